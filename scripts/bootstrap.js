@@ -1,0 +1,78 @@
+/**
+ * What `npm start` and `npm test` begin with, in plain JavaScript since nothing is built yet: installs and builds only
+ * when something is missing or stale, so that a restart needs no network, then goes on in this very process.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const installStamp = join(root, "node_modules", ".mirror-server-installed");
+const buildStamp = join(root, "dist", ".built-from");
+
+/** @param {string[]} files @returns {string} */
+function digest(files) {
+  const hash = createHash("sha256");
+  for (const file of files)
+    hash
+      .update(file)
+      .update("\0")
+      .update(readFileSync(join(root, file)))
+      .update("\0");
+  return hash.digest("hex");
+}
+
+/** @param {string} file @param {string} expected */
+function isStamped(file, expected) {
+  return existsSync(file) && readFileSync(file, "utf8") === expected;
+}
+
+/** @param {string} what @param {string} command @param {string[]} args */
+function run(what, command, args) {
+  process.stderr.write(`mirror-server: ${what}\n`);
+  const shell = process.platform === "win32";
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell });
+  if (status === 0) return;
+  process.stderr.write(`mirror-server: ${what} failed${error === undefined ? "" : `: ${error.message}`}\n`);
+  process.exit(1);
+}
+
+function install() {
+  const stamp = digest(["package.json", "package-lock.json"]);
+  if (isStamped(installStamp, stamp)) return;
+  // The build follows by itself, and needs to run once only.
+  run("installing (npm ci)", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+  writeFileSync(installStamp, stamp);
+}
+
+function build() {
+  const sources = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
+    .sort();
+  const stamp = digest(["tsconfig.json", "tsconfig.build.json", "package-lock.json", ...sources]);
+  if (isStamped(buildStamp, stamp)) return;
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  mkdirSync(join(root, "dist"));
+  run("building", process.execPath, [
+    join(root, "node_modules", "typescript", "bin", "tsc"),
+    "-p",
+    "tsconfig.build.json",
+  ]);
+  writeFileSync(buildStamp, stamp);
+}
+
+const [task = "", ...args] = process.argv.slice(2);
+// `compile` is what npm's own `prepare` asks for: npm has just installed, or is about to pack.
+if (task !== "compile") install();
+build();
+if (task === "start") {
+  process.argv = [process.argv[0] ?? "node", join(root, "dist", "main.js"), "serve", ...args];
+  await import(pathToFileURL(join(root, "dist", "main.js")).href);
+}
+if (task === "test") {
+  const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
+  process.exitCode = spawnSync(process.execPath, [vitest, "run", ...args], { cwd: root, stdio: "inherit" }).status ?? 1;
+}

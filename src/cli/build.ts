@@ -1,0 +1,17 @@
+/** `mirror-server build` */
+import type { BuildResult } from "../mirror/build.ts";
+import { printResult, type Command } from "./command.ts";
+
+export const build: Command = async (context) => {
+  const result = await context.mirror.build();
+  printResult(context, result, (built) => lines(built, context.config.dryRun));
+  return result.corrupt.length > 0 ? 1 : 0;
+};
+
+function lines({ packages, releases, written, removed, corrupt }: BuildResult, dryRun: boolean): string[] {
+  return [
+    ...corrupt.map(({ file, reason }) => `left out ${file}: ${reason}`),
+    ...removed.map((resource) => `${dryRun ? "would remove" : "removed"} ${resource}: no tarball of it is here`),
+    `registry: ${packages} packages, ${releases} releases; ${dryRun ? "would write" : "wrote"} ${written.length} files`,
+  ];
+}

@@ -1,0 +1,22 @@
+/** What every command gets from the program: its configuration, and where to write. */
+import type { Config } from "../config.ts";
+import type { Mirror } from "../mirror/mirror.ts";
+
+export interface CommandContext {
+  readonly config: Config;
+  readonly mirror: Mirror;
+  readonly cwd: string;
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Writes a line to standard output: the result, text or JSON. */
+  readonly print: (text: string) => void;
+}
+
+/** @returns the exit code */
+export type Command = (context: CommandContext, args: readonly string[]) => Promise<number>;
+
+/** Prints a result as one JSON document, or as the lines that `text` makes of it. */
+export function printResult<T>({ config, print }: CommandContext, result: T, text: (result: T) => string[]): void {
+  if (config.json) print(JSON.stringify(result, null, 2));
+  else for (const line of text(result)) print(line);
+}

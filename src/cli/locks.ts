@@ -1,0 +1,66 @@
+/** Finds and reads the locks that a command was given: files, project folders, umbrellas, or the working folder. */
+import { readFile, readdir, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { MirrorError, hasErrno } from "../errors.ts";
+import type { Lock } from "../lock/entries.ts";
+import { readMixLock } from "../lock/mix-lock.ts";
+
+/** @param given paths as typed; none means the working folder @param name what to call a single lock */
+export async function readLocks(given: readonly string[], cwd: string, name: string | undefined): Promise<Lock[]> {
+  const files: string[] = [];
+  for (const path of given.length === 0 ? ["."] : given) files.push(...(await findLockFiles(path, cwd)));
+  const unique = [...new Set(files)];
+  if (name !== undefined && unique.length > 1) {
+    throw new MirrorError("usage", `--lock-name names one lock, but there are ${unique.length}: ${unique.join(", ")}`);
+  }
+  const names = name === undefined ? nameLocks(unique) : [name];
+  return Promise.all(unique.map(async (file, index) => readLock(file, names[index] ?? "app")));
+}
+
+async function readLock(file: string, name: string): Promise<Lock> {
+  let source: string;
+  try {
+    source = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new MirrorError("usage", `cannot read the lock ${file}`, { cause });
+  }
+  return { name, entries: readMixLock(source, file) };
+}
+
+/** An umbrella's own lock, and those of apps below it that keep one for themselves. */
+async function findLockFiles(path: string, cwd: string): Promise<string[]> {
+  const full = resolve(cwd, path);
+  const entry = await stat(full).catch((cause: unknown) => {
+    const why = hasErrno(cause, "ENOENT") ? "is not there" : "cannot be read";
+    throw new MirrorError("usage", `${path} ${why}; give a mix.lock, or a folder with one`, { cause });
+  });
+  if (!entry.isDirectory()) return [full];
+  const apps = await readdir(join(full, "apps")).catch(() => []);
+  const candidates = [full, ...apps.sort().map((app) => join(full, "apps", app))].map((dir) => join(dir, "mix.lock"));
+  const present = await Promise.all(candidates.map(isFile));
+  const found = candidates.filter((_, index) => present[index]);
+  if (found.length > 0) return found;
+  throw new MirrorError("usage", `there is no mix.lock in ${full}; run "mix deps.get" there once, or name a lock`);
+}
+
+/** `~/my_app/mix.lock` → `my_app`; where two projects have the same name, the folder above tells them apart. */
+export function nameLocks(files: readonly string[]): string[] {
+  const short = files.map((file) => clean(basename(dirname(file))));
+  return files.map((file, index) => {
+    const own = short[index] ?? "app";
+    const isUnique = short.filter((other) => other === own).length === 1;
+    return isUnique ? own : clean(`${basename(dirname(dirname(file)))}-${own}`);
+  });
+}
+
+function clean(name: string): string {
+  const cleaned = name.replace(/[^A-Za-z0-9._-]/g, "_").replace(/^[.-]+/, "");
+  return cleaned === "" ? "app" : cleaned.slice(0, 100);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+}

@@ -1,0 +1,113 @@
+/** The command line: commands, their options and examples. Parsing only; the work is in one file a command. */
+import { Command as Program, CommanderError } from "commander";
+import { optionsFor, type OptionKey } from "../config.ts";
+import { version } from "../version.ts";
+import { build } from "./build.ts";
+import type { Command } from "./command.ts";
+import { health } from "./health.ts";
+import { serve } from "./serve.ts";
+import { sync } from "./sync.ts";
+import { verify } from "./verify.ts";
+
+const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "json", "logLevel"];
+const signing: OptionKey[] = ["privateKey", "registryName", "newKey"];
+
+interface CommandDescription {
+  readonly run: Command;
+  readonly summary: string;
+  /** As usage shows them; absent: the command takes no arguments. */
+  readonly argument?: { readonly name: string; readonly help: string };
+  readonly options: readonly OptionKey[];
+  readonly examples: readonly string[];
+}
+
+const commands: Readonly<Record<string, CommandDescription>> = {
+  serve: {
+    run: serve,
+    summary: "serve the mirror over HTTP and HTTPS",
+    options: [
+      ...(["host", "port", "tlsPort", "tls", "name", "certsDir", "cacheDir", "grace", "gitMaxProcesses"] as const),
+      ...signing,
+    ],
+    examples: [
+      "mirror-server serve",
+      "mirror-server serve --port 0 --no-tls            # any free port, HTTP only",
+      "mirror-server serve --hex-dir .hex_repo --git-dir .git_repo --private-key private_key.pem",
+    ],
+  },
+  sync: {
+    run: sync,
+    summary: "fetch and verify what locks name, then sign the registry",
+    argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
+    options: ["hexUrl", "hexPublicKey", "concurrency", "dryRun", "lockName", "cacheDir", ...signing],
+    examples: [
+      "mirror-server sync                               # ./mix.lock",
+      "mirror-server sync ~/my_app ~/other/mix.lock     # several apps in one mirror",
+      "mirror-server sync --dry-run                     # what is missing; no network",
+    ],
+  },
+  build: {
+    run: build,
+    summary: "sign the registry anew from the tarballs in the folder",
+    options: ["dryRun", "hexPublicKey", ...signing],
+    examples: ["mirror-server build", "mirror-server build --private-key my_key.pem --new-key"],
+  },
+  verify: {
+    run: verify,
+    summary: "is everything that the locks name here and intact? exit 3 if not",
+    argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
+    options: ["lockName"],
+    examples: ["mirror-server verify", "mirror-server verify ~/my_app --json | jq .missing"],
+  },
+  health: {
+    run: health,
+    summary: "ask the running server; exit 0 or 1",
+    options: ["host", "port"],
+    examples: ["mirror-server health", "mirror-server health --port 8080"],
+  },
+};
+
+export interface Invocation {
+  readonly command: Command;
+  readonly args: readonly string[];
+  /** Options that were typed, by key. */
+  readonly flags: Readonly<Record<string, unknown>>;
+}
+
+/** @returns undefined when help or the version was printed @throws CommanderError on wrong usage, already printed */
+export async function parseCommandLine(argv: readonly string[]): Promise<Invocation | undefined> {
+  let invocation: Invocation | undefined;
+  const program = new Program("mirror-server")
+    .description("A verified offline mirror for the dependencies of Elixir and Erlang apps.")
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('Try "mirror-server --help".')
+    .addHelpText(
+      "after",
+      '\nEach option is also an environment variable (--hex-dir: MIRROR_HEX_DIR; --mirror:\nMIRROR_DIR) and a key in mirror.config.json ("hexDir"). See docs/configuration.md.',
+    );
+  for (const [name, description] of Object.entries(commands)) {
+    const command = program.command(name).summary(description.summary).description(description.summary).exitOverride();
+    if (description.argument !== undefined)
+      command.argument(`[${description.argument.name}...]`, description.argument.help);
+    for (const { flag, help } of optionsFor([...description.options, ...everywhere])) command.option(flag, help);
+    command.option("--config <file>", "configuration file, when not ./mirror.config.json");
+    command.addHelpText("after", `\nExamples:\n${description.examples.map((line) => `  ${line}`).join("\n")}`);
+    command.action(() => {
+      invocation = { command: description.run, args: command.args, flags: typed(command) };
+    });
+  }
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return undefined;
+    throw error;
+  }
+  return invocation;
+}
+
+/** `--no-tls` gives commander's key `tls` a default; only what was typed counts. */
+function typed(command: Program): Record<string, unknown> {
+  const values = command.opts<Record<string, unknown>>();
+  return Object.fromEntries(Object.entries(values).filter(([key]) => command.getOptionValueSource(key) === "cli"));
+}

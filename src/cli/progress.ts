@@ -1,0 +1,77 @@
+/** Shows long work: one line that is rewritten on a terminal, a plain line an item elsewhere. Written to stderr. */
+import type { Reporter } from "../mirror/reporter.ts";
+import { describeError } from "../errors.ts";
+
+export interface ProgressOutput {
+  readonly write: (text: string) => unknown;
+  readonly isTerminal: boolean;
+  readonly columns: () => number;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+export interface Progress extends Reporter {
+  /** Takes the rewritten line away, so that what follows begins on a clean one. */
+  readonly finish: () => void;
+}
+
+export function createProgress(output: ProgressOutput): Progress {
+  const started = output.now();
+  let total = 0;
+  let finished = 0;
+  let bytes = 0;
+  let current = "";
+  let drawn = 0;
+
+  const clear = () => (output.isTerminal ? output.write("\r\u001b[K") : undefined);
+  const line = (text: string) => {
+    clear();
+    output.write(`${text}\n`);
+  };
+  const draw = (force: boolean) => {
+    // Ten times a second is as much as anyone can read.
+    if (!output.isTerminal || (!force && output.now() - drawn < 100)) return;
+    drawn = output.now();
+    const seconds = Math.max(0.001, (drawn - started) / 1000);
+    const text = `${finished}/${total}  ${formatBytes(bytes)}  ${formatBytes(bytes / seconds)}/s  ${current}`;
+    output.write(`\r\u001b[K${text.slice(0, output.columns() - 1)}`);
+  };
+
+  return {
+    begin: (count) => {
+      total += count;
+      draw(true);
+    },
+    done: (item, outcome, size) => {
+      finished += 1;
+      current = item;
+      if (!output.isTerminal && outcome !== "unchanged") {
+        line(`[${finished}/${total}] ${outcome} ${item}${size > 0 ? ` (${formatBytes(size)})` : ""}`);
+      }
+      draw(false);
+    },
+    failed: (item, error) => {
+      finished += 1;
+      line(`failed ${item}: ${describeError(error)}`);
+      draw(true);
+    },
+    received: (count) => {
+      bytes += count;
+      draw(false);
+    },
+    progress: (item, text) => {
+      current = `${item}: ${text.trim()}`;
+      draw(false);
+    },
+    note: line,
+    finish: () => void clear(),
+  };
+}
+
+/** `1536` → `1.5 kB`; thousands, as disks and networks count. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}

@@ -1,0 +1,50 @@
+/** `mirror-server serve` */
+import { once } from "node:events";
+import { join } from "node:path";
+import { isIPv6 } from "node:net";
+import type { Config } from "../config.ts";
+import type { Listening } from "../serve/listen.ts";
+import { createLogger } from "./logger.ts";
+import { printResult, type Command } from "./command.ts";
+
+export const serve: Command = async (context) => {
+  const { config, mirror, signal } = context;
+  const logger = createLogger(config.logLevel);
+  const listening = await mirror.serve(logger);
+  const urls = {
+    http: `http://${shownHost(config)}:${listening.port}`,
+    https: listening.tlsPort === undefined ? undefined : `https://${shownHost(config)}:${listening.tlsPort}`,
+  };
+  printResult(context, { ...urls, port: listening.port, tlsPort: listening.tlsPort, pid: process.pid }, () =>
+    banner(config, urls),
+  );
+  if (!signal.aborted) await once(signal, "abort");
+  logger.info({ grace_s: config.graceSeconds }, "stopping: running requests may finish");
+  await closeAll(listening, config.graceSeconds);
+  logger.info("stopped");
+  return 0;
+};
+
+async function closeAll(listening: Listening, graceSeconds: number): Promise<void> {
+  await listening.close(graceSeconds);
+}
+
+function banner(config: Config, urls: { http: string; https: string | undefined }): string[] {
+  return [
+    `mirror-server serves ${config.mirrorDir}`,
+    `  on ${urls.http}${urls.https === undefined ? "" : ` and ${urls.https}`}`,
+    ...(urls.https === undefined
+      ? []
+      : [`  clients trust ${join(config.certsDir, "ca.pem")}, also at ${urls.http}/ca.pem`]),
+    "",
+    "Fill it:       mirror-server sync PATH/TO/mix.lock",
+    `Point Hex:     mix hex.repo set hexpm --url ${urls.http} --public-key ${join(config.hexDir, "public_key")}`,
+    `Point git:     git config --global url.${urls.http}/github.com/.insteadOf https://github.com/`,
+    "",
+  ];
+}
+
+function shownHost({ host }: Config): string {
+  if (host === "0.0.0.0" || host === "::") return "localhost";
+  return isIPv6(host) ? `[${host}]` : host;
+}

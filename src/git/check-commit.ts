@@ -1,0 +1,107 @@
+/**
+ * Is a commit here, whole, and what its name says? Every object of its tree is hashed anew: a flipped bit on the disk
+ * shows, which neither git's reading nor its connectivity checks promise.
+ */
+import { createHash } from "node:crypto";
+import { isReachable } from "./mirror-repository.ts";
+import { runGit, tryGit } from "./run.ts";
+
+export type CommitState =
+  | { readonly state: "ok" }
+  | { readonly state: "missing"; readonly reason: string }
+  | { readonly state: "corrupt"; readonly reason: string };
+
+export async function checkCommit(
+  dir: string,
+  revision: string,
+  env: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
+): Promise<CommitState> {
+  const options = { env, cwd: dir, signal };
+  const { stdout } = await tryGit(["cat-file", "-t", revision], options);
+  if (stdout.toString("latin1").trim() !== "commit") return { state: "missing", reason: "the commit is not here" };
+  // Its history, which every clone needs, then its own objects.
+  const history = await tryGit(["rev-list", "--quiet", revision], options);
+  if (history.code !== 0) return { state: "corrupt", reason: "its history is not whole" };
+  const list = await tryGit(["rev-list", "--objects", "--no-object-names", `${revision}^{tree}`], options);
+  if (list.code !== 0) return { state: "corrupt", reason: "its tree is not whole" };
+  const objects = [
+    revision,
+    ...list.stdout
+      .toString("latin1")
+      .split("\n")
+      .filter((id) => id !== ""),
+  ];
+  const wrong = await firstWrongObject(objects, options);
+  if (wrong !== undefined) return { state: "corrupt", reason: `the object ${wrong} is damaged` };
+  if (!(await isReachable(dir, revision, env, signal))) {
+    return { state: "missing", reason: "no head of the mirror leads to the commit, so clients cannot check it out" };
+  }
+  return { state: "ok" };
+}
+
+/** Reads objects through `cat-file --batch` and hashes them as they come by; memory does not grow with their size. */
+async function firstWrongObject(
+  objects: readonly string[],
+  options: { env: Readonly<Record<string, string>>; cwd: string; signal: AbortSignal | undefined },
+): Promise<string | undefined> {
+  const hasher = new BatchHasher();
+  try {
+    await runGit(["cat-file", "--batch"], {
+      ...options,
+      input: `${objects.join("\n")}\n`,
+      onStdout: (chunk) => hasher.add(chunk),
+    });
+  } catch {
+    // Git gave up on one: the first that it did not deliver.
+    return hasher.wrong ?? objects[hasher.seen] ?? objects[0];
+  }
+  return hasher.wrong ?? (hasher.seen === objects.length ? undefined : objects[hasher.seen]);
+}
+
+/** Parses `ID TYPE SIZE\n CONTENT \n` records and compares each ID with its content's hash. */
+class BatchHasher {
+  wrong: string | undefined;
+  seen = 0;
+  private header = "";
+  private left = 0;
+  private hash: ReturnType<typeof createHash> | undefined;
+  private id = "";
+
+  add(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) at = this.hash === undefined ? this.readHeader(chunk, at) : this.readContent(chunk, at);
+  }
+
+  private readHeader(chunk: Buffer, at: number): number {
+    const end = chunk.indexOf(0x0a, at);
+    this.header += chunk.toString("latin1", at, end === -1 ? chunk.length : end);
+    if (end === -1) return chunk.length;
+    const [id = "", type = "", size] = this.header.split(" ");
+    this.header = "";
+    this.id = id;
+    if (size === undefined) {
+      // `ID missing`
+      this.wrong ??= id;
+      this.seen += 1;
+      return end + 1;
+    }
+    this.left = Number(size);
+    this.hash = createHash(id.length === 64 ? "sha256" : "sha1").update(`${type} ${size}\0`);
+    return end + 1;
+  }
+
+  private readContent(chunk: Buffer, at: number): number {
+    if (this.left > 0) {
+      const end = Math.min(chunk.length, at + this.left);
+      this.hash?.update(chunk.subarray(at, end));
+      this.left -= end - at;
+      return end;
+    }
+    // The line feed after the content.
+    if (this.hash?.digest("hex") !== this.id) this.wrong ??= this.id;
+    this.hash = undefined;
+    this.seen += 1;
+    return at + 1;
+  }
+}

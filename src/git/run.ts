@@ -1,0 +1,142 @@
+/**
+ * The one door to child processes: git, with an argument array, an environment made here, a group of its own that is
+ * ended as a whole, and stderr that is kept and never mixed with output.
+ */
+import { spawn, type ChildProcessByStdio } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { MirrorError } from "../errors.ts";
+import { redactUrl } from "./url.ts";
+
+export interface RunOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly input?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Seconds without a byte on stdout or stderr after which git is taken for stuck. */
+  readonly idleSeconds?: number;
+  /** Told of each line on stderr, which is where git reports progress. */
+  readonly onStderr?: (line: string) => void;
+  /** Told of each chunk on stdout, which is then not collected. */
+  readonly onStdout?: (chunk: Buffer) => void;
+}
+
+export interface RunResult {
+  readonly code: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export type GitChild = ChildProcessByStdio<Writable, Readable, Readable>;
+
+// Enough for any message, and a bound on what a chatty remote can make us keep.
+const maxStderr = 64 * 1024;
+
+/** Starts git in a process group of its own. The caller owns its streams and its end. */
+export function startGit(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string): GitChild {
+  return spawn("git", args, {
+    env: { ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+    stdio: ["pipe", "pipe", "pipe"],
+    // A group leader also has no terminal, so neither git nor ssh can prompt. Windows has no groups.
+    detached: process.platform !== "win32",
+    windowsHide: true,
+  });
+}
+
+/** Ends the child and every process that it started. */
+export function endGit(child: GitChild): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    if (process.platform === "win32") child.kill("SIGKILL");
+    else process.kill(-child.pid, "SIGKILL");
+  } catch {
+    child.kill("SIGKILL");
+  }
+}
+
+/** Runs git to its end, whatever its exit code. @throws MirrorError `git`, `cancelled` */
+export async function tryGit(args: readonly string[], options: RunOptions): Promise<RunResult> {
+  const { signal, idleSeconds = 600 } = options;
+  throwIfStopped(signal);
+  const child = startGit(args, options.env, options.cwd);
+  const output: Buffer[] = [];
+  let stderr = "";
+  let stuck = false;
+  const idle = setTimeout(() => {
+    stuck = true;
+    endGit(child);
+  }, idleSeconds * 1000);
+  const onAbort = () => endGit(child);
+  signal?.addEventListener("abort", onAbort, { once: true });
+
+  child.stdout.on("data", (chunk: Buffer) => {
+    idle.refresh();
+    if (options.onStdout === undefined) output.push(chunk);
+    else options.onStdout(chunk);
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    idle.refresh();
+    const text = chunk.toString("utf8");
+    stderr = (stderr + text).slice(-maxStderr);
+    for (const line of text.split(/[\r\n]+/)) if (line !== "") options.onStderr?.(line);
+  });
+  // A child that ends early closes the pipe; its exit code tells the story.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(options.input ?? "");
+
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once("error", (cause) => reject(cannotStart(cause)));
+      child.once("close", resolve);
+    });
+    throwIfStopped(signal);
+    if (stuck) throw new MirrorError("git", `git ${args[0]} did nothing for ${idleSeconds} s and was ended`);
+    return { code, stdout: Buffer.concat(output), stderr: redactUrl(stderr) };
+  } finally {
+    clearTimeout(idle);
+    signal?.removeEventListener("abort", onAbort);
+    endGit(child);
+  }
+}
+
+/** Runs git and returns its output as text. @throws MirrorError with git's own words where it fails */
+export async function runGit(args: readonly string[], options: RunOptions): Promise<string> {
+  const { code, stdout, stderr } = await tryGit(args, options);
+  if (code !== 0) throw classifyFailure(args, code, stderr);
+  return stdout.toString("utf8");
+}
+
+/** Pure: git's exit and words → one of our errors. */
+export function classifyFailure(args: readonly string[], code: number | null, stderr: string): MirrorError {
+  const words = stderr
+    .split(/[\r\n]+/)
+    .filter((line) => /^(?:fatal|error|remote):/.test(line))
+    .join("; ");
+  const said = words === "" ? `exit code ${code}` : words;
+  const is = (pattern: RegExp) => pattern.test(stderr);
+  const data = { stderr };
+  if (is(/certificate|SSL/i)) {
+    return new MirrorError("upstream", `git does not trust the server's certificate: ${said}`, { data });
+  }
+  if (is(/could not read Username|Authentication failed|terminal prompts disabled|Permission denied \(publickey/i)) {
+    const hint = "it is not there, or private: set up git's own credentials for it";
+    return new MirrorError("upstream", `the server wants a login (${hint}): ${said}`, { data });
+  }
+  if (is(/repository .* not found|does not appear to be a git repository|error: 404/i)) {
+    return new MirrorError("not_found", `the repository is not there: ${said}`, { data });
+  }
+  if (is(/Could not resolve host|Connection (?:refused|timed out|reset)|unable to access|early EOF|hung up/i)) {
+    return new MirrorError("upstream", `git cannot reach the server: ${said}`, { data });
+  }
+  return new MirrorError("git", `git ${args.find((arg) => !arg.startsWith("-")) ?? ""} failed: ${said}`, { data });
+}
+
+function cannotStart(cause: NodeJS.ErrnoException): MirrorError {
+  const why = cause.code === "ENOENT" ? "git is not installed, or not in PATH" : "git cannot be started";
+  return new MirrorError("git", why, { cause });
+}
+
+function throwIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new MirrorError("cancelled", "git was ended because the work was stopped", { cause: signal.reason });
+}

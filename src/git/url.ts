@@ -1,0 +1,65 @@
+/**
+ * Git URLs as locks write them → where to fetch from, and the host and path that clients will ask the mirror for.
+ * What comes out is safe in a path, a child's argument and a URL.
+ */
+import { MirrorError } from "../errors.ts";
+
+export interface GitSource {
+  /** Lower case, without port: clients' requests are told apart by host name only. */
+  readonly host: string;
+  /** `owner/repo` or deeper, without `.git`. */
+  readonly path: string;
+  /** What git is asked to fetch; may hold credentials. */
+  readonly fetchUrl: string;
+}
+
+// Their git:// has been closed (GitHub in 2022), yet old locks name it; the same path answers https.
+const forgesWithoutGitProtocol = new Set(["github.com", "gitlab.com", "bitbucket.org", "codeberg.org"]);
+
+const scheme =
+  /^(https?|git|ssh|git\+ssh):\/\/(?:[^/@\s]*@)?(\[[0-9a-f:.]+\]|[^/:@\s[\]]+)(?::(\d{1,5}))?\/+([^\s?#]+)$/i;
+const scpLike = /^(?:[^/@:\s]+@)?([^/:@\s[\]]+):(?!\/\/)\/*([^\s?#]+)$/;
+const hostName = /^(?!-)[a-z0-9_.-]+(?<![.-])$|^\[[0-9a-f:.]+\]$/;
+const pathSegment = /^(?![-.])[A-Za-z0-9._~+@-]+$/;
+
+/** @throws MirrorError `refused` saying what is wrong with the URL */
+export function parseGitUrl(url: string): GitSource {
+  const refuse = (why: string) => new MirrorError("refused", `git URL ${JSON.stringify(redactUrl(url))}: ${why}`);
+  if (url.startsWith("-") || /[\0-\x20\x7f]/.test(url)) throw refuse("it holds characters that no URL has");
+  if (/^file:/i.test(url) || /^[./~\\]/.test(url) || /^[a-z]:[\\/]/i.test(url)) {
+    throw refuse("a path on this machine cannot be mirrored for others");
+  }
+  if (/^[a-z0-9]+::/i.test(url)) throw refuse("remote helpers are not allowed");
+
+  const full = scheme.exec(url);
+  const short = full === null ? scpLike.exec(url) : null;
+  const host = (full?.[2] ?? short?.[1] ?? "").toLowerCase();
+  const rawPath = full?.[4] ?? short?.[2];
+  if (rawPath === undefined || !hostName.test(host)) throw refuse("use https://HOST/OWNER/REPO, ssh or git@HOST:PATH");
+
+  const path = normalisePath(rawPath);
+  if (path === undefined) throw refuse("its path holds a segment that could leave the mirror's folder");
+  const isClosed = full?.[1]?.toLowerCase() === "git" && forgesWithoutGitProtocol.has(host);
+  return { host, path, fetchUrl: isClosed ? `https://${host}/${path}.git` : url };
+}
+
+/** `owner/repo.git/` → `owner/repo`; undefined for anything that must not become a path. */
+export function normalisePath(path: string): string | undefined {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+  const segments = decoded.split("/").filter((segment) => segment !== "");
+  const last = segments.pop()?.replace(/\.git$/, "");
+  if (last === undefined || segments.length > 16) return undefined;
+  // A folder that ends in .git is a repository, so none can lie below one.
+  const inner = segments.every((segment) => pathSegment.test(segment) && !segment.endsWith(".git"));
+  return inner && pathSegment.test(last) && !last.endsWith(".git") ? [...segments, last].join("/") : undefined;
+}
+
+/** Takes the user part out of every URL in `text`: tokens must reach neither logs nor the mirror. */
+export function redactUrl(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/gi, "$1");
+}

@@ -1,0 +1,46 @@
+/**
+ * The envelope of every registry resource: gzip( Signed{ payload, signature } ).
+ * https://github.com/hexpm/specifications/blob/main/registry-v2.md
+ */
+import { sign, verify, type KeyObject } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { MirrorError } from "../errors.ts";
+import { SignedSchema } from "./gen/registry_pb.ts";
+
+// hex.pm's largest resource, `versions`, unpacks to some 3 MB. A bomb must not take the process down.
+const maxResourceSize = 256 * 1024 * 1024;
+
+export interface SignedResource {
+  readonly payload: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** @param bytes as served: gzipped @throws MirrorError `malformed` */
+export function unwrap(bytes: Uint8Array): SignedResource {
+  try {
+    const { payload, signature } = fromBinary(SignedSchema, gunzipSync(bytes, { maxOutputLength: maxResourceSize }));
+    return { payload, signature };
+  } catch (cause) {
+    throw new MirrorError("malformed", "not a signed registry resource", { cause });
+  }
+}
+
+/** @returns the payload @throws MirrorError `malformed`, or `integrity` where the signature is not `key`'s */
+export function verifyAndUnwrap(bytes: Uint8Array, key: KeyObject): Uint8Array {
+  const resource = unwrap(bytes);
+  if (!isSignedBy(resource, key)) {
+    throw new MirrorError("integrity", "the registry resource is not signed by the expected key");
+  }
+  return resource.payload;
+}
+
+export function isSignedBy({ payload, signature }: SignedResource, key: KeyObject): boolean {
+  return verify("sha512", payload, key, signature);
+}
+
+/** Deterministic on one platform; compressors differ between platforms, so compare payloads, never these bytes. */
+export function wrap(payload: Uint8Array, privateKey: KeyObject): Buffer {
+  const signature = sign("sha512", payload, privateKey);
+  return gzipSync(toBinary(SignedSchema, create(SignedSchema, { payload, signature })));
+}

@@ -1,0 +1,56 @@
+/**
+ * Reads the uncompressed tar that a Hex tarball is: a handful of regular files with short names. Everything else
+ * that tar can hold (links, devices, long-name extensions, sparse files) has no place there and is refused, which is
+ * why this is sixty lines of ours and not a general library (docs/decisions/0005-tar-reader.md).
+ *
+ * Format: POSIX.1-1988 ustar, https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
+ */
+import { MirrorError } from "../errors.ts";
+
+const block = 512;
+
+/** @returns the entries by name, as views into `bytes`, no copies. @throws MirrorError `malformed` */
+export function readTar(bytes: Buffer, limits: { entries: number }): Map<string, Buffer> {
+  const entries = new Map<string, Buffer>();
+  let offset = 0;
+  while (offset + block <= bytes.length) {
+    const header = bytes.subarray(offset, offset + block);
+    if (header.every((byte) => byte === 0)) return entries;
+    const name = text(header, 0, 100);
+    verifyChecksum(header, name);
+    const type = text(header, 156, 1);
+    if (type !== "0" && type !== "") throw malformed(`entry "${name}" is not a regular file`);
+    const size = octal(header, 124, 12, name);
+    const end = offset + block + size;
+    if (end > bytes.length) throw malformed(`entry "${name}" ends after the file does`);
+    if (entries.has(name)) throw malformed(`entry "${name}" comes twice`);
+    if (entries.size === limits.entries) throw malformed(`more than ${limits.entries} entries`);
+    entries.set(name, bytes.subarray(offset + block, end));
+    offset += block + Math.ceil(size / block) * block;
+  }
+  // Some writers leave out the two empty blocks at the end; a file that stops within a header is cut off.
+  if (offset !== bytes.length) throw malformed("the file is cut off");
+  return entries;
+}
+
+function verifyChecksum(header: Buffer, name: string): void {
+  let sum = 0;
+  for (let i = 0; i < block; i++) sum += i >= 148 && i < 156 ? 0x20 : (header[i] ?? 0);
+  if (sum !== octal(header, 148, 8, name)) throw malformed("a header's checksum is wrong");
+}
+
+function text(header: Buffer, start: number, length: number): string {
+  const field = header.subarray(start, start + length);
+  const end = field.indexOf(0);
+  return field.toString("utf8", 0, end === -1 ? length : end);
+}
+
+function octal(header: Buffer, start: number, length: number, name: string): number {
+  const digits = text(header, start, length).trim();
+  if (!/^[0-7]{1,12}$/.test(digits)) throw malformed(`entry "${name}" has a header field that is not a number`);
+  return Number.parseInt(digits, 8);
+}
+
+function malformed(what: string): MirrorError {
+  return new MirrorError("malformed", `not a tar file as Hex makes them: ${what}`);
+}

@@ -1,0 +1,51 @@
+/** What a lock names, whatever tool wrote it. */
+
+export interface HexEntry {
+  readonly kind: "hex";
+  /** The application's name, the key of the entry. */
+  readonly app: string;
+  /** The package's name on the Hex server; differs from `app` now and then. */
+  readonly name: string;
+  readonly version: string;
+  /** `hexpm`, another repository's name, or `hexpm:ORG`. */
+  readonly repository: string;
+  /** SHA-256 of the tarball's insides, 64 lower-case hex digits; absent in the oldest locks. */
+  readonly innerChecksum?: string | undefined;
+  /** SHA-256 of the whole tarball, likewise; absent before Hex 0.20. */
+  readonly outerChecksum?: string | undefined;
+}
+
+export interface GitEntry {
+  readonly kind: "git";
+  readonly app: string;
+  /** As the lock writes it. */
+  readonly url: string;
+  /** The locked commit, 40 (SHA-1) or 64 (SHA-256) lower-case hex digits. */
+  readonly revision: string;
+  readonly options: GitOptions;
+}
+
+export interface GitOptions {
+  readonly ref?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly branch?: string | undefined;
+  readonly sparse?: string | undefined;
+  readonly subdir?: string | undefined;
+  readonly depth?: number | undefined;
+  readonly submodules?: boolean | undefined;
+}
+
+/** An entry that names nothing to mirror: a path dependency, or a source that we do not know. */
+export interface SkippedEntry {
+  readonly kind: "skipped";
+  readonly app: string;
+  readonly reason: string;
+}
+
+export type LockEntry = HexEntry | GitEntry | SkippedEntry;
+
+export interface Lock {
+  /** What the mirror calls it: an option, else the project folder's name. */
+  readonly name: string;
+  readonly entries: readonly LockEntry[];
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+/** The program's edge: arguments in, exit code out. Signals are heard here; nothing else ends the process. */
+import { CommanderError } from "commander";
+import { createProgress } from "./cli/progress.ts";
+import { parseCommandLine } from "./cli/program.ts";
+import { loadConfig, processEnvironment } from "./config.ts";
+import { describeError, outcomeOf } from "./errors.ts";
+import { openMirror } from "./mirror/mirror.ts";
+
+async function main(argv: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  let signals = 0;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      signals += 1;
+      stop.abort(new Error(name));
+      // Whoever asks twice does not want to wait.
+      if (signals > 1) process.exit(name === "SIGINT" ? 130 : 143);
+    });
+  }
+  const progress = createProgress({
+    write: (text) => process.stderr.write(text),
+    isTerminal: process.stderr.isTTY,
+    columns: () => process.stderr.columns ?? 80,
+    now: () => Date.now(),
+  });
+  try {
+    const invocation = await parseCommandLine(argv);
+    if (invocation === undefined) return 0;
+    const cwd = process.cwd();
+    const config = loadConfig({ flags: invocation.flags, environment: processEnvironment(), cwd });
+    for (const warning of config.warnings) process.stderr.write(`mirror-server: ${warning}\n`);
+    const mirror = openMirror(config, progress, stop.signal);
+    try {
+      const print = (text: string) => {
+        progress.finish();
+        process.stdout.write(`${text}\n`);
+      };
+      return await invocation.command({ config, mirror, cwd, signal: stop.signal, print }, invocation.args);
+    } finally {
+      await mirror.close();
+    }
+  } catch (error) {
+    // Commander has printed what was wrong and how to ask for help.
+    if (error instanceof CommanderError) return 2;
+    progress.finish();
+    process.stderr.write(`mirror-server: ${describeError(error)}\n`);
+    return outcomeOf(error).exit;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

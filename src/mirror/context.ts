@@ -1,0 +1,53 @@
+/** What every job on a mirror needs. */
+import { readFile } from "node:fs/promises";
+import type { KeyObject } from "node:crypto";
+import type { Config } from "../config.ts";
+import { MirrorError } from "../errors.ts";
+import { hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
+import { readIfPresent } from "../store/atomic.ts";
+import { readRegistryName } from "../store/mirror-file.ts";
+import type { StorePaths } from "../store/paths.ts";
+import { takeWritersLock } from "../store/writers-lock.ts";
+import type { Reporter } from "./reporter.ts";
+
+export interface Context {
+  readonly config: Config;
+  readonly paths: StorePaths;
+  readonly reporter: Reporter;
+  /** Aborted when the program is asked to stop. */
+  readonly signal: AbortSignal;
+}
+
+/** What Hex calls the public repository; upstream's records carry this name. */
+export const upstreamRepository = "hexpm";
+
+/** The name to sign with: as asked for, else as the mirror was made. */
+export async function registryName({ config, paths }: Context): Promise<string> {
+  return config.registryName ?? (await readRegistryName(paths)) ?? "hexpm";
+}
+
+/** The key that upstream's records must be signed with: as given, as the last sync used it, or hex.pm's. */
+export async function upstreamKey({ config, paths }: Context): Promise<KeyObject> {
+  const file = config.hexPublicKeyFile;
+  if (file !== undefined) {
+    const pem = await readFile(file, "utf8").catch((cause: unknown) => {
+      throw new MirrorError("config", `--hex-public-key: cannot read ${file}`, { cause });
+    });
+    return readPublicKey(pem, file);
+  }
+  const stored = paths.upstreamPublicKey(upstreamRepository);
+  const pem = await readIfPresent(stored);
+  return pem === undefined ? readPublicKey(hexpmPublicKey, "hex.pm's key") : readPublicKey(pem.toString(), stored);
+}
+
+/** Runs `work` as the only writer. Its signal ends when the program is stopped or the lock is lost. */
+export async function asOnlyWriter<T>(context: Context, work: (context: Context) => Promise<T>): Promise<T> {
+  const lock = await takeWritersLock(context.paths.lockDir, () =>
+    context.reporter.note("another process is writing to this mirror; waiting for it"),
+  );
+  try {
+    return await work({ ...context, signal: AbortSignal.any([context.signal, lock.signal]) });
+  } finally {
+    await lock.release();
+  }
+}

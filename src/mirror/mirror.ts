@@ -1,0 +1,45 @@
+/**
+ * The composition root: one mirror, and what can be done with it. Order of the wiring:
+ * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use.
+ */
+import { processEnvironment, type Config } from "../config.ts";
+import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
+import type { Lock } from "../lock/entries.ts";
+import type { Logger } from "pino";
+import type { Listening } from "../serve/listen.ts";
+import { readKnownLocks } from "../store/known-locks.ts";
+import { StorePaths } from "../store/paths.ts";
+import { build, type BuildResult } from "./build.ts";
+import type { Context } from "./context.ts";
+import type { Reporter } from "./reporter.ts";
+import { serve } from "./serve.ts";
+import { previewSync, sync, type SyncPreview, type SyncResult } from "./sync.ts";
+import { verify, type VerifyResult } from "./verify.ts";
+
+export interface Mirror {
+  readonly sync: (locks: readonly Lock[]) => Promise<SyncResult>;
+  readonly previewSync: (locks: readonly Lock[]) => Promise<SyncPreview>;
+  readonly build: () => Promise<BuildResult>;
+  readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
+  readonly serve: (logger: Logger) => Promise<Listening>;
+  /** The locks that were synced before. */
+  readonly knownLocks: () => Promise<Lock[]>;
+  /** Removes what lies outside the mirror's folder for as long as the program runs. */
+  readonly close: () => Promise<void>;
+}
+
+export function openMirror(config: Config, reporter: Reporter, signal: AbortSignal): Mirror {
+  const paths = new StorePaths(config);
+  const context: Context = { config, paths, reporter, signal };
+  let environments: Promise<GitEnvironments> | undefined;
+  const gitEnvironments = () => (environments ??= createGitEnvironments(processEnvironment()));
+  return {
+    sync: (locks) => sync(context, locks, { gitEnvironments }),
+    previewSync: (locks) => previewSync(context, locks),
+    build: () => build(context),
+    verify: (locks) => verify(context, locks, gitEnvironments),
+    serve: (logger) => serve(context, { logger, gitEnvironments }),
+    knownLocks: () => readKnownLocks(paths),
+    close: async () => (await environments?.catch(() => undefined))?.remove(),
+  };
+}

@@ -1,0 +1,108 @@
+/** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
+import { access, constants, mkdir } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { isIP } from "node:net";
+import type { Logger } from "pino";
+import { MirrorError, describeError } from "../errors.ts";
+import { keepEmptyFolders } from "../git/empty-folders.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { createUploadPack } from "../git/upload-pack.ts";
+import { buildApp } from "../serve/app.ts";
+import { listen, type Listening } from "../serve/listen.ts";
+import { readIfPresent } from "../store/atomic.ts";
+import { listRepositories, listTarballs } from "../store/inventory.ts";
+import { findRepository } from "../store/repositories.ts";
+import { createServedHosts } from "../store/served-hosts.ts";
+import { loadServerIdentity } from "../tls/certs-folder.ts";
+import { build } from "./build.ts";
+import type { Context } from "./context.ts";
+import { createHealthCheck } from "./health.ts";
+
+export interface ServeTools {
+  readonly logger: Logger;
+  readonly gitEnvironments: () => Promise<GitEnvironments>;
+}
+
+// Requests that may wait for a git process; beyond, clients are told to come back.
+const maxWaitingGit = 256;
+const gitIdleSeconds = 300;
+
+export async function serve(context: Context, { logger, gitEnvironments }: ServeTools): Promise<Listening> {
+  const { config, paths } = context;
+  for (const warning of config.warnings) logger.warn(warning);
+
+  // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
+  await signEmptyRegistry(context, logger);
+  for (const { dir } of await listRepositories(paths)) {
+    if (!(await keepEmptyFolders(dir)))
+      logger.warn({ dir }, "not a whole git repository, and it cannot be mended here");
+  }
+
+  // 2 git
+  const { own } = await gitEnvironments();
+  const uploadPack = createUploadPack({
+    env: own,
+    maxProcesses: config.gitMaxProcesses,
+    maxWaiting: maxWaitingGit,
+    idleSeconds: gitIdleSeconds,
+    onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
+  });
+
+  // 3 hosts and their certificate
+  const served = createServedHosts(paths);
+  const hosts = [...new Set([...ownHosts(config.host), ...config.names, ...served.list()])];
+  const identity = config.tlsPort === undefined ? undefined : await loadIdentity(config.certsDir, hosts);
+  for (const host of identity?.uncovered ?? []) {
+    logger.warn({ host }, `the local authority may not vouch for ${host}; for a new one, empty ${config.certsDir}`);
+  }
+
+  // 4 the application and its sockets
+  const app = await buildApp({
+    logger,
+    hosts: { own: new Set(config.names), isServed: served.has },
+    hexDir: paths.hexDir,
+    caCertificate: identity?.caCertificate,
+    health: createHealthCheck(paths, Date.now()),
+    uploadPack,
+    findRepository: (host, path) => findRepository(paths, host, path),
+  });
+  const tls =
+    identity === undefined ? undefined : { port: config.tlsPort ?? 0, key: identity.key, cert: identity.cert };
+  const listening = await listen(app, { host: config.host, port: config.port, tls });
+  logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirrorDir }, "serving");
+  return listening;
+}
+
+async function signEmptyRegistry(context: Context, logger: Logger): Promise<void> {
+  const { paths } = context;
+  if ((await readIfPresent(paths.hex("names"))) !== undefined || (await listTarballs(paths)).length > 0) return;
+  try {
+    await mkdir(paths.hexDir, { recursive: true });
+    await mkdir(paths.mirrorDir, { recursive: true });
+    await access(paths.mirrorDir, constants.W_OK);
+  } catch (error) {
+    logger.warn(`the mirror is empty and read-only, so it stays without a signed registry: ${describeError(error)}`);
+    return;
+  }
+  await build({ ...context, config: { ...context.config, dryRun: false } });
+}
+
+async function loadIdentity(certsDir: string, hosts: readonly string[]) {
+  try {
+    return await loadServerIdentity(certsDir, hosts);
+  } catch (cause) {
+    throw new MirrorError("config", `no TLS certificate can be had in ${certsDir}; give --certs-dir, or --no-tls`, {
+      cause,
+    });
+  }
+}
+
+/** localhost, app_deps, and the addresses that the server can be reached at. */
+function ownHosts(host: string): string[] {
+  const own = ["localhost", "127.0.0.1", "::1", "app_deps"];
+  if (host === "0.0.0.0" || host === "::") {
+    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    return [...own, ...addresses.map(({ address }) => address.replace(/%.*$/, "")).filter((a) => isIP(a) !== 0)];
+  }
+  return [...own, host.toLowerCase()];
+}

@@ -1,0 +1,228 @@
+/**
+ * Locks → a mirror that holds what they name: plan, fetch and verify, store, sign. Everything is tried; what fails is
+ * told and does not stop the rest, and what arrived stays.
+ */
+import { mkdir } from "node:fs/promises";
+import pLimit from "p-limit";
+import { MirrorError, describeError } from "../errors.ts";
+import type { HexUpstream } from "../fetch/hex.ts";
+import { createHttpClient } from "../fetch/http.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { mirrorRepository } from "../git/mirror-repository.ts";
+import { redactUrl } from "../git/url.ts";
+import { publicKeyPem } from "../hex/keys.ts";
+import type { Lock } from "../lock/entries.ts";
+import { makePlan, type GitJob, type Plan } from "../plan/plan.ts";
+import { readIfPresent, removeLeftovers, temporaryPath, writeIfChanged } from "../store/atomic.ts";
+import { readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
+import { findRepository } from "../store/repositories.ts";
+import { loadSigningKey } from "../store/signing-key.ts";
+import { readValidators, writeValidators } from "../store/validators.ts";
+import { version } from "../version.ts";
+import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
+import { asOnlyWriter, registryName, upstreamKey, upstreamRepository, type Context } from "./context.ts";
+import type { Reporter } from "./reporter.ts";
+import { syncPackage } from "./sync-packages.ts";
+
+export interface SyncResult {
+  readonly added: number;
+  readonly updated: number;
+  readonly unchanged: number;
+  readonly bytes: number;
+  readonly failed: readonly { readonly item: string; readonly error: string }[];
+  readonly skipped: Plan["skipped"];
+  /** undefined when the registry could not be signed; the reason is among `failed`. */
+  readonly registry: BuildResult | undefined;
+}
+
+export interface SyncTools {
+  /** Made on first use: a lock without git entries needs no git. */
+  readonly gitEnvironments: () => Promise<GitEnvironments>;
+}
+
+export async function sync(context: Context, locks: readonly Lock[], tools: SyncTools): Promise<SyncResult> {
+  return asOnlyWriter(context, (locked) => syncAsOnlyWriter(locked, locks, tools));
+}
+
+export interface SyncPreview {
+  /** What is not here and would be fetched. */
+  readonly fetch: readonly string[];
+  /** What is here; its record or refs would be refreshed. */
+  readonly refresh: readonly string[];
+  readonly skipped: Plan["skipped"];
+  readonly refused: Plan["refused"];
+}
+
+/** What a sync would do, from what the folder holds; nothing is asked of upstream, nothing is written. */
+export async function previewSync({ paths }: Context, locks: readonly Lock[]): Promise<SyncPreview> {
+  const plan = makePlan(locks);
+  const fetch: string[] = [];
+  const refresh: string[] = [];
+  for (const { name, releases } of plan.packages) {
+    for (const release of releases) {
+      const isHere = (await readIfPresent(paths.tarball(name, release.version))) !== undefined;
+      (isHere ? refresh : fetch).push(`${name} ${release.version}`);
+    }
+  }
+  for (const { host, path } of plan.repositories) {
+    const isHere = (await findRepository(paths, host, path)) !== undefined;
+    (isHere ? refresh : fetch).push(`https://${host}/${path}`);
+  }
+  return { fetch, refresh, skipped: plan.skipped, refused: plan.refused };
+}
+
+async function syncAsOnlyWriter(context: Context, locks: readonly Lock[], tools: SyncTools): Promise<SyncResult> {
+  const { paths, config } = context;
+  // A key that is not ours to use is found out before hours of fetching, not after.
+  await registryName(context);
+  await loadSigningKey(paths, config.newKey);
+  const plan = makePlan(locks);
+  const tally = new Tally(context.reporter);
+  const counted: Context = { ...context, reporter: tally };
+  tally.begin(plan.packages.reduce((sum, job) => sum + job.releases.length, 0) + plan.repositories.length);
+  for (const { app, lock, reason } of plan.refused) tally.failed(`${app} (lock ${lock})`, reason);
+
+  for (const lock of locks) await writeKnownLock(paths, lock, redactUrl);
+  // The one stage is bound by round trips, the other by git and the disk: they do not wait for each other.
+  await Promise.all([syncPackages(counted, plan), syncRepositories(counted, plan, tools)]);
+  if (context.signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
+
+  let registry: BuildResult | undefined;
+  try {
+    registry = await buildAsOnlyWriter(context);
+    for (const { file, reason } of registry.corrupt) tally.failed(file, reason);
+  } catch (error) {
+    tally.failed("the registry", error);
+  }
+  return { ...tally.result(), skipped: plan.skipped, registry };
+}
+
+async function syncPackages(context: Context, plan: Plan): Promise<void> {
+  const { paths, config, reporter, signal } = context;
+  const upstream: HexUpstream = {
+    url: config.hexUrl,
+    repository: upstreamRepository,
+    publicKey: await upstreamKey(context),
+  };
+  const jobs = plan.packages.filter((job) => job.repository === upstreamRepository);
+  for (const job of plan.packages.filter((other) => other.repository !== upstreamRepository)) {
+    const error = new MirrorError("refused", `the repository "${job.repository}" is not mirrored, only hexpm is`);
+    for (const release of job.releases) reporter.failed(`${job.name} ${release.version}`, error);
+  }
+  if (jobs.length === 0) return;
+
+  await removeLeftovers(paths.tarballsDir);
+  await removeLeftovers(paths.upstreamPackagesDir(upstreamRepository));
+  const validators = await readValidators(paths, upstreamRepository);
+  const http = createHttpClient({
+    userAgent: `mirror-server/${version}`,
+    connections: config.concurrency,
+    proxy: config.proxy,
+  });
+  try {
+    const limit = pLimit(config.concurrency);
+    const run = async (job: (typeof jobs)[number]) => {
+      if (!signal.aborted) await syncPackage(context, job, { http, upstream, validators });
+    };
+    await Promise.all(jobs.map((job) => limit(() => run(job))));
+  } finally {
+    await http.close();
+    await writeValidators(paths, upstreamRepository, validators);
+    await writeIfChanged(paths.upstreamPublicKey(upstreamRepository), publicKeyPem(upstream.publicKey));
+  }
+}
+
+async function syncRepositories(context: Context, plan: Plan, tools: SyncTools): Promise<void> {
+  if (plan.repositories.length === 0) return;
+  const { config, reporter, signal } = context;
+  let environments: GitEnvironments;
+  try {
+    environments = await tools.gitEnvironments();
+  } catch (error) {
+    for (const { host, path } of plan.repositories) reporter.failed(`https://${host}/${path}`, error);
+    return;
+  }
+  const pins = await knownRevisions(context);
+  // Git is several processes a repository, and unpacking needs processors: fewer at once than downloads.
+  const limit = pLimit(Math.max(1, Math.floor(config.concurrency / 2)));
+  await Promise.all(
+    plan.repositories.map((job) =>
+      limit(async () => {
+        if (!signal.aborted) await syncRepository(context, job, pins.get(keyOf(job)) ?? [], environments);
+      }),
+    ),
+  );
+}
+
+async function syncRepository(
+  { paths, reporter, signal }: Context,
+  job: GitJob,
+  revisions: readonly string[],
+  environments: GitEnvironments,
+): Promise<void> {
+  const item = `https://${job.host}/${job.path}`;
+  const dir = (await findRepository(paths, job.host, job.path)) ?? paths.repository(job.host, job.path);
+  try {
+    await mkdir(paths.gitDir, { recursive: true });
+    const outcome = await mirrorRepository(
+      { url: job.url, dir, temporaryDir: temporaryPath(dir), revisions },
+      { environments, signal, onProgress: (line) => reporter.progress(item, line) },
+    );
+    reporter.done(item, outcome, 0);
+  } catch (error) {
+    reporter.failed(item, error);
+  }
+}
+
+/** Every commit that any known lock names, by repository: a refresh for one lock must not lose another's commit. */
+async function knownRevisions({ paths }: Context): Promise<Map<string, string[]>> {
+  const { repositories } = makePlan(await readKnownLocks(paths));
+  return new Map(repositories.map((job) => [keyOf(job), job.revisions.map(({ revision }) => revision)]));
+}
+
+function keyOf({ host, path }: GitJob): string {
+  return `${host}/${path}`.toLowerCase();
+}
+
+/** Counts what goes by on its way to the reporter. */
+class Tally implements Reporter {
+  private readonly to: Reporter;
+  private readonly counts = { added: 0, updated: 0, unchanged: 0, bytes: 0 };
+  private readonly failures: { item: string; error: string }[] = [];
+
+  constructor(to: Reporter) {
+    this.to = to;
+  }
+
+  begin(total: number): void {
+    this.to.begin(total);
+  }
+
+  done(item: string, outcome: "added" | "updated" | "unchanged", bytes: number): void {
+    this.counts[outcome] += 1;
+    this.to.done(item, outcome, bytes);
+  }
+
+  failed(item: string, error: unknown): void {
+    this.failures.push({ item, error: describeError(error) });
+    this.to.failed(item, error);
+  }
+
+  // Passed on as a function of its own, so it must not depend on `this` being bound.
+  readonly received = (bytes: number): void => {
+    this.counts.bytes += bytes;
+    this.to.received(bytes);
+  };
+
+  progress(item: string, text: string): void {
+    this.to.progress(item, text);
+  }
+
+  note(text: string): void {
+    this.to.note(text);
+  }
+
+  result(): Pick<SyncResult, "added" | "updated" | "unchanged" | "bytes" | "failed"> {
+    return { ...this.counts, failed: this.failures };
+  }
+}

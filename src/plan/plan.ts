@@ -1,0 +1,93 @@
+/** Locks → what the mirror must hold, each package and repository once, with what every lock demands of it. Pure. */
+import { compareNames, compareVersions } from "../hex/names.ts";
+import { describeError } from "../errors.ts";
+import { parseGitUrl } from "../git/url.ts";
+import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
+
+/** Checksums that a lock demands of a release, 64 hex digits each. */
+export interface Demand {
+  /** The lock's name, for errors. */
+  readonly lock: string;
+  readonly innerChecksum?: string | undefined;
+  readonly outerChecksum?: string | undefined;
+}
+
+export interface PackageJob {
+  readonly repository: string;
+  readonly name: string;
+  readonly releases: readonly { readonly version: string; readonly demands: readonly Demand[] }[];
+}
+
+export interface GitJob {
+  readonly host: string;
+  /** `owner/repo`, without `.git`. */
+  readonly path: string;
+  /** As git is asked to fetch it; may hold credentials. */
+  readonly url: string;
+  readonly revisions: readonly { readonly revision: string; readonly lock: string }[];
+}
+
+export interface Plan {
+  readonly packages: readonly PackageJob[];
+  readonly repositories: readonly GitJob[];
+  /** Entries that name nothing to mirror. */
+  readonly skipped: readonly { readonly lock: string; readonly app: string; readonly reason: string }[];
+  /** Entries that cannot be mirrored. */
+  readonly refused: readonly { readonly lock: string; readonly app: string; readonly reason: string }[];
+}
+
+interface Draft {
+  readonly packages: Map<string, { repository: string; name: string; releases: Map<string, Demand[]> }>;
+  readonly repositories: Map<string, { host: string; path: string; url: string; revisions: Map<string, string> }>;
+  readonly skipped: Plan["skipped"][number][];
+  readonly refused: Plan["refused"][number][];
+}
+
+export function makePlan(locks: readonly Lock[]): Plan {
+  const draft: Draft = { packages: new Map(), repositories: new Map(), skipped: [], refused: [] };
+  for (const { name, entries } of locks) {
+    for (const entry of entries) {
+      if (entry.kind === "hex") addRelease(draft, entry, name);
+      else if (entry.kind === "git") addRepository(draft, entry, name);
+      else draft.skipped.push({ lock: name, app: entry.app, reason: entry.reason });
+    }
+  }
+  const packages = [...draft.packages.values()].map(({ repository, name, releases }) => ({
+    repository,
+    name,
+    releases: [...releases]
+      .map(([version, demands]) => ({ version, demands }))
+      .sort((a, b) => compareVersions(a.version, b.version)),
+  }));
+  const repositories = [...draft.repositories.values()].map(({ revisions, ...job }) => ({
+    ...job,
+    revisions: [...revisions].map(([revision, lock]) => ({ revision, lock })),
+  }));
+  return {
+    packages: packages.sort((a, b) => compareNames(a.repository, b.repository) || compareNames(a.name, b.name)),
+    repositories: repositories.sort((a, b) => compareNames(a.host, b.host) || compareNames(a.path, b.path)),
+    skipped: draft.skipped,
+    refused: draft.refused,
+  };
+}
+
+function addRelease({ packages }: Draft, entry: HexEntry, lock: string): void {
+  const { repository, name, version, innerChecksum, outerChecksum } = entry;
+  const key = `${repository}/${name}`;
+  const job = packages.get(key) ?? { repository, name, releases: new Map<string, Demand[]>() };
+  packages.set(key, job);
+  job.releases.set(version, [...(job.releases.get(version) ?? []), { lock, innerChecksum, outerChecksum }]);
+}
+
+function addRepository({ repositories, refused }: Draft, entry: GitEntry, lock: string): void {
+  try {
+    const { host, path, fetchUrl } = parseGitUrl(entry.url);
+    // GitHub ignores case, and two spellings in two locks are one repository.
+    const key = `${host}/${path}`.toLowerCase();
+    const job = repositories.get(key) ?? { host, path, url: fetchUrl, revisions: new Map<string, string>() };
+    repositories.set(key, job);
+    if (!job.revisions.has(entry.revision)) job.revisions.set(entry.revision, lock);
+  } catch (error) {
+    refused.push({ lock, app: entry.app, reason: describeError(error) });
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The HTTP application, apart from its sockets. A request is first given to a host's room by `hosts.ts`, as an
+ * internal URL that no client can ask for by itself; from there on it is plain Fastify routing:
+ *
+ *   /own/…      the mirror itself: health, its CA, the signed registry as static files
+ *   /git/…      git of some host
+ *   /unknown    a host that we hold nothing of
+ */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import fastifyStatic from "@fastify/static";
+import Fastify, {
+  LogController,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
+import type { Logger } from "pino";
+import { MirrorError, describeError, outcomeOf } from "../errors.ts";
+import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
+import { findTarget, type KnownHosts, type Target } from "./hosts.ts";
+import { logRequests } from "./request-log.ts";
+
+export interface Health {
+  readonly status: "ok" | "degraded" | "unhealthy";
+  readonly version: string;
+  readonly uptime_s: number;
+  readonly hex: { readonly packages: number; readonly releases: number };
+  readonly git: { readonly repositories: number };
+  readonly problems: readonly string[];
+}
+
+export interface AppDependencies extends GitRoutesDependencies {
+  readonly logger: Logger;
+  readonly hosts: KnownHosts;
+  /** The folder that the registry is served from. */
+  readonly hexDir: string;
+  /** The local authority's certificate, PEM; undefined when only HTTP is served. */
+  readonly caCertificate: string | undefined;
+  readonly health: () => Promise<Health>;
+}
+
+// What a registry consists of. Nothing else below its folder is served, whatever it is.
+const registryPath =
+  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/[\w./+-]+)$/;
+
+export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
+  const targets = new WeakMap<IncomingMessage, Target>();
+  const app = Fastify({
+    loggerInstance: dependencies.logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    rewriteUrl: (request) => {
+      const url = request.url ?? "/";
+      const path = url.replace(/\?.*$/s, "");
+      const target = findTarget(request.headers.host, path, dependencies.hosts);
+      targets.set(request, target);
+      return internalUrl(target);
+    },
+  }) as unknown as FastifyInstance;
+
+  logRequests(app);
+  app.setErrorHandler(sendError);
+  app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
+  addOwnRoutes(app, dependencies);
+  await app.register(async (scope) => {
+    addGitRoutes(scope, (request) => gitTargetOf(targets.get(request.raw)), dependencies);
+  });
+  await app.ready();
+  return app;
+}
+
+function internalUrl(target: Target): string {
+  switch (target.kind) {
+    case "own":
+      return `/own${target.path}`;
+    case "git":
+      return `/git/${target.action}`;
+    case "unknown":
+      return "/unknown";
+  }
+}
+
+function gitTargetOf(target: Target | undefined): Extract<Target, { kind: "git" }> {
+  if (target?.kind !== "git") throw new MirrorError("not_found", "not a git request");
+  return target;
+}
+
+function addOwnRoutes(app: FastifyInstance, { health, caCertificate, hexDir }: AppDependencies): void {
+  app.get("/own/health", async (_request, reply) => {
+    const report = await health();
+    return reply
+      .code(report.status === "unhealthy" ? 503 : 200)
+      .header("cache-control", "no-store")
+      .send(report);
+  });
+  app.get("/own/ca.pem", (_request, reply) => {
+    if (caCertificate === undefined) throw new MirrorError("not_found", "this mirror serves HTTP only");
+    return reply.type("application/x-pem-file").send(caCertificate);
+  });
+  // Mix asks for this list once per fresh home and prints the body of any error to the user.
+  app.get("/own/installs/hex-1.x.csv", async (_request, reply) => {
+    const file = `${hexDir}/installs/hex-1.x.csv`;
+    const present = await stat(file).catch(() => undefined);
+    return reply.type("text/csv").send(present?.isFile() ? createReadStream(file) : "");
+  });
+  void app.register(fastifyStatic, {
+    root: hexDir,
+    prefix: "/own/",
+    decorateReply: false,
+    index: false,
+    dotfiles: "ignore",
+    // Records change at any sync; tarballs have validators, so asking again is cheap.
+    cacheControl: false,
+    allowedPath: (path) => registryPath.test(path),
+    setHeaders: (response) => {
+      response.setHeader("cache-control", "public, no-cache");
+      response.setHeader("x-content-type-options", "nosniff");
+    },
+  });
+}
+
+/** Plain text: git and Hex show it to the user as it stands. */
+function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const isOurs = error instanceof MirrorError;
+  const clientStatus =
+    !isOurs && "statusCode" in error && (error.statusCode ?? 500) < 500 ? error.statusCode : undefined;
+  const status = clientStatus ?? outcomeOf(error).status;
+  if (status >= 500 && !(isOurs && error.code === "cancelled")) request.log.error({ err: error }, describeError(error));
+  if (isOurs && error.code === "busy") void reply.header("retry-after", "2");
+  // The rest of a request that was refused is not waited for.
+  if (!request.raw.complete) void reply.header("connection", "close");
+  const text = isOurs || clientStatus !== undefined ? error.message : "the mirror failed; its log tells why";
+  return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
+}
+
+function sendNotFound(target: Target | undefined, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  if (!isRead) {
+    const text = `this is a read-only mirror: ${request.method} is not allowed here\n`;
+    return reply.code(405).header("allow", "GET, HEAD").type("text/plain; charset=utf-8").send(text);
+  }
+  const text =
+    target?.kind === "unknown"
+      ? `this mirror holds nothing of the host ${target.host}`
+      : `${target?.kind === "own" ? target.path : "that path"} is not in this mirror`;
+  return reply.code(404).type("text/plain; charset=utf-8").send(`${text}\n`);
+}

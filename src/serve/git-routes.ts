@@ -1,0 +1,128 @@
+/** Git's smart HTTP protocol, read-only. https://git-scm.com/docs/http-protocol */
+import { pipeline, Transform, type Readable } from "node:stream";
+import { createGunzip, createInflate } from "node:zlib";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { MirrorError } from "../errors.ts";
+import { flushPacket, packet } from "../git/pkt-line.ts";
+import { protocolVersion, type UploadPack } from "../git/upload-pack.ts";
+import { normalisePath } from "../git/url.ts";
+import type { GitAction } from "./hosts.ts";
+
+export interface GitRoutesDependencies {
+  readonly uploadPack: UploadPack;
+  /** @returns the bare repository's folder, undefined when it is not mirrored */
+  readonly findRepository: (host: string, path: string) => Promise<string | undefined>;
+}
+
+export interface GitTarget {
+  readonly host: string;
+  readonly repository: string;
+  readonly action: GitAction;
+}
+
+// The longest requests name many commits that a client has, 50 bytes each. Bytes after decoding.
+const maxRequestSize = 64 * 1024 * 1024;
+
+export function addGitRoutes(
+  app: FastifyInstance,
+  targetOf: (request: FastifyRequest) => GitTarget,
+  { uploadPack, findRepository }: GitRoutesDependencies,
+): void {
+  // The body is streamed to git, whatever its type.
+  app.addContentTypeParser("*", (_request, body, done) => done(null, body));
+
+  app.get("/git/info/refs", async (request, reply) => {
+    const service = new URL(request.originalUrl, "http://mirror").searchParams.get("service");
+    if (service === "git-receive-pack") throw readOnly(targetOf(request));
+    if (service !== "git-upload-pack") throw notSmart();
+    const dir = await find(targetOf(request));
+    const protocol = protocolVersion(request.headers["git-protocol"]);
+    const refs = await uploadPack.advertise({ dir, protocol, signal: untilClosed(reply) });
+    // Version 0 and 1 clients expect to be told the service first; version 2 does without.
+    const preamble = protocol?.includes("version=2") ? "" : packet("# service=git-upload-pack\n") + flushPacket;
+    return noCache(reply).type("application/x-git-upload-pack-advertisement").send(prepend(preamble, refs));
+  });
+
+  app.post("/git/git-upload-pack", { bodyLimit: maxRequestSize }, async (request, reply) => {
+    const dir = await find(targetOf(request));
+    const answer = await uploadPack.answer({
+      dir,
+      protocol: protocolVersion(request.headers["git-protocol"]),
+      body: decodeBody(request),
+      signal: untilClosed(reply),
+    });
+    return noCache(reply).type("application/x-git-upload-pack-result").send(answer);
+  });
+
+  app.all("/git/git-receive-pack", (request) => {
+    throw readOnly(targetOf(request));
+  });
+
+  app.get("/git/dumb", () => {
+    throw notSmart();
+  });
+
+  async function find({ host, repository }: GitTarget): Promise<string> {
+    const path = normalisePath(repository);
+    const dir = path === undefined ? undefined : await findRepository(host, path);
+    if (dir !== undefined) return dir;
+    const shown = path === undefined ? "that path" : `https://${host}/${path}`;
+    throw new MirrorError(
+      "not_found",
+      `${shown} is not in this mirror. To add it, run "mirror-server sync" with a mix.lock that names it.`,
+    );
+  }
+}
+
+function readOnly({ host, repository }: GitTarget): MirrorError {
+  const path = normalisePath(repository) ?? "";
+  return new MirrorError("refused", `this is a read-only mirror: push to https://${host}/${path} itself, not here.`);
+}
+
+function notSmart(): MirrorError {
+  return new MirrorError("not_found", "only git's smart HTTP protocol is served here; use git 1.6.6 or later.");
+}
+
+/** Aborted when the client has gone before it had its whole answer. */
+function untilClosed(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+
+/** Git compresses large requests; proxies and other clients may send them in chunks. */
+function decodeBody(request: FastifyRequest): Readable {
+  const encoding = request.headers["content-encoding"] ?? "identity";
+  const decoders = {
+    identity: () => [],
+    gzip: () => [createGunzip()],
+    "x-gzip": () => [createGunzip()],
+    deflate: () => [createInflate()],
+  };
+  if (!(encoding in decoders)) throw new MirrorError("malformed", `content encoding "${encoding}" is not known here`);
+  const decoder = decoders[encoding as keyof typeof decoders]();
+  let size = 0;
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      done(size > maxRequestSize ? new MirrorError("too_large", "the request is too large") : null, chunk);
+    },
+  });
+  pipeline([request.raw, ...decoder, counted], (error) => {
+    if (error && !(error instanceof MirrorError)) {
+      counted.destroy(new MirrorError("malformed", "the request is cut off, or not compressed as it says"));
+    }
+  });
+  return counted;
+}
+
+function prepend(text: string, stream: Readable): Readable {
+  if (text !== "") stream.unshift(Buffer.from(text));
+  return stream;
+}
+
+function noCache(reply: FastifyReply): FastifyReply {
+  return reply.header("cache-control", "no-cache, max-age=0, must-revalidate");
+}

@@ -1,0 +1,28 @@
+/** One line a request, when it is over. Neither headers nor queries are logged: both may carry credentials. */
+import { performance } from "node:perf_hooks";
+import type { FastifyInstance } from "fastify";
+
+export function logRequests(app: FastifyInstance): void {
+  app.addHook("onRequest", (request, reply, done) => {
+    const started = performance.now();
+    const { socket } = request.raw;
+    const writtenBefore = socket.bytesWritten;
+    // "close" comes once, whether the client got its answer or hung up.
+    reply.raw.once("close", () => {
+      request.log.info(
+        {
+          method: request.method,
+          host: request.headers.host,
+          path: request.originalUrl.replace(/\?.*$/s, ""),
+          status: reply.raw.statusCode,
+          bytes: socket.bytesWritten - writtenBefore,
+          ms: Math.round((performance.now() - started) * 10) / 10,
+          client: request.ip,
+          ...(reply.raw.writableFinished ? {} : { aborted: true }),
+        },
+        "request",
+      );
+    });
+    done();
+  });
+}

@@ -1,0 +1,70 @@
+/**
+ * Files appear whole or not at all: written beside their target under a temporary name, synced, renamed. A file whose
+ * content is already right is left alone, mtime included.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { MirrorError, hasErrno } from "../errors.ts";
+
+const temporary = /^\..*\.tmp-[0-9a-f]{12}$/;
+
+/** `/m/names` → `/m/.names.tmp-1f2e3d4c5b6a`; in the same folder, since a rename must not cross file systems. */
+export function temporaryPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.tmp-${randomBytes(6).toString("hex")}`);
+}
+
+/** @throws MirrorError `storage` */
+export async function writeAtomic(path: string, content: Uint8Array | string, mode = 0o644): Promise<void> {
+  const temp = temporaryPath(path);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temp, "wx", mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temp, path);
+  } catch (cause) {
+    throw new MirrorError("storage", `cannot write ${path}`, { cause });
+  } finally {
+    await rm(temp, { force: true, recursive: true }).catch(() => undefined);
+  }
+}
+
+/** @returns whether the file had to be written */
+export async function writeIfChanged(path: string, content: Uint8Array | string, mode?: number): Promise<boolean> {
+  const present = await readIfPresent(path);
+  if (present?.equals(Buffer.from(content)) === true) return false;
+  await writeAtomic(path, content, mode);
+  return true;
+}
+
+/** undefined when there is no such file. @throws MirrorError `storage` when there is one that cannot be read */
+export async function readIfPresent(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    if (hasErrno(cause, "ENOENT", "ENOTDIR")) return undefined;
+    throw new MirrorError("storage", `cannot read ${path}`, { cause });
+  }
+}
+
+/** The names in a folder, sorted, without hidden ones; none when there is no such folder. */
+export async function listFolder(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
+  } catch (cause) {
+    if (hasErrno(cause, "ENOENT", "ENOTDIR")) return [];
+    throw new MirrorError("storage", `cannot list ${path}`, { cause });
+  }
+}
+
+/** Removes what a killed writer left in a folder. Call it only while holding the writers' lock. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  const leftovers = names.filter((name) => temporary.test(name));
+  await Promise.all(leftovers.map((name) => rm(join(folder, name), { force: true, recursive: true })));
+}

@@ -1,0 +1,62 @@
+/** What the mirror holds, read from the folder each time: the folder is the only truth. */
+import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { compareNames, isVersion } from "../hex/names.ts";
+import { listFolder } from "./atomic.ts";
+import { parseTarballName, type StorePaths } from "./paths.ts";
+
+export interface HeldTarball {
+  readonly name: string;
+  readonly version: string;
+  readonly path: string;
+}
+
+export interface HeldRepository {
+  /** `github.com` for repositories of the old layout, OWNER/REPO.git without a host. */
+  readonly host: string;
+  /** `owner/repo`, without `.git`. */
+  readonly path: string;
+  readonly dir: string;
+}
+
+/** By name, then version, whatever order the file system lists them in. */
+export async function listTarballs(paths: StorePaths): Promise<HeldTarball[]> {
+  const held: HeldTarball[] = [];
+  for (const file of await listFolder(paths.tarballsDir)) {
+    const parsed = parseTarballName(file);
+    if (parsed !== undefined && isVersion(parsed.version)) {
+      held.push({ ...parsed, path: join(paths.tarballsDir, file) });
+    }
+  }
+  return held.sort((a, b) => compareNames(a.name, b.name) || compareNames(a.version, b.version));
+}
+
+/** Hosts are told from owners of the old layout by what lies below: a repository lies at least two levels down. */
+export async function listRepositories(paths: StorePaths): Promise<HeldRepository[]> {
+  const found: HeldRepository[] = [];
+  for (const first of await listFolder(paths.gitDir)) {
+    const isHost = first.includes(".");
+    const host = isHost ? first.replaceAll("%3A", ":") : "github.com";
+    await collect(join(paths.gitDir, first), isHost ? "" : first, host, found);
+  }
+  return found;
+}
+
+const maxRepositoryDepth = 12;
+
+async function collect(dir: string, prefix: string, host: string, found: HeldRepository[]): Promise<void> {
+  if (prefix.split("/").length > maxRepositoryDepth) return;
+  for (const name of await listFolder(dir)) {
+    const path = prefix === "" ? name : `${prefix}/${name}`;
+    const child = join(dir, name);
+    if (name.endsWith(".git")) found.push({ host, path: path.slice(0, -".git".length), dir: child });
+    else if (await isFolder(child)) await collect(child, path, host, found);
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+}

@@ -1,0 +1,62 @@
+/**
+ * `locks/NAME.json`: what each lock that was synced names, so that later runs know what must stay (pins of commits,
+ * `verify` without arguments) although the lock itself may be on another machine by then.
+ */
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { MirrorError } from "../errors.ts";
+import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
+import { listFolder, readIfPresent, writeIfChanged } from "./atomic.ts";
+import type { StorePaths } from "./paths.ts";
+
+const hexSchema = z.object({
+  app: z.string(),
+  name: z.string(),
+  version: z.string(),
+  repository: z.string(),
+  innerChecksum: z.string().optional(),
+  outerChecksum: z.string().optional(),
+});
+const gitSchema = z.object({
+  app: z.string(),
+  url: z.string(),
+  revision: z.string(),
+  options: z.object({
+    ref: z.string().optional(),
+    tag: z.string().optional(),
+    branch: z.string().optional(),
+    sparse: z.string().optional(),
+    subdir: z.string().optional(),
+    depth: z.number().optional(),
+    submodules: z.boolean().optional(),
+  }),
+});
+const schema = z.object({ hex: z.array(hexSchema), git: z.array(gitSchema) });
+
+/** @param redact takes credentials out of a URL: they must not be written into the mirror */
+export async function writeKnownLock(paths: StorePaths, lock: Lock, redact: (url: string) => string): Promise<void> {
+  const hex = lock.entries.filter((entry) => entry.kind === "hex").map((entry) => hexSchema.parse(entry));
+  const git = lock.entries
+    .filter((entry) => entry.kind === "git")
+    .map((entry) => gitSchema.parse({ ...entry, url: redact(entry.url) }));
+  await writeIfChanged(paths.knownLock(lock.name), `${JSON.stringify({ hex, git }, null, 1)}\n`);
+}
+
+export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
+  const files = (await listFolder(paths.knownLocksDir)).filter((file) => file.endsWith(".json"));
+  return Promise.all(files.map((file) => readKnownLock(join(paths.knownLocksDir, file))));
+}
+
+async function readKnownLock(path: string): Promise<Lock> {
+  const text = (await readIfPresent(path))?.toString("utf8") ?? "";
+  try {
+    const { hex, git } = schema.parse(JSON.parse(text));
+    const entries = [
+      ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
+      ...git.map((entry): GitEntry => ({ ...entry, kind: "git" })),
+    ];
+    return { name: basename(path, ".json"), entries };
+  } catch (cause) {
+    throw new MirrorError("storage", `${path} is damaged; delete it and sync that lock again`, { cause });
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The key that signs the registry. Clients pin its public half, so it changes only when someone says so: a registry
+ * that was signed with another key is refused, not re-signed.
+ */
+import type { KeyObject } from "node:crypto";
+import { MirrorError } from "../errors.ts";
+import { generatePrivateKey, publicKeyPem, readPrivateKey, readPublicKey } from "../hex/keys.ts";
+import { readIfPresent, writeAtomic } from "./atomic.ts";
+import type { StorePaths } from "./paths.ts";
+
+/** Makes the key on first use. @param newKey sign with the key here although clients know another */
+export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promise<KeyObject> {
+  const pem = await readIfPresent(paths.privateKey);
+  const published = await readIfPresent(paths.hex("public_key"));
+  if (pem === undefined) {
+    if (published !== undefined && !newKey) throw foreignKey(paths, `${paths.privateKey} is not there`);
+    const made = generatePrivateKey();
+    await writeAtomic(paths.privateKey, made, 0o600);
+    return readPrivateKey(made, paths.privateKey);
+  }
+  const key = readPrivateKey(pem.toString("utf8"), paths.privateKey);
+  if (published !== undefined && !newKey) {
+    const file = paths.hex("public_key");
+    if (publicKeyPem(readPublicKey(published.toString("utf8"), file)) !== publicKeyPem(key)) {
+      throw foreignKey(paths, `${paths.privateKey} is another key`);
+    }
+  }
+  return key;
+}
+
+function foreignKey(paths: StorePaths, why: string): MirrorError {
+  return new MirrorError(
+    "config",
+    `the registry in ${paths.hexDir} was signed with a key that is not here (${why}). Give that key with ` +
+      `--private-key FILE, or sign with a new one with --new-key: then every client needs the new public_key`,
+  );
+}

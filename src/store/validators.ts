@@ -1,0 +1,28 @@
+/** The ETags and dates that upstream's records came with, so that asking again costs one short answer. */
+import { z } from "zod";
+import { compareNames } from "../hex/names.ts";
+import { readIfPresent, writeIfChanged } from "./atomic.ts";
+import type { StorePaths } from "./paths.ts";
+
+const schema = z.record(
+  z.string(),
+  z.object({ etag: z.string().optional(), lastModified: z.string().optional() }).strict(),
+);
+
+export type Validators = Map<string, z.infer<typeof schema>[string]>;
+
+/** By package name. A file that is missing or damaged costs full answers, nothing else. */
+export async function readValidators(paths: StorePaths, repository: string): Promise<Validators> {
+  const text = (await readIfPresent(paths.validators(repository)))?.toString("utf8") ?? "{}";
+  try {
+    return new Map(Object.entries(schema.parse(JSON.parse(text))));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Written after the records: an old validator costs an answer, a too new one would hide a change. */
+export async function writeValidators(paths: StorePaths, repository: string, validators: Validators): Promise<void> {
+  const sorted = [...validators].sort(([a], [b]) => compareNames(a, b));
+  await writeIfChanged(paths.validators(repository), `${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Real git, real sockets and real clients on small machines.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    globalSetup: "test/support/build-once.ts",
+  },
+});
