@@ -130,7 +130,8 @@ function feed(child: GitChild, body: Readable | undefined, onProgress: () => voi
   }
   body.on("data", onProgress);
   body.on("error", (error) => {
-    fed.error = error;
+    const isOurs = error instanceof MirrorError;
+    fed.error = isOurs ? error : new MirrorError("malformed", "the request is cut off, or not compressed as it says");
     endGit(child);
   });
   body.pipe(child.stdin);

@@ -110,11 +110,8 @@ function decodeBody(request: FastifyRequest): Readable {
       done(size > maxRequestSize ? new MirrorError("too_large", "the request is too large") : null, chunk);
     },
   });
-  pipeline([request.raw, ...decoder, counted], (error) => {
-    if (error && !(error instanceof MirrorError)) {
-      counted.destroy(new MirrorError("malformed", "the request is cut off, or not compressed as it says"));
-    }
-  });
+  // Whoever reads `counted` sees the errors of all of them.
+  pipeline([request.raw, ...decoder, counted], () => undefined);
   return counted;
 }
 

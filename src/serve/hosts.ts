@@ -30,7 +30,8 @@ const dumbFile = /^(.+?\.git)\/(?:HEAD|config|description|packed-refs|objects\/.
 /** @param path as the client sent it, without its query */
 export function findTarget(hostHeader: string | undefined, path: string, known: KnownHosts): Target {
   let host = hostOf(hostHeader);
-  let rest = path.replace(/\/{2,}/g, "/");
+  // A `+` of build metadata may come as it is or escaped, and the file server knows one spelling only.
+  let rest = path.replace(/\/{2,}/g, "/").replace(/%2B/gi, "+");
   if (isOwn(host, known.own)) {
     const [, first = "", below = "/"] = /^\/([^/]+)(\/.*)?$/.exec(rest) ?? [];
     const selected = first.toLowerCase();

@@ -1,0 +1,90 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { loadConfig } from "../src/config.ts";
+import { temporaryFolder } from "./support/folder.ts";
+
+const load = (flags: Record<string, unknown>, environment: Record<string, string> = {}, cwd = "/work") =>
+  loadConfig({ flags, environment: { HOME: "/home/me", ...environment }, cwd });
+
+test("defaults", () => {
+  expect(load({})).toMatchObject({
+    mirrorDir: "/work/.mirror",
+    hexDir: "/work/.mirror/hex",
+    gitDir: "/work/.mirror/git",
+    privateKeyFile: "/work/.mirror/private_key.pem",
+    certsDir: "/work/certs",
+    host: "127.0.0.1",
+    port: 8000,
+    tlsPort: 8443,
+    hexUrl: "https://repo.hex.pm",
+    hexPublicKeyFile: undefined,
+  });
+});
+
+describe("the strongest source wins", () => {
+  test("flag, then environment, then file, then default", async () => {
+    const cwd = await temporaryFolder();
+    await writeFile(
+      join(cwd, "mirror.config.json"),
+      JSON.stringify({ port: 1, tlsPort: 2, host: "file", mirror: "m" }),
+    );
+    const config = load({ port: "3" }, { MIRROR_PORT: "4", MIRROR_TLS_PORT: "5" }, cwd);
+    expect(config).toMatchObject({ port: 3, tlsPort: 5, host: "file", mirrorDir: join(cwd, "m") });
+  });
+
+  test("paths in a file count from the file, others from the working folder", async () => {
+    const dir = await temporaryFolder();
+    await writeFile(join(dir, "c.json"), JSON.stringify({ hexDir: "sub/hex" }));
+    expect(load({ config: join(dir, "c.json"), gitDir: "repos" })).toMatchObject({
+      hexDir: join(dir, "sub/hex"),
+      gitDir: "/work/repos",
+    });
+  });
+
+  test("an empty variable counts as unset, --no-tls as a choice", () => {
+    expect(load({ tls: false }, { MIRROR_PORT: "" })).toMatchObject({ port: 8000, tlsPort: undefined });
+    expect(load({}, { MIRROR_TLS: "false" }).tlsPort).toBeUndefined();
+  });
+});
+
+test("service variables that an orchestrator injects are passed over with a warning", () => {
+  const config = load({}, { MIRROR_PORT: "tcp://10.0.0.1:80" });
+  expect(config.port).toBe(8000);
+  expect(config.warnings).toEqual([expect.stringContaining("MIRROR_PORT=tcp://10.0.0.1:80 is ignored")]);
+});
+
+test("proxies are taken from the environment in either case", () => {
+  expect(load({}, { https_proxy: "http://p:1", NO_PROXY: "localhost" }).proxy).toEqual({
+    httpsProxy: "http://p:1",
+    noProxy: "localhost",
+  });
+});
+
+describe("bad values name the option, where it was set, and what is allowed", () => {
+  test.each([
+    [{ port: "http" }, {}, '--port <number>: "http" is not allowed; give a number from 0 to 65535'],
+    [{}, { MIRROR_CONCURRENCY: "0" }, 'MIRROR_CONCURRENCY: "0" is not allowed; give a number from 1 to 64'],
+    [{ hexUrl: "ftp://x" }, {}, '--hex-url <url>: "ftp://x" is not allowed; give an http or https URL'],
+    [{}, { MIRROR_LOG_LEVEL: "loud" }, "give trace, debug, info, warn, error, fatal or silent"],
+    [{ name: "a b" }, {}, "give host names, separated by commas"],
+    [{ lockName: "../x" }, {}, "give letters, digits, ., _ and -"],
+  ])("%j %j", (flags, environment, message) => {
+    expect(() => load(flags, environment)).toThrow(message);
+  });
+
+  test.each([
+    ["not json", /is not JSON/],
+    ["[]", /must hold one JSON object/],
+    ['{"prot": 1}', /unknown option "prot"; known are mirror, hexDir/],
+    ['{"port": "x"}', /"port" in .*mirror\.config\.json: "x" is not allowed/],
+  ])("in a file: %s", async (content, message) => {
+    const cwd = await temporaryFolder();
+    await writeFile(join(cwd, "mirror.config.json"), content);
+    expect(() => load({}, {}, cwd)).toThrow(message);
+  });
+
+  test("a configuration file that was asked for must be there", () => {
+    expect(() => load({ config: "/nowhere.json" })).toThrow("cannot read the configuration file /nowhere.json");
+  });
+});

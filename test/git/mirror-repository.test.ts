@@ -1,0 +1,163 @@
+import { readFile, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { checkCommit } from "../../src/git/check-commit.ts";
+import { keepEmptyFolders } from "../../src/git/empty-folders.ts";
+import { createGitEnvironments, type GitEnvironments } from "../../src/git/environment.ts";
+import { mirrorRepository } from "../../src/git/mirror-repository.ts";
+import { temporaryPath } from "../../src/store/atomic.ts";
+import { damageObject } from "../support/damage.ts";
+import { snapshot, temporaryFolder } from "../support/folder.ts";
+import { commit, git, makeRepository, startGitUpstream, type GitUpstream } from "../support/git.ts";
+
+let root: string;
+let work: string;
+let dir: string;
+let upstream: GitUpstream;
+let environments: GitEnvironments;
+let first: string;
+
+beforeEach(async () => {
+  root = await temporaryFolder();
+  work = join(root, "upstream", "owner", "repo.git");
+  dir = join(root, "mirror", "repo.git");
+  first = await makeRepository(work);
+  upstream = await startGitUpstream(join(root, "upstream"));
+  environments = await createGitEnvironments({ PATH: process.env["PATH"], HOME: root });
+  onTestFinished(() => environments.remove());
+});
+
+function mirror(revisions: string[], url = `${upstream.url}/owner/repo.git`) {
+  return mirrorRepository(
+    { url, dir, temporaryDir: temporaryPath(dir), revisions },
+    { environments, signal: new AbortController().signal, onProgress: () => undefined },
+  );
+}
+
+const refs = async () => (await git(dir, ["for-each-ref", "--format=%(refname)"])).split("\n").filter(Boolean);
+
+test("holds upstream's heads and tags, its HEAD, and nothing else", async () => {
+  await git(work, ["branch", "dev"]);
+  await git(work, ["tag", "-a", "v1", "-m", "one"]);
+  await git(work, ["update-ref", "refs/pull/1/head", first]);
+  await git(work, ["switch", "-q", "-c", "trunk"]);
+  expect(await mirror([first])).toBe("added");
+  expect(await refs()).toEqual(["refs/heads/dev", "refs/heads/main", "refs/heads/trunk", "refs/tags/v1"]);
+  expect(await git(dir, ["symbolic-ref", "HEAD"])).toBe("refs/heads/trunk");
+  expect(await git(dir, ["rev-parse", "v1^{commit}"])).toBe(first);
+});
+
+test("writes nothing of where it came from, and no credentials", async () => {
+  await mirror([first], upstream.url.replace("://", "://user:sec-ret@") + "/owner/repo.git");
+  for (const file of await readdir(dir, { recursive: true, withFileTypes: true })) {
+    if (!file.isFile()) continue;
+    const content = await readFile(join(file.parentPath, file.name), "latin1");
+    expect(content).not.toMatch(/sec-ret|127\.0\.0\.1/);
+  }
+  expect(await git(dir, ["remote"])).toBe("");
+});
+
+test("a second run changes no byte and no mtime, at the cost of one question", async () => {
+  await mirror([first]);
+  const before = await snapshot(dir);
+  upstream.log.length = 0;
+  expect(await mirror([first])).toBe("unchanged");
+  expect(await snapshot(dir)).toEqual(before);
+  expect(upstream.log.filter((line) => line.includes("info/refs"))).toHaveLength(1);
+});
+
+test("fetches what is new, drops branches that are gone, follows a renamed default branch", async () => {
+  await git(work, ["branch", "a"]);
+  await mirror([first]);
+  await git(work, ["branch", "-D", "-q", "a"]);
+  await git(work, ["branch", "a/b"]);
+  const second = await commit(work, { "new.txt": "new\n" }, "second");
+  await git(work, ["branch", "-m", "main", "trunk"]);
+  expect(await mirror([second])).toBe("updated");
+  expect(await refs()).toEqual(["refs/heads/a/b", "refs/heads/trunk"]);
+  expect(await git(dir, ["symbolic-ref", "HEAD"])).toBe("refs/heads/trunk");
+  expect(await git(dir, ["rev-parse", "trunk"])).toBe(second);
+});
+
+test("keeps a locked commit that a force-push took away, advertised so that Mix can check it out", async () => {
+  const second = await commit(work, { "b.txt": "b\n" }, "second");
+  await mirror([second]);
+  await git(work, ["reset", "-q", "--hard", first]);
+  const other = await commit(work, { "c.txt": "c\n" }, "other");
+  await git(work, ["reflog", "expire", "--expire=now", "--all"]);
+  await git(work, ["gc", "-q", "--prune=now"]);
+  expect(await mirror([second])).toBe("updated");
+  expect(await refs()).toEqual(["refs/heads/main", `refs/heads/mirror-server/${second}`]);
+  expect(await git(dir, ["rev-parse", "main"])).toBe(other);
+  // And it stays: the pin is not a branch that upstream has deleted.
+  expect(await mirror([second])).toBe("unchanged");
+  expect(await checkCommit(dir, second, environments.own)).toEqual({ state: "ok" });
+});
+
+test("fetches a locked commit that no branch has by its id", async () => {
+  const hidden = await commit(work, { "h.txt": "h\n" }, "hidden");
+  await git(work, ["reset", "-q", "--hard", first]);
+  expect(await mirror([hidden])).toBe("added");
+  expect(await refs()).toContain(`refs/heads/mirror-server/${hidden}`);
+});
+
+test("a locked commit that is nowhere is named, and leaves no repository that looks ready", async () => {
+  const nowhere = "1".repeat(40);
+  await expect(mirror([nowhere])).rejects.toThrow(`upstream does not have the locked commit ${nowhere}`);
+  expect(await readdir(join(root, "mirror"))).toEqual([]);
+});
+
+test("a repository that is not there is an error that says so, and leaves nothing", async () => {
+  await expect(mirror([], `${upstream.url}/owner/none.git`)).rejects.toMatchObject({ code: "not_found" });
+  await expect(mirror([], "http://127.0.0.1:9/owner/none.git")).rejects.toMatchObject({ code: "upstream" });
+  await expect(readdir(join(root, "mirror"))).rejects.toThrow();
+});
+
+test("is in good shape for serving: one pack with a bitmap, a commit-graph, packed refs", async () => {
+  await mirror([first]);
+  await commit(work, { "new.txt": "new\n" }, "second");
+  await mirror([first]);
+  const packs = await readdir(join(dir, "objects/pack"));
+  expect(packs.filter((name) => name.endsWith(".pack"))).toHaveLength(1);
+  expect(packs.filter((name) => name.endsWith(".bitmap"))).toHaveLength(1);
+  expect(await readdir(join(dir, "objects/info"))).toContain("commit-graph");
+  expect(await readFile(join(dir, "packed-refs"), "utf8")).toContain("refs/heads/main");
+});
+
+test("survives being committed to git and checked out again", async () => {
+  await mirror([first]);
+  const outer = join(root, "mirror");
+  await git(outer, ["init", "-q"]);
+  await git(outer, ["add", "--all"]);
+  await git(outer, ["commit", "-q", "-m", "mirror"]);
+  const clone = join(root, "clone");
+  await git(root, ["clone", "-q", outer, clone]);
+  expect(await checkCommit(join(clone, "repo.git"), first, environments.own)).toEqual({ state: "ok" });
+});
+
+test("a hand-made repository that lost its empty folders is mended", async () => {
+  await mirror([first]);
+  await rm(join(dir, "refs"), { recursive: true });
+  await rm(join(dir, "objects/info"), { recursive: true });
+  await expect(git(dir, ["rev-parse", "HEAD"])).rejects.toThrow(/not a git repository/);
+  expect(await keepEmptyFolders(dir)).toBe(true);
+  expect(await git(dir, ["rev-parse", "HEAD"])).toBe(first);
+  expect(await keepEmptyFolders(root)).toBe(false);
+});
+
+test("checkCommit finds missing commits, broken objects and commits that no head reaches", async () => {
+  const second = await commit(work, { "blob.txt": "content that will be damaged\n" }, "second");
+  await mirror([second]);
+  const { own } = environments;
+  expect(await checkCommit(dir, "2".repeat(40), own)).toMatchObject({ state: "missing" });
+  // An object that git would happily read: a loose blob under another one's name.
+  const blob = await git(dir, ["rev-parse", `${second}:blob.txt`]);
+  await damageObject(dir, blob, "something else entirely\n");
+  expect(await checkCommit(dir, second, own)).toMatchObject({ state: "corrupt" });
+  expect(await checkCommit(dir, first, own)).toEqual({ state: "ok" });
+  await git(dir, ["update-ref", "-d", "refs/heads/main"]);
+  expect(await checkCommit(dir, first, own)).toMatchObject({
+    state: "missing",
+    reason: expect.stringMatching(/no head/),
+  });
+});

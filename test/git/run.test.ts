@@ -1,0 +1,81 @@
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { classifyFailure, runGit, tryGit } from "../../src/git/run.ts";
+import { createGitEnvironments } from "../../src/git/environment.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { isAlive, waitUntil } from "../support/processes.ts";
+
+const path = process.env["PATH"] ?? "";
+
+test("ends the whole process group when it is told to stop", async () => {
+  const dir = await temporaryFolder();
+  // A stand-in git whose child would live on if only its parent was ended.
+  await writeFile(join(dir, "git"), `#!/bin/sh\nsleep 1000 &\necho $!\nwait\n`);
+  await chmod(join(dir, "git"), 0o755);
+  const stop = new AbortController();
+  let child = 0;
+  const running = runGit(["fetch"], {
+    env: { PATH: `${dir}:${path}` },
+    signal: stop.signal,
+    onStdout: (chunk) => {
+      child = Number(chunk.toString());
+      stop.abort();
+    },
+  });
+  await expect(running).rejects.toMatchObject({ code: "cancelled" });
+  expect(child).toBeGreaterThan(0);
+  await waitUntil(() => !isAlive(child), "the grandchild to end");
+});
+
+test("gives git's output, exit code and words", async () => {
+  const result = await tryGit(["rev-parse", "--git-dir"], { env: { PATH: path, LC_ALL: "C" }, cwd: "/" });
+  expect(result.code).toBe(128);
+  expect(result.stderr).toMatch(/not a git repository/);
+  await expect(runGit(["no-such-command"], { env: { PATH: path } })).rejects.toThrow(/git no-such-command failed/);
+});
+
+test("says so when git is not installed", async () => {
+  await expect(createGitEnvironments({ PATH: "/nonexistent" })).rejects.toThrow(/git is not installed/);
+});
+
+test("hands only what is listed to git", async () => {
+  const environments = await createGitEnvironments({
+    PATH: path,
+    HOME: "/home/me",
+    SSH_AUTH_SOCK: "/run/agent",
+    https_proxy: "http://proxy:3128",
+    GIT_DIR: "/elsewhere",
+    GIT_ASKPASS: "/usr/bin/askpass",
+    MIRROR_TOKEN_ACME: "secret",
+    LD_PRELOAD: "evil.so",
+  });
+  expect(Object.keys(environments.own).sort()).toEqual([
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_NO_LAZY_FETCH",
+    "GIT_OPTIONAL_LOCKS",
+    "GIT_TERMINAL_PROMPT",
+    "HOME",
+    "LC_ALL",
+    "PATH",
+  ]);
+  expect(environments.upstream).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
+  for (const name of ["GIT_DIR", "GIT_ASKPASS", "MIRROR_TOKEN_ACME", "LD_PRELOAD"]) {
+    expect(environments.upstream).not.toHaveProperty(name);
+  }
+  await environments.remove();
+});
+
+test.each([
+  ["fatal: unable to access 'https://x/': Could not resolve host: x", "upstream", /cannot reach the server/],
+  ["fatal: could not read Username for 'https://x': terminal prompts disabled", "upstream", /wants a login/],
+  ["remote: gone\nfatal: repository 'https://x/' not found", "not_found", /is not there/],
+  ["fatal: unable to access 'https://x/': server certificate verification failed.", "upstream", /does not trust/],
+  ["fatal: bad object", "git", /git fetch failed: fatal: bad object/],
+  ["", "git", /exit code 1/],
+])("classifies %j", (stderr, code, message) => {
+  const error = classifyFailure(["fetch"], 1, stderr);
+  expect(error.code).toBe(code);
+  expect(error.message).toMatch(message);
+});

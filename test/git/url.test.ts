@@ -1,0 +1,70 @@
+import { describe, expect, test } from "vitest";
+import { normalisePath, parseGitUrl, redactUrl } from "../../src/git/url.ts";
+
+describe("parseGitUrl", () => {
+  test.each([
+    ["https://github.com/owner/repo", "github.com", "owner/repo"],
+    ["https://github.com/owner/repo.git", "github.com", "owner/repo"],
+    ["https://GitHub.com//Owner/Repo.git/", "github.com", "Owner/Repo"],
+    ["http://git.example.org:8080/a/b", "git.example.org", "a/b"],
+    ["ssh://git@github.com/owner/repo.git", "github.com", "owner/repo"],
+    ["ssh://git@host.example:2222/~user/repo", "host.example", "~user/repo"],
+    ["git@github.com:owner/repo.git", "github.com", "owner/repo"],
+    ["github.com:owner/repo", "github.com", "owner/repo"],
+    ["https://gitlab.com/group/sub/deep/project.git", "gitlab.com", "group/sub/deep/project"],
+    ["https://token:x-oauth@github.com/owner/repo", "github.com", "owner/repo"],
+    ["https://[::1]:8080/a/b", "[::1]", "a/b"],
+    ["https://github.com/owner/repo.name.git", "github.com", "owner/repo.name"],
+  ])("%s is %s, %s", (url, host, path) => {
+    expect(parseGitUrl(url)).toEqual({ host, path, fetchUrl: url });
+  });
+
+  test("fetches from the forges' dead git:// by https, from others as they say", () => {
+    expect(parseGitUrl("git://github.com/bors-ng/etoml.git").fetchUrl).toBe("https://github.com/bors-ng/etoml.git");
+    expect(parseGitUrl("git://git.example.org/x.git").fetchUrl).toBe("git://git.example.org/x.git");
+  });
+
+  test.each([
+    "file:///etc/passwd",
+    "/etc/passwd",
+    "../repo",
+    "./repo",
+    "C:\\repo",
+    "--upload-pack=touch /tmp/x",
+    "ext::sh -c touch",
+    "ext::sh",
+    "https://github.com/../../etc",
+    "https://github.com/%2e%2e/%2e%2e/etc",
+    "https://github.com/a/b%2f..%2fc",
+    "https://github.com/a/b%00",
+    "https://github.com/a/-b",
+    "https://github.com/a/.b",
+    "https://github.com/a.git/b",
+    "https://github.com/",
+    "https:///a/b",
+    "https://-host/a",
+    "https://ho st/a",
+    "https://github.com/a\nb",
+    "javascript:alert(1)//",
+    "",
+  ])("refuses %j", (url) => {
+    expect(() => parseGitUrl(url)).toThrow(/^git URL/);
+  });
+
+  test("shows no credentials in its errors", () => {
+    expect(() => parseGitUrl("https://user:secret@host/../x")).toThrow(/^(?!.*secret)/s);
+  });
+});
+
+test("normalisePath gives one spelling for one repository", () => {
+  expect(["a/b", "/a/b/", "a//b.git", "a/b.git/"].map(normalisePath)).toEqual(["a/b", "a/b", "a/b", "a/b"]);
+  expect(["", "/", "a/../b", "a/%zz", "a\\b", "a b", "x.git/config", "é"].map(normalisePath)).toEqual(
+    Array.from({ length: 8 }, () => undefined),
+  );
+});
+
+test("redactUrl takes the user part out of every URL in a text", () => {
+  expect(redactUrl("fatal: unable to access 'https://me:token@host/a': ssh://git@host/b")).toBe(
+    "fatal: unable to access 'https://host/a': ssh://host/b",
+  );
+});

@@ -1,0 +1,60 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import {
+  fingerprint,
+  generatePrivateKey,
+  hexpmPublicKey,
+  publicKeyPem,
+  readPrivateKey,
+  readPublicKey,
+} from "../../src/hex/keys.ts";
+import { unwrap, verifyAndUnwrap, wrap } from "../../src/hex/signed.ts";
+
+const key = readPrivateKey(generatePrivateKey(), "test");
+const other = readPrivateKey(generatePrivateKey(), "test");
+const payload = Buffer.from("payload");
+
+describe("a signed resource", () => {
+  test("comes back as it was wrapped, for the key's public half too", () => {
+    const publicKey = readPublicKey(publicKeyPem(key), "test");
+    expect(Buffer.from(verifyAndUnwrap(wrap(payload, key), publicKey))).toEqual(payload);
+  });
+
+  test("is the same bytes each time", () => {
+    expect(wrap(payload, key)).toEqual(wrap(payload, key));
+  });
+
+  test("is refused when another key signed it", () => {
+    expect(() => verifyAndUnwrap(wrap(payload, other), key)).toThrow(/not signed by the expected key/);
+  });
+
+  test.each([
+    ["nothing", Buffer.alloc(0)],
+    ["plain text", Buffer.from("<html>502 Bad Gateway</html>")],
+    ["gzipped noise", gzipSync("noise")],
+  ])("is refused when it is %s", (_, bytes) => {
+    expect(() => unwrap(bytes)).toThrow(/not a signed registry resource/);
+  });
+
+  test("is refused when it would unpack to more than memory should hold", () => {
+    expect(() => unwrap(gzipSync(Buffer.alloc(300 * 1024 * 1024)))).toThrow(/not a signed registry resource/);
+  });
+});
+
+describe("keys", () => {
+  test("hex.pm's pinned key has the fingerprint that hex.pm publishes", () => {
+    expect(fingerprint(readPublicKey(hexpmPublicKey, "pinned"))).toBe(
+      "SHA256:O1LOYhHFW4kcrblKAxROaDEzLD8bn1seWbe5tq8TRsk",
+    );
+  });
+
+  test("are read from PKCS#1 and PKCS#8 PEM", () => {
+    const pkcs1 = key.export({ type: "pkcs1", format: "pem" }).toString();
+    expect(publicKeyPem(readPrivateKey(pkcs1, "k"))).toBe(publicKeyPem(key));
+  });
+
+  test("that are none are refused by name", () => {
+    expect(() => readPrivateKey("nonsense", "my.pem")).toThrow("my.pem holds no RSA private key in PEM format");
+    expect(() => readPublicKey("nonsense", "my.pem")).toThrow("my.pem holds no RSA public key in PEM format");
+  });
+});

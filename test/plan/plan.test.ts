@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import type { LockEntry } from "../../src/lock/entries.ts";
+import { makePlan } from "../../src/plan/plan.ts";
+
+const hex = (name: string, version: string, outer?: string): LockEntry => ({
+  kind: "hex",
+  app: name,
+  name,
+  version,
+  repository: "hexpm",
+  outerChecksum: outer,
+});
+const git = (url: string, revision: string): LockEntry => ({ kind: "git", app: "app", url, revision, options: {} });
+
+test("each package comes once, with every version and what every lock demands of it", () => {
+  const plan = makePlan([
+    { name: "one", entries: [hex("b", "1.10.0"), hex("a", "1.0.0", "x")] },
+    { name: "two", entries: [hex("b", "1.9.0"), hex("a", "1.0.0", "y")] },
+  ]);
+  expect(plan.packages.map(({ name, releases }) => [name, releases.map(({ version }) => version)])).toEqual([
+    ["a", ["1.0.0"]],
+    ["b", ["1.9.0", "1.10.0"]],
+  ]);
+  expect(plan.packages[0]?.releases[0]?.demands).toMatchObject([
+    { lock: "one", outerChecksum: "x" },
+    { lock: "two", outerChecksum: "y" },
+  ]);
+});
+
+test("each repository comes once, however its URL is written", () => {
+  const plan = makePlan([
+    {
+      name: "one",
+      entries: [
+        git("https://github.com/Owner/Repo.git", "1".repeat(40)),
+        git("git@github.com:owner/repo", "2".repeat(40)),
+        git("git://github.com/owner/repo", "1".repeat(40)),
+      ],
+    },
+  ]);
+  expect(plan.repositories).toHaveLength(1);
+  expect(plan.repositories[0]?.revisions.map(({ revision }) => revision[0])).toEqual(["1", "2"]);
+});
+
+test("what cannot or need not be mirrored is told, and stops nothing", () => {
+  const plan = makePlan([
+    {
+      name: "one",
+      entries: [git("file:///etc", "1".repeat(40)), { kind: "skipped", app: "x", reason: "path" }, hex("a", "1.0.0")],
+    },
+  ]);
+  expect(plan.refused).toMatchObject([{ lock: "one", app: "app" }]);
+  expect(plan.skipped).toEqual([{ lock: "one", app: "x", reason: "path" }]);
+  expect(plan.packages).toHaveLength(1);
+});

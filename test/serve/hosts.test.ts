@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { findTarget } from "../../src/serve/hosts.ts";
+
+const served = new Set(["github.com", "gitlab.example.org"]);
+const known = { own: new Set(["mirror.corp.example"]), isServed: (host: string) => served.has(host) };
+const find = (host: string | undefined, path: string) => findTarget(host, path, known);
+const git = (host: string, repository: string, action = "info/refs") => ({ kind: "git", host, repository, action });
+
+test.each([
+  ["localhost:8000", "/packages/jason", { kind: "own", path: "/packages/jason" }],
+  ["app_deps", "//packages//jason", { kind: "own", path: "/packages/jason" }],
+  ["127.0.0.1", "/health", { kind: "own", path: "/health" }],
+  ["[::1]:8000", "/health", { kind: "own", path: "/health" }],
+  ["mirror.corp.example", "/names", { kind: "own", path: "/names" }],
+  [undefined, "/names", { kind: "own", path: "/names" }],
+  ["github.com", "/a/b/info/refs", git("github.com", "a/b")],
+  ["GitHub.com.:443", "/a/b.git/git-upload-pack", git("github.com", "a/b.git", "git-upload-pack")],
+  ["localhost", "/github.com/a/b.git/info/refs", git("github.com", "a/b.git")],
+  ["localhost", "/gitlab.example.org/g/s/p/info/refs", git("gitlab.example.org", "g/s/p")],
+  // As the old stack had it: no host in the path, GitHub's repositories only.
+  ["git_deps", "/a/b/info/refs", git("github.com", "a/b")],
+  // Told by their suffix, whatever the owner is called.
+  ["localhost", "/packages/jason/info/refs", git("github.com", "packages/jason")],
+  ["localhost", "/docs/api.git/git-upload-pack", git("github.com", "docs/api.git", "git-upload-pack")],
+  ["github.com", "/a/b.git/git-receive-pack", git("github.com", "a/b.git", "git-receive-pack")],
+  ["github.com", "/a/b.git/config", git("github.com", "a/b.git", "dumb")],
+  ["github.com", "/a/b.git/objects/pack/pack-1.pack", git("github.com", "a/b.git", "dumb")],
+  // Another host's code must never come out of github.com's folder.
+  ["gitlab.com", "/a/b/info/refs", git("gitlab.com", "a/b")],
+  ["example.org", "/packages/jason", { kind: "unknown", host: "example.org", path: "/packages/jason" }],
+  ["github.com", "/", { kind: "unknown", host: "github.com", path: "/" }],
+  // A first segment that is no served host is just a path.
+  ["localhost", "/example.org/x", { kind: "own", path: "/example.org/x" }],
+])("%s %s", (host, path, target) => {
+  expect(find(host, path)).toEqual(target);
+});

@@ -1,0 +1,27 @@
+import { utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { takeWritersLock } from "../../src/store/writers-lock.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+test("the second writer waits for the first, and says so", async () => {
+  const dir = join(await temporaryFolder(), ".lock");
+  const first = await takeWritersLock(dir, () => undefined);
+  let waited = false;
+  const second = takeWritersLock(dir, () => {
+    waited = true;
+    void first.release();
+  });
+  await (await second).release();
+  expect(waited).toBe(true);
+});
+
+test("the lock of a writer that died is taken over", async () => {
+  const dir = join(await temporaryFolder(), ".lock");
+  const dead = await takeWritersLock(dir, () => undefined);
+  const longAgo = new Date(Date.now() - 120_000);
+  await utimes(join(dir, "writer"), longAgo, longAgo);
+  const next = await takeWritersLock(dir, () => undefined);
+  await next.release();
+  await dead.release();
+});

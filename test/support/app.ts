@@ -1,0 +1,48 @@
+/** The application without sockets, on real folders and real git. */
+import type { FastifyInstance } from "fastify";
+import { pino } from "pino";
+import { onTestFinished } from "vitest";
+import { createGitEnvironments } from "../../src/git/environment.ts";
+import { createUploadPack } from "../../src/git/upload-pack.ts";
+import { createHealthCheck } from "../../src/mirror/health.ts";
+import { buildApp } from "../../src/serve/app.ts";
+import { StorePaths } from "../../src/store/paths.ts";
+import { findRepository } from "../../src/store/repositories.ts";
+import { createServedHosts } from "../../src/store/served-hosts.ts";
+
+export interface TestApp {
+  readonly app: FastifyInstance;
+  readonly paths: StorePaths;
+  /** What was logged, as JSON lines. */
+  readonly log: string[];
+}
+
+export async function testApp(mirrorDir: string, settings: { maxProcesses?: number; maxWaiting?: number } = {}) {
+  const log: string[] = [];
+  const logger = pino({ level: "info", base: null }, { write: (line: string) => void log.push(line) });
+  const paths = new StorePaths({
+    mirrorDir,
+    hexDir: `${mirrorDir}/hex`,
+    gitDir: `${mirrorDir}/git`,
+    privateKeyFile: `${mirrorDir}/private_key.pem`,
+  });
+  const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
+  onTestFinished(() => environments.remove());
+  const app = await buildApp({
+    logger,
+    hosts: { own: new Set(["mirror.test"]), isServed: createServedHosts(paths).has },
+    hexDir: paths.hexDir,
+    caCertificate: undefined,
+    health: createHealthCheck(paths, Date.now()),
+    uploadPack: createUploadPack({
+      env: environments.own,
+      maxProcesses: settings.maxProcesses ?? 4,
+      maxWaiting: settings.maxWaiting ?? 16,
+      idleSeconds: 30,
+      onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
+    }),
+    findRepository: (host, path) => findRepository(paths, host, path),
+  });
+  onTestFinished(() => app.close());
+  return { app, paths, log } satisfies TestApp;
+}

@@ -1,0 +1,26 @@
+import { mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+
+/** An empty folder that goes when the test ends. */
+export async function temporaryFolder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "mirror-server-test-"));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+export const fixtures = new URL("../fixtures/", import.meta.url).pathname;
+
+/** Every file and folder below `root` with its mtime and content, to compare before and after; `.lock` is left out. */
+export async function snapshot(root: string): Promise<Record<string, string>> {
+  const seen: Record<string, string> = {};
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const name = path.slice(root.length + 1);
+    if (name === ".lock" || name.startsWith(".lock/")) continue;
+    const { mtimeMs } = await stat(path);
+    seen[name] = `${mtimeMs} ${entry.isFile() ? (await readFile(path)).toString("base64") : "folder"}`;
+  }
+  return seen;
+}

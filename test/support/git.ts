@@ -1,0 +1,120 @@
+/** Real git: repositories to mirror, a real HTTP server in front of them, and a client that reads nobody's settings. */
+import { execFile, spawn } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { onTestFinished } from "vitest";
+
+const execute = promisify(execFile);
+
+/** What a git of tests may see: no user's configuration, fixed names and dates, so that commits have fixed ids. */
+export const gitEnvironment: Record<string, string> = {
+  PATH: process.env["PATH"] ?? "",
+  HOME: "/nonexistent",
+  LC_ALL: "C",
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_AUTHOR_NAME: "Test",
+  GIT_AUTHOR_EMAIL: "test@example.invalid",
+  GIT_AUTHOR_DATE: "2020-01-01T00:00:00Z",
+  GIT_COMMITTER_NAME: "Test",
+  GIT_COMMITTER_EMAIL: "test@example.invalid",
+  GIT_COMMITTER_DATE: "2020-01-01T00:00:00Z",
+};
+
+/** Runs git and returns its trimmed output; throws with its stderr when it fails. */
+export async function git(cwd: string, args: string[], env: Record<string, string> = {}): Promise<string> {
+  const { stdout } = await execute("git", args, {
+    cwd,
+    env: { ...gitEnvironment, ...env },
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  return stdout.trim();
+}
+
+/** Environment for our own program: its git finds github.com on loopback. */
+export function redirectGit(rules: Readonly<Record<string, string>>): Record<string, string> {
+  const entries = Object.entries(rules);
+  return Object.fromEntries([
+    ["GIT_CONFIG_COUNT", String(entries.length)],
+    ...entries.flatMap(([from, to], index) => [
+      [`GIT_CONFIG_KEY_${index}`, `url.${to}.insteadOf`],
+      [`GIT_CONFIG_VALUE_${index}`, from],
+    ]),
+  ]) as Record<string, string>;
+}
+
+/** A work tree with one commit. */
+export async function makeRepository(dir: string, files: Record<string, string> = { "README.md": "hello\n" }) {
+  await mkdir(dir, { recursive: true });
+  await git(dir, ["init", "--quiet", "--initial-branch=main"]);
+  return commit(dir, files, "first");
+}
+
+/** @returns the new commit's id */
+export async function commit(dir: string, files: Record<string, string>, message: string): Promise<string> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(dir, path)), { recursive: true });
+    await writeFile(join(dir, path), content);
+  }
+  await git(dir, ["add", "--all"]);
+  await git(dir, ["commit", "--quiet", "--allow-empty", "--message", message]);
+  return git(dir, ["rev-parse", "HEAD"]);
+}
+
+export interface GitUpstream {
+  readonly url: string;
+  /** `GET /owner/repo.git/info/refs?service=…`, in order. */
+  readonly log: string[];
+}
+
+/** Serves every repository below `root` by git's own `http-backend`: the reference, and none of our code. */
+export async function startGitUpstream(root: string): Promise<GitUpstream> {
+  const log: string[] = [];
+  const server = createServer((request, response) => {
+    log.push(`${request.method} ${request.url}`);
+    const { pathname, search } = new URL(request.url ?? "/", "http://upstream");
+    const child = spawn("git", ["http-backend"], {
+      env: {
+        ...gitEnvironment,
+        GIT_PROJECT_ROOT: root,
+        GIT_HTTP_EXPORT_ALL: "1",
+        GIT_CONFIG_COUNT: "2",
+        GIT_CONFIG_KEY_0: "safe.directory",
+        GIT_CONFIG_VALUE_0: "*",
+        GIT_CONFIG_KEY_1: "uploadpack.allowAnySHA1InWant",
+        GIT_CONFIG_VALUE_1: "true",
+        PATH_INFO: decodeURIComponent(pathname),
+        QUERY_STRING: search.slice(1),
+        REQUEST_METHOD: request.method ?? "GET",
+        CONTENT_TYPE: request.headers["content-type"] ?? "",
+        GIT_PROTOCOL: String(request.headers["git-protocol"] ?? ""),
+        ...(request.headers["content-encoding"] ? { HTTP_CONTENT_ENCODING: request.headers["content-encoding"] } : {}),
+      },
+    });
+    request.pipe(child.stdin);
+    child.stdin.on("error", () => undefined);
+    const chunks: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+    child.once("close", () => {
+      const output = Buffer.concat(chunks);
+      const end = output.indexOf("\r\n\r\n");
+      const head = output.toString("latin1", 0, Math.max(end, 0)).split("\r\n");
+      const headers = Object.fromEntries(head.map((line) => line.split(": ", 2)).filter(([name]) => name !== "Status"));
+      const status = Number(/^Status: (\d+)/m.exec(head.join("\n"))?.[1] ?? 200);
+      response.writeHead(status, headers).end(output.subarray(end + 4));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(
+    () =>
+      new Promise<void>((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  );
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, log };
+}

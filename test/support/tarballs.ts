@@ -1,0 +1,67 @@
+/** Hex tarballs, written by another library than the one under test. */
+import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import { createTar } from "nanotar";
+
+export interface PackageSource {
+  readonly name: string;
+  readonly version: string;
+  readonly requirements?: readonly { name: string; requirement: string; optional?: boolean }[];
+  /** Files of the package, by path. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+export interface MadeTarball {
+  readonly name: string;
+  readonly version: string;
+  readonly bytes: Buffer;
+  readonly innerChecksum: string;
+  readonly outerChecksum: string;
+}
+
+export function makeTarball(source: PackageSource): MadeTarball {
+  const { name, version, requirements = [] } = source;
+  const files = source.files ?? {
+    "rebar.config": "{erl_opts, []}.\n",
+    [`src/${name}.app.src`]: `{application, ${name}, [{description, "test"}, {vsn, "${version}"}, {applications, [kernel, stdlib]}]}.\n`,
+    [`src/${name}.erl`]: `-module(${name}).\n-export([version/0]).\nversion() -> "${version}".\n`,
+  };
+  const contents = gzipSync(createTar(Object.entries(files).map(([path, data]) => ({ name: path, data }))));
+  const metadata = [
+    `{<<"app">>,<<"${name}">>}.`,
+    `{<<"build_tools">>,[<<"rebar3">>]}.`,
+    `{<<"description">>,<<"Test package – ż"/utf8>>}.`,
+    `{<<"files">>,[${Object.keys(files)
+      .map((path) => `<<"${path}">>`)
+      .join(",")}]}.`,
+    `{<<"name">>,<<"${name}">>}.`,
+    `{<<"requirements">>,[${requirements
+      .map(
+        (r) =>
+          `{<<"${r.name}">>,[{<<"app">>,<<"${r.name}">>},{<<"optional">>,${r.optional === true}},{<<"repository">>,<<"hexpm">>},{<<"requirement">>,<<"${r.requirement}">>}]}`,
+      )
+      .join(",")}]}.`,
+    `{<<"version">>,<<"${version}">>}.`,
+    "",
+  ].join("\n");
+  const inner = createHash("sha256").update("3").update(metadata).update(contents).digest("hex");
+  const bytes = Buffer.from(
+    createTar([
+      { name: "VERSION", data: "3" },
+      { name: "CHECKSUM", data: inner.toUpperCase() },
+      { name: "metadata.config", data: metadata },
+      { name: "contents.tar.gz", data: new Uint8Array(contents) },
+    ]),
+  );
+  const outer = createHash("sha256").update(bytes).digest("hex");
+  return { name, version, bytes, innerChecksum: inner, outerChecksum: outer };
+}
+
+/** A `mix.lock` that names these tarballs, as Mix writes it. */
+export function mixLock(tarballs: readonly MadeTarball[], git: readonly string[] = []): string {
+  const lines = tarballs.map(
+    (t) =>
+      `  "${t.name}": {:hex, :${t.name}, "${t.version}", "${t.innerChecksum}", [:rebar3], [], "hexpm", "${t.outerChecksum}"},`,
+  );
+  return `%{\n${[...lines, ...git.map((entry) => `  ${entry},`)].join("\n")}\n}\n`;
+}

@@ -1,0 +1,132 @@
+import { execFile } from "node:child_process";
+import { createServer } from "node:https";
+import { request } from "node:https";
+import type { AddressInfo } from "node:net";
+import { readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { makeAuthority, makeServerCertificate, mayVouchFor } from "../../src/tls/certificates.ts";
+import { loadServerIdentity } from "../../src/tls/certs-folder.ts";
+import { snapshot, temporaryFolder } from "../support/folder.ts";
+
+const run = promisify(execFile);
+const now = new Date();
+const authority = makeAuthority(["localhost", "127.0.0.1", "::1", "app_deps", "github.com", "192.168.7.9"], now);
+const hosts = ["localhost", "127.0.0.1", "::1", "app_deps", "github.com"];
+const server = makeServerCertificate(authority, hosts, now);
+
+async function listen(pair: { key: string; cert: string }): Promise<number> {
+  const listener = createServer(pair, (_, response) => response.end("hello"));
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void listener.close());
+  return (listener.address() as AddressInfo).port;
+}
+
+async function files(): Promise<{ ca: string; dir: string }> {
+  const dir = await temporaryFolder();
+  await writeFile(join(dir, "ca.pem"), authority.cert);
+  return { ca: join(dir, "ca.pem"), dir };
+}
+
+describe("a chain of ours is accepted by", () => {
+  test.each(["localhost", "github.com", "app_deps"])("curl, for %s", async (name) => {
+    const port = await listen(server);
+    const { ca } = await files();
+    const resolve = `${name}:${port}:127.0.0.1`;
+    const { stdout } = await run("curl", [
+      "-sS",
+      "--noproxy",
+      "*",
+      "--cacert",
+      ca,
+      "--resolve",
+      resolve,
+      `https://${name}:${port}/`,
+    ]);
+    expect(stdout).toBe("hello");
+  });
+
+  test.each(["localhost", "github.com"])("Node, for %s", async (servername) => {
+    const port = await listen(server);
+    const status = await new Promise((resolve, reject) => {
+      request({ host: "127.0.0.1", port, servername, ca: authority.cert }, (answer) => resolve(answer.statusCode))
+        .on("error", reject)
+        .end();
+    });
+    expect(status).toBe(200);
+  });
+
+  test("OpenSSL, with every check of names and constraints", async () => {
+    const { ca, dir } = await files();
+    await writeFile(join(dir, "server.pem"), server.cert);
+    const args = ["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", ca, "-verify_hostname", "github.com"];
+    const { stdout } = await run("openssl", [...args, join(dir, "server.pem")]);
+    expect(stdout).toContain("OK");
+  });
+});
+
+describe("the constraint", () => {
+  test("makes clients refuse a certificate for another host, were the key to leak", async () => {
+    const bank = makeServerCertificate(authority, ["bank.example"], now);
+    const { ca, dir } = await files();
+    await writeFile(join(dir, "bank.pem"), bank.cert);
+    await expect(run("openssl", ["verify", "-CAfile", ca, join(dir, "bank.pem")])).rejects.toThrow(/permitted subtree/);
+    const port = await listen(bank);
+    const args = ["-sS", "--noproxy", "*", "--cacert", ca, "--resolve", `bank.example:${port}:127.0.0.1`];
+    await expect(run("curl", [...args, `https://bank.example:${port}/`])).rejects.toThrow(/permitted subtree/);
+  });
+
+  test("is read back from the certificate", () => {
+    const may = (host: string) => mayVouchFor(authority.cert, host);
+    expect(
+      ["localhost", "github.com", "codeload.github.com", "127.0.0.9", "::1", "192.168.7.9"].filter(may),
+    ).toHaveLength(6);
+    expect(["evilgithub.com", "hub.com", "192.168.7.8", "10.0.0.1", "::2"].filter(may)).toEqual([]);
+  });
+});
+
+describe("the certs folder", () => {
+  test("is made on first use, with keys for the owner only and git kept away", async () => {
+    const dir = join(await temporaryFolder(), "certs");
+    await loadServerIdentity(dir, hosts);
+    expect((await readdir(dir)).sort()).toEqual([".gitignore", "ca.key", "ca.pem", "server.key", "server.pem"]);
+    for (const key of ["ca.key", "server.key"]) expect((await stat(join(dir, key))).mode & 0o777).toBe(0o600);
+    expect(await readFile(join(dir, ".gitignore"), "utf8")).toContain("*\n");
+  });
+
+  test("does not change while it is good", async () => {
+    const dir = await temporaryFolder();
+    const first = await loadServerIdentity(dir, hosts);
+    const before = await snapshot(dir);
+    expect(await loadServerIdentity(dir, ["localhost", "app_deps"])).toEqual(first);
+    expect(await snapshot(dir)).toEqual(before);
+  });
+
+  test("gets a new server certificate under the same authority when a host is added or the end is near", async () => {
+    const dir = await temporaryFolder();
+    const first = await loadServerIdentity(dir, hosts);
+    const second = await loadServerIdentity(dir, [...hosts, "gitlab.com"]);
+    expect(second.caCertificate).toBe(first.caCertificate);
+    expect(new X509Certificate(second.cert).subjectAltName).toContain("DNS:gitlab.com");
+    const later = new Date(now.getTime() + 800 * 86_400_000);
+    const third = await loadServerIdentity(dir, hosts, later);
+    expect(third.cert).not.toBe(second.cert);
+    expect(Date.parse(new X509Certificate(third.cert).validTo)).toBeGreaterThan(later.getTime());
+  });
+
+  test("names the hosts that an older authority may not speak for", async () => {
+    const dir = await temporaryFolder();
+    await loadServerIdentity(dir, hosts);
+    const { uncovered, cert } = await loadServerIdentity(dir, [...hosts, "git.corp.example"]);
+    expect(uncovered).toEqual(["git.corp.example"]);
+    expect(new X509Certificate(cert).subjectAltName).not.toContain("corp");
+  });
+
+  test("with half of a pair is refused by name", async () => {
+    const dir = await temporaryFolder();
+    await writeFile(join(dir, "ca.pem"), authority.cert);
+    await expect(loadServerIdentity(dir, hosts)).rejects.toThrow(/ca\.key is missing/);
+  });
+});
