@@ -36,7 +36,8 @@ async function main(argv: readonly string[]): Promise<number> {
         progress.finish();
         process.stdout.write(`${text}\n`);
       };
-      return await invocation.command({ config, mirror, cwd, signal: stop.signal, print }, invocation.args);
+      const command = await invocation.load();
+      return await command({ config, mirror, cwd, signal: stop.signal, print }, invocation.args);
     } finally {
       await mirror.close();
     }

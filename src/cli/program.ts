@@ -2,18 +2,14 @@
 import { Command as Program, CommanderError } from "commander";
 import { optionsFor, type OptionKey } from "../config.ts";
 import { version } from "../version.ts";
-import { build } from "./build.ts";
 import type { Command } from "./command.ts";
-import { health } from "./health.ts";
-import { serve } from "./serve.ts";
-import { sync } from "./sync.ts";
-import { verify } from "./verify.ts";
 
 const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "json", "logLevel"];
 const signing: OptionKey[] = ["privateKey", "registryName", "newKey"];
 
 interface CommandDescription {
-  readonly run: Command;
+  /** Loaded when it is asked for: a health check every few seconds must not load a web server. */
+  readonly load: () => Promise<Command>;
   readonly summary: string;
   /** As usage shows them; absent: the command takes no arguments. */
   readonly argument?: { readonly name: string; readonly help: string };
@@ -23,7 +19,7 @@ interface CommandDescription {
 
 const commands: Readonly<Record<string, CommandDescription>> = {
   serve: {
-    run: serve,
+    load: async () => (await import("./serve.ts")).serve,
     summary: "serve the mirror over HTTP and HTTPS",
     options: [
       ...(["host", "port", "tlsPort", "tls", "name", "certsDir", "cacheDir", "grace", "gitMaxProcesses"] as const),
@@ -36,7 +32,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   sync: {
-    run: sync,
+    load: async () => (await import("./sync.ts")).sync,
     summary: "fetch and verify what locks name, then sign the registry",
     argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
     options: ["hexUrl", "hexPublicKey", "concurrency", "dryRun", "lockName", "cacheDir", ...signing],
@@ -47,20 +43,20 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   build: {
-    run: build,
+    load: async () => (await import("./build.ts")).build,
     summary: "sign the registry anew from the tarballs in the folder",
     options: ["dryRun", "hexPublicKey", ...signing],
     examples: ["mirror-server build", "mirror-server build --private-key my_key.pem --new-key"],
   },
   verify: {
-    run: verify,
+    load: async () => (await import("./verify.ts")).verify,
     summary: "is everything that the locks name here and intact? exit 3 if not",
     argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
     options: ["lockName"],
     examples: ["mirror-server verify", "mirror-server verify ~/my_app --json | jq .missing"],
   },
   health: {
-    run: health,
+    load: async () => (await import("./health.ts")).health,
     summary: "ask the running server; exit 0 or 1",
     options: ["host", "port"],
     examples: ["mirror-server health", "mirror-server health --port 8080"],
@@ -68,7 +64,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
 };
 
 export interface Invocation {
-  readonly command: Command;
+  readonly load: () => Promise<Command>;
   readonly args: readonly string[];
   /** Options that were typed, by key. */
   readonly flags: Readonly<Record<string, unknown>>;
@@ -94,7 +90,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     command.option("--config <file>", "configuration file, when not ./mirror.config.json");
     command.addHelpText("after", `\nExamples:\n${description.examples.map((line) => `  ${line}`).join("\n")}`);
     command.action(() => {
-      invocation = { command: description.run, args: command.args, flags: typed(command) };
+      invocation = { load: description.load, args: command.args, flags: typed(command) };
     });
   }
   try {

@@ -60,18 +60,20 @@ export function createHttpClient({ userAgent, connections, proxy }: HttpSettings
 }
 
 async function get(dispatcher: Dispatcher, userAgent: string, url: string, options: GetOptions): Promise<HttpAnswer> {
-  try {
-    const answer = await request(url, {
-      dispatcher,
-      headers: { "user-agent": userAgent, ...options.headers },
-      signal: options.signal ?? null,
-    });
-    const body = await readBody(answer.body, url, options);
-    return { status: answer.statusCode, headers: flat(answer.headers), body };
-  } catch (cause) {
-    if (cause instanceof MirrorError) throw cause;
-    if (options.signal?.aborted === true) throw new MirrorError("cancelled", `stopped while fetching ${url}`);
-    throw new MirrorError("upstream", `cannot fetch ${url}`, { cause });
+  const headers = { "user-agent": userAgent, ...options.headers };
+  for (let tries = 1; ; tries += 1) {
+    let hasBegun = false;
+    try {
+      const answer = await request(url, { dispatcher, headers, signal: options.signal ?? null });
+      hasBegun = true;
+      const body = await readBody(answer.body, url, options);
+      return { status: answer.statusCode, headers: flat(answer.headers), body };
+    } catch (cause) {
+      if (cause instanceof MirrorError) throw cause;
+      if (options.signal?.aborted === true) throw new MirrorError("cancelled", `stopped while fetching ${url}`);
+      // A broken download that could not be continued (an upstream without validators) is begun again.
+      if (!hasBegun || tries === 3) throw new MirrorError("upstream", `cannot fetch ${url}`, { cause });
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * The composition root: one mirror, and what can be done with it. Order of the wiring:
- * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use.
+ * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use;
+ * 4 each job's own modules, loaded when it is asked for, so that a short command starts fast.
  */
 import { processEnvironment, type Config } from "../config.ts";
 import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
@@ -9,12 +10,11 @@ import type { Logger } from "pino";
 import type { Listening } from "../serve/listen.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
-import { build, type BuildResult } from "./build.ts";
+import type { BuildResult } from "./build.ts";
 import type { Context } from "./context.ts";
 import type { Reporter } from "./reporter.ts";
-import { serve } from "./serve.ts";
-import { previewSync, sync, type SyncPreview, type SyncResult } from "./sync.ts";
-import { verify, type VerifyResult } from "./verify.ts";
+import type { SyncPreview, SyncResult } from "./sync.ts";
+import type { VerifyResult } from "./verify.ts";
 
 export interface Mirror {
   readonly sync: (locks: readonly Lock[]) => Promise<SyncResult>;
@@ -34,11 +34,11 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
   let environments: Promise<GitEnvironments> | undefined;
   const gitEnvironments = () => (environments ??= createGitEnvironments(processEnvironment()));
   return {
-    sync: (locks) => sync(context, locks, { gitEnvironments }),
-    previewSync: (locks) => previewSync(context, locks),
-    build: () => build(context),
-    verify: (locks) => verify(context, locks, gitEnvironments),
-    serve: (logger) => serve(context, { logger, gitEnvironments }),
+    sync: async (locks) => (await import("./sync.ts")).sync(context, locks, { gitEnvironments }),
+    previewSync: async (locks) => (await import("./sync.ts")).previewSync(context, locks),
+    build: async () => (await import("./build.ts")).build(context),
+    verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
+    serve: async (logger) => (await import("./serve.ts")).serve(context, { logger, gitEnvironments }),
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),
   };

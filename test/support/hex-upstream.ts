@@ -63,13 +63,17 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
   return upstream;
 }
 
+export function etagOf(bytes: Buffer): string {
+  return `"${createHash("md5").update(bytes).digest("hex")}"`;
+}
+
 /** As hex.pm's CDN does: validators, conditional answers, ranges for a broken download. */
 function answer(bytes: Buffer | undefined, request: IncomingMessage, response: ServerResponse): void {
   if (bytes === undefined) {
     response.writeHead(404).end("not found");
     return;
   }
-  const etag = `"${createHash("md5").update(bytes).digest("hex")}"`;
+  const etag = etagOf(bytes);
   if (request.headers["if-none-match"] === etag) {
     response.writeHead(304, { etag }).end();
     return;

@@ -1,0 +1,77 @@
+/** Wrong input: what, where, what to do; exit code 2; nothing lost. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { mirrorServer } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+let cwd: string;
+beforeEach(async () => {
+  cwd = await temporaryFolder();
+});
+const run = (...args: string[]) => mirrorServer(args, { cwd });
+
+test.each(["serve", "sync", "build", "verify", "health"])("%s --help shows options and examples", async (command) => {
+  const { code, stdout } = await run(command, "--help");
+  expect(code).toBe(0);
+  expect(stdout).toContain("--mirror <dir>");
+  expect(stdout).toMatch(/Examples:\n {2}mirror-server /);
+});
+
+test("--version gives the version", async () => {
+  expect(await run("--version")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+});
+
+describe("wrong usage", () => {
+  test.each([
+    [["serve", "--prot", "80"], /unknown option '--prot'\n\(Did you mean --port\?\)/],
+    [["snyc"], /unknown command 'snyc'\n\(Did you mean sync\?\)/],
+    [["serve", "--port", "eighty"], /--port <number>: "eighty" is not allowed; give a number from 0 to 65535/],
+    [["build", "extra"], /too many arguments/],
+    [["sync"], /there is no mix\.lock in .*; run "mix deps\.get" there once, or name a lock/],
+    [["sync", "nowhere/mix.lock"], /nowhere\/mix\.lock is not there; give a mix\.lock, or a folder with one/],
+    [["verify"], /there is no mix\.lock/],
+    [["sync", "--hex-public-key", "none.pem", "a.lock"], /--hex-public-key: cannot read .*none\.pem/],
+    [["sync", "--lock-name", "x", "a.lock", "b.lock"], /--lock-name names one lock, but there are 2/],
+    [["serve", "--config", "none.json"], /cannot read the configuration file .*none\.json/],
+    [["build", "--private-key", "a.lock"], /a\.lock holds no RSA private key in PEM format/],
+    [["sync", "bad.lock"], /bad\.lock:2:3: unexpected "<"/],
+  ])("%j", async (args, message) => {
+    await writeFile(join(cwd, "a.lock"), '%{"a": {:hex, :a, "1.0.0"}}');
+    await writeFile(join(cwd, "b.lock"), "%{}");
+    await writeFile(join(cwd, "bad.lock"), "%{\n  <html>");
+    const { code, stdout, stderr } = await run(...args);
+    expect(stderr).toMatch(message);
+    expect([code, stdout]).toEqual([2, ""]);
+  });
+
+  test("a port that is taken", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void other.close());
+    const { port } = other.address() as AddressInfo;
+    const { code, stderr } = await run("serve", "--port", String(port), "--no-tls");
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`--port: port ${port} on 127.0.0.1 is taken`)]);
+  });
+
+  test("a mirror where a file stands", async () => {
+    await writeFile(join(cwd, "file"), "");
+    const { code, stderr } = await run("build", "--mirror", "file");
+    expect([code, stderr]).toEqual([1, expect.stringContaining("cannot write in")]);
+  });
+});
+
+test("health says when nobody answers", async () => {
+  expect(await run("health", "--port", "9")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("no mirror-server answers at http://127.0.0.1:9/health"),
+  });
+});
+
+test("an empty lock is fine", async () => {
+  await mkdir(join(cwd, "app"));
+  await writeFile(join(cwd, "app/mix.lock"), "%{}\n");
+  expect(await run("sync", "app")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^added 0,/) });
+  expect(await run("verify", "app")).toMatchObject({ code: 0 });
+});

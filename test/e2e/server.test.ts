@@ -1,0 +1,98 @@
+/** The serving process as a whole: listeners, health, shutdown, children. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { mirrorServer, startServer } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { git, makeRepository } from "../support/git.ts";
+import { descendants, isAlive, waitUntil } from "../support/processes.ts";
+
+let cwd: string;
+beforeEach(async () => {
+  cwd = await temporaryFolder();
+});
+
+/** A bare repository whose pack does not fit into any socket's buffers. */
+async function mirrorLargeRepository(): Promise<void> {
+  const noise = createHash("shake256", { outputLength: 24 * 1024 * 1024 })
+    .update("noise")
+    .digest("base64");
+  await makeRepository(join(cwd, "work"), { "noise.txt": noise });
+  await git(cwd, ["clone", "-q", "--bare", "work", ".mirror/git/github.com/owner/repo.git"]);
+}
+
+test("an empty folder becomes an empty, signed, healthy mirror on both listeners", async () => {
+  const server = await startServer([], { cwd });
+  const health = await mirrorServer(["health", "--port", String(server.port)], { cwd });
+  expect(health).toMatchObject({ code: 0, stdout: "ok\n" });
+  const ca = await (await fetch(`${server.url}/ca.pem`)).text();
+  expect(ca).toBe(await readFile(join(cwd, "certs/ca.pem"), "utf8"));
+  const { request } = await import("node:https");
+  const status = await new Promise((resolve, reject) => {
+    request(`https://localhost:${server.tlsPort}/names`, { ca, family: 4 }, (answer) => resolve(answer.statusCode))
+      .on("error", reject)
+      .end();
+  });
+  expect(status).toBe(200);
+});
+
+test("an idle server ends at once when asked to, with exit code 0", async () => {
+  const server = await startServer([], { cwd });
+  const idle = connect(server.port, "127.0.0.1");
+  await fetch(`${server.url}/health`);
+  expect(await server.stop("SIGTERM")).toBe(0);
+  idle.destroy();
+  expect(server.log()).toContain('"stopped"');
+});
+
+test("a running clone may finish within the grace, and no child is left", async () => {
+  await mirrorLargeRepository();
+  const server = await startServer(["--no-tls", "--grace", "30"], { cwd });
+  const clone = git(cwd, ["clone", "-q", `${server.url}/owner/repo`, "clone"]);
+  await waitUntil(() => descendants(server.pid).length > 0, "git upload-pack to start");
+  const children = descendants(server.pid);
+  const stopped = server.stop("SIGTERM");
+  await clone;
+  expect(await stopped).toBe(0);
+  expect(children.filter(isAlive)).toEqual([]);
+});
+
+test("a request that outlasts the grace is cut, and its processes end with it", async () => {
+  await mirrorLargeRepository();
+  const server = await startServer(["--no-tls", "--grace", "0.2"], { cwd });
+  const client = slowClone(server.port);
+  await waitUntil(() => descendants(server.pid).length > 0, "git upload-pack to start");
+  const children = descendants(server.pid);
+  expect(await server.stop("SIGINT")).toBe(0);
+  await waitUntil(() => !children.some(isAlive), "the children to end");
+  client.destroy();
+});
+
+test("when a client goes away, its git processes end", async () => {
+  await mirrorLargeRepository();
+  const server = await startServer(["--no-tls"], { cwd });
+  const client = slowClone(server.port);
+  await waitUntil(() => descendants(server.pid).length > 0, "git upload-pack to start");
+  client.destroy();
+  await waitUntil(() => descendants(server.pid).length === 0, "git upload-pack to end");
+  expect((await fetch(`${server.url}/health`)).status).toBe(200);
+});
+
+/** Asks for everything and reads nothing. */
+function slowClone(port: number) {
+  const socket = connect(port, "127.0.0.1");
+  const body = ["0011command=fetch", "0001", "000fno-progress", "0009done\n", "0000"];
+  void git(join(cwd, "work"), ["rev-parse", "HEAD"]).then((head) => {
+    body.splice(2, 0, `0032want ${head}\n`);
+    const request = body.join("");
+    socket.write(
+      `POST /owner/repo/git-upload-pack HTTP/1.1\r\nHost: localhost\r\nGit-Protocol: version=2\r\n` +
+        `Content-Type: application/x-git-upload-pack-request\r\nContent-Length: ${request.length}\r\n\r\n${request}`,
+    );
+    socket.pause();
+  });
+  socket.on("error", () => undefined);
+  return socket;
+}
