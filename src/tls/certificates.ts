@@ -71,12 +71,18 @@ function newCertificate(now: Date, days: number): { key: string; cert: forge.pki
   const key = pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   const cert = forge.pki.createCertificate();
   cert.publicKey = forge.pki.publicKeyFromPem(pair.publicKey.export({ type: "spki", format: "pem" }).toString());
-  // Positive, and unlike any other: clients tell an authority's certificates apart by their serial number.
-  cert.serialNumber = `00${randomBytes(15).toString("hex")}`;
+  cert.serialNumber = newSerialNumber();
   // An hour back, for clients whose clocks are late.
   cert.validity.notBefore = new Date(now.getTime() - 60 * 60 * 1000);
   cert.validity.notAfter = new Date(now.getTime() + days * day);
   return { key, cert };
+}
+
+/** Unlike any other, positive, and without a zero byte in front, which DER forbids: the first byte is 0x40 to 0x7f. */
+function newSerialNumber(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
+  return bytes.toString("hex");
 }
 
 /** NameConstraints ::= SEQUENCE { permittedSubtrees [0] SEQUENCE OF SEQUENCE { base GeneralName } } */

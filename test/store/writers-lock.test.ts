@@ -22,6 +22,7 @@ test("the lock of a writer that died is taken over", async () => {
   const longAgo = new Date(Date.now() - 120_000);
   await utimes(join(dir, "writer"), longAgo, longAgo);
   const next = await takeWritersLock(dir, () => undefined);
+  expect(next.signal.aborted).toBe(false);
   await next.release();
   await dead.release();
 });

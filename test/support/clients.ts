@@ -1,0 +1,39 @@
+/** Real clients, where they are installed; tests say plainly what they skipped elsewhere. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+
+export function isInstalled(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args, { stdio: "ignore", timeout: 60_000 }).status === 0;
+}
+
+export interface ClientRun {
+  readonly code: number | null;
+  /** Both outputs, as a person at a terminal would see them. */
+  readonly output: string;
+}
+
+export async function runClient(
+  program: string,
+  args: readonly string[],
+  { cwd, env }: { cwd: string; env: Readonly<Record<string, string>> },
+): Promise<ClientRun> {
+  const child = spawn(program, args, {
+    cwd,
+    env: { PATH: process.env["PATH"] ?? "", LANG: "C.UTF-8", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, output };
+}
+
+/** The folder that holds Hex's archive, for MIX_ARCHIVES: tests give Mix a home of its own. undefined: no Hex here. */
+export function hexArchives(): string | undefined {
+  const script =
+    "Application.ensure_all_started(:mix); path = Mix.path_for(:archives); " +
+    'with {:ok, names} <- File.ls(path), true <- Enum.any?(names, &String.starts_with?(&1, "hex")), do: IO.write(path)';
+  const { status, stdout } = spawnSync("elixir", ["-e", script], { encoding: "utf8", timeout: 60_000 });
+  return status === 0 && stdout !== "" ? stdout : undefined;
+}
