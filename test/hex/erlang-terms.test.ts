@@ -48,7 +48,7 @@ test.each([
   ['{<<"open', /a quoted text does not end/],
   ["<<300>>.", /neither a string nor a byte/],
   ["#{a = 1}.", /expected "=>"/],
-  [`${"[".repeat(100_000)}`, /nested deeper than 64/],
+  ["[".repeat(100_000), /nested deeper than 64/],
   ['"\\x{110000}".', /names no character/],
   ["\0.", /unexpected/],
 ])("refuses %j, naming the line", (source, message) => {

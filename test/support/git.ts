@@ -103,7 +103,8 @@ export async function startGitUpstream(root: string): Promise<GitUpstream> {
       const output = Buffer.concat(chunks);
       const end = output.indexOf("\r\n\r\n");
       const head = output.toString("latin1", 0, Math.max(end, 0)).split("\r\n");
-      const headers = Object.fromEntries(head.map((line) => line.split(": ", 2)).filter(([name]) => name !== "Status"));
+      const fields = head.map((line): [string, string] => [line.split(": ")[0] ?? "", line.split(": ")[1] ?? ""]);
+      const headers = Object.fromEntries(fields.filter(([name]) => name !== "Status" && name !== ""));
       const status = Number(/^Status: (\d+)/m.exec(head.join("\n"))?.[1] ?? 200);
       response.writeHead(status, headers).end(output.subarray(end + 4));
     });
