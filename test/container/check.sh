@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Checks the image and the compose file with a real engine: run it in the project's folder where `docker compose` works
+# (a container rig, a developer's machine), with nothing of this project running. Prints what it checked; exit 1 at the
+# first thing that does not hold.
+set -euo pipefail
+
+step() { printf 'container: %s\n' "$*"; }
+fail() { printf 'container: FAILED %s\n' "$*" >&2; exit 1; }
+work=$(mktemp -d)
+trap 'docker rm -f check-bind >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+
+step "the mirror on a fresh volume is healthy, and runs as node, not as root"
+docker compose up -d --wait --no-build mirror
+[ "$(docker compose exec -T mirror sh -c 'cat /proc/$(pgrep -f dist/main.js | head -1)/status 2>/dev/null || cat /proc/7/status' | awk '/^Uid:/{print $2}')" = 1000 ] ||
+  fail "the server's uid is not node's"
+[ "$(docker compose exec -T mirror stat -c %u /mirror/private_key.pem)" = 1000 ] || fail "the key is not node's"
+
+step "a repository put into the volume is served to the app as https://github.com, certificate verified"
+git init -q --bare "$work/seed.git"
+tree=$(git --git-dir="$work/seed.git" mktree </dev/null)
+export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
+commit=$(git --git-dir="$work/seed.git" commit-tree "$tree" -m seed)
+git --git-dir="$work/seed.git" update-ref "$(git --git-dir="$work/seed.git" symbolic-ref HEAD)" "$commit"
+docker compose exec -T mirror mkdir -p /mirror/git/github.com/owner
+docker compose cp "$work/seed.git" mirror:/mirror/git/github.com/owner/repo.git
+cloned=$(docker compose run --rm -T --no-deps app sh -c \
+  'git clone -q https://github.com/owner/repo /tmp/c && git -C /tmp/c rev-parse HEAD')
+[ "$cloned" = "$commit" ] || fail "cloned $cloned instead of $commit"
+
+step "the app has no other network"
+docker compose run --rm -T --no-deps app sh -c 'ip route 2>/dev/null || cat /proc/net/route' | grep -qE '^default|^[a-z0-9]+[[:space:]]+00000000' &&
+  fail "the app has a default route"
+
+step "the mirror itself does not take itself for github.com"
+if docker compose exec -T mirror getent hosts github.com | grep -q .; then fail "github.com resolves inside the mirror"; fi
+
+step "a bind mount is served by its owner, and what is written belongs to them"
+mkdir -p "$work/mirror" "$work/certs"
+chown 1234:1234 "$work/mirror"
+docker run -d --name check-bind --network none -v "$work/mirror:/mirror" -v "$work/certs:/certs" mirror-server >/dev/null
+for _ in $(seq 100); do
+  [ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] && break
+  sleep 0.2
+done
+[ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] || { docker logs check-bind; fail "not healthy on a bind mount"; }
+[ "$(stat -c %u "$work/mirror/private_key.pem" "$work/certs/ca.key" | sort -u)" = 1234 ] || fail "files belong to another user"
+
+step "it stops in time, with exit code 0"
+docker stop -t 15 check-bind >/dev/null
+[ "$(docker inspect -f '{{.State.ExitCode}}' check-bind)" = 0 ] || fail "exit code $(docker inspect -f '{{.State.ExitCode}}' check-bind)"
+
+step "a mirror mounted read-only is served as it is"
+docker rm check-bind >/dev/null
+docker run -d --name check-bind --network none -v "$work/mirror:/mirror:ro" mirror-server >/dev/null
+for _ in $(seq 100); do
+  [ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] && break
+  sleep 0.2
+done
+[ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] || { docker logs check-bind; fail "not healthy read-only"; }
+
+step "all of it holds"
