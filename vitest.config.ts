@@ -6,6 +6,8 @@ export default defineConfig({
     // Real git, real sockets and real clients on small machines.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    reporters: ["default", "json"],
+    outputFile: { json: "coverage/results.json" },
     globalSetup: "test/support/build-once.ts",
   },
 });

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
-import type { Listening } from "../serve/listen.ts";
 import { createLogger } from "./logger.ts";
 import { printResult, type Command } from "./command.ts";
 
@@ -20,14 +19,10 @@ export const serve: Command = async (context) => {
   );
   if (!signal.aborted) await once(signal, "abort");
   logger.info({ grace_s: config.graceSeconds }, "stopping: running requests may finish");
-  await closeAll(listening, config.graceSeconds);
+  await listening.close(config.graceSeconds);
   logger.info("stopped");
   return 0;
 };
-
-async function closeAll(listening: Listening, graceSeconds: number): Promise<void> {
-  await listening.close(graceSeconds);
-}
 
 function banner(config: Config, urls: { http: string; https: string | undefined }): string[] {
   return [
@@ -37,9 +32,10 @@ function banner(config: Config, urls: { http: string; https: string | undefined 
       ? []
       : [`  clients trust ${join(config.certsDir, "ca.pem")}, also at ${urls.http}/ca.pem`]),
     "",
-    "Fill it:       mirror-server sync PATH/TO/mix.lock",
-    `Point Hex:     mix hex.repo set hexpm --url ${urls.http} --public-key ${join(config.hexDir, "public_key")}`,
-    `Point git:     git config --global url.${urls.http}/github.com/.insteadOf https://github.com/`,
+    "Fill it      mirror-server sync PATH/TO/mix.lock",
+    `Point Hex    export HEX_MIRROR=${urls.http}`,
+    `             mix hex.repo set hexpm --public-key ${join(config.hexDir, "public_key")}`,
+    `Point git    git config --global url.${urls.http}/github.com/.insteadOf https://github.com/`,
     "",
   ];
 }

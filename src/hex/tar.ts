@@ -1,7 +1,7 @@
 /**
  * Reads the uncompressed tar that a Hex tarball is: a handful of regular files with short names. Everything else
  * that tar can hold (links, devices, long-name extensions, sparse files) has no place there and is refused, which is
- * why this is sixty lines of ours and not a general library (docs/decisions/0005-tar-reader.md).
+ * why this is sixty lines of ours and not a general library (docs/decisions/0003-tar-reader.md).
  *
  * Format: POSIX.1-1988 ustar, https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
  */

@@ -11,8 +11,9 @@ trap 'docker rm -f check-bind >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 
 step "the mirror on a fresh volume is healthy, and runs as node, not as root"
 docker compose up -d --wait --no-build mirror
-[ "$(docker compose exec -T mirror sh -c 'cat /proc/$(pgrep -f dist/main.js | head -1)/status 2>/dev/null || cat /proc/7/status' | awk '/^Uid:/{print $2}')" = 1000 ] ||
-  fail "the server's uid is not node's"
+uids=$(docker compose exec -T mirror sh -c 'for p in /proc/[0-9]*; do
+  case "$(readlink "$p/exe")" in */node) stat -c %u "$p" ;; esac; done' | sort -u)
+[ "$uids" = 1000 ] || fail "node runs as uid $uids"
 [ "$(docker compose exec -T mirror stat -c %u /mirror/private_key.pem)" = 1000 ] || fail "the key is not node's"
 
 step "a repository put into the volume is served to the app as https://github.com, certificate verified"
