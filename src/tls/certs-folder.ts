@@ -7,7 +7,7 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
-import { readIfPresent, writeAtomic } from "../store/atomic.ts";
+import { readIfPresent, writeAtomic, writeIfChanged } from "../store/atomic.ts";
 import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
 
 export interface ServerIdentity extends KeyAndCertificate {
@@ -58,7 +58,7 @@ export async function loadServerIdentity(
 
 async function createAuthority(certsDir: string, hosts: readonly string[], now: Date): Promise<KeyAndCertificate> {
   const made = makeAuthority([...new Set([...generousHosts, ...hosts])], now);
-  await writeAtomic(join(certsDir, ".gitignore"), gitignore);
+  await writeIfChanged(join(certsDir, ".gitignore"), gitignore);
   await writePair(certsDir, "ca", made);
   return made;
 }
