@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -61,6 +61,8 @@ function build() {
     "-p",
     "tsconfig.build.json",
   ]);
+  // For `npx mirror-server` in a clone: npm makes programs executable only when it installs.
+  chmodSync(join(root, "dist", "main.js"), 0o755);
   writeFileSync(buildStamp, stamp);
 }
 

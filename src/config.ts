@@ -143,6 +143,12 @@ const options = {
     allowed: "true or false",
     schema: flag,
   },
+  gitCacheSize: {
+    flag: "--git-cache-size <size>",
+    help: "how much of git's answers is kept in the cache folder; 0 keeps none",
+    allowed: "a size such as 1GiB, 500MB or 0",
+    schema: z.coerce.string().transform(bytesOf).pipe(z.number().min(0)),
+  },
   gitMaxProcesses: {
     flag: "--git-max-processes <number>",
     help: "how many git upload-pack processes run at once; more requests wait",
@@ -150,6 +156,13 @@ const options = {
     schema: positive.max(256),
   },
 } as const satisfies Record<string, Option>;
+
+/** `1GiB`, `500MB` or plain bytes. */
+function bytesOf(value: string): number {
+  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?$/i.exec(value.trim()) ?? [];
+  const power = "kmgt".indexOf(unit.charAt(0).toLowerCase() || "-") + 1;
+  return digits === "" ? Number.NaN : Math.floor(Number(digits) * (/i$/i.test(unit) ? 1024 : 1000) ** power);
+}
 
 export type OptionKey = keyof typeof options;
 
@@ -178,6 +191,8 @@ export interface Config {
   readonly lockName: string | undefined;
   readonly newKey: boolean;
   readonly gitMaxProcesses: number;
+  /** Bytes; 0: none. */
+  readonly gitCacheSize: number;
   /** HTTP(S)_PROXY and NO_PROXY, as the environment gives them. */
   readonly proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
   /** What was passed over and why; to be logged. */
@@ -244,6 +259,7 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     lockName: get("lockName"),
     newKey: get("newKey") ?? false,
     gitMaxProcesses: get("gitMaxProcesses") ?? 8,
+    gitCacheSize: get("gitCacheSize") ?? 1024 ** 3,
     proxy: proxyOf(environment),
     warnings,
   });

@@ -22,7 +22,18 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     load: async () => (await import("./serve.ts")).serve,
     summary: "serve the mirror over HTTP and HTTPS",
     options: [
-      ...(["host", "port", "tlsPort", "tls", "name", "certsDir", "cacheDir", "grace", "gitMaxProcesses"] as const),
+      ...([
+        "host",
+        "port",
+        "tlsPort",
+        "tls",
+        "name",
+        "certsDir",
+        "cacheDir",
+        "grace",
+        "gitMaxProcesses",
+        "gitCacheSize",
+      ] as const),
       ...signing,
     ],
     examples: [

@@ -17,11 +17,20 @@ export interface UploadPackRequest {
   readonly signal: AbortSignal;
 }
 
+export interface GitAnswer {
+  /** Bytes where they are in memory anyway, else a stream. */
+  readonly output: Readable | Buffer;
+  /** Bytes, where they are known before the end. */
+  readonly size: number | undefined;
+  /** Whether git ended well; known when the output has come to its end. */
+  readonly succeeded: Promise<boolean>;
+}
+
 export interface UploadPack {
   /** The refs, or what a v2 server can do: the body of `GET …/info/refs`, without the service line of v0. */
-  readonly advertise: (request: UploadPackRequest) => Promise<Readable>;
+  readonly advertise: (request: UploadPackRequest) => Promise<GitAnswer>;
   /** The answer to one request body. */
-  readonly answer: (request: UploadPackRequest & { readonly body: Readable }) => Promise<Readable>;
+  readonly answer: (request: UploadPackRequest & { readonly body: Readable }) => Promise<GitAnswer>;
   /** Processes that run now, and requests that wait for one to end. */
   readonly load: () => { readonly running: number; readonly waiting: number };
 }
@@ -39,7 +48,7 @@ export interface UploadPackSettings {
 
 export function createUploadPack(settings: UploadPackSettings): UploadPack {
   const limit = pLimit(settings.maxProcesses);
-  const serve = async (args: string[], request: UploadPackRequest, body: Readable | undefined): Promise<Readable> => {
+  const serve = async (args: string[], request: UploadPackRequest, body: Readable | undefined): Promise<GitAnswer> => {
     if (limit.pendingCount >= settings.maxWaiting) {
       throw new MirrorError("busy", "too many git requests at once; try again in a moment");
     }
@@ -67,7 +76,7 @@ async function run(
   { dir, protocol, signal }: UploadPackRequest,
   body: Readable | undefined,
   settings: UploadPackSettings,
-  onOutput: (output: Readable) => void,
+  onAnswer: (answer: GitAnswer) => void,
 ): Promise<void> {
   if (signal.aborted) throw gone();
   const env = { ...settings.env, ...(protocol === undefined ? {} : { GIT_PROTOCOL: protocol }) };
@@ -92,27 +101,32 @@ async function run(
     child.once("error", (cause) => reject(new MirrorError("git", "git cannot be started", { cause })));
   });
   const stderr = collectStderr(child);
+  let settle: (succeeded: boolean) => void = () => undefined;
+  const succeeded = new Promise<boolean>((resolve) => (settle = resolve));
+  const answer: GitAnswer = { output, size: undefined, succeeded };
   try {
     const fed = feed(child, body, () => idle.refresh());
     child.stdout.pipe(output, { end: false });
     // Either there is output, or it ends without any: a probe for authentication is answered with nothing.
     await Promise.race([once(output, "readable", { signal }).catch(() => undefined), exit]);
     const hasOutput = output.readableLength > 0;
-    if (hasOutput) onOutput(output);
+    if (hasOutput) onAnswer(answer);
     const code = await exit;
     if (signal.aborted) throw gone();
     if (fed.error !== undefined) throw fed.error;
     if (code !== 0) settings.onFailure(dir, code === null ? "ended: nothing moved for too long" : stderr());
     if (code === 0 || (code !== null && hasOutput)) {
       // What git had to say to its client when it failed is in the output.
+      settle(code === 0);
       output.end();
-      onOutput(output);
+      onAnswer(answer);
     } else {
       const failure = new MirrorError("git", "the mirror cannot read its copy of this repository; its log tells why");
       output.destroy(failure);
       throw failure;
     }
   } finally {
+    settle(false);
     clearTimeout(idle);
     signal.removeEventListener("abort", end);
     endGit(child);

@@ -1,9 +1,13 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
 import { access, constants, mkdir } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { isIP } from "node:net";
 import type { Logger } from "pino";
+import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
+import { AnswerStore } from "../git/answer-store.ts";
+import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
@@ -11,7 +15,7 @@ import { buildApp } from "../serve/app.ts";
 import { listen, type Listening } from "../serve/listen.ts";
 import { readIfPresent } from "../store/atomic.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
-import { findRepository } from "../store/repositories.ts";
+import { createRepositoryFinder } from "../store/repositories.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import { loadServerIdentity } from "../tls/certs-folder.ts";
 import { build } from "./build.ts";
@@ -40,13 +44,14 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
 
   // 2 git
   const { own } = await gitEnvironments();
-  const uploadPack = createUploadPack({
+  const direct = createUploadPack({
     env: own,
     maxProcesses: config.gitMaxProcesses,
     maxWaiting: maxWaitingGit,
     idleSeconds: gitIdleSeconds,
     onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
   });
+  const uploadPack = cacheUploadPack(direct, await openAnswerStore(config, logger));
 
   // 3 hosts and their certificate
   const served = createServedHosts(paths);
@@ -64,13 +69,24 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     caCertificate: identity?.caCertificate,
     health: createHealthCheck(paths, Date.now()),
     uploadPack,
-    findRepository: (host, path) => findRepository(paths, host, path),
+    findRepository: createRepositoryFinder(paths),
   });
   const tls =
     identity === undefined ? undefined : { port: config.tlsPort ?? 0, key: identity.key, cert: identity.cert };
   const listening = await listen(app, { host: config.host, port: config.port, tls });
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirrorDir }, "serving");
   return listening;
+}
+
+/** A cache folder that cannot be used costs speed, nothing else. */
+async function openAnswerStore({ cacheDir, gitCacheSize }: Config, logger: Logger): Promise<AnswerStore | undefined> {
+  if (gitCacheSize === 0) return undefined;
+  try {
+    return await AnswerStore.open(join(cacheDir, "git-answers"), gitCacheSize);
+  } catch (error) {
+    logger.warn(`git's answers are not cached, since ${cacheDir} cannot be used: ${describeError(error)}`);
+    return undefined;
+  }
 }
 
 async function signEmptyRegistry(context: Context, logger: Logger): Promise<void> {

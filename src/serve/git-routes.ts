@@ -37,21 +37,22 @@ export function addGitRoutes(
     if (service !== "git-upload-pack") throw notSmart();
     const dir = await find(targetOf(request));
     const protocol = protocolVersion(request.headers["git-protocol"]);
-    const refs = await uploadPack.advertise({ dir, protocol, signal: untilClosed(reply) });
+    const { output } = await uploadPack.advertise({ dir, protocol, signal: untilClosed(reply) });
     // Version 0 and 1 clients expect to be told the service first; version 2 does without.
     const preamble = protocol?.includes("version=2") ? "" : packet("# service=git-upload-pack\n") + flushPacket;
-    return noCache(reply).type("application/x-git-upload-pack-advertisement").send(prepend(preamble, refs));
+    return noCache(reply).type("application/x-git-upload-pack-advertisement").send(prepend(preamble, output));
   });
 
   app.post("/git/git-upload-pack", { bodyLimit: maxRequestSize }, async (request, reply) => {
     const dir = await find(targetOf(request));
-    const answer = await uploadPack.answer({
+    const { output, size } = await uploadPack.answer({
       dir,
       protocol: protocolVersion(request.headers["git-protocol"]),
       body: decodeBody(request),
       signal: untilClosed(reply),
     });
-    return noCache(reply).type("application/x-git-upload-pack-result").send(answer);
+    if (size !== undefined) void reply.header("content-length", size);
+    return noCache(reply).type("application/x-git-upload-pack-result").send(output);
   });
 
   app.all("/git/git-receive-pack", (request) => {
@@ -115,9 +116,10 @@ function decodeBody(request: FastifyRequest): Readable {
   return counted;
 }
 
-function prepend(text: string, stream: Readable): Readable {
-  if (text !== "") stream.unshift(Buffer.from(text));
-  return stream;
+function prepend(text: string, output: Readable | Buffer): Readable | Buffer {
+  if (Buffer.isBuffer(output)) return text === "" ? output : Buffer.concat([Buffer.from(text), output]);
+  if (text !== "") output.unshift(Buffer.from(text));
+  return output;
 }
 
 function noCache(reply: FastifyReply): FastifyReply {

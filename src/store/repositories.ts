@@ -1,5 +1,7 @@
 /** Finds the bare repository for what a client or a lock names, in our layout and in the old one without hosts. */
+import { statSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
+import { LRUCache } from "lru-cache";
 import { join, sep } from "node:path";
 import type { StorePaths } from "./paths.ts";
 
@@ -25,6 +27,20 @@ export async function findRepository(paths: StorePaths, host: string, path: stri
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** findRepository for a server: remembers what it found for as long as that is there. */
+export function createRepositoryFinder(paths: StorePaths): (host: string, path: string) => Promise<string | undefined> {
+  const found = new LRUCache<string, string>({ max: 10_000 });
+  return async (host, path) => {
+    const key = `${host}/${path}`;
+    const known = found.get(key);
+    if (known !== undefined && statSync(known, { throwIfNoEntry: false })?.isDirectory() === true) return known;
+    const dir = await findRepository(paths, host, path);
+    if (dir === undefined) found.delete(key);
+    else found.set(key, dir);
+    return dir;
+  };
 }
 
 /** The real path of a folder below `root`: a link that leads out of the mirror is not followed. */

@@ -2,12 +2,14 @@
 import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { onTestFinished } from "vitest";
+import { AnswerStore } from "../../src/git/answer-store.ts";
+import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
 import { createGitEnvironments } from "../../src/git/environment.ts";
 import { createUploadPack } from "../../src/git/upload-pack.ts";
 import { createHealthCheck } from "../../src/mirror/health.ts";
 import { buildApp } from "../../src/serve/app.ts";
 import { StorePaths } from "../../src/store/paths.ts";
-import { findRepository } from "../../src/store/repositories.ts";
+import { createRepositoryFinder } from "../../src/store/repositories.ts";
 import { createServedHosts } from "../../src/store/served-hosts.ts";
 
 export interface TestApp {
@@ -34,14 +36,17 @@ export async function testApp(mirrorDir: string, settings: { maxProcesses?: numb
     hexDir: paths.hexDir,
     caCertificate: undefined,
     health: createHealthCheck(paths, Date.now()),
-    uploadPack: createUploadPack({
-      env: environments.own,
-      maxProcesses: settings.maxProcesses ?? 4,
-      maxWaiting: settings.maxWaiting ?? 16,
-      idleSeconds: 30,
-      onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
-    }),
-    findRepository: (host, path) => findRepository(paths, host, path),
+    uploadPack: cacheUploadPack(
+      createUploadPack({
+        env: environments.own,
+        maxProcesses: settings.maxProcesses ?? 4,
+        maxWaiting: settings.maxWaiting ?? 16,
+        idleSeconds: 30,
+        onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
+      }),
+      await AnswerStore.open(`${mirrorDir}/cache`, 64 * 1024 * 1024),
+    ),
+    findRepository: createRepositoryFinder(paths),
   });
   onTestFinished(() => app.close());
   return { app, paths, log } satisfies TestApp;

@@ -1,0 +1,119 @@
+/**
+ * A file that is written once and read by many while it grows. The writer is not slowed by its slowest reader, and a
+ * slow reader costs no memory: what it has not read yet lies in the file.
+ */
+import { open, rename, rm, type FileHandle } from "node:fs/promises";
+import { Readable } from "node:stream";
+
+const chunkSize = 256 * 1024;
+
+export class GrowingFile {
+  private readonly handle: FileHandle;
+  private path: string;
+  private size = 0;
+  private state: "growing" | "complete" | "failed" = "growing";
+  private failure: Error | undefined;
+  private readers = 0;
+  private readonly waiting = new Set<() => void>();
+  private readonly onAbandoned: () => void;
+
+  private constructor(handle: FileHandle, path: string, onAbandoned: () => void) {
+    this.handle = handle;
+    this.path = path;
+    this.onAbandoned = onAbandoned;
+  }
+
+  /** @param onAbandoned called when the last reader has gone before the file was complete */
+  static async create(path: string, onAbandoned: () => void): Promise<GrowingFile> {
+    return new GrowingFile(await open(path, "wx+", 0o600), path, onAbandoned);
+  }
+
+  get bytes(): number {
+    return this.size;
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    await this.handle.write(chunk, 0, chunk.length, this.size);
+    this.size += chunk.length;
+    this.wake();
+  }
+
+  /** Readers may come to their end. @param target the name to keep the file under; undefined: it goes with its readers */
+  async complete(target: string | undefined): Promise<void> {
+    this.state = "complete";
+    this.wake();
+    if (target !== undefined) {
+      await this.handle.sync();
+      await rename(this.path, target);
+      this.path = target;
+    } else {
+      await rm(this.path, { force: true });
+    }
+    await this.closeIfUnused();
+  }
+
+  /** Readers see the error, after what they have read. */
+  async fail(error: Error): Promise<void> {
+    this.state = "failed";
+    this.failure = error;
+    this.wake();
+    await rm(this.path, { force: true });
+    await this.closeIfUnused();
+  }
+
+  /** From the beginning, whatever has been written so far. Call it before the file is complete. */
+  reader(): Readable {
+    let position = 0;
+    this.readers += 1;
+    // Runs once for each time that the stream wants more; waits for the writer by being called again.
+    const advance = (): void => {
+      if (stream.destroyed) return;
+      if (position === this.size && this.state === "growing") {
+        this.waiting.add(advance);
+        return;
+      }
+      this.readAt(position).then(
+        (chunk) => {
+          position += chunk?.length ?? 0;
+          stream.push(chunk);
+        },
+        (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
+      );
+    };
+    const stream = new Readable({
+      highWaterMark: chunkSize,
+      read: advance,
+      destroy: (error, done) => {
+        this.waiting.delete(advance);
+        this.readers -= 1;
+        if (this.readers === 0 && this.state === "growing") this.onAbandoned();
+        this.closeIfUnused().then(
+          () => done(error),
+          () => done(error),
+        );
+      },
+    });
+    return stream;
+  }
+
+  /** The next bytes; null at the end. */
+  private async readAt(position: number): Promise<Buffer | null> {
+    if (position < this.size) {
+      const length = Math.min(chunkSize, this.size - position);
+      const { bytesRead, buffer } = await this.handle.read(Buffer.allocUnsafe(length), 0, length, position);
+      return buffer.subarray(0, bytesRead);
+    }
+    if (this.state === "failed") throw this.failure ?? new Error("the file could not be written");
+    return null;
+  }
+
+  private wake(): void {
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const wake of waiting) wake();
+  }
+
+  private async closeIfUnused(): Promise<void> {
+    if (this.readers === 0 && this.state !== "growing") await this.handle.close().catch(() => undefined);
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What a repository would answer with, as a short text that differs whenever an answer could: HEAD, config, shallow,
+ * packed-refs and every loose ref, by inode, size and times to the nanosecond. Objects do not count: new ones change no
+ * answer until a ref leads to them, and a repack changes how an answer is packed, not what it says.
+ *
+ * Synchronous on purpose: a handful of stat calls are faster than as many trips to the thread pool.
+ */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** undefined when there is no repository in `dir`. */
+export function repositoryState(dir: string): string | undefined {
+  const head = stampOf(join(dir, "HEAD"));
+  if (head === undefined) return undefined;
+  const files = ["config", "shallow", "packed-refs"].map((name) => stampOf(join(dir, name)) ?? "-");
+  const refs: string[] = [];
+  collectRefs(join(dir, "refs"), refs);
+  return [head, ...files, ...refs].join("\n");
+}
+
+function collectRefs(dir: string, into: string[]): void {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) collectRefs(path, into);
+    // Names that begin with a dot are no refs to git: placeholders.
+    else if (!entry.name.startsWith(".")) into.push(`${path} ${stampOf(path) ?? "-"}`);
+  }
+}
+
+function stampOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+}
