@@ -121,10 +121,12 @@ async function run(
       output.end();
       onAnswer(answer);
     } else {
-      const failure = new MirrorError("git", "the mirror cannot read its copy of this repository; its log tells why");
-      output.destroy(failure);
-      throw failure;
+      throw new MirrorError("git", "the mirror cannot read its copy of this repository; its log tells why");
     }
+  } catch (error) {
+    // Whoever has the output already must not wait for more.
+    output.destroy(error instanceof Error ? error : gone());
+    throw error;
   } finally {
     settle(false);
     clearTimeout(idle);

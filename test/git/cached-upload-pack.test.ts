@@ -1,0 +1,204 @@
+/** The answer cache over real git: never stale, one run for all, bounded, nothing left by a crash. */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, readdir, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { AnswerStore } from "../../src/git/answer-store.ts";
+import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
+import { createGitEnvironments } from "../../src/git/environment.ts";
+import { packet } from "../../src/git/pkt-line.ts";
+import { repositoryState } from "../../src/git/repository-state.ts";
+import { createUploadPack, type GitAnswer, type UploadPack } from "../../src/git/upload-pack.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { commit, git, makeRepository } from "../support/git.ts";
+import { waitUntil } from "../support/processes.ts";
+
+let root: string;
+let dir: string;
+let head: string;
+let cacheDir: string;
+let runs: number;
+let cached: UploadPack;
+let inner: UploadPack;
+
+beforeEach(async () => {
+  root = await temporaryFolder();
+  dir = join(root, "repo.git");
+  cacheDir = join(root, "cache");
+  const noise = createHash("shake256", { outputLength: 3 * 1024 * 1024 })
+    .update("noise")
+    .digest();
+  head = await makeRepository(join(root, "work"), { "noise.bin": noise.toString("base64") });
+  await git(root, ["clone", "-q", "--bare", "work", "repo.git"]);
+  const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
+  onTestFinished(() => environments.remove());
+  runs = 0;
+  const direct = createUploadPack({
+    env: environments.own,
+    maxProcesses: 4,
+    maxWaiting: 100,
+    idleSeconds: 30,
+    onFailure: () => undefined,
+  });
+  // The real thing, counted.
+  inner = {
+    ...direct,
+    advertise: (request) => ((runs += 1), direct.advertise(request)),
+    answer: (request) => ((runs += 1), direct.answer(request)),
+  };
+  cached = await withCache(8 * 1024 * 1024);
+});
+
+const withCache = async (size: number) => cacheUploadPack(inner, await AnswerStore.open(cacheDir, size));
+const all = ({ output }: GitAnswer) => (Buffer.isBuffer(output) ? Promise.resolve(output) : buffer(output));
+const signal = () => new AbortController().signal;
+const wanted = (id: string, agent = "git/test") =>
+  `${packet("command=fetch")}${packet(`agent=${agent}`)}0001${packet("no-progress")}${packet(`want ${id}\n`)}${packet("done\n")}0000`;
+const ask = (upload: UploadPack, request: string) =>
+  upload.answer({ dir, protocol: "version=2", signal: signal(), body: Readable.from([Buffer.from(request)]) });
+const refs = (upload: UploadPack) => upload.advertise({ dir, protocol: undefined, signal: signal() }).then(all);
+const stored = async () => (await readdir(cacheDir)).filter((name) => !name.endsWith(".tmp"));
+
+/** The content of the first side band: the pack. */
+function packOf(answer: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < answer.length;) {
+    const length = Number.parseInt(answer.toString("latin1", at, at + 4), 16);
+    if (length > 4 && answer[at + 4] === 1) parts.push(answer.subarray(at + 5, at + length));
+    at += Math.max(4, length);
+  }
+  return Buffer.concat(parts);
+}
+
+describe("packs", () => {
+  test("are made once, and are the same bytes that git gave, whoever asks", async () => {
+    const first = await all(await ask(cached, wanted(head)));
+    await waitUntil(async () => (await stored()).length === 1, "the answer to be kept");
+    const again = await ask(cached, wanted(head, "git/other"));
+    expect(again.size).toBe(first.length);
+    expect(await all(again)).toEqual(first);
+    expect(runs).toBe(1);
+    expect(first.length).toBeGreaterThan(3 * 1024 * 1024);
+  });
+
+  test("asked for by many at once are made once for all of them", async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, async () => all(await ask(cached, wanted(head)))));
+    expect(runs).toBe(1);
+    expect(new Set(answers.map((bytes) => createHash("sha256").update(bytes).digest("hex"))).size).toBe(1);
+  });
+
+  test("outlive the server", async () => {
+    await all(await ask(cached, wanted(head)));
+    await waitUntil(async () => (await stored()).length === 1, "the answer to be kept");
+    await all(await ask(await withCache(8 * 1024 * 1024), wanted(head)));
+    expect(runs).toBe(1);
+  });
+
+  test("that nobody waits for any more are not made to the end, and leave nothing", async () => {
+    const answer = await ask(cached, wanted(head));
+    (answer.output as Readable).destroy();
+    await waitUntil(async () => (await readdir(cacheDir)).length === 0 && inner.load().running === 0, "git to end");
+    expect((await all(await ask(cached, wanted(head)))).length).toBeGreaterThan(3 * 1024 * 1024);
+  });
+
+  test("one reader that goes away takes nothing from the others", async () => {
+    const [leaving, staying] = await Promise.all([ask(cached, wanted(head)), ask(cached, wanted(head))]);
+    (leaving.output as Readable).destroy();
+    const alone = await all(await ask(cacheUploadPack(inner, undefined), wanted(head)));
+    // How output falls into frames is a matter of chance; the pack in them is not.
+    expect(packOf(await all(staying))).toEqual(packOf(alone));
+  });
+
+  test("errors of git reach the client and are not kept", async () => {
+    const answer = await all(await ask(cached, wanted("2".repeat(40))));
+    expect(answer.toString()).toContain("ERR upload-pack: not our ref");
+    expect(await stored()).toEqual([]);
+  });
+
+  test("are kept up to the limit, least recently used out first; too large ones not at all", async () => {
+    const small = await withCache(9 * 1024 * 1024);
+    const second = await commit(join(root, "work"), { "other.txt": "x" }, "second");
+    await git(join(root, "work"), ["push", "-q", dir, "main"]);
+    const requests = [wanted(head), wanted(second), `${wanted(second).slice(0, -8)}${packet("thin-pack")}0000`];
+    await all(await ask(small, requests[0] ?? ""));
+    await waitUntil(async () => (await stored()).length === 1, "one answer");
+    const [oldest] = await stored();
+    await all(await ask(small, requests[1] ?? ""));
+    await waitUntil(async () => (await stored()).length === 2, "two answers");
+    await all(
+      await ask(small, wanted(second).replace(packet("no-progress"), packet("no-progress") + packet("ofs-delta"))),
+    );
+    await waitUntil(async () => !(await stored()).includes(oldest ?? ""), "the oldest to go");
+    const tiny = await withCache(4 * 1024 * 1024);
+    runs = 0;
+    await all(
+      await ask(tiny, `${wanted(head).replace(packet("no-progress"), packet("no-progress") + packet("include-tag"))}`),
+    );
+    expect(runs).toBe(1);
+  });
+
+  test("what a crash left is no answer, and is removed when nobody can be writing it", async () => {
+    await mkdir(cacheDir, { recursive: true });
+    await writeFile(join(cacheDir, "old.tmp"), "half");
+    await writeFile(join(cacheDir, "young.tmp"), "half");
+    const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
+    await utimes(join(cacheDir, "old.tmp"), longAgo, longAgo);
+    await withCache(1024);
+    expect(await readdir(cacheDir)).toEqual(["young.tmp"]);
+  });
+
+  test("long requests, which no other client repeats, are passed on as they are", async () => {
+    const haves = Array.from({ length: 8000 }, (_, n) => packet(`have ${String(n).padStart(40, "0")}\n`)).join("");
+    const request = wanted(head).replace(packet("done\n"), `${haves}${packet("done\n")}`);
+    const chunks = [Buffer.from(request.slice(0, 200_000)), Buffer.from(request.slice(200_000))];
+    const answer = await cached.answer({ dir, protocol: "version=2", signal: signal(), body: Readable.from(chunks) });
+    expect((await all(answer)).length).toBeGreaterThan(3 * 1024 * 1024);
+    expect(await stored()).toEqual([]);
+  });
+});
+
+describe("refs", () => {
+  test("come from memory until they change", async () => {
+    const first = await refs(cached);
+    expect(await refs(cached)).toEqual(first);
+    expect(runs).toBe(1);
+  });
+
+  test("asked for by many at once are read once", async () => {
+    await Promise.all(Array.from({ length: 20 }, () => refs(cached)));
+    expect(runs).toBe(1);
+  });
+
+  test.each([
+    ["a new branch", ["branch", "new"]],
+    ["a packed branch", ["pack-refs", "--all"]],
+    ["a deleted branch", ["branch", "-D", "-q", "main"]],
+    ["another HEAD", ["symbolic-ref", "HEAD", "refs/heads/other"]],
+    ["another configuration", ["config", "uploadpack.hideRefs", "refs/heads/main"]],
+  ])("are never stale after %s", async (_, args) => {
+    await refs(cached);
+    const before = repositoryState(dir);
+    await git(dir, args);
+    expect(repositoryState(dir)).not.toBe(before);
+    expect(await refs(cached)).toEqual(await refs(inner));
+  });
+
+  test("are never stale in many changes, asked for right after each", async () => {
+    for (let n = 0; n < 30; n++) {
+      await git(dir, ["update-ref", `refs/heads/b${n % 7}`, head]);
+      expect(await refs(cached)).toEqual(await refs(inner));
+      await git(dir, ["update-ref", "-d", `refs/heads/b${n % 7}`]);
+      expect(await refs(cached)).toEqual(await refs(inner));
+    }
+  });
+});
+
+test("repositoryState ignores placeholders and knows when there is no repository", async () => {
+  const before = repositoryState(dir);
+  await writeFile(join(dir, "refs/.gitkeep"), "");
+  expect(repositoryState(dir)).toBe(before);
+  expect(repositoryState(root)).toBeUndefined();
+  expect(await readFile(join(dir, "HEAD"), "utf8")).toContain("main");
+});
