@@ -74,6 +74,14 @@ if (task === "start") {
   process.argv = [process.argv[0] ?? "node", join(root, "dist", "main.js"), "serve", ...args];
   await import(pathToFileURL(join(root, "dist", "main.js")).href);
 }
+if (task === "bench") {
+  const [name = "git", ...rest] = args;
+  const file = join(root, "dist-bench", "bench", `${name}.js`);
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  run("building benchmarks", process.execPath, [tsc, "-p", "tsconfig.bench.json"]);
+  process.argv = [process.argv[0] ?? "node", file, ...rest];
+  await import(pathToFileURL(file).href);
+}
 if (task === "test") {
   const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
   process.exitCode = spawnSync(process.execPath, [vitest, "run", ...args], { cwd: root, stdio: "inherit" }).status ?? 1;

@@ -14,7 +14,7 @@ export class GrowingFile {
   private state: "growing" | "complete" | "failed" = "growing";
   private failure: Error | undefined;
   private readers = 0;
-  private readonly waiting = new Set<() => void>();
+  private readonly waiting = new Set<(chunk?: Buffer) => void>();
   private readonly onAbandoned: () => void;
 
   private constructor(handle: FileHandle, path: string, onAbandoned: () => void) {
@@ -32,8 +32,13 @@ export class GrowingFile {
     return this.size;
   }
 
+  /** Readers who wait for it get the chunk at once; the others will find it in the file. */
   async write(chunk: Buffer): Promise<void> {
-    await this.handle.write(chunk, 0, chunk.length, this.size);
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    const written = this.handle.write(chunk, 0, chunk.length, this.size);
+    for (const reader of waiting) reader(chunk);
+    await written;
     this.size += chunk.length;
     this.wake();
   }
@@ -66,23 +71,28 @@ export class GrowingFile {
     let position = 0;
     this.readers += 1;
     // Runs once for each time that the stream wants more; waits for the writer by being called again.
-    const advance = (): void => {
+    const advance = (chunk?: Buffer): void => {
       if (stream.destroyed) return;
-      if (position === this.size && this.state === "growing") {
+      if (chunk !== undefined) {
+        position += chunk.length;
+        stream.push(chunk);
+        return;
+      }
+      if (position >= this.size && this.state === "growing") {
         this.waiting.add(advance);
         return;
       }
       this.readAt(position).then(
-        (chunk) => {
-          position += chunk?.length ?? 0;
-          stream.push(chunk);
+        (bytes) => {
+          position += bytes?.length ?? 0;
+          stream.push(bytes);
         },
         (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
       );
     };
     const stream = new Readable({
       highWaterMark: chunkSize,
-      read: advance,
+      read: () => advance(),
       destroy: (error, done) => {
         this.waiting.delete(advance);
         this.readers -= 1;
