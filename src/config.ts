@@ -143,6 +143,24 @@ const options = {
     allowed: "true or false",
     schema: flag,
   },
+  gitRefs: {
+    flag: "--git-refs <which>",
+    help: "mirror all heads and tags, or only what locks name",
+    allowed: "all or locked",
+    schema: z.enum(["all", "locked"]),
+  },
+  gitShallow: {
+    flag: "--git-shallow",
+    help: "leave history out where every lock entry has depth: (their apps need Elixir 1.18)",
+    allowed: "true or false",
+    schema: flag,
+  },
+  allowLocalGit: {
+    flag: "--allow-local-git",
+    help: "allow locks to name repositories on this machine, by path or file://",
+    allowed: "true or false",
+    schema: flag,
+  },
   gitCacheSize: {
     flag: "--git-cache-size <size>",
     help: "how much of git's answers is kept in the cache folder; 0 keeps none",
@@ -190,6 +208,9 @@ export interface Config {
   readonly dryRun: boolean;
   readonly lockName: string | undefined;
   readonly newKey: boolean;
+  readonly gitRefs: "all" | "locked";
+  readonly gitShallow: boolean;
+  readonly allowLocalGit: boolean;
   readonly gitMaxProcesses: number;
   /** Bytes; 0: none. */
   readonly gitCacheSize: number;
@@ -258,6 +279,9 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     dryRun: get("dryRun") ?? false,
     lockName: get("lockName"),
     newKey: get("newKey") ?? false,
+    gitRefs: get("gitRefs") ?? "all",
+    gitShallow: get("gitShallow") ?? false,
+    allowLocalGit: get("allowLocalGit") ?? false,
     gitMaxProcesses: get("gitMaxProcesses") ?? 8,
     gitCacheSize: get("gitCacheSize") ?? 1024 ** 3,
     proxy: proxyOf(environment),

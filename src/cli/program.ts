@@ -46,7 +46,17 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     load: async () => (await import("./sync.ts")).sync,
     summary: "fetch and verify what locks name, then sign the registry",
     argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
-    options: ["hexUrl", "hexPublicKey", "concurrency", "dryRun", "lockName", "cacheDir", ...signing],
+    options: [
+      "hexUrl",
+      "hexPublicKey",
+      "concurrency",
+      "dryRun",
+      "lockName",
+      "gitRefs",
+      "gitShallow",
+      "allowLocalGit",
+      ...signing,
+    ],
     examples: [
       "mirror-server sync                               # ./mix.lock",
       "mirror-server sync ~/my_app ~/other/mix.lock     # several apps in one mirror",

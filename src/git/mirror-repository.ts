@@ -20,6 +20,13 @@ export interface RepositoryJob {
   readonly temporaryDir: string;
   /** The commits that known locks name. */
   readonly revisions: readonly string[];
+  /** Which of upstream's refs to have besides. */
+  readonly refs: {
+    readonly kind: "all" | "locked" | "shallow";
+    /** Full names; of no meaning for `all`. */
+    readonly names: readonly string[];
+    readonly defaultBranch: boolean;
+  };
 }
 
 export interface RepositoryTools {
@@ -48,9 +55,13 @@ export async function mirrorRepository(job: RepositoryJob, tools: RepositoryTool
   }
   try {
     await mkdir(dirname(job.dir), { recursive: true });
-    await runGit(["init", "--quiet", "--bare", "--template=", job.temporaryDir], own(tools));
+    const format = hasLongIds(job, upstream) ? "sha256" : "sha1";
+    await runGit(
+      ["init", "--quiet", "--bare", "--template=", `--object-format=${format}`, job.temporaryDir],
+      own(tools),
+    );
     // Nothing in it tells where it came from, when it was made or whose machine that was.
-    await writeFile(join(job.temporaryDir, "config"), repositoryConfig);
+    await writeFile(join(job.temporaryDir, "config"), format === "sha256" ? sha256Config : sha1Config);
     await refresh(job.temporaryDir, job, upstream, tools);
     await rename(job.temporaryDir, job.dir);
   } finally {
@@ -59,7 +70,13 @@ export async function mirrorRepository(job: RepositoryJob, tools: RepositoryTool
   return "added";
 }
 
-const repositoryConfig = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+const sha1Config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+const sha256Config =
+  "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n";
+
+function hasLongIds(job: RepositoryJob, { refs }: Advertisement): boolean {
+  return [...refs.values(), ...job.revisions].some((id) => id.length === 64);
+}
 
 /** Brings `dir` to upstream's state. Touches nothing when there is nothing to bring. */
 async function refresh(
@@ -70,8 +87,11 @@ async function refresh(
 ): Promise<boolean> {
   await keepEmptyFolders(dir);
   const before = await readRefs(dir, tools);
-  const stale = [...before.keys()].filter((ref) => !ref.startsWith(pins) && !upstream.refs.has(ref));
-  const isBehind = [...upstream.refs].some(([ref, id]) => before.get(ref) !== id);
+  const wanted = selectRefs(upstream, job.refs);
+  // What has its history keeps it: other clients may have come to need it.
+  const isShallow = job.refs.kind === "shallow" && (before.size === 0 || (await exists(join(dir, "shallow"))));
+  const stale = [...before.keys()].filter((ref) => !ref.startsWith(pins) && !wanted.has(ref));
+  const behind = [...wanted].filter(([ref, id]) => before.get(ref) !== id).map(([ref]) => ref);
   let changed = false;
 
   if (stale.length > 0) {
@@ -80,22 +100,44 @@ async function refresh(
     await runGit(["update-ref", "--stdin"], { ...own(tools, dir), input: commands });
     changed = true;
   }
-  if (isBehind) {
-    await fetchInto(dir, job.url, ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], tools);
+  if (!isShallow && (await exists(join(dir, "shallow")))) {
+    await fetchInto(dir, job.url, ["--unshallow"], [...before.values()], tools);
+    changed = true;
+  }
+  const depth = isShallow ? ["--depth=1"] : [];
+  if (behind.length > 0) {
+    const specs = job.refs.kind === "all" ? ["refs/heads/*", "refs/tags/*"] : behind;
+    await fetchInto(
+      dir,
+      job.url,
+      depth,
+      specs.map((ref) => `+${ref}:${ref}`),
+      tools,
+    );
     changed = true;
   }
   for (const revision of job.revisions) {
-    if (await pin(dir, job.url, revision, tools)) changed = true;
+    if (await pin(dir, job.url, revision, depth, tools)) changed = true;
   }
-  if (await setHead(dir, upstream.head, tools)) changed = true;
+  const [pinned] = job.revisions;
+  const head = upstream.head !== undefined && wanted.has(upstream.head) ? upstream.head : undefined;
+  // Without upstream's default branch, HEAD names some commit that is here: a HEAD that leads nowhere breaks clones.
+  const substitute = job.refs.kind === "all" || pinned === undefined ? upstream.head : await anyHead(dir, tools);
+  if (await setHead(dir, head ?? substitute, tools)) changed = true;
   if (changed) await tidy(dir, tools);
   return changed;
 }
 
 /** Makes sure that `revision` is here and advertised. @returns whether something had to be done */
-async function pin(dir: string, url: string, revision: string, tools: RepositoryTools): Promise<boolean> {
+async function pin(
+  dir: string,
+  url: string,
+  revision: string,
+  depth: readonly string[],
+  tools: RepositoryTools,
+): Promise<boolean> {
   if (!(await hasCommit(dir, revision, tools))) {
-    await fetchInto(dir, url, [revision], tools).catch((cause: unknown) => {
+    await fetchInto(dir, url, depth, [revision], tools).catch((cause: unknown) => {
       throw new MirrorError("not_found", `upstream does not have the locked commit ${revision}`, { cause });
     });
     if (!(await hasCommit(dir, revision, tools))) {
@@ -138,6 +180,23 @@ async function listRemote(url: string, tools: RepositoryTools): Promise<Advertis
   return { refs, head };
 }
 
+function selectRefs(
+  upstream: Advertisement,
+  { kind, names, defaultBranch }: RepositoryJob["refs"],
+): Map<string, string> {
+  if (kind === "all") return new Map(upstream.refs);
+  // A shallow mirror serves clients that ask for a commit by its id; branches would only make it deeper.
+  const isWanted = (ref: string) =>
+    (names.includes(ref) && (kind === "locked" || ref.startsWith("refs/tags/"))) ||
+    (kind === "locked" && defaultBranch && ref === upstream.head);
+  return new Map([...upstream.refs].filter(([ref]) => isWanted(ref)));
+}
+
+async function anyHead(dir: string, tools: RepositoryTools): Promise<string | undefined> {
+  const text = await runGit(["for-each-ref", "--count=1", "--format=%(refname)", "refs/heads/"], own(tools, dir));
+  return text.trim() || undefined;
+}
+
 async function readRefs(dir: string, tools: RepositoryTools): Promise<Map<string, string>> {
   const format = "%(objectname) %(refname)";
   const text = await runGit(["for-each-ref", `--format=${format}`, "refs/heads/", "refs/tags/"], own(tools, dir));
@@ -145,9 +204,15 @@ async function readRefs(dir: string, tools: RepositoryTools): Promise<Map<string
   return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))]));
 }
 
-async function fetchInto(dir: string, url: string, refspecs: string[], tools: RepositoryTools): Promise<void> {
+async function fetchInto(
+  dir: string,
+  url: string,
+  depth: readonly string[],
+  refspecs: readonly string[],
+  tools: RepositoryTools,
+): Promise<void> {
   const args = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--force"];
-  await runGit([...args, "--no-recurse-submodules", "--", url, ...refspecs], {
+  await runGit([...args, "--no-recurse-submodules", ...depth, "--", url, ...refspecs], {
     env: tools.environments.upstream,
     cwd: dir,
     signal: tools.signal,
@@ -166,8 +231,11 @@ async function setHead(dir: string, head: string | undefined, tools: RepositoryT
 
 /** One pack with a bitmap, a commit-graph and packed refs: what makes serving cheap. */
 async function tidy(dir: string, tools: RepositoryTools): Promise<void> {
-  await runGit(["repack", "-a", "-d", "-q", "--write-bitmap-index"], own(tools, dir));
-  await runGit(["commit-graph", "write", "--reachable"], own(tools, dir));
+  // Neither can be had for a repository without its history.
+  const isShallow = await exists(join(dir, "shallow"));
+  const bitmap = isShallow ? "--no-write-bitmap-index" : "--write-bitmap-index";
+  await runGit(["repack", "-a", "-d", "-q", bitmap], own(tools, dir));
+  if (!isShallow) await runGit(["commit-graph", "write", "--reachable"], own(tools, dir));
   await runGit(["pack-refs", "--all"], own(tools, dir));
   await keepEmptyFolders(dir);
 }

@@ -22,12 +22,19 @@ const scpLike = /^(?:[^/@:\s]+@)?([^/:@\s[\]]+):(?!\/\/)\/*([^\s?#]+)$/;
 const hostName = /^(?!-)[a-z0-9_.-]+(?<![.-])$|^\[[0-9a-f:.]+\]$/;
 const pathSegment = /^(?![-.])[A-Za-z0-9._~+@-]+$/;
 
-/** @throws MirrorError `refused` saying what is wrong with the URL */
-export function parseGitUrl(url: string): GitSource {
+/**
+ * @param allowLocal whether a path on this machine, plain or as file://, may be mirrored; as of the host `localhost`
+ * @throws MirrorError `refused` saying what is wrong with the URL
+ */
+export function parseGitUrl(url: string, allowLocal = false): GitSource {
   const refuse = (why: string) => new MirrorError("refused", `git URL ${JSON.stringify(redactUrl(url))}: ${why}`);
   if (url.startsWith("-") || /[\0-\x20\x7f]/.test(url)) throw refuse("it holds characters that no URL has");
   if (/^file:/i.test(url) || /^[./~\\]/.test(url) || /^[a-z]:[\\/]/i.test(url)) {
-    throw refuse("a path on this machine cannot be mirrored for others");
+    const path =
+      url.startsWith("/") || /^file:\/\/\//i.test(url) ? normalisePath(url.replace(/^file:\/\//i, "")) : undefined;
+    if (!allowLocal) throw refuse("it is a path on this machine; --allow-local-git allows that");
+    if (path === undefined) throw refuse("only absolute paths without special characters can be mirrored");
+    return { host: "localhost", path, fetchUrl: url };
   }
   if (/^[a-z0-9]+::/i.test(url)) throw refuse("remote helpers are not allowed");
 
@@ -57,6 +64,22 @@ export function normalisePath(path: string): string | undefined {
   // A folder that ends in .git is a repository, so none can lie below one.
   const inner = segments.every((segment) => pathSegment.test(segment) && !segment.endsWith(".git"));
   return inner && pathSegment.test(last) && !last.endsWith(".git") ? [...segments, last].join("/") : undefined;
+}
+
+/**
+ * A submodule's URL as git resolves it: `./x` and `../x` count from the URL of the repository that has it.
+ * https://git-scm.com/docs/git-submodule (`add`)
+ */
+export function resolveSubmoduleUrl(parent: string, url: string): string {
+  if (!/^\.\.?(?:\/|$)/.test(url)) return url;
+  let base = parent.replace(/\/+$/, "");
+  let rest = url;
+  while (/^\.\.?(?:\/|$)/.test(rest)) {
+    if (rest.startsWith("..")) base = base.replace(/[/:][^/:]*$/, "");
+    rest = rest.replace(/^\.\.?\/*/, "");
+  }
+  const isScpHost = !base.includes("://") && !base.includes("/") && !base.includes(":");
+  return `${base}${isScpHost ? ":" : "/"}${rest}`;
 }
 
 /** Takes the user part out of every URL in `text`: tokens must reach neither logs nor the mirror. */

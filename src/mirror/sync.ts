@@ -2,18 +2,16 @@
  * Locks → a mirror that holds what they name: plan, fetch and verify, store, sign. Everything is tried; what fails is
  * told and does not stop the rest, and what arrived stays.
  */
-import { mkdir } from "node:fs/promises";
 import pLimit from "p-limit";
 import { MirrorError, describeError } from "../errors.ts";
 import type { HexUpstream } from "../fetch/hex.ts";
 import { createHttpClient } from "../fetch/http.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { mirrorRepository } from "../git/mirror-repository.ts";
 import { redactUrl } from "../git/url.ts";
 import { publicKeyPem } from "../hex/keys.ts";
 import type { Lock } from "../lock/entries.ts";
-import { makePlan, type GitJob, type Plan } from "../plan/plan.ts";
-import { readIfPresent, removeLeftovers, temporaryPath, writeIfChanged } from "../store/atomic.ts";
+import { makePlan, type Plan } from "../plan/plan.ts";
+import { readIfPresent, removeLeftovers, writeIfChanged } from "../store/atomic.ts";
 import { readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
 import { findRepository } from "../store/repositories.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
@@ -23,6 +21,7 @@ import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
 import { asOnlyWriter, registryName, upstreamKey, upstreamRepository, type Context } from "./context.ts";
 import type { Reporter } from "./reporter.ts";
 import { syncPackage } from "./sync-packages.ts";
+import { syncRepositories } from "./sync-repositories.ts";
 
 export interface SyncResult {
   readonly added: number;
@@ -54,8 +53,8 @@ export interface SyncPreview {
 }
 
 /** What a sync would do, from what the folder holds; nothing is asked of upstream, nothing is written. */
-export async function previewSync({ paths }: Context, locks: readonly Lock[]): Promise<SyncPreview> {
-  const plan = makePlan(locks);
+export async function previewSync({ paths, config }: Context, locks: readonly Lock[]): Promise<SyncPreview> {
+  const plan = makePlan(locks, config);
   const fetch: string[] = [];
   const refresh: string[] = [];
   for (const { name, releases } of plan.packages) {
@@ -76,15 +75,21 @@ async function syncAsOnlyWriter(context: Context, locks: readonly Lock[], tools:
   // A key that is not ours to use is found out before hours of fetching, not after.
   await registryName(context);
   await loadSigningKey(paths, config.newKey);
-  const plan = makePlan(locks);
+  const plan = makePlan(locks, config);
   const tally = new Tally(context.reporter);
   const counted: Context = { ...context, reporter: tally };
   tally.begin(plan.packages.reduce((sum, job) => sum + job.releases.length, 0) + plan.repositories.length);
   for (const { app, lock, reason } of plan.refused) tally.failed(`${app} (lock ${lock})`, reason);
 
-  for (const lock of locks) await writeKnownLock(paths, lock, redactUrl);
+  const before = await readKnownLocks(paths);
+  const names = new Set(locks.map(({ name }) => name));
+  const known = [...locks, ...before.filter(({ name }) => !names.has(name))];
   // The one stage is bound by round trips, the other by git and the disk: they do not wait for each other.
-  await Promise.all([syncPackages(counted, plan), syncRepositories(counted, plan, tools)]);
+  const [submodules] = await Promise.all([
+    syncRepositories(counted, plan.repositories, known, tools.gitEnvironments),
+    syncPackages(counted, plan),
+  ]);
+  for (const lock of locks) await writeKnownLock(paths, lock, submodules.get(lock.name) ?? [], redactUrl);
   if (context.signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
 
   let registry: BuildResult | undefined;
@@ -130,58 +135,6 @@ async function syncPackages(context: Context, plan: Plan): Promise<void> {
     await writeValidators(paths, upstreamRepository, validators);
     await writeIfChanged(paths.upstreamPublicKey(upstreamRepository), publicKeyPem(upstream.publicKey));
   }
-}
-
-async function syncRepositories(context: Context, plan: Plan, tools: SyncTools): Promise<void> {
-  if (plan.repositories.length === 0) return;
-  const { config, reporter, signal } = context;
-  let environments: GitEnvironments;
-  try {
-    environments = await tools.gitEnvironments();
-  } catch (error) {
-    for (const { host, path } of plan.repositories) reporter.failed(`https://${host}/${path}`, error);
-    return;
-  }
-  const pins = await knownRevisions(context);
-  // Git is several processes a repository, and unpacking needs processors: fewer at once than downloads.
-  const limit = pLimit(Math.max(1, Math.floor(config.concurrency / 2)));
-  await Promise.all(
-    plan.repositories.map((job) =>
-      limit(async () => {
-        if (!signal.aborted) await syncRepository(context, job, pins.get(keyOf(job)) ?? [], environments);
-      }),
-    ),
-  );
-}
-
-async function syncRepository(
-  { paths, reporter, signal }: Context,
-  job: GitJob,
-  revisions: readonly string[],
-  environments: GitEnvironments,
-): Promise<void> {
-  const item = `https://${job.host}/${job.path}`;
-  const dir = (await findRepository(paths, job.host, job.path)) ?? paths.repository(job.host, job.path);
-  try {
-    await mkdir(paths.gitDir, { recursive: true });
-    const outcome = await mirrorRepository(
-      { url: job.url, dir, temporaryDir: temporaryPath(dir), revisions },
-      { environments, signal, onProgress: (line) => reporter.progress(item, line) },
-    );
-    reporter.done(item, outcome, 0);
-  } catch (error) {
-    reporter.failed(item, error);
-  }
-}
-
-/** Every commit that any known lock names, by repository: a refresh for one lock must not lose another's commit. */
-async function knownRevisions({ paths }: Context): Promise<Map<string, string[]>> {
-  const { repositories } = makePlan(await readKnownLocks(paths));
-  return new Map(repositories.map((job) => [keyOf(job), job.revisions.map(({ revision }) => revision)]));
-}
-
-function keyOf({ host, path }: GitJob): string {
-  return `${host}/${path}`.toLowerCase();
 }
 
 /** Counts what goes by on its way to the reporter. */

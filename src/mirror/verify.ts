@@ -17,6 +17,7 @@ import { makePlan, type GitJob, type PackageJob } from "../plan/plan.ts";
 import { readIfPresent } from "../store/atomic.ts";
 import { findRepository } from "../store/repositories.ts";
 import { upstreamRepository, type Context } from "./context.ts";
+import { submodulesOf } from "./sync-repositories.ts";
 
 export type Finding =
   | {
@@ -53,13 +54,14 @@ export async function verify(
   locks: readonly Lock[],
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<VerifyResult> {
-  const plan = makePlan(locks);
+  const plan = makePlan(locks, context.config);
   const findings: Findings = { checked: 0, missing: [], corrupt: [] };
   const key = await readRegistryKey(context);
   for (const job of plan.packages) await verifyPackage(context, job, key, findings);
   if (plan.repositories.length > 0) {
-    const { own } = await gitEnvironments();
-    for (const job of plan.repositories) await verifyRepository(context, job, own, findings);
+    const environments = await gitEnvironments();
+    const seen = new Set<string>();
+    for (const job of plan.repositories) await verifyRepository(context, job, environments, findings, seen);
   }
   for (const { lock, app, reason } of plan.refused) {
     findings.missing.push({ kind: "git", url: app, revision: "", lock, reason });
@@ -130,23 +132,35 @@ async function readHeldTarball(path: string) {
   }
 }
 
+/** A repository and, where an entry asks for them, its submodules, all the way down. */
 async function verifyRepository(
-  { paths, signal }: Context,
+  context: Context,
   job: GitJob,
-  env: Readonly<Record<string, string>>,
+  environments: GitEnvironments,
   findings: Findings,
+  seen: Set<string>,
 ): Promise<void> {
+  const { paths, signal, config } = context;
   const url = `https://${job.host}/${job.path}`;
   const dir = await findRepository(paths, job.host, job.path);
-  for (const { revision, lock } of job.revisions) {
+  for (const { revision, lock } of job.entries) {
+    if (seen.has(`${url} ${revision}`)) continue;
+    seen.add(`${url} ${revision}`);
     findings.checked += 1;
     if (dir === undefined) {
       findings.missing.push({ kind: "git", url, revision, lock, reason: "the repository is not here" });
       continue;
     }
-    const result = await checkCommit(dir, revision, env, signal);
+    const result = await checkCommit(dir, revision, environments.own, signal);
     if (result.state === "ok") continue;
     const finding: Finding = { kind: "git", url, revision, lock, reason: result.reason };
     (result.state === "missing" ? findings.missing : findings.corrupt).push(finding);
+  }
+  if (dir === undefined) return;
+  const found = await submodulesOf(job, dir, environments, signal);
+  const fresh = found.map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
+  for (const child of makePlan(fresh, config).repositories) {
+    const isNew = child.entries.some(({ revision }) => !seen.has(`https://${child.host}/${child.path} ${revision}`));
+    if (isNew) await verifyRepository(context, child, environments, findings, seen);
   }
 }

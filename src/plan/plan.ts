@@ -2,7 +2,7 @@
 import { compareNames, compareVersions } from "../hex/names.ts";
 import { describeError } from "../errors.ts";
 import { parseGitUrl } from "../git/url.ts";
-import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
+import type { GitEntry, GitOptions, HexEntry, Lock } from "../lock/entries.ts";
 
 /** Checksums that a lock demands of a release, 64 hex digits each. */
 export interface Demand {
@@ -24,7 +24,14 @@ export interface GitJob {
   readonly path: string;
   /** As git is asked to fetch it; may hold credentials. */
   readonly url: string;
-  readonly revisions: readonly { readonly revision: string; readonly lock: string }[];
+  readonly entries: readonly GitDemand[];
+}
+
+/** A commit that a lock names, and how the app asks for it. */
+export interface GitDemand {
+  readonly lock: string;
+  readonly revision: string;
+  readonly options: GitOptions;
 }
 
 export interface Plan {
@@ -38,17 +45,22 @@ export interface Plan {
 
 interface Draft {
   readonly packages: Map<string, { repository: string; name: string; releases: Map<string, Demand[]> }>;
-  readonly repositories: Map<string, { host: string; path: string; url: string; revisions: Map<string, string> }>;
+  readonly repositories: Map<string, { host: string; path: string; url: string; entries: GitDemand[] }>;
   readonly skipped: Plan["skipped"][number][];
   readonly refused: Plan["refused"][number][];
 }
 
-export function makePlan(locks: readonly Lock[]): Plan {
+export interface PlanOptions {
+  /** Whether locks may name repositories on this machine, by path or file://. */
+  readonly allowLocalGit?: boolean;
+}
+
+export function makePlan(locks: readonly Lock[], { allowLocalGit = false }: PlanOptions = {}): Plan {
   const draft: Draft = { packages: new Map(), repositories: new Map(), skipped: [], refused: [] };
   for (const { name, entries } of locks) {
     for (const entry of entries) {
       if (entry.kind === "hex") addRelease(draft, entry, name);
-      else if (entry.kind === "git") addRepository(draft, entry, name);
+      else if (entry.kind === "git") addRepository(draft, entry, name, allowLocalGit);
       else draft.skipped.push({ lock: name, app: entry.app, reason: entry.reason });
     }
   }
@@ -59,10 +71,7 @@ export function makePlan(locks: readonly Lock[]): Plan {
       .map(([version, demands]) => ({ version, demands }))
       .sort((a, b) => compareVersions(a.version, b.version)),
   }));
-  const repositories = [...draft.repositories.values()].map(({ revisions, ...job }) => ({
-    ...job,
-    revisions: [...revisions].map(([revision, lock]) => ({ revision, lock })),
-  }));
+  const repositories = [...draft.repositories.values()];
   return {
     packages: packages.sort((a, b) => compareNames(a.repository, b.repository) || compareNames(a.name, b.name)),
     repositories: repositories.sort((a, b) => compareNames(a.host, b.host) || compareNames(a.path, b.path)),
@@ -79,14 +88,14 @@ function addRelease({ packages }: Draft, entry: HexEntry, lock: string): void {
   job.releases.set(version, [...(job.releases.get(version) ?? []), { lock, innerChecksum, outerChecksum }]);
 }
 
-function addRepository({ repositories, refused }: Draft, entry: GitEntry, lock: string): void {
+function addRepository({ repositories, refused }: Draft, entry: GitEntry, lock: string, allowLocal: boolean): void {
   try {
-    const { host, path, fetchUrl } = parseGitUrl(entry.url);
+    const { host, path, fetchUrl } = parseGitUrl(entry.url, allowLocal);
     // GitHub ignores case, and two spellings in two locks are one repository.
     const key = `${host}/${path}`.toLowerCase();
-    const job = repositories.get(key) ?? { host, path, url: fetchUrl, revisions: new Map<string, string>() };
+    const job = repositories.get(key) ?? { host, path, url: fetchUrl, entries: [] };
     repositories.set(key, job);
-    if (!job.revisions.has(entry.revision)) job.revisions.set(entry.revision, lock);
+    job.entries.push({ lock, revision: entry.revision, options: entry.options });
   } catch (error) {
     refused.push({ lock, app: entry.app, reason: describeError(error) });
   }

@@ -31,15 +31,25 @@ const gitSchema = z.object({
     submodules: z.boolean().optional(),
   }),
 });
-const schema = z.object({ hex: z.array(hexSchema), git: z.array(gitSchema) });
+const schema = z.object({
+  hex: z.array(hexSchema),
+  git: z.array(gitSchema),
+  /** What the git entries have as submodules, at the commits that they name. */
+  submodules: z.array(gitSchema),
+});
 
 /** @param redact takes credentials out of a URL: they must not be written into the mirror */
-export async function writeKnownLock(paths: StorePaths, lock: Lock, redact: (url: string) => string): Promise<void> {
+export async function writeKnownLock(
+  paths: StorePaths,
+  lock: Lock,
+  submodules: readonly GitEntry[],
+  redact: (url: string) => string,
+): Promise<void> {
+  const written = (entry: GitEntry) => gitSchema.parse({ ...entry, url: redact(entry.url) });
   const hex = lock.entries.filter((entry) => entry.kind === "hex").map((entry) => hexSchema.parse(entry));
-  const git = lock.entries
-    .filter((entry) => entry.kind === "git")
-    .map((entry) => gitSchema.parse({ ...entry, url: redact(entry.url) }));
-  await writeIfChanged(paths.knownLock(lock.name), `${JSON.stringify({ hex, git }, null, 1)}\n`);
+  const git = lock.entries.filter((entry) => entry.kind === "git").map(written);
+  const content = { hex, git, submodules: submodules.map(written) };
+  await writeIfChanged(paths.knownLock(lock.name), `${JSON.stringify(content, null, 1)}\n`);
 }
 
 export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
@@ -50,10 +60,10 @@ export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
 async function readKnownLock(path: string): Promise<Lock> {
   const text = (await readIfPresent(path))?.toString("utf8") ?? "";
   try {
-    const { hex, git } = schema.parse(JSON.parse(text));
+    const { hex, git, submodules } = schema.parse(JSON.parse(text));
     const entries = [
       ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
-      ...git.map((entry): GitEntry => ({ ...entry, kind: "git" })),
+      ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
     ];
     return { name: basename(path, ".json"), entries };
   } catch (cause) {

@@ -4,12 +4,13 @@ import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { checkCommit } from "../../src/git/check-commit.ts";
 import { keepEmptyFolders } from "../../src/git/empty-folders.ts";
 import { createGitEnvironments, type GitEnvironments } from "../../src/git/environment.ts";
-import { mirrorRepository } from "../../src/git/mirror-repository.ts";
+import { mirrorRepository, type RepositoryJob } from "../../src/git/mirror-repository.ts";
 import { temporaryPath } from "../../src/store/atomic.ts";
 import { damageObject } from "../support/damage.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository, startGitUpstream, type GitUpstream } from "../support/git.ts";
 
+const all: RepositoryJob["refs"] = { kind: "all", names: [], defaultBranch: true };
 let root: string;
 let work: string;
 let dir: string;
@@ -27,9 +28,9 @@ beforeEach(async () => {
   onTestFinished(() => environments.remove());
 });
 
-function mirror(revisions: string[], url = `${upstream.url}/owner/repo.git`) {
+function mirror(revisions: string[], url = `${upstream.url}/owner/repo.git`, refs: RepositoryJob["refs"] = all) {
   return mirrorRepository(
-    { url, dir, temporaryDir: temporaryPath(dir), revisions },
+    { url, dir, temporaryDir: temporaryPath(dir), revisions, refs },
     { environments, signal: new AbortController().signal, onProgress: () => undefined },
   );
 }

@@ -39,7 +39,7 @@ test("each repository comes once, however its URL is written", () => {
     },
   ]);
   expect(plan.repositories).toHaveLength(1);
-  expect(plan.repositories[0]?.revisions.map(({ revision }) => revision[0])).toEqual(["1", "2"]);
+  expect(plan.repositories[0]?.entries.map(({ revision }) => revision[0])).toEqual(["1", "2", "1"]);
 });
 
 test("what cannot or need not be mirrored is told, and stops nothing", () => {

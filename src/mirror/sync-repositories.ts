@@ -1,0 +1,133 @@
+/**
+ * Every git repository that the locks name, and every one that those have as submodules, level by level: a submodule's
+ * URL and commit are known only once its parent is here.
+ */
+import { mkdir } from "node:fs/promises";
+import pLimit from "p-limit";
+import { listLfsFiles, listSubmodules } from "../git/contents.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { mirrorRepository } from "../git/mirror-repository.ts";
+import { leadsTo, withoutSelfRedirect } from "../git/self-redirect.ts";
+import type { GitEntry, Lock } from "../lock/entries.ts";
+import { makePlan, type GitJob } from "../plan/plan.ts";
+import { refsWanted } from "../plan/refs.ts";
+import { temporaryPath } from "../store/atomic.ts";
+import { findRepository } from "../store/repositories.ts";
+import type { Context } from "./context.ts";
+
+/** By lock, the repositories that it needs without naming them. */
+export type Submodules = Map<string, GitEntry[]>;
+
+// Deeper than any real project; a repository may have itself as a submodule.
+const maxLevels = 16;
+
+/** @param known every lock that the mirror knows, those being synced included: their commits stay */
+export async function syncRepositories(
+  context: Context,
+  jobs: readonly GitJob[],
+  known: readonly Lock[],
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<Submodules> {
+  const submodules: Submodules = new Map();
+  if (jobs.length === 0) return submodules;
+  const { config, reporter, signal } = context;
+  let environments: GitEnvironments;
+  try {
+    environments = await gitEnvironments();
+  } catch (error) {
+    for (const { host, path } of jobs) reporter.failed(`https://${host}/${path}`, error);
+    return submodules;
+  }
+  const demands = new Map(makePlan(known, config).repositories.map((job) => [keyOf(job), job.entries] as const));
+  // Git is several processes a repository, and unpacking needs processors: fewer at once than downloads.
+  const limit = pLimit(Math.max(1, Math.floor(config.concurrency / 2)));
+  const done = new Set<string>();
+  let level: readonly GitJob[] = jobs;
+  for (let depth = 0; level.length > 0 && depth < maxLevels && !signal.aborted; depth++) {
+    const found = await Promise.all(
+      level.map((job) => limit(() => syncRepository(context, withDemands(job, demands), environments))),
+    );
+    for (const job of level) for (const { revision } of job.entries) done.add(`${keyOf(job)} ${revision}`);
+    for (const { lock, entry } of found.flat()) submodules.set(lock, [...(submodules.get(lock) ?? []), entry]);
+    const next = found.flat().map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
+    const plan = makePlan(next, config);
+    for (const { app, reason } of plan.refused) reporter.failed(app, reason);
+    level = plan.repositories.filter((job) =>
+      job.entries.some(({ revision }) => !done.has(`${keyOf(job)} ${revision}`)),
+    );
+    reporter.begin(level.length);
+  }
+  return submodules;
+}
+
+/** A refresh for one lock must not lose what another needs: all that is demanded of the repository counts. */
+function withDemands(job: GitJob, demands: ReadonlyMap<string, GitJob["entries"]>): GitJob {
+  return { ...job, entries: [...job.entries, ...(demands.get(keyOf(job)) ?? [])] };
+}
+
+async function syncRepository(
+  { paths, config, reporter, signal }: Context,
+  job: GitJob,
+  environments: GitEnvironments,
+): Promise<{ lock: string; entry: GitEntry }[]> {
+  if (signal.aborted) return [];
+  const item = `https://${job.host}/${job.path}`;
+  const dir = (await findRepository(paths, job.host, job.path)) ?? paths.repository(job.host, job.path);
+  const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
+  const ports = [config.port, ...(config.tlsPort === undefined ? [] : [config.tlsPort])];
+  const isSelf = leadsTo(["app_deps", ...config.names], ports);
+  try {
+    await mkdir(paths.gitDir, { recursive: true });
+    const upstream = await withoutSelfRedirect(environments.upstream, job.url, isSelf);
+    const refs = refsWanted(job.entries, { refs: config.gitRefs, shallow: config.gitShallow });
+    const outcome = await mirrorRepository(
+      { url: job.url, dir, temporaryDir: temporaryPath(dir), revisions, refs },
+      {
+        environments: { ...environments, upstream },
+        signal,
+        onProgress: (line) => reporter.progress(item, line),
+      },
+    );
+    reporter.done(item, outcome, 0);
+    for (const revision of outcome === "unchanged" ? [] : revisions) {
+      const files = await listLfsFiles({ dir, revision, env: environments.own, signal });
+      if (files.length > 0) reporter.note(lfsWarning(item, files));
+    }
+    return await submodulesOf(job, dir, environments, signal);
+  } catch (error) {
+    reporter.failed(item, error);
+    return [];
+  }
+}
+
+/** What the entries with `submodules: true` need besides; recursively, as Mix fetches them. */
+export async function submodulesOf(
+  job: GitJob,
+  dir: string,
+  { own }: Pick<GitEnvironments, "own">,
+  signal: AbortSignal,
+): Promise<{ lock: string; entry: GitEntry }[]> {
+  const found: { lock: string; entry: GitEntry }[] = [];
+  for (const { lock, revision, options } of job.entries) {
+    if (options.submodules !== true) continue;
+    for (const submodule of await listSubmodules({ dir, revision, env: own, signal }, job.url)) {
+      const app = `${job.path}:${submodule.path}`;
+      const { url, revision: commit } = submodule;
+      found.push({
+        lock,
+        entry: { kind: "git", app, url, revision: commit, options: { ref: commit, submodules: true } },
+      });
+    }
+  }
+  return found;
+}
+
+function lfsWarning(item: string, files: readonly string[]): string {
+  const shown = files.slice(0, 5).join(", ");
+  const more = files.length > 5 ? `, and ${files.length - 5} more` : "";
+  return `warning: ${item} keeps ${files.length} file(s) in Git LFS, which is not mirrored: ${shown}${more}`;
+}
+
+function keyOf({ host, path }: GitJob): string {
+  return `${host}/${path}`.toLowerCase();
+}
