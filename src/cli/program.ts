@@ -73,8 +73,14 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     load: async () => (await import("./verify.ts")).verify,
     summary: "is everything that the locks name here and intact? exit 3 if not",
     argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
-    options: ["lockName"],
+    options: ["lockName", "allowLocalGit"],
     examples: ["mirror-server verify", "mirror-server verify ~/my_app --json | jq .missing"],
+  },
+  status: {
+    load: async () => (await import("./status.ts")).status,
+    summary: "what is held, for which locks, and how big",
+    options: [],
+    examples: ["mirror-server status", "mirror-server status --json | jq '.git[] | select(.shallow)'"],
   },
   health: {
     load: async () => (await import("./health.ts")).health,

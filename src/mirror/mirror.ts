@@ -13,6 +13,7 @@ import { StorePaths } from "../store/paths.ts";
 import type { BuildResult } from "./build.ts";
 import type { Context } from "./context.ts";
 import type { Reporter } from "./reporter.ts";
+import type { Status } from "./status.ts";
 import type { SyncPreview, SyncResult } from "./sync.ts";
 import type { VerifyResult } from "./verify.ts";
 
@@ -21,6 +22,7 @@ export interface Mirror {
   readonly previewSync: (locks: readonly Lock[]) => Promise<SyncPreview>;
   readonly build: () => Promise<BuildResult>;
   readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
+  readonly status: () => Promise<Status>;
   readonly serve: (logger: Logger) => Promise<Listening>;
   /** The locks that were synced before. */
   readonly knownLocks: () => Promise<Lock[]>;
@@ -38,6 +40,7 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     previewSync: async (locks) => (await import("./sync.ts")).previewSync(context, locks),
     build: async () => (await import("./build.ts")).build(context),
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
+    status: async () => (await import("./status.ts")).status(context),
     serve: async (logger) => (await import("./serve.ts")).serve(context, { logger, gitEnvironments }),
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),

@@ -12,12 +12,15 @@ beforeEach(async () => {
 });
 const run = (...args: string[]) => mirrorServer(args, { cwd });
 
-test.each(["serve", "sync", "build", "verify", "health"])("%s --help shows options and examples", async (command) => {
-  const { code, stdout } = await run(command, "--help");
-  expect(code).toBe(0);
-  expect(stdout).toContain("--mirror <dir>");
-  expect(stdout).toMatch(/Examples:\n {2}mirror-server /);
-});
+test.each(["serve", "sync", "build", "verify", "status", "health"])(
+  "%s --help shows options and examples",
+  async (command) => {
+    const { code, stdout } = await run(command, "--help");
+    expect(code).toBe(0);
+    expect(stdout).toContain("--mirror <dir>");
+    expect(stdout).toMatch(/Examples:\n {2}mirror-server /);
+  },
+);
 
 test("--version gives the version", async () => {
   expect(await run("--version")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
