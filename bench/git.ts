@@ -11,7 +11,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } fro
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cpuSeconds, exchange, interleaved, processTree, residentMiB, seconds } from "./support/measure.ts";
+import { cpuSecondsOfOthers, exchange, interleaved, processTree, residentMiB, seconds } from "./support/measure.ts";
 import { startNginx, startNodeGitServer, startOurs, type Peer } from "./support/peers.ts";
 import { git, makeLargeRepository, makeManyRefs } from "./support/repositories.ts";
 
@@ -21,7 +21,6 @@ const plain = join(root, "plain");
 const prepared = join(root, "ours/.mirror/git/github.com");
 const clones = join(root, "clones");
 const peers: Peer[] = [];
-const rows: string[] = [];
 
 try {
   await main();
@@ -133,11 +132,10 @@ async function main(): Promise<void> {
   );
 
   report("server CPU seconds of 10 warm clones", "nginx, 4 workers", {
-    ours: await cpuOf(ours, large(ours)),
-    "nginx, 4 workers": await cpuOf(nginx4, large(nginx4)),
+    ours: await cpuOf(large(ours)),
+    "nginx, 4 workers": await cpuOf(large(nginx4)),
   });
-  rows.push(await memory(ours, body));
-  process.stdout.write(`${rows.join("\n")}\n`);
+  process.stdout.write(`${await memory(ours, body)}\n`);
 }
 
 async function add(starting: Promise<Peer>): Promise<Peer> {
@@ -199,11 +197,10 @@ async function cloneOnce(url: string): Promise<void> {
   if (code !== 0) throw new Error(`git clone ${url} ended with ${code}`);
 }
 
-async function cpuOf(peer: Peer, url: string): Promise<number> {
-  const tree = () => peer.pids().flatMap(processTree);
-  const before = cpuSeconds(tree());
+async function cpuOf(url: string): Promise<number> {
+  const before = cpuSecondsOfOthers();
   for (let n = 0; n < 10; n++) await cloneOnce(url);
-  return cpuSeconds(tree()) - before;
+  return cpuSecondsOfOthers() - before;
 }
 
 /** 50 clones at once, half of which read nothing for a while. */
@@ -237,6 +234,5 @@ function report(what: string, against: string, results: Record<string, number>):
   const ratios = Object.entries(results)
     .filter(([name]) => name !== against)
     .map(([name, value]) => `${name} ${(base / value).toFixed(2)} ×`);
-  rows.push(`${what.padEnd(40)} ${ratios.join(", ")}   (${against} = 1)`);
-  process.stderr.write(`${rows.at(-1)}\n`);
+  process.stdout.write(`${what.padEnd(40)} ${ratios.join(", ")}   (${against} = 1)\n`);
 }

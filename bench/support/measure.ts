@@ -46,14 +46,17 @@ export async function exchange(
   });
 }
 
-/** CPU seconds that these processes and their ended children have used, by /proc. */
-export function cpuSeconds(pids: readonly number[]): number {
-  const ticks = pids.map((pid) => {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
-  });
-  return ticks.reduce((sum, value) => sum + value, 0) / 100;
+/**
+ * CPU seconds that everything but this process and its ended children has used: the whole machine's, less our own.
+ * fcgiwrap lets its children go unreaped, so that no process has their time on its account; the machine has.
+ */
+export function cpuSecondsOfOthers(): number {
+  const machine = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]?.trim().split(/\s+/).slice(1).map(Number) ?? [];
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = machine;
+  const stat = readFileSync("/proc/self/stat", "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const own = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
+  return (user + nice + system + irq + softirq - own) / 100;
 }
 
 /** The processes below `pid`, and itself. */

@@ -1,8 +1,11 @@
 /** The serving process as a whole: listeners, health, shutdown, children. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { request } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { beforeEach, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -29,9 +32,8 @@ test("an empty folder becomes an empty, signed, healthy mirror on both listeners
   expect(health).toMatchObject({ code: 0, stdout: "ok\n" });
   const ca = await (await fetch(`${server.url}/ca.pem`)).text();
   expect(ca).toBe(await readFile(join(cwd, "certs/ca.pem"), "utf8"));
-  const { request } = await import("node:https");
   const status = await new Promise((resolve, reject) => {
-    request(`https://localhost:${server.tlsPort}/names`, { ca, family: 4 }, (answer) => resolve(answer.statusCode))
+    httpsRequest(`https://localhost:${server.tlsPort}/names`, { ca, family: 4 }, (answer) => resolve(answer.statusCode))
       .on("error", reject)
       .end();
   });
@@ -78,6 +80,42 @@ test("when a client goes away, its git processes end", async () => {
   client.destroy();
   await waitUntil(() => descendants(server.pid).length === 0, "git upload-pack to end");
   expect((await fetch(`${server.url}/health`)).status).toBe(200);
+});
+
+test("a request body may come in chunks, and HEAD asks for no body", async () => {
+  await makeRepository(join(cwd, "work"));
+  await git(cwd, ["clone", "-q", "--bare", "work", ".mirror/git/github.com/owner/repo.git"]);
+  const server = await startServer(["--no-tls"], { cwd });
+  const headers = { "content-type": "application/x-git-upload-pack-request", "git-protocol": "version=2" };
+  const answer = await new Promise<string>((resolve, reject) => {
+    const sent = request(`${server.url}/owner/repo/git-upload-pack`, { method: "POST", headers }, (response) => {
+      text(response).then(resolve, reject);
+    });
+    sent.on("error", reject);
+    for (const part of ["0014comm", "and=ls-refs", "\n0001", "0000"]) sent.write(part);
+    sent.end();
+  });
+  expect(answer).toContain("refs/heads/main");
+  const head = await fetch(`${server.url}/owner/repo/info/refs?service=git-upload-pack`, { method: "HEAD" });
+  expect([head.status, await head.text()]).toEqual([200, ""]);
+});
+
+test("fifty stalled clients cost neither processes nor much memory", async () => {
+  await mirrorLargeRepository();
+  const server = await startServer(["--no-tls", "--git-max-processes", "2"], { cwd });
+  const clients = Array.from({ length: 50 }, () => slowClone(server.port));
+  let most = 0;
+  await waitUntil(() => {
+    most = Math.max(most, descendants(server.pid).length);
+    return most > 0;
+  }, "git upload-pack to start");
+  await git(cwd, ["clone", "-q", `${server.url}/owner/repo`, "clone"]);
+  expect(most).toBeLessThanOrEqual(4);
+  const status = await readFile(`/proc/${server.pid}/status`, "utf8").catch(() => "");
+  const resident = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+  // The pack has 32 MiB: fifty copies of it would be 1.6 GB.
+  expect(resident).toBeLessThan(300);
+  for (const client of clients) client.destroy();
 });
 
 /** Asks for everything and reads nothing. */
