@@ -32,7 +32,7 @@ function lines({ ok, checked, missing, corrupt }: VerifyResult, names: string): 
     ...corrupt.map((finding) => `corrupt ${describe(finding)}`),
     ok
       ? `complete and intact: ${checked} checked for ${names}`
-      : `${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" mends both`,
+      : `${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces damaged tarballs`,
   ];
 }
 

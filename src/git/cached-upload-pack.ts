@@ -15,8 +15,8 @@ import { requestKey } from "./request-key.ts";
 import type { GitAnswer, UploadPack, UploadPackRequest } from "./upload-pack.ts";
 
 // 20,000 refs are 1.3 MB. Bytes.
-const memorySize = 64 * 1024 * 1024;
-const maxRefsSize = 16 * 1024 * 1024;
+const memorySize = 32 * 1024 * 1024;
+const maxRefsSize = 8 * 1024 * 1024;
 // Longer requests tell what a client has already, and no other has the same: not worth a key.
 const maxKeyedRequest = 256 * 1024;
 

@@ -5,7 +5,7 @@
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
 
-const chunkSize = 256 * 1024;
+const chunkSize = 128 * 1024;
 
 export class GrowingFile {
   private readonly handle: FileHandle;
@@ -97,10 +97,8 @@ export class GrowingFile {
         this.waiting.delete(advance);
         this.readers -= 1;
         if (this.readers === 0 && this.state === "growing") this.onAbandoned();
-        this.closeIfUnused().then(
-          () => done(error),
-          () => done(error),
-        );
+        void this.closeIfUnused();
+        done(error);
       },
     });
     return stream;

@@ -85,7 +85,9 @@ async function refresh(
   upstream: Advertisement,
   tools: RepositoryTools,
 ): Promise<boolean> {
-  await keepEmptyFolders(dir);
+  if (!(await keepEmptyFolders(dir))) {
+    throw new MirrorError("git", `${dir} is no whole git repository; delete it and sync again`);
+  }
   const before = await readRefs(dir, tools);
   const wanted = selectRefs(upstream, job.refs);
   // What has its history keeps it: other clients may have come to need it.

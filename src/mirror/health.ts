@@ -78,7 +78,7 @@ async function brokenRepositories(dirs: readonly string[]): Promise<string[]> {
   const problems = await Promise.all(
     dirs.map(async (dir) => {
       const parts = await Promise.all(["HEAD", "objects", "refs"].map((name) => exists(join(dir, name))));
-      return parts.every(Boolean) ? undefined : `${dir} is no git repository; sync it again`;
+      return parts.every(Boolean) ? undefined : `${dir} is no whole git repository; delete it and sync again`;
     }),
   );
   return problems.filter((problem) => problem !== undefined);

@@ -153,7 +153,8 @@ async function verifyRepository(
     }
     const result = await checkCommit(dir, revision, environments.own, signal);
     if (result.state === "ok") continue;
-    const finding: Finding = { kind: "git", url, revision, lock, reason: result.reason };
+    const hint = result.state === "corrupt" ? `; delete ${dir} and sync again` : "";
+    const finding: Finding = { kind: "git", url, revision, lock, reason: `${result.reason}${hint}` };
     (result.state === "missing" ? findings.missing : findings.corrupt).push(finding);
   }
   if (dir === undefined) return;

@@ -134,7 +134,7 @@ describe("packs", () => {
     const tiny = await withCache(4 * 1024 * 1024);
     runs = 0;
     await all(
-      await ask(tiny, `${wanted(head).replace(packet("no-progress"), packet("no-progress") + packet("include-tag"))}`),
+      await ask(tiny, wanted(head).replace(packet("no-progress"), packet("no-progress") + packet("include-tag"))),
     );
     expect(runs).toBe(1);
   });

@@ -201,6 +201,14 @@ describe("git", () => {
     expect([answer.statusCode, answer.body]).toEqual([200, ""]);
   });
 
+  test("when too many wait already, a client is told when to come back", async () => {
+    const busy = await testApp(folder, { maxWaiting: 0 });
+    const url = "/owner/repo/info/refs?service=git-upload-pack";
+    const answer = await busy.app.inject({ method: "GET", url, headers: { host: "github.com" } });
+    expect([answer.statusCode, answer.headers["retry-after"]]).toEqual([503, "2"]);
+    expect(answer.body).toBe("too many git requests at once; try again in a moment\n");
+  });
+
   test("a broken gzip body is the client's error", async () => {
     const answer = await post(gzipSync(lsRefs).subarray(0, 12), { "content-encoding": "gzip" });
     expect([answer.statusCode, answer.body]).toEqual([400, "the request is cut off, or not compressed as it says\n"]);
