@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { keepEmptyFolders } from "./empty-folders.ts";
+import { removeGitLeftovers } from "./leftovers.ts";
 import { runGit, tryGit } from "./run.ts";
 
 export interface RepositoryJob {
@@ -88,6 +89,7 @@ async function refresh(
   if (!(await keepEmptyFolders(dir))) {
     throw new MirrorError("git", `${dir} is no whole git repository; delete it and sync again`);
   }
+  await removeGitLeftovers(dir);
   const before = await readRefs(dir, tools);
   const wanted = selectRefs(upstream, job.refs);
   // What has its history keeps it: other clients may have come to need it.

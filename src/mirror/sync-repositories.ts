@@ -3,6 +3,7 @@
  * URL and commit are known only once its parent is here.
  */
 import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import pLimit from "p-limit";
 import { listLfsFiles, listSubmodules } from "../git/contents.ts";
 import type { GitEnvironments } from "../git/environment.ts";
@@ -11,7 +12,7 @@ import { leadsTo, withoutSelfRedirect } from "../git/self-redirect.ts";
 import type { GitEntry, Lock } from "../lock/entries.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { refsWanted } from "../plan/refs.ts";
-import { temporaryPath } from "../store/atomic.ts";
+import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
 
@@ -30,7 +31,7 @@ export async function syncRepositories(
 ): Promise<Submodules> {
   const submodules: Submodules = new Map();
   if (jobs.length === 0) return submodules;
-  const { config, reporter, signal } = context;
+  const { paths, config, reporter, signal } = context;
   let environments: GitEnvironments;
   try {
     environments = await gitEnvironments();
@@ -44,6 +45,9 @@ export async function syncRepositories(
   const done = new Set<string>();
   let level: readonly GitJob[] = jobs;
   for (let depth = 0; level.length > 0 && depth < maxLevels && !signal.aborted; depth++) {
+    // Between two levels nobody is at work: what a killed sync left half made can go.
+    const parents = new Set(level.map(({ host, path }) => dirname(paths.repository(host, path))));
+    await Promise.all([...parents].map(removeLeftovers));
     const found = await Promise.all(
       level.map((job) => limit(() => syncRepository(context, withDemands(job, demands), environments))),
     );

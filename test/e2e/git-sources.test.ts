@@ -155,6 +155,15 @@ test("repositories on this machine are refused, and mirrored when that is allowe
   expect((await mirrorServer(["verify", "--allow-local-git"], { cwd })).code).toBe(0);
 });
 
+test("what a killed sync left half made looks like nothing, and goes with the next", async () => {
+  const half = join(cwd, ".mirror/git/github.com/owner/.repo.git.tmp-0123456789ab");
+  await mkdir(join(half, "objects"), { recursive: true });
+  await writeFile(join(half, "HEAD"), "ref: refs/heads/main\n");
+  expect((await mirrorServer(["status", "--json"], { cwd })).stdout).toContain('"git": []');
+  expect((await sync([entry(first)])).stdout).toMatch(/^added 1,/);
+  await expect(readFile(join(half, "HEAD"))).rejects.toThrow(/ENOENT/);
+});
+
 test("a commit that only another lock names survives the refresh for this one", async () => {
   const second = await commit(work, { "b.txt": "b" }, "second");
   await mkdir(join(cwd, "other"));

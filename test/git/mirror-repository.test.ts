@@ -1,4 +1,4 @@
-import { readFile, readdir, rm } from "node:fs/promises";
+import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { checkCommit } from "../../src/git/check-commit.ts";
@@ -123,6 +123,22 @@ test("is in good shape for serving: one pack with a bitmap, a commit-graph, pack
   expect(packs.filter((name) => name.endsWith(".bitmap"))).toHaveLength(1);
   expect(await readdir(join(dir, "objects/info"))).toContain("commit-graph");
   expect(await readFile(join(dir, "packed-refs"), "utf8")).toContain("refs/heads/main");
+});
+
+test("a killed git's locks and half packs stand in no one's way", async () => {
+  await mirror([first]);
+  for (const left of [
+    "packed-refs.lock",
+    "HEAD.lock",
+    "objects/pack/tmp_pack_Xa1b2c",
+    "objects/info/commit-graph.lock",
+  ]) {
+    await writeFile(join(dir, left), "half");
+  }
+  const second = await commit(work, { "new.txt": "new\n" }, "second");
+  await git(work, ["branch", "-m", "main", "trunk"]);
+  expect(await mirror([second])).toBe("updated");
+  expect((await readdir(dir, { recursive: true })).filter((name) => /lock$|tmp_/.test(name))).toEqual([]);
 });
 
 test("survives being committed to git and checked out again", async () => {
