@@ -7,6 +7,8 @@ import { mkdir, open, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { LRUCache } from "lru-cache";
+import { hasErrno } from "../errors.ts";
+import { GrowingFile } from "./growing-file.ts";
 
 export interface StoredAnswer {
   readonly stream: Readable;
@@ -44,7 +46,11 @@ export class AnswerStore {
       if (!temporary.test(name)) found.push({ key: name, size: entry.size, used: entry.mtimeMs });
       else if (Date.now() - entry.mtimeMs > abandonedAfter) await rm(join(dir, name), { force: true });
     }
-    for (const { key, size } of found.sort((a, b) => a.used - b.used)) store.index.set(key, size);
+    for (const { key, size } of found.sort((a, b) => a.used - b.used)) {
+      // Kept under a larger limit: the index would refuse it, and then nobody would ever remove it.
+      if (store.accepts(size)) store.index.set(key, size);
+      else await rm(join(dir, key), { force: true });
+    }
     return store;
   }
 
@@ -68,8 +74,15 @@ export class AnswerStore {
     return { stream: file.createReadStream({ highWaterMark: 128 * 1024 }), size };
   }
 
-  temporaryPath(): string {
-    return join(this.dir, `${randomBytes(16).toString("hex")}.tmp`);
+  /** A file for an answer that is being made. @param onAbandoned called when its last reader goes before its end */
+  async create(onAbandoned: () => void): Promise<GrowingFile> {
+    const path = join(this.dir, `${randomBytes(16).toString("hex")}.tmp`);
+    return GrowingFile.create(path, onAbandoned).catch(async (error: unknown) => {
+      if (!hasErrno(error, "ENOENT")) throw error;
+      // Somebody has cleaned up the caches of this machine.
+      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      return GrowingFile.create(path, onAbandoned);
+    });
   }
 
   pathOf(key: string): string {

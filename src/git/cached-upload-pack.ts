@@ -9,10 +9,11 @@ import { Readable } from "node:stream";
 import { LRUCache } from "lru-cache";
 import { MirrorError } from "../errors.ts";
 import { AnswerStore } from "./answer-store.ts";
-import { GrowingFile } from "./growing-file.ts";
+import type { GrowingFile } from "./growing-file.ts";
 import { repositoryState } from "./repository-state.ts";
 import { requestKey } from "./request-key.ts";
-import type { GitAnswer, UploadPack, UploadPackRequest } from "./upload-pack.ts";
+import { SharedWork } from "./shared-work.ts";
+import type { GitAnswer, UploadPack } from "./upload-pack.ts";
 
 // 20,000 refs are 1.3 MB. Bytes.
 const memorySize = 32 * 1024 * 1024;
@@ -20,92 +21,139 @@ const maxRefsSize = 8 * 1024 * 1024;
 // Longer requests tell what a client has already, and no other has the same: not worth a key.
 const maxKeyedRequest = 256 * 1024;
 
-/** @param store undefined: packs are not kept, as when the cache folder cannot be written */
-export function cacheUploadPack(inner: UploadPack, store: AnswerStore | undefined): UploadPack {
+type Ask = (signal: AbortSignal) => Promise<GitAnswer>;
+
+// After a disk error, packs go to their clients directly for a while.
+const pauseAfterFailure = 60_000;
+
+/**
+ * @param store undefined: packs are not kept, as when the cache folder cannot be written
+ * @param onProblem told when the store fails; clients are served without it
+ */
+export function cacheUploadPack(
+  inner: UploadPack,
+  store: AnswerStore | undefined,
+  onProblem: (error: unknown) => void,
+): UploadPack {
   const memory = new LRUCache<string, Buffer>({ maxSize: memorySize, sizeCalculation: ({ length }) => length + 1 });
-  const reading = new Map<string, Promise<Buffer>>();
-  const flights = new Map<string, Promise<GrowingFile>>();
+  const reading = new Map<string, SharedWork<Buffer>>();
+  const flights = new Map<string, SharedWork<GrowingFile>>();
+  let pausedUntil = 0;
+
+  const storeFailed = (error: unknown) => {
+    pausedUntil = Date.now() + pauseAfterFailure;
+    onProblem(error);
+  };
 
   /** Small answers, whole: from memory, or from one run of git for all who ask meanwhile. */
-  async function fromMemory(key: string, isCurrent: () => boolean, ask: () => Promise<GitAnswer>): Promise<GitAnswer> {
+  async function fromMemory(key: string, signal: AbortSignal, isCurrent: () => boolean, ask: Ask): Promise<GitAnswer> {
     const known = memory.get(key);
     if (known !== undefined) return ofBuffer(known);
-    let running = reading.get(key);
-    if (running === undefined) {
-      running = readAll(ask, (bytes) => {
-        if (isCurrent()) memory.set(key, bytes);
-      }).finally(() => reading.delete(key));
-      reading.set(key, running);
-    }
-    return ofBuffer(await running);
+    const work = begin(reading, key, async (stop) => {
+      const { bytes, succeeded } = await readAll(await ask(stop));
+      if (succeeded && bytes.length <= maxRefsSize && isCurrent()) memory.set(key, bytes);
+      return bytes;
+    });
+    return ofBuffer(await work.join(signal));
   }
 
   /** Large answers: from disk, or from one run of git whose output goes to a file that all who ask read as it grows. */
   async function fromDisk(
     kept: AnswerStore,
     key: string,
+    signal: AbortSignal,
     isCurrent: () => boolean,
-    ask: (signal: AbortSignal) => Promise<GitAnswer>,
+    ask: Ask,
   ): Promise<GitAnswer> {
-    const joined = flights.get(key);
-    if (joined !== undefined) return ofFlight(await joined);
-    const stored = await kept.find(key);
+    const stored = flights.has(key) ? undefined : await kept.find(key);
     if (stored !== undefined) return { output: stored.stream, size: stored.size, succeeded: Promise.resolve(true) };
-    // Somebody else may have begun while the disk was asked.
-    let flight = flights.get(key);
-    if (flight === undefined) {
-      flight = takeOff(kept, key, isCurrent, ask);
-      flights.set(key, flight);
-      flight.catch(() => flights.delete(key));
-    }
-    return ofFlight(await flight);
-  }
-
-  async function takeOff(
-    kept: AnswerStore,
-    key: string,
-    isCurrent: () => boolean,
-    ask: (signal: AbortSignal) => Promise<GitAnswer>,
-  ): Promise<GrowingFile> {
-    const abandon = new AbortController();
-    const answer = await ask(abandon.signal);
-    const file = await GrowingFile.create(kept.temporaryPath(), () => {
-      flights.delete(key);
-      abandon.abort();
-    });
-    // Whoever comes once the answer is whole finds it on disk.
-    void land(kept, key, file, answer, isCurrent, () => flights.delete(key));
-    return file;
+    const work: SharedWork<GrowingFile> = begin(
+      flights,
+      key,
+      async (stop) => {
+        const file = await kept
+          .create(() => work.stop())
+          .catch((cause: unknown) => {
+            storeFailed(cause);
+            throw new StoreUnusable();
+          });
+        const answer = await ask(stop).catch(async (error: unknown) => {
+          await file.fail(asError(error));
+          throw error;
+        });
+        // Whoever comes once the answer is whole finds it on disk.
+        void land(kept, key, file, answer, isCurrent, () => flights.get(key) === work && flights.delete(key)).catch(
+          storeFailed,
+        );
+        return file;
+      },
+      "until told",
+    );
+    return ofFile(await work.join(signal));
   }
 
   return {
     advertise: async (request) => {
-      const state = repositoryState(request.dir);
+      const { dir, protocol, signal } = request;
+      const state = repositoryState(dir);
       if (state === undefined) return inner.advertise(request);
-      const key = `${request.dir}\0${request.protocol ?? ""}\0${state}`;
-      return fromMemory(key, stillIn(request.dir, state), () => inner.advertise(forAll(request)));
+      const key = `${dir}\0${protocol ?? ""}\0${state}`;
+      return fromMemory(key, signal, stillIn(dir, state), (stop) => inner.advertise({ ...request, signal: stop }));
     },
 
     answer: async (request) => {
-      const state = repositoryState(request.dir);
+      const { dir, protocol, signal } = request;
+      const state = repositoryState(dir);
       const { whole, body } = await readBody(request.body);
-      const keyed = whole === undefined || state === undefined ? undefined : requestKey(request.protocol, whole);
+      const keyed = whole === undefined || state === undefined ? undefined : requestKey(protocol, whole);
       if (state === undefined || keyed === undefined) return inner.answer({ ...request, body });
-      const isCurrent = stillIn(request.dir, state);
-      if (keyed.isRefs) {
-        const key = `${request.dir}\0${keyed.key}\0${state}`;
-        return fromMemory(key, isCurrent, () => inner.answer({ ...forAll(request), body }));
+      const isCurrent = stillIn(dir, state);
+      const ask: Ask = (stop) => inner.answer({ ...request, signal: stop, body });
+      if (keyed.isRefs) return fromMemory(`${dir}\0${keyed.key}\0${state}`, signal, isCurrent, ask);
+      if (store === undefined || Date.now() < pausedUntil) return inner.answer({ ...request, body });
+      try {
+        return await fromDisk(store, AnswerStore.keyOf(dir, state, keyed.key), signal, isCurrent, ask);
+      } catch (error) {
+        if (!(error instanceof StoreUnusable)) throw error;
+        return inner.answer({ ...request, body });
       }
-      if (store === undefined) return inner.answer({ ...request, body });
-      const key = AnswerStore.keyOf(request.dir, state, keyed.key);
-      return fromDisk(store, key, isCurrent, (signal) => inner.answer({ ...request, signal, body }));
     },
 
     load: () => inner.load(),
   };
 }
 
-/** Writes git's output to the file; keeps it when it is whole and still true. */
+/** The work that runs under `key`, begun now if none does; forgotten when it ends, unless someone else says when. */
+function begin<T>(
+  running: Map<string, SharedWork<T>>,
+  key: string,
+  start: (stop: AbortSignal) => Promise<T>,
+  forget: "at its end" | "until told" = "at its end",
+): SharedWork<T> {
+  const known = running.get(key);
+  if (known !== undefined) return known;
+  const remove = () => running.get(key) === work && running.delete(key);
+  const work = new SharedWork<T>(async (stop) => {
+    // Nobody may join what is about to be stopped.
+    stop.addEventListener("abort", remove, { once: true });
+    await Promise.resolve();
+    try {
+      const result = await start(stop);
+      if (forget === "at its end") remove();
+      return result;
+    } catch (error) {
+      remove();
+      throw error;
+    }
+  });
+  running.set(key, work);
+  return work;
+}
+
+/** The cache folder cannot be written just now. */
+class StoreUnusable extends Error {}
+
+/** Writes git's output to the file; keeps it when it is whole and still true. @throws when the disk does not take it */
 async function land(
   store: AnswerStore,
   key: string,
@@ -114,35 +162,35 @@ async function land(
   isCurrent: () => boolean,
   onWhole: () => void,
 ): Promise<void> {
+  let fromGit = true;
   try {
-    for await (const chunk of chunksOf(output)) await file.write(chunk);
+    for await (const chunk of chunksOf(output)) {
+      fromGit = false;
+      await file.write(chunk);
+      fromGit = true;
+    }
     const keep = (await succeeded) && isCurrent() && store.accepts(file.bytes);
     onWhole();
+    fromGit = false;
     await file.complete(keep ? store.pathOf(key) : undefined);
     if (keep) store.added(key, file.bytes);
   } catch (error) {
     onWhole();
     if (!Buffer.isBuffer(output)) output.destroy();
-    await file.fail(error instanceof Error ? error : new Error(String(error))).catch(() => undefined);
+    await file.fail(asError(error)).catch(() => undefined);
+    // Git's own failures are told where git runs.
+    if (!fromGit) throw error;
   }
-}
-
-/** A request on behalf of everyone who waits: one client that goes away must not end it. */
-function forAll(request: UploadPackRequest): UploadPackRequest {
-  return { dir: request.dir, protocol: request.protocol, signal: new AbortController().signal };
 }
 
 function stillIn(dir: string, state: string): () => boolean {
   return () => repositoryState(dir) === state;
 }
 
-async function readAll(ask: () => Promise<GitAnswer>, keep: (bytes: Buffer) => void): Promise<Buffer> {
-  const { output, succeeded } = await ask();
+async function readAll({ output, succeeded }: GitAnswer): Promise<{ bytes: Buffer; succeeded: boolean }> {
   const chunks: Buffer[] = [];
   for await (const chunk of chunksOf(output)) chunks.push(chunk);
-  const bytes = Buffer.concat(chunks);
-  if ((await succeeded) && bytes.length <= maxRefsSize) keep(bytes);
-  return bytes;
+  return { bytes: Buffer.concat(chunks), succeeded: await succeeded };
 }
 
 /** The request's body, whole when it is short; else as a stream of what was read and what is to come. */
@@ -177,6 +225,10 @@ function ofBuffer(bytes: Buffer): GitAnswer {
   return { output: bytes, size: bytes.length, succeeded: Promise.resolve(true) };
 }
 
-function ofFlight(file: GrowingFile): GitAnswer {
+function ofFile(file: GrowingFile): GitAnswer {
   return { output: file.reader(), size: undefined, succeeded: Promise.resolve(true) };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

@@ -36,11 +36,20 @@ export class GrowingFile {
   async write(chunk: Buffer): Promise<void> {
     const waiting = [...this.waiting];
     this.waiting.clear();
-    const written = this.handle.write(chunk, 0, chunk.length, this.size);
+    const written = this.writeWhole(chunk);
     for (const reader of waiting) reader(chunk);
     await written;
     this.size += chunk.length;
     this.wake();
+  }
+
+  /** A disk that is nearly full takes a part and calls that success. */
+  private async writeWhole(chunk: Buffer): Promise<void> {
+    for (let done = 0; done < chunk.length;) {
+      const { bytesWritten } = await this.handle.write(chunk, done, chunk.length - done, this.size + done);
+      if (bytesWritten === 0) throw new Error("the disk is full");
+      done += bytesWritten;
+    }
   }
 
   /** Readers may come to their end. @param target the name to keep the file under; undefined: it goes with its readers */
@@ -109,6 +118,7 @@ export class GrowingFile {
     if (position < this.size) {
       const length = Math.min(chunkSize, this.size - position);
       const { bytesRead, buffer } = await this.handle.read(Buffer.allocUnsafe(length), 0, length, position);
+      if (bytesRead === 0) throw new Error("the file is shorter than what was written to it");
       return buffer.subarray(0, bytesRead);
     }
     if (this.state === "failed") throw this.failure ?? new Error("the file could not be written");

@@ -16,20 +16,19 @@ export function requestKey(protocol: string | undefined, body: Buffer): RequestK
   const packets = readPackets(body);
   if (packets === undefined) return undefined;
   const hash = createHash("sha256").update(protocol ?? "");
-  for (const packet of packets) {
-    const anonymous = withoutIdentity(packet);
-    if (anonymous !== undefined) hash.update(`\n${anonymous.length}:`).update(anonymous, "latin1");
+  // In version 2, who asks stands among the capabilities, in front of the first delimiter.
+  const end = packets.indexOf(delimiter);
+  for (const [index, packet] of packets.entries()) {
+    if ((end === -1 || index < end) && /^(?:agent|session-id)=/.test(packet)) continue;
+    const anonymous = packet.startsWith("want ") ? packet.replace(/ (?:agent|session-id)=\S*/g, "") : packet;
+    hash.update(`\n${anonymous.length}:`).update(anonymous, "latin1");
   }
   return { key: hash.digest("hex"), isRefs: packets[0] === "command=ls-refs" };
 }
 
-/** Version 2 gives each capability a packet; before, they stand in one line after the first `want`. */
-function withoutIdentity(packet: string): string | undefined {
-  if (/^(?:agent|session-id)=/.test(packet)) return undefined;
-  return packet.startsWith("want ") ? packet.replace(/ (?:agent|session-id)=\S*/g, "") : packet;
-}
+const delimiter = `\0${"0001"}`;
 
-/** Packets as Latin-1 text without the line feed at their end; `0000` to `0002` as themselves. */
+/** Packets as Latin-1 text without the line feed at their end; `0000` to `0002` behind a NUL. */
 function readPackets(body: Buffer): string[] | undefined {
   const packets: string[] = [];
   let at = 0;
@@ -38,7 +37,8 @@ function readPackets(body: Buffer): string[] | undefined {
     if (!/^[0-9a-f]{4}$/i.test(digits)) return undefined;
     const length = Number.parseInt(digits, 16);
     if (length < 4) {
-      packets.push(digits);
+      // Marked, so that no content can pass for it.
+      packets.push(`\0${digits}`);
       at += 4;
       continue;
     }

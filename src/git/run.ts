@@ -33,7 +33,7 @@ const maxStderr = 64 * 1024;
 
 /** Starts git in a process group of its own. The caller owns its streams and its end. */
 export function startGit(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string): GitChild {
-  return spawn("git", args, {
+  const child = spawn("git", args, {
     env: { ...env },
     ...(cwd === undefined ? {} : { cwd }),
     stdio: ["pipe", "pipe", "pipe"],
@@ -41,6 +41,10 @@ export function startGit(args: readonly string[], env: Readonly<Record<string, s
     detached: process.platform !== "win32",
     windowsHide: true,
   });
+  // Out of file descriptors or processes, Node gives a child without streams, and its error later.
+  if ((child as Partial<GitChild>).stdout !== undefined) return child;
+  child.on("error", () => undefined);
+  throw new MirrorError("busy", "the system has no room for another process; try again in a moment");
 }
 
 /** Ends the child and every process that it started. */

@@ -2,6 +2,7 @@
  * Git URLs as locks write them → where to fetch from, and the host and path that clients will ask the mirror for.
  * What comes out is safe in a path, a child's argument and a URL.
  */
+import { isIPv6 } from "node:net";
 import { MirrorError } from "../errors.ts";
 
 export interface GitSource {
@@ -19,7 +20,7 @@ const forgesWithoutGitProtocol = new Set(["github.com", "gitlab.com", "bitbucket
 const scheme =
   /^(https?|git|ssh|git\+ssh):\/\/(?:[^/@\s]*@)?(\[[0-9a-f:.]+\]|[^/:@\s[\]]+)(?::(\d{1,5}))?\/+([^\s?#]+)$/i;
 const scpLike = /^(?:[^/@:\s]+@)?([^/:@\s[\]]+):(?!\/\/)\/*([^\s?#]+)$/;
-const hostName = /^(?!-)[a-z0-9_.-]+(?<![.-])$|^\[[0-9a-f:.]+\]$/;
+const hostName = /^(?!-)[a-z0-9_.-]+(?<![.-])$/;
 const pathSegment = /^(?![-.])[A-Za-z0-9._~+@-]+$/;
 
 /**
@@ -40,9 +41,10 @@ export function parseGitUrl(url: string, allowLocal = false): GitSource {
 
   const full = scheme.exec(url);
   const short = full === null ? scpLike.exec(url) : null;
-  const host = (full?.[2] ?? short?.[1] ?? "").toLowerCase();
+  const host = (full?.[2] ?? short?.[1] ?? "").toLowerCase().replace(/^\[(.*)\]$/, "$1");
   const rawPath = full?.[4] ?? short?.[2];
-  if (rawPath === undefined || !hostName.test(host)) throw refuse("use https://HOST/OWNER/REPO, ssh or git@HOST:PATH");
+  if (rawPath === undefined || !(hostName.test(host) || isIPv6(host)))
+    throw refuse("use https://HOST/OWNER/REPO, ssh or git@HOST:PATH");
 
   const path = normalisePath(rawPath);
   if (path === undefined) throw refuse("its path holds a segment that could leave the mirror's folder");
@@ -82,7 +84,12 @@ export function resolveSubmoduleUrl(parent: string, url: string): string {
   return `${base}${isScpHost ? ":" : "/"}${rest}`;
 }
 
-/** Takes the user part out of every URL in `text`: tokens must reach neither logs nor the mirror. */
+/**
+ * Takes user part and query out of every URL in `text`: tokens must reach neither logs nor the mirror. Rather too much
+ * than too little: a password may hold `/` and `@`, although it should not.
+ */
 export function redactUrl(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/gi, "$1");
+  return text
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s'"]*@/gi, "$1")
+    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s'"?]*)\?[^\s'"]*/gi, "$1");
 }

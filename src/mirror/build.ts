@@ -13,7 +13,7 @@ import { listFolder, readIfPresent, removeLeftovers, writeAtomic, writeIfChanged
 import { listTarballs, type HeldTarball } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
-import { asOnlyWriter, registryName, upstreamKey, upstreamRepository, type Context } from "./context.ts";
+import { asOnlyWriter, registryName, heldRecordsKey, upstreamRepository, type Context } from "./context.ts";
 
 export interface BuildResult {
   readonly packages: number;
@@ -21,7 +21,7 @@ export interface BuildResult {
   /** Resources that were written, or would be with --dry-run: `names`, `packages/jason`. */
   readonly written: readonly string[];
   readonly removed: readonly string[];
-  /** Tarballs that are left out of the registry, and why. */
+  /** Tarballs, and records with all of their tarballs, that are left out of the registry, and why. */
   readonly corrupt: readonly { readonly file: string; readonly reason: string }[];
 }
 
@@ -34,10 +34,11 @@ export async function build(context: Context): Promise<BuildResult> {
 export async function buildAsOnlyWriter(context: Context): Promise<BuildResult> {
   const { paths, config } = context;
   const repository = await registryName(context);
-  const { releases, corrupt } = await readReleases(await listTarballs(paths));
-  const names = new Set(releases.map(({ metadata }) => metadata.name));
-  const upstream = await readUpstreamRecords(context, names);
-  const registry = buildRegistry({ repository, releases, upstream });
+  const { releases: read, corrupt } = await readReleases(await listTarballs(paths));
+  const names = new Set(read.map(({ metadata }) => metadata.name));
+  const { records, untrusted } = await readUpstreamRecords(context, names);
+  const releases = read.filter(({ metadata }) => !untrusted.has(metadata.name));
+  const registry = buildRegistry({ repository, releases, upstream: records });
   const known = new Set(registry.resources.keys());
   const stale = (await listFolder(paths.packagesDir)).map((name) => `packages/${name}`).filter((r) => !known.has(r));
 
@@ -61,6 +62,7 @@ export async function buildAsOnlyWriter(context: Context): Promise<BuildResult> 
     removed: stale,
     corrupt: [
       ...corrupt,
+      ...[...untrusted].map(([name, reason]) => ({ file: `packages/${name}`, reason })),
       ...registry.corrupt.map(({ name, version, reason }) => ({ file: `${name}-${version}.tar`, reason })),
     ],
   };
@@ -89,16 +91,26 @@ async function readReleases(
   return { releases, corrupt };
 }
 
-async function readUpstreamRecords(context: Context, names: ReadonlySet<string>): Promise<Map<string, Package>> {
+/** A record that cannot be trusted stops its own package, not the registry. */
+async function readUpstreamRecords(
+  context: Context,
+  names: ReadonlySet<string>,
+): Promise<{ records: Map<string, Package>; untrusted: Map<string, string> }> {
   const { paths } = context;
-  const upstream: HexUpstream = { url: "", repository: upstreamRepository, publicKey: await upstreamKey(context) };
+  const upstream: HexUpstream = { url: "", repository: upstreamRepository, publicKey: await heldRecordsKey(context) };
   const records = new Map<string, Package>();
+  const untrusted = new Map<string, string>();
   for (const name of names) {
     const file = paths.upstreamPackage(upstreamRepository, name);
     const bytes = await readIfPresent(file);
-    if (bytes !== undefined) records.set(name, verifyRecord(bytes, upstream, name, file));
+    if (bytes === undefined) continue;
+    try {
+      records.set(name, verifyRecord(bytes, upstream, name, file));
+    } catch (error) {
+      untrusted.set(name, describeError(error));
+    }
   }
-  return records;
+  return { records, untrusted };
 }
 
 /** @param key undefined: compare what it says, whoever signed it */

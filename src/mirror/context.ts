@@ -26,18 +26,21 @@ export async function registryName({ config, paths }: Context): Promise<string> 
   return config.registryName ?? (await readRegistryName(paths)) ?? "hexpm";
 }
 
-/** The key that upstream's records must be signed with: as given, as the last sync used it, or hex.pm's. */
-export async function upstreamKey({ config, paths }: Context): Promise<KeyObject> {
+/** The key that downloads must be signed with: as given, else hex.pm's. Never one from the mirror's folder. */
+export async function upstreamKey({ config }: Context): Promise<KeyObject> {
   const file = config.hexPublicKeyFile;
-  if (file !== undefined) {
-    const pem = await readFile(file, "utf8").catch((cause: unknown) => {
-      throw new MirrorError("config", `--hex-public-key: cannot read ${file}`, { cause });
-    });
-    return readPublicKey(pem, file);
-  }
-  const stored = paths.upstreamPublicKey(upstreamRepository);
-  const pem = await readIfPresent(stored);
-  return pem === undefined ? readPublicKey(hexpmPublicKey, "hex.pm's key") : readPublicKey(pem.toString(), stored);
+  if (file === undefined) return readPublicKey(hexpmPublicKey, "hex.pm's key");
+  const pem = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw new MirrorError("config", `--hex-public-key: cannot read ${file}`, { cause });
+  });
+  return readPublicKey(pem, file);
+}
+
+/** The key of the records that the mirror holds: as given, else the one that the last sync verified them with. */
+export async function heldRecordsKey(context: Context): Promise<KeyObject> {
+  const file = context.paths.upstreamPublicKey(upstreamRepository);
+  const pem = context.config.hexPublicKeyFile === undefined ? await readIfPresent(file) : undefined;
+  return pem === undefined ? upstreamKey(context) : readPublicKey(pem.toString("utf8"), file);
 }
 
 /** Runs `work` as the only writer. Its signal ends when the program is stopped or the lock is lost. */

@@ -51,7 +51,9 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     idleSeconds: gitIdleSeconds,
     onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
   });
-  const uploadPack = cacheUploadPack(direct, await openAnswerStore(config, logger));
+  const uploadPack = cacheUploadPack(direct, await openAnswerStore(config, logger), (error) =>
+    logger.warn(`git's answers are not cached for a minute: ${describeError(error)}`),
+  );
 
   // 3 hosts and their certificate
   const served = createServedHosts(paths);

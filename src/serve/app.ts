@@ -44,7 +44,7 @@ export interface AppDependencies extends GitRoutesDependencies {
 
 // What a registry consists of. Nothing else below its folder is served, whatever it is.
 const registryPath =
-  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/[\w./+-]+)$/;
+  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/(?:\w[\w.+-]*\/)*\w[\w.+-]*)$/;
 
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const targets = new WeakMap<IncomingMessage, Target>();

@@ -30,28 +30,31 @@ const dumbFile = /^(.+?\.git)\/(?:HEAD|config|description|packed-refs|objects\/.
 /** @param path as the client sent it, without its query */
 export function findTarget(hostHeader: string | undefined, path: string, known: KnownHosts): Target {
   let host = hostOf(hostHeader);
+  let alias = "github.com";
   // A `+` of build metadata may come as it is or escaped, and the file server knows one spelling only.
   let rest = path.replace(/\/{2,}/g, "/").replace(/%2B/gi, "+");
   if (isOwn(host, known.own)) {
     const [, first = "", below = "/"] = /^\/([^/]+)(\/.*)?$/.exec(rest) ?? [];
     const selected = first.toLowerCase();
-    if (selected.includes(".") && known.isServed(selected)) {
+    if (known.isServed(selected)) {
       host = selected;
       rest = below;
     } else {
+      // A company's `gitserver` may be aliased to the mirror: its repositories are its own, the rest is the mirror's.
+      alias = host !== "localhost" && known.isServed(host) ? host : "github.com";
       host = "";
     }
   }
   // Told by their suffix before any other route, so that an owner may be called "docs" or "packages".
   const git = gitSuffix.exec(rest);
   const dumb = git === null ? dumbFile.exec(rest) : null;
-  if (git?.[1] !== undefined) return gitTarget(host, git[1], git[2] as GitAction);
-  if (dumb?.[1] !== undefined) return gitTarget(host, dumb[1], "dumb");
+  if (git?.[1] !== undefined) return gitTarget(host || alias, git[1], git[2] as GitAction);
+  if (dumb?.[1] !== undefined) return gitTarget(host || alias, dumb[1], "dumb");
   return host === "" ? { kind: "own", path: rest } : { kind: "unknown", host, path: rest };
 }
 
 function gitTarget(host: string, repository: string, action: GitAction): Target {
-  return { kind: "git", host: host === "" ? "github.com" : host, repository: repository.slice(1), action };
+  return { kind: "git", host, repository: repository.slice(1), action };
 }
 
 /** `GitHub.com:443` → `github.com`, `[::1]:8000` → `::1`. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { stat } from "node:fs/promises";
 import { compareNames, isVersion } from "../hex/names.ts";
 import { listFolder } from "./atomic.ts";
-import { parseTarballName, type StorePaths } from "./paths.ts";
+import { hostOfFolder, parseTarballName, type StorePaths } from "./paths.ts";
 
 export interface HeldTarball {
   readonly name: string;
@@ -35,9 +35,8 @@ export async function listTarballs(paths: StorePaths): Promise<HeldTarball[]> {
 export async function listRepositories(paths: StorePaths): Promise<HeldRepository[]> {
   const found: HeldRepository[] = [];
   for (const first of await listFolder(paths.gitDir)) {
-    const isHost = first.includes(".");
-    const host = isHost ? first.replaceAll("%3A", ":") : "github.com";
-    await collect(join(paths.gitDir, first), isHost ? "" : first, host, found);
+    const host = hostOfFolder(first);
+    await collect(join(paths.gitDir, first), host === undefined ? first : "", host ?? "github.com", found);
   }
   return found;
 }

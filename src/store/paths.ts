@@ -91,7 +91,7 @@ export class StorePaths {
 
   /** `.mirror/git/github.com/phoenixframework/phoenix.git` */
   repository(host: string, path: string): string {
-    return join(this.gitDir, ...hostSegments(host), ...`${path}.git`.split("/"));
+    return join(this.gitDir, hostFolder(host), ...`${path}.git`.split("/"));
   }
 }
 
@@ -101,7 +101,18 @@ export function parseTarballName(file: string): { name: string; version: string 
   return match?.[1] !== undefined && match[2] !== undefined ? { name: match[1], version: match[2] } : undefined;
 }
 
-/** `:` cannot stand in a file name everywhere (an IPv6 address as host). */
-function hostSegments(host: string): string[] {
-  return [host.replaceAll(":", "%3A")];
+// No host name ends in it, and it has the dot that tells hosts from owners of the old layout.
+const dotless = "._";
+
+/** `github.com` → `github.com`, `gitserver` → `gitserver._`, `::1` → `%3A%3A1._` (no `:` in file names everywhere). */
+function hostFolder(host: string): string {
+  const portable = host.replaceAll(":", "%3A");
+  return portable.includes(".") ? portable : `${portable}${dotless}`;
+}
+
+/** The host whose repositories lie in this folder; undefined for an owner of the old layout, OWNER/REPO.git. */
+export function hostOfFolder(name: string): string | undefined {
+  if (name.startsWith(".") || !name.includes(".")) return undefined;
+  const host = name.endsWith(dotless) ? name.slice(0, -dotless.length) : name;
+  return host.replaceAll("%3A", ":").toLowerCase();
 }

@@ -16,7 +16,9 @@ export async function findRepository(paths: StorePaths, host: string, path: stri
   const root = await realpath(paths.gitDir).catch(() => undefined);
   if (root === undefined) return undefined;
   const places = [paths.repository(host, path)];
-  if (host === oldLayoutHost) places.push(join(paths.gitDir, ...`${path}.git`.split("/")));
+  // No owner on GitHub has a dot in its name, and every host's folder does.
+  if (host === oldLayoutHost && !path.split("/", 1)[0]?.includes("."))
+    places.push(join(paths.gitDir, ...`${path}.git`.split("/")));
   for (const place of places) {
     const found = await existing(place, root);
     if (found !== undefined) return found;

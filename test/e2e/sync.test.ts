@@ -225,6 +225,12 @@ describe("nothing is trusted that was not verified", () => {
     await expectRefused(/status 302 and points to http:\/\/elsewhere\.example\/alpha; if that is right, set --hex-url/);
   });
 
+  test("a key that lies in the mirror's folder: downloads need the one that was given, or hex.pm's", async () => {
+    await sync();
+    const { code, stderr } = await mirrorServer(["sync", "--hex-url", hex.url], { cwd });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/alpha 1\.0\.0: .*not signed by the expected key/)]);
+  });
+
   test("a tarball that was damaged on the disk is found by verify and healed by sync", async () => {
     await sync();
     await writeFile(mirror("hex/tarballs/alpha-1.0.0.tar"), Buffer.from(alpha.bytes).fill(0x20, 600, 610));
@@ -290,8 +296,11 @@ describe("build", () => {
     const payload = verifyAndUnwrap(hex.files.get("/packages/beta") ?? Buffer.alloc(0), hex.key);
     const forged = await startHexUpstream([]);
     await writeFile(mirror("upstream/hexpm/packages/beta"), wrap(payload, forged.key));
-    const { code, stderr } = await mirrorServer(["build"], { cwd });
-    expect([code, stderr]).toEqual([1, expect.stringContaining("upstream/hexpm/packages/beta cannot be trusted")]);
+    const { code, stdout, stderr } = await mirrorServer(["build"], { cwd });
+    expect([code, stderr]).toEqual([1, ""]);
+    expect(stdout).toMatch(/left out packages\/beta: .*upstream\/hexpm\/packages\/beta cannot be trusted/);
+    // The rest of the registry is as it should be.
+    expect(stdout).toContain("registry: 1 packages, 1 releases");
   });
 });
 

@@ -1,8 +1,8 @@
 /** The answer cache over real git: never stale, one run for all, bounded, nothing left by a crash. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { AnswerStore } from "../../src/git/answer-store.ts";
@@ -10,7 +10,12 @@ import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
 import { createGitEnvironments } from "../../src/git/environment.ts";
 import { packet } from "../../src/git/pkt-line.ts";
 import { repositoryState } from "../../src/git/repository-state.ts";
-import { createUploadPack, type GitAnswer, type UploadPack } from "../../src/git/upload-pack.ts";
+import {
+  createUploadPack,
+  type GitAnswer,
+  type UploadPack,
+  type UploadPackSettings,
+} from "../../src/git/upload-pack.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository } from "../support/git.ts";
 import { waitUntil } from "../support/processes.ts";
@@ -20,8 +25,10 @@ let dir: string;
 let head: string;
 let cacheDir: string;
 let runs: number;
+let problems: unknown[];
 let cached: UploadPack;
 let inner: UploadPack;
+let settings: UploadPackSettings;
 
 beforeEach(async () => {
   root = await temporaryFolder();
@@ -35,13 +42,9 @@ beforeEach(async () => {
   const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
   onTestFinished(() => environments.remove());
   runs = 0;
-  const direct = createUploadPack({
-    env: environments.own,
-    maxProcesses: 4,
-    maxWaiting: 100,
-    idleSeconds: 30,
-    onFailure: () => undefined,
-  });
+  problems = [];
+  settings = { env: environments.own, maxProcesses: 4, maxWaiting: 100, idleSeconds: 30, onFailure: () => undefined };
+  const direct = createUploadPack(settings);
   // The real thing, counted.
   inner = {
     ...direct,
@@ -51,7 +54,8 @@ beforeEach(async () => {
   cached = await withCache(8 * 1024 * 1024);
 });
 
-const withCache = async (size: number) => cacheUploadPack(inner, await AnswerStore.open(cacheDir, size));
+const withCache = async (size: number) =>
+  cacheUploadPack(inner, await AnswerStore.open(cacheDir, size), (error) => problems.push(error));
 const all = ({ output }: GitAnswer) => (Buffer.isBuffer(output) ? Promise.resolve(output) : buffer(output));
 const signal = () => new AbortController().signal;
 const wanted = (id: string, agent = "git/test") =>
@@ -106,9 +110,46 @@ describe("packs", () => {
   test("one reader that goes away takes nothing from the others", async () => {
     const [leaving, staying] = await Promise.all([ask(cached, wanted(head)), ask(cached, wanted(head))]);
     (leaving.output as Readable).destroy();
-    const alone = await all(await ask(cacheUploadPack(inner, undefined), wanted(head)));
+    const alone = await all(
+      await ask(
+        cacheUploadPack(inner, undefined, () => undefined),
+        wanted(head),
+      ),
+    );
     // How output falls into frames is a matter of chance; the pack in them is not.
     expect(packOf(await all(staying))).toEqual(packOf(alone));
+  });
+
+  test("that clients asked for who have gone before git began are not made at all", async () => {
+    const waiting = createUploadPack({ ...settings, maxProcesses: 1 });
+    const upload = cacheUploadPack(waiting, await AnswerStore.open(cacheDir, 1e9), () => undefined);
+    const blocker = new PassThrough();
+    const blocked = waiting.answer({ dir, protocol: "version=2", signal: signal(), body: blocker });
+    const gone = new AbortController();
+    const body = Readable.from([Buffer.from(wanted(head))]);
+    const left = upload.answer({ dir, protocol: "version=2", signal: gone.signal, body });
+    await waitUntil(() => waiting.load().waiting === 1, "the request to queue");
+    gone.abort();
+    await expect(left).rejects.toMatchObject({ code: "cancelled" });
+    blocker.end("0014command=ls-refs\n00010000");
+    await all(await blocked);
+    await waitUntil(
+      async () => waiting.load().running === 0 && (await readdir(cacheDir)).length === 0,
+      "nothing to run",
+    );
+  });
+
+  test("are served when the cache folder was deleted, and when it cannot be made again", async () => {
+    await rm(cacheDir, { recursive: true });
+    expect((await all(await ask(cached, wanted(head)))).length).toBeGreaterThan(3 * 1024 * 1024);
+    await waitUntil(async () => (await stored()).length === 1, "the answer to be kept");
+    await rm(cacheDir, { recursive: true });
+    await writeFile(cacheDir, "a file stands where the folder was");
+    for (let n = 0; n < 6; n++) {
+      expect((await all(await ask(cached, wanted(head)))).length).toBeGreaterThan(3 * 1024 * 1024);
+    }
+    expect(problems).toHaveLength(1);
+    expect(inner.load()).toEqual({ running: 0, waiting: 0 });
   });
 
   test("errors of git reach the client and are not kept", async () => {

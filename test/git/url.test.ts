@@ -13,7 +13,7 @@ describe("parseGitUrl", () => {
     ["github.com:owner/repo", "github.com", "owner/repo"],
     ["https://gitlab.com/group/sub/deep/project.git", "gitlab.com", "group/sub/deep/project"],
     ["https://token:x-oauth@github.com/owner/repo", "github.com", "owner/repo"],
-    ["https://[::1]:8080/a/b", "[::1]", "a/b"],
+    ["https://[::1]:8080/a/b", "::1", "a/b"],
     ["https://github.com/owner/repo.name.git", "github.com", "owner/repo.name"],
   ])("%s is %s, %s", (url, host, path) => {
     expect(parseGitUrl(url)).toEqual({ host, path, fetchUrl: url });
@@ -61,6 +61,14 @@ test("normalisePath gives one spelling for one repository", () => {
   expect(["", "/", "a/../b", "a/%zz", "a\\b", "a b", "x.git/config", "é"].map(normalisePath)).toEqual(
     Array.from({ length: 8 }, () => undefined),
   );
+});
+
+test.each([
+  ["https://u:pa/ss@host/a", "https://host/a"],
+  ["https://u:p@ss@host/a", "https://host/a"],
+  ["https://host/a?private_token=x&y", "https://host/a"],
+])("redactUrl leaves nothing of %s", (url, shown) => {
+  expect(redactUrl(url)).toBe(shown);
 });
 
 test("redactUrl takes the user part out of every URL in a text", () => {

@@ -66,6 +66,9 @@ describe("the registry", () => {
     "/own/health",
     "/git/github.com/owner/repo.git/config",
     "/mirror.json",
+    "/installs/../private_key.pem",
+    "/installs/%2e%2e/private_key.pem",
+    "/installs/../../private_key.pem",
   ])("does not serve %s", async (path) => {
     await writeFile(join(folder, "hex/private_key.pem"), "secret");
     await writeFile(join(folder, "private_key.pem"), "secret");

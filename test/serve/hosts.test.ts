@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { findTarget } from "../../src/serve/hosts.ts";
 
-const served = new Set(["github.com", "gitlab.example.org"]);
+const served = new Set(["github.com", "gitlab.example.org", "gitserver"]);
 const known = { own: new Set(["mirror.corp.example"]), isServed: (host: string) => served.has(host) };
 const find = (host: string | undefined, path: string) => findTarget(host, path, known);
 const git = (host: string, repository: string, action = "info/refs") => ({ kind: "git", host, repository, action });
@@ -19,6 +19,9 @@ test.each([
   ["localhost", "/gitlab.example.org/g/s/p/info/refs", git("gitlab.example.org", "g/s/p")],
   // As the old stack had it: no host in the path, GitHub's repositories only.
   ["git_deps", "/a/b/info/refs", git("github.com", "a/b")],
+  ["gitserver", "/a/b/info/refs", git("gitserver", "a/b")],
+  ["gitserver", "/packages/jason", { kind: "own", path: "/packages/jason" }],
+  ["localhost", "/gitserver/a/b.git/info/refs", git("gitserver", "a/b.git")],
   // Told by their suffix, whatever the owner is called.
   ["localhost", "/packages/jason/info/refs", git("github.com", "packages/jason")],
   ["localhost", "/docs/api.git/git-upload-pack", git("github.com", "docs/api.git", "git-upload-pack")],

@@ -45,6 +45,7 @@ export async function testApp(mirrorDir: string, settings: { maxProcesses?: numb
         onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
       }),
       await AnswerStore.open(`${mirrorDir}/cache`, 64 * 1024 * 1024),
+      (error) => logger.warn(`cache: ${String(error)}`),
     ),
     findRepository: createRepositoryFinder(paths),
   });
