@@ -3,6 +3,7 @@
  * shows, which neither git's reading nor its connectivity checks promise.
  */
 import { createHash } from "node:crypto";
+import { MirrorError } from "../errors.ts";
 import { isReachable } from "./mirror-repository.ts";
 import { runGit, tryGit } from "./run.ts";
 
@@ -52,7 +53,8 @@ async function firstWrongObject(
       input: `${objects.join("\n")}\n`,
       onStdout: (chunk) => hasher.add(chunk),
     });
-  } catch {
+  } catch (error) {
+    if (!(error instanceof MirrorError) || error.code !== "git") throw error;
     // Git gave up on one: the first that it did not deliver.
     return hasher.wrong ?? objects[hasher.seen] ?? objects[0];
   }

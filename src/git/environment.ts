@@ -57,7 +57,8 @@ export async function createGitEnvironments(environment: Environment): Promise<G
   await checkVersion(common);
 
   const dir = await mkdtemp(join(tmpdir(), "mirror-server-git-"));
-  const own = join(dir, "own.gitconfig");
+  // By this name in a HOME of ours, since git before 2.32 does not know GIT_CONFIG_GLOBAL.
+  const own = join(dir, ".gitconfig");
   const upstream = join(dir, "upstream.gitconfig");
   await writeFile(own, ownConfig);
   await writeFile(upstream, upstreamConfig(environment));

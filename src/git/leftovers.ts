@@ -13,6 +13,6 @@ export async function removeGitLeftovers(dir: string): Promise<void> {
 }
 
 async function removeWhere(dir: string, isLeftover: (name: string) => boolean): Promise<void> {
-  const names = await readdir(dir).catch(() => []);
+  const names = await readdir(dir, { recursive: dir.endsWith("refs") }).catch(() => []);
   await Promise.all(names.filter(isLeftover).map((name) => rm(join(dir, name), { force: true })));
 }

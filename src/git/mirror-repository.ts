@@ -51,9 +51,11 @@ const pins = "refs/heads/mirror-server/";
 export async function mirrorRepository(job: RepositoryJob, tools: RepositoryTools): Promise<RepositoryOutcome> {
   const upstream = await listRemote(job.url, tools);
   if (await exists(job.dir)) {
-    const changed = await refresh(job.dir, job, upstream, tools);
+    const { changed, missing } = await refresh(job.dir, job, upstream, tools);
+    if (missing !== undefined) throw missing;
     return changed ? "updated" : "unchanged";
   }
+  let missing: unknown;
   try {
     await mkdir(dirname(job.dir), { recursive: true });
     const format = hasLongIds(job, upstream) ? "sha256" : "sha1";
@@ -63,11 +65,13 @@ export async function mirrorRepository(job: RepositoryJob, tools: RepositoryTool
     );
     // Nothing in it tells where it came from, when it was made or whose machine that was.
     await writeFile(join(job.temporaryDir, "config"), format === "sha256" ? sha256Config : sha1Config);
-    await refresh(job.temporaryDir, job, upstream, tools);
+    ({ missing } = await refresh(job.temporaryDir, job, upstream, tools));
     await rename(job.temporaryDir, job.dir);
   } finally {
     await rm(job.temporaryDir, { recursive: true, force: true });
   }
+  // What is here is whole and of use, although it lacks a commit.
+  if (missing !== undefined) throw missing;
   return "added";
 }
 
@@ -79,13 +83,16 @@ function hasLongIds(job: RepositoryJob, { refs }: Advertisement): boolean {
   return [...refs.values(), ...job.revisions].some((id) => id.length === 64);
 }
 
-/** Brings `dir` to upstream's state. Touches nothing when there is nothing to bring. */
+/**
+ * Brings `dir` to upstream's state. Touches nothing when there is nothing to bring.
+ * @returns whether anything changed, and the error of the first locked commit that cannot be had
+ */
 async function refresh(
   dir: string,
   job: RepositoryJob,
   upstream: Advertisement,
   tools: RepositoryTools,
-): Promise<boolean> {
+): Promise<{ changed: boolean; missing: unknown }> {
   if (!(await keepEmptyFolders(dir))) {
     throw new MirrorError("git", `${dir} is no whole git repository; delete it and sync again`);
   }
@@ -120,8 +127,15 @@ async function refresh(
     );
     changed = true;
   }
+  // A commit that cannot be had must not cost the others their pins: their heads may be gone already.
+  let missing: unknown;
   for (const revision of job.revisions) {
-    if (await pin(dir, job.url, revision, depth, tools)) changed = true;
+    try {
+      if (await pin(dir, job.url, revision, depth, tools)) changed = true;
+    } catch (error) {
+      if (tools.signal.aborted) throw error;
+      missing ??= error;
+    }
   }
   const [pinned] = job.revisions;
   const head = upstream.head !== undefined && wanted.has(upstream.head) ? upstream.head : undefined;
@@ -129,7 +143,7 @@ async function refresh(
   const substitute = job.refs.kind === "all" || pinned === undefined ? upstream.head : await anyHead(dir, tools);
   if (await setHead(dir, head ?? substitute, tools)) changed = true;
   if (changed) await tidy(dir, tools);
-  return changed;
+  return { changed, missing };
 }
 
 /** Makes sure that `revision` is here and advertised. @returns whether something had to be done */
@@ -142,6 +156,7 @@ async function pin(
 ): Promise<boolean> {
   if (!(await hasCommit(dir, revision, tools))) {
     await fetchInto(dir, url, depth, [revision], tools).catch((cause: unknown) => {
+      if (!saysNotThere(cause)) throw cause;
       throw new MirrorError("not_found", `upstream does not have the locked commit ${revision}`, { cause });
     });
     if (!(await hasCommit(dir, revision, tools))) {
@@ -151,6 +166,12 @@ async function pin(
   if (await isReachable(dir, revision, tools.environments.own, tools.signal)) return false;
   await runGit(["update-ref", `${pins}${revision}`, revision], own(tools, dir));
   return true;
+}
+
+/** An outage must not look like a commit that is not there. */
+function saysNotThere(error: unknown): boolean {
+  const stderr = error instanceof MirrorError ? String(error.data["stderr"]) : "";
+  return /not our ref|unadvertised object|couldn't find remote ref|not a valid ref/i.test(stderr);
 }
 
 async function hasCommit(dir: string, revision: string, tools: RepositoryTools): Promise<boolean> {

@@ -5,8 +5,9 @@
  *
  * Synchronous on purpose: a handful of stat calls are faster than as many trips to the thread pool.
  */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, type Dirent } from "node:fs";
 import { join } from "node:path";
+import { hasErrno } from "../errors.ts";
 
 /** undefined when there is no repository in `dir`. */
 export function repositoryState(dir: string): string | undefined {
@@ -19,11 +20,21 @@ export function repositoryState(dir: string): string | undefined {
 }
 
 function collectRefs(dir: string, into: string[]): void {
-  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+  for (const entry of list(dir)) {
     const path = join(dir, entry.name);
     if (entry.isDirectory()) collectRefs(path, into);
     // Names that begin with a dot are no refs to git: placeholders.
     else if (!entry.name.startsWith(".")) into.push(`${path} ${stampOf(path) ?? "-"}`);
+  }
+}
+
+/** A folder that `pack-refs` has just removed has no refs. */
+function list(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true });
+  } catch (error) {
+    if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
   }
 }
 

@@ -26,7 +26,7 @@ export function requestKey(protocol: string | undefined, body: Buffer): RequestK
   return { key: hash.digest("hex"), isRefs: packets[0] === "command=ls-refs" };
 }
 
-const delimiter = `\0${"0001"}`;
+const delimiter = "\u00000001";
 
 /** Packets as Latin-1 text without the line feed at their end; `0000` to `0002` behind a NUL. */
 function readPackets(body: Buffer): string[] | undefined {

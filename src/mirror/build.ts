@@ -26,8 +26,8 @@ export interface BuildResult {
 }
 
 /** @throws MirrorError `config` when the registry was signed with a key that is not here */
-export async function build(context: Context): Promise<BuildResult> {
-  return context.config.dryRun ? buildAsOnlyWriter(context) : asOnlyWriter(context, buildAsOnlyWriter);
+export async function build(context: Context, { wait = true } = {}): Promise<BuildResult> {
+  return context.config.dryRun ? buildAsOnlyWriter(context) : asOnlyWriter(context, buildAsOnlyWriter, wait);
 }
 
 /** For callers that hold the writers' lock. */

@@ -43,11 +43,17 @@ export async function heldRecordsKey(context: Context): Promise<KeyObject> {
   return pem === undefined ? upstreamKey(context) : readPublicKey(pem.toString("utf8"), file);
 }
 
-/** Runs `work` as the only writer. Its signal ends when the program is stopped or the lock is lost. */
-export async function asOnlyWriter<T>(context: Context, work: (context: Context) => Promise<T>): Promise<T> {
-  const lock = await takeWritersLock(context.paths.lockDir, () =>
-    context.reporter.note("another process is writing to this mirror; waiting for it"),
-  );
+/**
+ * Runs `work` as the only writer. Its signal ends when the program is stopped or the lock is lost.
+ * @param wait whether to wait for another writer @throws MirrorError `busy`
+ */
+export async function asOnlyWriter<T>(
+  context: Context,
+  work: (context: Context) => Promise<T>,
+  wait = true,
+): Promise<T> {
+  const onWait = () => context.reporter.note("another process is writing to this mirror; waiting for it");
+  const lock = await takeWritersLock(context.paths.lockDir, wait ? onWait : undefined);
   try {
     return await work({ ...context, signal: AbortSignal.any([context.signal, lock.signal]) });
   } finally {

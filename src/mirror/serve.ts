@@ -38,8 +38,8 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
   await signEmptyRegistry(context, logger);
   for (const { dir } of await listRepositories(paths)) {
-    if (!(await keepEmptyFolders(dir)))
-      logger.warn({ dir }, "not a whole git repository, and it cannot be mended here");
+    const isWhole = await keepEmptyFolders(dir).catch(() => false);
+    if (!isWhole) logger.warn({ dir }, "not a whole git repository, and it cannot be mended here");
   }
 
   // 2 git
@@ -102,7 +102,11 @@ async function signEmptyRegistry(context: Context, logger: Logger): Promise<void
     logger.warn(`the mirror is empty and read-only, so it stays without a signed registry: ${describeError(error)}`);
     return;
   }
-  await build({ ...context, config: { ...context.config, dryRun: false } });
+  // A first sync that is under way signs the registry when it is done, and that may take long.
+  await build({ ...context, config: { ...context.config, dryRun: false } }, { wait: false }).catch((error: unknown) => {
+    if (!(error instanceof MirrorError) || error.code !== "busy") throw error;
+    logger.warn("another process is filling this mirror; its registry is served when it is signed");
+  });
 }
 
 async function loadIdentity(certsDir: string, hosts: readonly string[]) {

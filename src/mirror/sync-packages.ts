@@ -15,6 +15,8 @@ export interface PackageTools {
   readonly http: HttpClient;
   readonly upstream: HexUpstream;
   readonly validators: Validators;
+  /** Called when a record proved to be signed by upstream's key. */
+  readonly onVerified: () => void;
 }
 
 /** Reports each release by itself: one that fails does not stop the others. */
@@ -23,6 +25,7 @@ export async function syncPackage(context: Context, job: PackageJob, tools: Pack
   let record: Package;
   try {
     record = await refreshRecord(context, job.name, tools);
+    tools.onVerified();
   } catch (error) {
     for (const { version } of job.releases) reporter.failed(`${job.name} ${version}`, error);
     return;

@@ -66,7 +66,8 @@ export async function syncRepositories(
 
 /** A refresh for one lock must not lose what another needs: all that is demanded of the repository counts. */
 function withDemands(job: GitJob, demands: ReadonlyMap<string, GitJob["entries"]>): GitJob {
-  return { ...job, entries: [...job.entries, ...(demands.get(keyOf(job)) ?? [])] };
+  const all = [...job.entries, ...(demands.get(keyOf(job)) ?? [])];
+  return { ...job, entries: [...new Map(all.map((entry) => [JSON.stringify(entry), entry])).values()] };
 }
 
 async function syncRepository(

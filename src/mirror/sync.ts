@@ -3,6 +3,7 @@
  * told and does not stop the rest, and what arrived stays.
  */
 import pLimit from "p-limit";
+import type { KeyObject } from "node:crypto";
 import { MirrorError, describeError } from "../errors.ts";
 import type { HexUpstream } from "../fetch/hex.ts";
 import { createHttpClient } from "../fetch/http.ts";
@@ -75,6 +76,7 @@ async function syncAsOnlyWriter(context: Context, locks: readonly Lock[], tools:
   // A key that is not ours to use is found out before hours of fetching, not after.
   await registryName(context);
   await loadSigningKey(paths, config.newKey);
+  const publicKey = await upstreamKey(context);
   const plan = makePlan(locks, config);
   const tally = new Tally(context.reporter);
   const counted: Context = { ...context, reporter: tally };
@@ -85,11 +87,25 @@ async function syncAsOnlyWriter(context: Context, locks: readonly Lock[], tools:
   const names = new Set(locks.map(({ name }) => name));
   const known = [...locks, ...before.filter(({ name }) => !names.has(name))];
   // The one stage is bound by round trips, the other by git and the disk: they do not wait for each other.
-  const [submodules] = await Promise.all([
+  // Both come to their end before the lock is given back, whatever happens to one of them.
+  const [git, hex] = await Promise.allSettled([
     syncRepositories(counted, plan.repositories, known, tools.gitEnvironments),
-    syncPackages(counted, plan),
+    syncPackages(counted, plan, publicKey),
   ]);
-  for (const lock of locks) await writeKnownLock(paths, lock, submodules.get(lock.name) ?? [], redactUrl);
+  const submodules = git.status === "fulfilled" ? git.value : new Map<string, never>();
+  const isWhole = tally.failures.length === 0 && !context.signal.aborted;
+  for (const lock of locks) {
+    const earlier = before.find(({ name }) => name === lock.name);
+    if (earlier !== undefined && isAnother(earlier, lock)) {
+      tally.note(`the mirror knew another lock as "${lock.name}" and forgets it now; tell them apart with --lock-name`);
+    }
+    await writeKnownLock(paths, lock, submodules.get(lock.name) ?? [], {
+      redact: redactUrl,
+      isWhole,
+      refused: plan.refused,
+    });
+  }
+  for (const stage of [git, hex]) if (stage.status === "rejected") throw stage.reason;
   if (context.signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
 
   let registry: BuildResult | undefined;
@@ -102,19 +118,17 @@ async function syncAsOnlyWriter(context: Context, locks: readonly Lock[], tools:
   return { ...tally.result(), skipped: plan.skipped, registry };
 }
 
-async function syncPackages(context: Context, plan: Plan): Promise<void> {
+async function syncPackages(context: Context, plan: Plan, publicKey: KeyObject): Promise<void> {
   const { paths, config, reporter, signal } = context;
-  const upstream: HexUpstream = {
-    url: config.hexUrl,
-    repository: upstreamRepository,
-    publicKey: await upstreamKey(context),
-  };
   const jobs = plan.packages.filter((job) => job.repository === upstreamRepository);
   for (const job of plan.packages.filter((other) => other.repository !== upstreamRepository)) {
     const error = new MirrorError("refused", `the repository "${job.repository}" is not mirrored, only hexpm is`);
     for (const release of job.releases) reporter.failed(`${job.name} ${release.version}`, error);
   }
   if (jobs.length === 0) return;
+  const upstream: HexUpstream = { url: config.hexUrl, repository: upstreamRepository, publicKey };
+  let isVerified = false;
+  const onVerified = () => (isVerified = true);
 
   await removeLeftovers(paths.tarballsDir);
   await removeLeftovers(paths.upstreamPackagesDir(upstreamRepository));
@@ -127,21 +141,28 @@ async function syncPackages(context: Context, plan: Plan): Promise<void> {
   try {
     const limit = pLimit(config.concurrency);
     const run = async (job: (typeof jobs)[number]) => {
-      if (!signal.aborted) await syncPackage(context, job, { http, upstream, validators });
+      if (!signal.aborted) await syncPackage(context, job, { http, upstream, validators, onVerified });
     };
     await Promise.all(jobs.map((job) => limit(() => run(job))));
   } finally {
     await http.close();
     await writeValidators(paths, upstreamRepository, validators);
-    await writeIfChanged(paths.upstreamPublicKey(upstreamRepository), publicKeyPem(upstream.publicKey));
+    // A key that fits nothing must not become the one that the records here are read with.
+    if (isVerified) await writeIfChanged(paths.upstreamPublicKey(upstreamRepository), publicKeyPem(publicKey));
   }
+}
+
+/** Two projects whose folders have the same name, rather than one whose lock has changed. */
+function isAnother(earlier: Lock, lock: Lock): boolean {
+  const apps = new Set(lock.entries.map(({ app }) => app));
+  return earlier.entries.length > 0 && apps.size > 0 && !earlier.entries.some(({ app }) => apps.has(app));
 }
 
 /** Counts what goes by on its way to the reporter. */
 class Tally implements Reporter {
   private readonly to: Reporter;
   private readonly counts = { added: 0, updated: 0, unchanged: 0, bytes: 0 };
-  private readonly failures: { item: string; error: string }[] = [];
+  readonly failures: { item: string; error: string }[] = [];
 
   constructor(to: Reporter) {
     this.to = to;

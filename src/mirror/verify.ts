@@ -160,7 +160,11 @@ async function verifyRepository(
   if (dir === undefined) return;
   const found = await submodulesOf(job, dir, environments, signal);
   const fresh = found.map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
-  for (const child of makePlan(fresh, config).repositories) {
+  const plan = makePlan(fresh, config);
+  for (const { lock, app, reason } of plan.refused) {
+    findings.missing.push({ kind: "git", url: app, revision: "", lock, reason });
+  }
+  for (const child of plan.repositories) {
     const isNew = child.entries.some(({ revision }) => !seen.has(`https://${child.host}/${child.path} ${revision}`));
     if (isNew) await verifyRepository(context, child, environments, findings, seen);
   }

@@ -29,10 +29,11 @@ export function addGitRoutes(
   { uploadPack, findRepository }: GitRoutesDependencies,
 ): void {
   // The body is streamed to git, whatever its type.
+  app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, body, done) => done(null, body));
 
   app.get("/git/info/refs", async (request, reply) => {
-    const service = new URL(request.originalUrl, "http://mirror").searchParams.get("service");
+    const service = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("service");
     if (service === "git-receive-pack") throw readOnly(targetOf(request));
     if (service !== "git-upload-pack") throw notSmart();
     const dir = await find(targetOf(request));
@@ -102,7 +103,8 @@ function decodeBody(request: FastifyRequest): Readable {
     "x-gzip": () => [createGunzip()],
     deflate: () => [createInflate()],
   };
-  if (!(encoding in decoders)) throw new MirrorError("malformed", `content encoding "${encoding}" is not known here`);
+  if (!Object.hasOwn(decoders, encoding))
+    throw new MirrorError("malformed", `content encoding "${encoding}" is not known here`);
   const decoder = decoders[encoding as keyof typeof decoders]();
   let size = 0;
   const counted = new Transform({

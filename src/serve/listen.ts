@@ -25,11 +25,12 @@ export async function listen(app: FastifyInstance, { host, port, tls }: ListenOp
   const http = createServer(handle);
   const servers: (HttpServer | HttpsServer)[] = [http];
   try {
-    await bind(http, host, port, "--port");
+    const onError = (error: Error) => app.log.error({ err: error }, "a listener failed");
+    await bind(http, host, port, "--port", onError);
     const https = tls === undefined ? undefined : createTlsServer({ key: tls.key, cert: tls.cert }, handle);
     if (https !== undefined && tls !== undefined) {
       servers.push(https);
-      await bind(https, host, tls.port, "--tls-port");
+      await bind(https, host, tls.port, "--tls-port", onError);
     }
     return {
       port: portOf(http),
@@ -45,7 +46,13 @@ export async function listen(app: FastifyInstance, { host, port, tls }: ListenOp
   }
 }
 
-async function bind(server: HttpServer | HttpsServer, host: string, port: number, option: string): Promise<void> {
+async function bind(
+  server: HttpServer | HttpsServer,
+  host: string,
+  port: number,
+  option: string,
+  onError: (error: Error) => void,
+): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => {
       const why = hasErrno(cause, "EADDRINUSE")
@@ -57,6 +64,9 @@ async function bind(server: HttpServer | HttpsServer, host: string, port: number
     });
     server.listen(port, host, resolve);
   });
+  server.removeAllListeners("error");
+  // Such as a file descriptor that could not be had for one connection: the others go on.
+  server.on("error", onError);
 }
 
 function portOf(server: HttpServer | HttpsServer): number {

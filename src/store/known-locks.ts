@@ -38,18 +38,41 @@ const schema = z.object({
   submodules: z.array(gitSchema),
 });
 
-/** @param redact takes credentials out of a URL: they must not be written into the mirror */
+export interface WriteOptions {
+  /** Takes credentials out of a URL: they must not be written into the mirror. */
+  readonly redact: (url: string) => string;
+  /** Whether all of it was synced; if not, submodules that are known from before stay known. */
+  readonly isWhole: boolean;
+  /** Entries that cannot be mirrored, and are not written down. */
+  readonly refused: readonly { readonly lock: string; readonly app: string }[];
+}
+
+/** @param submodules what the lock's git entries need besides, as this sync found them */
 export async function writeKnownLock(
   paths: StorePaths,
   lock: Lock,
   submodules: readonly GitEntry[],
-  redact: (url: string) => string,
+  { redact, isWhole, refused }: WriteOptions,
 ): Promise<void> {
+  const isRefused = (entry: GitEntry) => refused.some(({ lock: name, app }) => name === lock.name && app === entry.app);
   const written = (entry: GitEntry) => gitSchema.parse({ ...entry, url: redact(entry.url) });
+  const file = paths.knownLock(lock.name);
   const hex = lock.entries.filter((entry) => entry.kind === "hex").map((entry) => hexSchema.parse(entry));
-  const git = lock.entries.filter((entry) => entry.kind === "git").map(written);
-  const content = { hex, git, submodules: submodules.map(written) };
-  await writeIfChanged(paths.knownLock(lock.name), `${JSON.stringify(content, null, 1)}\n`);
+  const git = lock.entries.filter((entry) => entry.kind === "git" && !isRefused(entry)) as GitEntry[];
+  const kept = isWhole ? [] : await readSubmodules(file);
+  const all = new Map([...kept, ...submodules.map(written)].map((entry) => [`${entry.url} ${entry.revision}`, entry]));
+  const content = { hex, git: git.map(written), submodules: [...all.values()] };
+  await writeIfChanged(file, `${JSON.stringify(content, null, 1)}\n`);
+}
+
+async function readSubmodules(file: string): Promise<z.infer<typeof gitSchema>[]> {
+  const text = (await readIfPresent(file))?.toString("utf8");
+  try {
+    return text === undefined ? [] : schema.parse(JSON.parse(text)).submodules;
+  } catch {
+    // What is damaged is written anew.
+    return [];
+  }
 }
 
 export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {

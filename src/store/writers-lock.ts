@@ -16,8 +16,11 @@ export interface WritersLock {
   readonly release: () => Promise<void>;
 }
 
-/** @param onWait called once when another process holds the lock @throws MirrorError `busy`, `storage` */
-export async function takeWritersLock(lockDir: string, onWait: () => void): Promise<WritersLock> {
+/**
+ * @param onWait called once when another process holds the lock; undefined: do not wait for it
+ * @throws MirrorError `busy`, `storage`
+ */
+export async function takeWritersLock(lockDir: string, onWait: (() => void) | undefined): Promise<WritersLock> {
   const lost = new AbortController();
   try {
     await mkdir(lockDir, { recursive: true });
@@ -30,14 +33,15 @@ export async function takeWritersLock(lockDir: string, onWait: () => void): Prom
         onCompromised: (error) => lost.abort(new MirrorError("busy", "the mirror's lock was lost", { cause: error })),
       });
     const release = await take(0).catch((error: unknown) => {
-      if (!hasErrno(error, "ELOCKED")) throw error;
+      if (!hasErrno(error, "ELOCKED") || onWait === undefined) throw error;
       onWait();
       return take(waitSeconds * 2);
     });
     return { signal: lost.signal, release: () => release().catch(() => undefined) };
   } catch (cause) {
     if (hasErrno(cause, "ELOCKED")) {
-      throw new MirrorError("busy", `another process has been writing to this mirror for ${waitSeconds} s`, { cause });
+      const since = onWait === undefined ? "is" : `has for ${waitSeconds} s been`;
+      throw new MirrorError("busy", `another process ${since} writing to this mirror`, { cause });
     }
     throw new MirrorError("storage", `cannot write in ${lockDir}`, { cause });
   }

@@ -3,7 +3,7 @@
  * use; the server certificate is made again when hosts were added or its end is near. Clients trust ca.pem only, so
  * that renewing costs them nothing.
  */
-import { X509Certificate } from "node:crypto";
+import { X509Certificate, createPrivateKey } from "node:crypto";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
@@ -48,7 +48,7 @@ export async function loadServerIdentity(
   const covered = hosts.filter(isPermitted);
   const uncovered = hosts.filter((host) => !isPermitted(host));
   const present = await readPair(certsDir, "server");
-  if (present !== undefined && isStillGood(present.cert, authority.cert, covered, now)) {
+  if (present !== undefined && isStillGood(present, authority.cert, covered, now)) {
     return { ...present, caCertificate: authority.cert, uncovered };
   }
   const made = makeServerCertificate(authority, covered, now);
@@ -63,9 +63,11 @@ async function createAuthority(certsDir: string, hosts: readonly string[], now: 
   return made;
 }
 
-function isStillGood(certificate: string, authority: string, hosts: readonly string[], now: Date): boolean {
-  const parsed = new X509Certificate(certificate);
-  const isIssued = parsed.verify(new X509Certificate(authority).publicKey);
+function isStillGood(pair: KeyAndCertificate, authority: string, hosts: readonly string[], now: Date): boolean {
+  const parsed = new X509Certificate(pair.cert);
+  // A process that was killed between the two files leaves a key that is not this certificate's.
+  const isPair = parsed.checkPrivateKey(createPrivateKey(pair.key));
+  const isIssued = isPair && parsed.verify(new X509Certificate(authority).publicKey);
   const daysLeft = (Date.parse(parsed.validTo) - now.getTime()) / 86_400_000;
   return isIssued && daysLeft > renewDaysBefore && hosts.every((host) => namesHost(parsed, host));
 }

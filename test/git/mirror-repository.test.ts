@@ -95,6 +95,17 @@ test("keeps a locked commit that a force-push took away, advertised so that Mix 
   expect(await checkCommit(dir, second, environments.own)).toEqual({ state: "ok" });
 });
 
+test("a commit that cannot be had does not cost another one its pin", async () => {
+  const lost = await commit(work, { "b.txt": "b\n" }, "second");
+  await mirror([lost]);
+  await git(work, ["reset", "-q", "--hard", first]);
+  await commit(work, { "c.txt": "c\n" }, "other");
+  await git(work, ["reflog", "expire", "--expire=now", "--all"]);
+  await git(work, ["gc", "-q", "--prune=now"]);
+  await expect(mirror(["1".repeat(40), lost])).rejects.toMatchObject({ code: "not_found" });
+  expect(await refs()).toContain(`refs/heads/mirror-server/${lost}`);
+});
+
 test("fetches a locked commit that no branch has by its id", async () => {
   const hidden = await commit(work, { "h.txt": "h\n" }, "hidden");
   await git(work, ["reset", "-q", "--hard", first]);
@@ -102,10 +113,11 @@ test("fetches a locked commit that no branch has by its id", async () => {
   expect(await refs()).toContain(`refs/heads/mirror-server/${hidden}`);
 });
 
-test("a locked commit that is nowhere is named, and leaves no repository that looks ready", async () => {
+test("a locked commit that is nowhere is named; what else there is, is mirrored", async () => {
   const nowhere = "1".repeat(40);
-  await expect(mirror([nowhere])).rejects.toThrow(`upstream does not have the locked commit ${nowhere}`);
-  expect(await readdir(join(root, "mirror"))).toEqual([]);
+  await expect(mirror([nowhere, first])).rejects.toThrow(`upstream does not have the locked commit ${nowhere}`);
+  expect(await readdir(join(root, "mirror"))).toEqual(["repo.git"]);
+  expect(await checkCommit(dir, first, environments.own)).toEqual({ state: "ok" });
 });
 
 test("a repository that is not there is an error that says so, and leaves nothing", async () => {

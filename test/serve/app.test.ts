@@ -215,7 +215,17 @@ describe("git", () => {
   test("a broken gzip body is the client's error", async () => {
     const answer = await post(gzipSync(lsRefs).subarray(0, 12), { "content-encoding": "gzip" });
     expect([answer.statusCode, answer.body]).toEqual([400, "the request is cut off, or not compressed as it says\n"]);
-    expect((await post(lsRefs, { "content-encoding": "br" })).statusCode).toBe(400);
+    for (const encoding of ["br", "constructor", "__proto__"]) {
+      expect((await post(lsRefs, { "content-encoding": encoding })).statusCode).toBe(400);
+    }
+  });
+
+  test("the body's type does not matter, and odd URLs are not our failure", async () => {
+    const plain = await post(lsRefs);
+    for (const type of ["text/plain", "application/json"]) {
+      expect((await post(lsRefs, { "content-type": type })).body).toBe(plain.body);
+    }
+    expect((await get("//x:99999999/o/r.git/info/refs?service=git-upload-pack")).statusCode).toBe(404);
   });
 
   test("a request that unpacks to more than any client needs is refused", async () => {
