@@ -12,7 +12,7 @@ trap 'docker rm -f check-bind >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 step "the mirror on a fresh volume is healthy, and runs as node, not as root"
 docker compose up -d --wait --no-build mirror
 uids=$(docker compose exec -T mirror sh -c 'for p in /proc/[0-9]*; do
-  case "$(readlink "$p/exe")" in */node) stat -c %u "$p" ;; esac; done' | sort -u)
+  case "$(tr "\0" " " <"$p/cmdline")" in "node "*) stat -c %u "$p" ;; esac; done' 2>/dev/null | sort -u)
 [ "$uids" = 1000 ] || fail "node runs as uid $uids"
 [ "$(docker compose exec -T mirror stat -c %u /mirror/private_key.pem)" = 1000 ] || fail "the key is not node's"
 

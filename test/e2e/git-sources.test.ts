@@ -69,6 +69,22 @@ describe("submodules", () => {
     });
   });
 
+  test("stay known when a later sync fails, so that what they need is kept", async () => {
+    const inner = await makeRepository(join(cwd, "upstream/owner/inner.git"));
+    await writeFile(join(work, ".gitmodules"), '[submodule "x"]\n\tpath = x\n\turl = ../inner.git\n');
+    await git(work, ["update-index", "--add", "--cacheinfo", `160000,${inner},x`]);
+    await git(work, ["add", ".gitmodules"]);
+    await git(work, ["commit", "-q", "-m", "submodule"]);
+    const head = await git(work, ["rev-parse", "HEAD"]);
+    await sync([entry(head, "[submodules: true]")], ["--lock-name", "app"]);
+    const known = await readFile(join(cwd, ".mirror/locks/app.json"), "utf8");
+    expect(known).toContain(inner);
+    const offline = redirectGit({ "https://github.com/": "http://127.0.0.1:9/" });
+    const failed = await mirrorServer(["sync", "--lock-name", "app"], { cwd, env: offline });
+    expect(failed.code).toBe(1);
+    expect(await readFile(join(cwd, ".mirror/locks/app.json"), "utf8")).toBe(known);
+  });
+
   test("are left alone where the entry does not ask for them", async () => {
     await writeFile(join(work, ".gitmodules"), '[submodule "x"]\n\tpath = x\n\turl = https://github.com/owner/none\n');
     const head = await commit(work, {}, "modules");
@@ -162,6 +178,27 @@ test("what a killed sync left half made looks like nothing, and goes with the ne
   expect((await mirrorServer(["status", "--json"], { cwd })).stdout).toContain('"git": []');
   expect((await sync([entry(first)])).stdout).toMatch(/^added 1,/);
   await expect(readFile(join(half, "HEAD"))).rejects.toThrow(/ENOENT/);
+});
+
+test("a host without a dot is not taken for an owner on GitHub", async () => {
+  const env = redirectGit({ "https://gitserver/": `${upstream.url}/` });
+  await writeFile(join(cwd, "mix.lock"), mixLock([], [entry(first, "[]", "https://gitserver/owner/repo.git")]));
+  expect((await mirrorServer(["sync"], { cwd, env })).code).toBe(0);
+  const status = JSON.parse((await mirrorServer(["status", "--json"], { cwd })).stdout) as { git: { url: string }[] };
+  expect(status.git.map(({ url }) => url)).toEqual(["https://gitserver/owner/repo"]);
+  const server = await startServer(["--no-tls"], { cwd });
+  await git(cwd, ["clone", "-q", `${server.url}/gitserver/owner/repo`, "clone"]);
+  const alias = ["-c", "http.extraHeader=Host: gitserver"];
+  await git(cwd, [...alias, "clone", "-q", `${server.url}/owner/repo`, "by-alias"]);
+  await expect(git(cwd, ["clone", "-q", `${server.url}/github.com/owner/repo`, "none"])).rejects.toThrow(/not found/);
+});
+
+test("tokens in URLs that are refused are neither shown nor written down", async () => {
+  const { code, stdout, stderr } = await sync([entry(first, "[]", "https://gitlab.com/a/b.git?private_token=s3cret")]);
+  expect(code).toBe(1);
+  expect(stdout + stderr).not.toContain("s3cret");
+  const known = await readFile(join(cwd, `.mirror/locks/${cwd.split("/").at(-1)}.json`), "utf8");
+  expect(known).not.toContain("s3cret");
 });
 
 test("a commit that only another lock names survives the refresh for this one", async () => {
