@@ -28,6 +28,12 @@ cloned=$(docker compose run --rm -T --no-deps app sh -c \
   'git clone -q https://github.com/owner/repo /tmp/c && git -C /tmp/c rev-parse HEAD')
 [ "$cloned" = "$commit" ] || fail "cloned $cloned instead of $commit"
 
+step "the sync service finds the app's lock, and knows it by the app's name"
+mkdir -p "$work/app"
+printf '%%{"jason": {:hex, :jason, "1.4.1"}}\n' >"$work/app/mix.lock"
+would=$(APP_DIR="$work/app" docker compose run --rm -T sync sync --dry-run)
+case $would in *"would fetch jason 1.4.1"*) ;; *) fail "the sync service said: $would" ;; esac
+
 step "the app has no other network"
 docker compose run --rm -T --no-deps app sh -c 'ip route 2>/dev/null || cat /proc/net/route' | grep -qE '^default|^[a-z0-9]+[[:space:]]+00000000' &&
   fail "the app has a default route"
