@@ -4,7 +4,7 @@ import { CommanderError } from "commander";
 import { createProgress } from "./cli/progress.ts";
 import { parseCommandLine } from "./cli/program.ts";
 import { loadConfig, processEnvironment } from "./config.ts";
-import { describeError, outcomeOf } from "./errors.ts";
+import { describeError, hasErrno, outcomeOf } from "./errors.ts";
 import { openMirror } from "./mirror/mirror.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -16,6 +16,12 @@ async function main(argv: readonly string[]): Promise<number> {
       stop.abort(new Error(name));
       // Whoever asks twice does not want to wait.
       if (signals > 1) process.exit(name === "SIGINT" ? 130 : 143);
+    });
+  }
+  // `mirror-server status | head` closes the pipe when it has read enough: no reason to complain.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error) => {
+      if (!hasErrno(error, "EPIPE")) throw error;
     });
   }
   const progress = createProgress({

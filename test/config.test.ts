@@ -4,16 +4,16 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../src/config.ts";
 import { temporaryFolder } from "./support/folder.ts";
 
-const load = (flags: Record<string, unknown>, environment: Record<string, string> = {}, cwd = "/work") =>
+const load = (flags: Record<string, unknown>, environment: Record<string, string> = {}, cwd = "/home/me/app") =>
   loadConfig({ flags, environment: { HOME: "/home/me", ...environment }, cwd });
 
 test("defaults", () => {
   expect(load({})).toMatchObject({
-    mirrorDir: "/work/.mirror",
-    hexDir: "/work/.mirror/hex",
-    gitDir: "/work/.mirror/git",
-    privateKeyFile: "/work/.mirror/private_key.pem",
-    certsDir: "/work/certs",
+    mirrorDir: "/home/me/app/.mirror",
+    hexDir: "/home/me/app/.mirror/hex",
+    gitDir: "/home/me/app/.mirror/git",
+    privateKeyFile: "/home/me/app/.mirror/private_key.pem",
+    certsDir: "/home/me/app/certs",
     host: "127.0.0.1",
     port: 8000,
     tlsPort: 8443,
@@ -38,7 +38,7 @@ describe("the strongest source wins", () => {
     await writeFile(join(dir, "c.json"), JSON.stringify({ hexDir: "sub/hex" }));
     expect(load({ config: join(dir, "c.json"), gitDir: "repos" })).toMatchObject({
       hexDir: join(dir, "sub/hex"),
-      gitDir: "/work/repos",
+      gitDir: "/home/me/app/repos",
     });
   });
 

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { mirrorServer } from "../support/cli.ts";
+import { mirrorServer, mirrorServerToClosedPipe } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 let cwd: string;
@@ -70,6 +70,10 @@ test("health says when nobody answers", async () => {
     code: 1,
     stderr: expect.stringContaining("no mirror-server answers at http://127.0.0.1:9/health"),
   });
+});
+
+test("a reader that has seen enough is no error", async () => {
+  expect(await mirrorServerToClosedPipe(["status"], { cwd })).toMatchObject({ code: 0, stderr: "" });
 });
 
 test("an empty lock is fine", async () => {

@@ -31,6 +31,16 @@ export async function mirrorServer(args: readonly string[], { cwd, env }: RunOpt
   return { code, ...output };
 }
 
+/** Runs the program with a reader that closes the pipe before anything is written. @returns what it had to say */
+export async function mirrorServerToClosedPipe(args: readonly string[], { cwd, env }: RunOptions): Promise<RunOutput> {
+  const child = spawn(process.execPath, [main, ...args], { cwd, env: environment(cwd, env) });
+  child.stdout.destroy();
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stdout: "", stderr };
+}
+
 export interface RunningServer {
   readonly pid: number;
   readonly port: number;
