@@ -41,7 +41,7 @@ export function addGitRoutes(
     const { output } = await uploadPack.advertise({ dir, protocol, signal: untilClosed(reply) });
     // Version 0 and 1 clients expect to be told the service first; version 2 does without.
     const preamble = protocol?.includes("version=2") ? "" : packet("# service=git-upload-pack\n") + flushPacket;
-    return noCache(reply).type("application/x-git-upload-pack-advertisement").send(prepend(preamble, output));
+    return sendTo(reply.type("application/x-git-upload-pack-advertisement"), prepend(preamble, output));
   });
 
   app.post("/git/git-upload-pack", { bodyLimit: maxRequestSize }, async (request, reply) => {
@@ -53,7 +53,7 @@ export function addGitRoutes(
       signal: untilClosed(reply),
     });
     if (size !== undefined) void reply.header("content-length", size);
-    return noCache(reply).type("application/x-git-upload-pack-result").send(output);
+    return sendTo(reply.type("application/x-git-upload-pack-result"), output);
   });
 
   app.all("/git/git-receive-pack", (request) => {
@@ -124,6 +124,11 @@ function prepend(text: string, output: Readable | Buffer): Readable | Buffer {
   return output;
 }
 
-function noCache(reply: FastifyReply): FastifyReply {
-  return reply.header("cache-control", "no-cache, max-age=0, must-revalidate");
+function sendTo(reply: FastifyReply, output: Readable | Buffer): FastifyReply {
+  if (reply.raw.destroyed && !Buffer.isBuffer(output)) {
+    // The client went away just now; nobody will read this, nor close what it is read from.
+    output.destroy();
+    throw new MirrorError("cancelled", "the client went away");
+  }
+  return reply.header("cache-control", "no-cache, max-age=0, must-revalidate").send(output);
 }
