@@ -10,7 +10,7 @@ import { decodeNames, decodeVersions } from "../hex/records.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { Health } from "../serve/app.ts";
 import { readIfPresent } from "../store/atomic.ts";
-import { listRepositories, listTarballs } from "../store/inventory.ts";
+import { listRepositories, listTarballs, type HeldRepository } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { version } from "../version.ts";
 
@@ -31,7 +31,7 @@ export function createHealthCheck(paths: StorePaths, started: number): () => Pro
       stamp = now;
     }
     const repositories = await listRepositories(paths);
-    const broken = await brokenRepositories(repositories.map(({ dir }) => dir));
+    const broken = await brokenRepositories(repositories);
     const problems = [...(state.problem === undefined ? [] : [state.problem]), ...broken];
     return {
       status: state.problem !== undefined ? "unhealthy" : broken.length > 0 ? "degraded" : "ok",
@@ -74,11 +74,14 @@ async function readRegistry(paths: StorePaths): Promise<RegistryState> {
   }
 }
 
-async function brokenRepositories(dirs: readonly string[]): Promise<string[]> {
+/** Named by host and path: clients need not know where the folder lies on the server. */
+async function brokenRepositories(repositories: readonly HeldRepository[]): Promise<string[]> {
   const problems = await Promise.all(
-    dirs.map(async (dir) => {
+    repositories.map(async ({ host, path, dir }) => {
       const parts = await Promise.all(["HEAD", "objects", "refs"].map((name) => exists(join(dir, name))));
-      return parts.every(Boolean) ? undefined : `${dir} is no whole git repository; delete it and sync again`;
+      return parts.every(Boolean)
+        ? undefined
+        : `the copy of https://${host}/${path} is no whole git repository; delete it and sync again`;
     }),
   );
   return problems.filter((problem) => problem !== undefined);

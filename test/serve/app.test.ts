@@ -292,6 +292,7 @@ describe("health", () => {
     await rm(join(folder, "git/github.com/owner/repo.git/refs"), { recursive: true });
     const answer = await get("/health");
     expect(answer.statusCode).toBe(200);
-    expect(answer.json()).toMatchObject({ status: "degraded" });
+    expect(answer.json()).toMatchObject({ status: "degraded", problems: [expect.stringContaining("owner/repo")] });
+    expect(answer.body).not.toContain(folder);
   });
 });
