@@ -31,7 +31,7 @@ export async function startOurs(cwd: string, args: readonly string[] = []): Prom
       join(cwd, "cache"),
       ...args,
     ],
-    { cwd, stdio: ["ignore", "ignore", "inherit"] },
+    { cwd, stdio: ["ignore", "ignore", "inherit"], detached: true },
   );
   return started(port, [child]);
 }
@@ -41,7 +41,7 @@ export async function startNginx(dir: string, gitRoot: string, workers: number):
   mkdirSync(dir, { recursive: true });
   const port = await freePort();
   const socket = join(dir, "fcgiwrap.sock");
-  const wrap = spawn("fcgiwrap", ["-c", String(workers), "-s", `unix:${socket}`], { stdio: "ignore" });
+  const wrap = spawn("fcgiwrap", ["-c", String(workers), "-s", `unix:${socket}`], { stdio: "ignore", detached: true });
   writeFileSync(
     join(dir, "nginx.conf"),
     `daemon off; pid ${dir}/pid; error_log ${dir}/error.log; worker_processes 2; ${process.getuid?.() === 0 ? "user root;" : ""}
@@ -55,14 +55,18 @@ export async function startNginx(dir: string, gitRoot: string, workers: number):
            fastcgi_param GIT_PROTOCOL $http_git_protocol;
            fastcgi_param PATH_INFO $1; fastcgi_pass unix:${socket}; fastcgi_read_timeout 300s; } } }`,
   );
-  const nginx = spawn("nginx", ["-c", join(dir, "nginx.conf")], { stdio: "ignore" });
+  const nginx = spawn("nginx", ["-c", join(dir, "nginx.conf")], { stdio: "ignore", detached: true });
   return started(port, [nginx, wrap]);
 }
 
 export async function startNodeGitServer(gitRoot: string): Promise<Peer> {
   const port = await freePort();
   const program = `import { Git } from "node-git-server"; new Git(${JSON.stringify(gitRoot)}, { autoCreate: false }).listen(${port}, { type: "http" });`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", program], { cwd: root, stdio: "ignore" });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    cwd: root,
+    stdio: "ignore",
+    detached: true,
+  });
   return started(port, [child]);
 }
 
@@ -77,7 +81,8 @@ async function started(port: number, children: readonly ChildProcess[]): Promise
     stop: async () => {
       for (const child of children) {
         if (child.exitCode !== null) continue;
-        child.kill("SIGTERM");
+        // The whole group: fcgiwrap's workers do not end with the process that made them.
+        process.kill(-(child.pid ?? 0), "SIGTERM");
         await once(child, "exit");
       }
     },

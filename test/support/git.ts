@@ -2,10 +2,9 @@
 import { execFile, spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { onTestFinished } from "vitest";
+import { listenOnLoopback } from "./loopback.ts";
 
 const execute = promisify(execFile);
 
@@ -109,13 +108,5 @@ export async function startGitUpstream(root: string): Promise<GitUpstream> {
       response.writeHead(status, headers).end(output.subarray(end + 4));
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(
-    () =>
-      new Promise<void>((resolve) => {
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
-  );
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, log };
+  return { url: await listenOnLoopback(server), log };
 }

@@ -2,12 +2,11 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { onTestFinished } from "vitest";
 import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../../src/hex/keys.ts";
 import { wrap } from "../../src/hex/signed.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
 import { buildRegistry } from "../../src/registry/registry.ts";
+import { listenOnLoopback } from "./loopback.ts";
 import type { MadeTarball } from "./tarballs.ts";
 
 export interface HexUpstream {
@@ -33,16 +32,9 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
     if (upstream.intercept(request, response)) return;
     answer(files.get(request.url ?? ""), request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(
-    () =>
-      new Promise<void>((resolve) => {
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
-  );
+  const url = await listenOnLoopback(server);
   const upstream: HexUpstream = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     key,
     log,
     files,
