@@ -2,6 +2,7 @@
 import { readFile, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { MirrorError, hasErrno } from "../errors.ts";
+import { isFile } from "../files.ts";
 import type { Lock } from "../lock/entries.ts";
 import { readMixLock } from "../lock/mix-lock.ts";
 
@@ -56,11 +57,4 @@ export function nameLocks(files: readonly string[]): string[] {
 function clean(name: string): string {
   const cleaned = name.replace(/[^A-Za-z0-9._-]/g, "_").replace(/^[.-]+/, "");
   return cleaned === "" ? "app" : cleaned.slice(0, 100);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (entry) => entry.isFile(),
-    () => false,
-  );
 }

@@ -2,9 +2,10 @@
  * A repository without `refs/` or `objects/` is "not a git repository" to git, and git itself drops empty folders when
  * the mirror is committed and checked out. A placeholder keeps them; this puts both back.
  */
-import { mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hasErrno } from "../errors.ts";
+import { isFile, isFolder } from "../files.ts";
 
 const folders = ["refs/heads", "refs/tags", "objects/info", "objects/pack"];
 const placeholders = ["refs/.gitkeep", "objects/info/.gitkeep"];
@@ -26,18 +27,4 @@ async function writeNew(path: string): Promise<void> {
   await writeFile(path, "", { flag: "wx" }).catch((error: unknown) => {
     if (!hasErrno(error, "EEXIST")) throw error;
   });
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (entry) => entry.isFile(),
-    () => false,
-  );
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
 }

@@ -5,9 +5,10 @@
  * that upstream no longer reaches (a force-push) is therefore advertised as `refs/heads/mirror-server/SHA`.
  * A clone is made under a temporary name and renamed: what has a repository's name is whole.
  */
-import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MirrorError } from "../errors.ts";
+import { exists } from "../files.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { keepEmptyFolders } from "./empty-folders.ts";
 import { removeGitLeftovers } from "./leftovers.ts";
@@ -267,11 +268,4 @@ async function tidy(dir: string, tools: RepositoryTools): Promise<void> {
 
 function own(tools: RepositoryTools, cwd?: string) {
   return { env: tools.environments.own, signal: tools.signal, ...(cwd === undefined ? {} : { cwd }) };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

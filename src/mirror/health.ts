@@ -5,6 +5,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError } from "../errors.ts";
+import { exists } from "../files.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { decodeNames, decodeVersions } from "../hex/records.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
@@ -85,11 +86,4 @@ async function brokenRepositories(repositories: readonly HeldRepository[]): Prom
     }),
   );
   return problems.filter((problem) => problem !== undefined);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -12,12 +12,3 @@ export interface Reporter {
   /** Something worth a line of its own. */
   readonly note: (text: string) => void;
 }
-
-export const silentReporter: Reporter = {
-  begin: () => undefined,
-  done: () => undefined,
-  failed: () => undefined,
-  received: () => undefined,
-  progress: () => undefined,
-  note: () => undefined,
-};

@@ -1,6 +1,7 @@
 /** What the mirror holds, for which locks, and how big it is. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { exists } from "../files.ts";
 import { makePlan } from "../plan/plan.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
@@ -45,10 +46,7 @@ export async function status({ paths, config }: Context): Promise<Status> {
       repositories.map(async ({ host, path, dir }) => ({
         url: `https://${host}/${path}`,
         bytes: await sizeOf(dir),
-        shallow: await stat(join(dir, "shallow")).then(
-          () => true,
-          () => false,
-        ),
+        shallow: await exists(join(dir, "shallow")),
         locks: users.get(`${host}/${path}`.toLowerCase()) ?? [],
       })),
     ),

@@ -1,6 +1,6 @@
 /** What the mirror holds, read from the folder each time: the folder is the only truth. */
 import { join } from "node:path";
-import { stat } from "node:fs/promises";
+import { isFolder } from "../files.ts";
 import { compareNames, isVersion } from "../hex/names.ts";
 import { listFolder } from "./atomic.ts";
 import { hostOfFolder, parseTarballName, type StorePaths } from "./paths.ts";
@@ -51,11 +51,4 @@ async function collect(dir: string, prefix: string, host: string, found: HeldRep
     if (name.endsWith(".git")) found.push({ host, path: path.slice(0, -".git".length), dir: child });
     else if (await isFolder(child)) await collect(child, path, host, found);
   }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
 }

@@ -1,8 +1,9 @@
 /** Finds the bare repository for what a client or a lock names, in our layout and in the old one without hosts. */
 import { statSync } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { LRUCache } from "lru-cache";
 import { join, sep } from "node:path";
+import { isFolder } from "../files.ts";
 import type { StorePaths } from "./paths.ts";
 
 // The old layout, OWNER/REPO.git right below the git folder, was made for GitHub only.
@@ -49,11 +50,7 @@ export function createRepositoryFinder(paths: StorePaths): (host: string, path: 
 async function existing(place: string, root: string): Promise<string | undefined> {
   const real = await realpath(place).catch(() => undefined);
   if (real === undefined || !real.startsWith(root + sep)) return undefined;
-  const isFolder = await stat(real).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
-  return isFolder ? real : undefined;
+  return (await isFolder(real)) ? real : undefined;
 }
 
 async function findFolded(base: string, segments: readonly string[]): Promise<string | undefined> {
