@@ -1,188 +1,22 @@
 /**
- * Every option, once: its flag, environment variable, key in mirror.config.json, default and the values allowed.
- * The strongest source wins: flag, then environment, then configuration file, then default. The result is frozen;
- * each part of the program receives only what it needs of it. Nothing else reads `process.env`.
+ * The configuration: each option (options.ts) from its strongest source: flag, then environment, then configuration
+ * file, then default. The result is frozen; each part of the program receives only what it needs of it. Nothing else
+ * reads `process.env`.
  */
 import { readFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { MirrorError, hasErrno } from "./errors.ts";
-
-const port = z.coerce.number().int().min(0).max(65535);
-const positive = z.coerce.number().int().min(1);
-const flag = z.union([z.boolean(), z.stringbool()]);
-const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(",").map((item) => item.trim()))]);
-const hostName = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i;
-const names = list.pipe(z.array(z.string().regex(hostName)));
-const text = z.string().min(1);
-const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ""));
-
-interface Option {
-  /** As commander wants it; `--no-…` gives false. */
-  readonly flag: string;
-  readonly help: string;
-  /** Said in the error after a bad value. */
-  readonly allowed: string;
-  readonly schema: z.ZodType;
-  /** Relative paths count from the working folder, or from the configuration file that holds them. */
-  readonly isPath?: true;
-}
-
-/** The keys are those of mirror.config.json; `mirrorDir` is `MIRROR_DIR` in the environment and `--mirror`. */
-const options = {
-  mirror: { flag: "--mirror <dir>", help: "the mirror's folder", allowed: "a folder", schema: text, isPath: true },
-  hexDir: {
-    flag: "--hex-dir <dir>",
-    help: "the registry's folder, when not MIRROR/hex",
-    allowed: "a folder",
-    schema: text,
-    isPath: true,
-  },
-  gitDir: {
-    flag: "--git-dir <dir>",
-    help: "the bare repositories' folder, when not MIRROR/git",
-    allowed: "a folder",
-    schema: text,
-    isPath: true,
-  },
-  certsDir: {
-    flag: "--certs-dir <dir>",
-    help: "where TLS keys and certificates are kept",
-    allowed: "a folder",
-    schema: text,
-    isPath: true,
-  },
-  cacheDir: {
-    flag: "--cache-dir <dir>",
-    help: "what can be made again at any time",
-    allowed: "a folder",
-    schema: text,
-    isPath: true,
-  },
-  privateKey: {
-    flag: "--private-key <file>",
-    help: "the key that signs the registry, when not MIRROR/private_key.pem",
-    allowed: "a PEM file, PKCS#1 or PKCS#8",
-    schema: text,
-    isPath: true,
-  },
-  host: { flag: "--host <address>", help: "address to listen on", allowed: "a host name or address", schema: text },
-  port: {
-    flag: "--port <number>",
-    help: "HTTP port; 0 takes any free one",
-    allowed: "a number from 0 to 65535",
-    schema: port,
-  },
-  tlsPort: {
-    flag: "--tls-port <number>",
-    help: "HTTPS port; 0 takes any free one",
-    allowed: "a number from 0 to 65535",
-    schema: port,
-  },
-  tls: { flag: "--no-tls", help: "serve HTTP only", allowed: "true or false", schema: flag },
-  name: {
-    flag: "--name <names>",
-    help: "further host names of the mirror itself, separated by commas",
-    allowed: "host names, separated by commas",
-    schema: names,
-  },
-  registryName: {
-    flag: "--registry-name <name>",
-    help: "the name that the registry is signed with",
-    allowed: "lower-case letters, digits, _ and -",
-    schema: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/),
-  },
-  hexUrl: {
-    flag: "--hex-url <url>",
-    help: "the Hex repository to fetch from",
-    allowed: "an http or https URL",
-    schema: httpUrl,
-  },
-  hexPublicKey: {
-    flag: "--hex-public-key <file>",
-    help: "its public key, when it is not hex.pm's",
-    allowed: "a PEM file",
-    schema: text,
-    isPath: true,
-  },
-  concurrency: {
-    flag: "--concurrency <number>",
-    help: "how much is fetched at once",
-    allowed: "a number from 1 to 64",
-    schema: positive.max(64),
-  },
-  grace: {
-    flag: "--grace <seconds>",
-    help: "how long running requests may take to finish after SIGTERM",
-    allowed: "seconds, 0 or more",
-    schema: z.coerce.number().min(0).max(3600),
-  },
-  logLevel: {
-    flag: "--log-level <level>",
-    help: "how much is logged",
-    allowed: "trace, debug, info, warn, error, fatal or silent",
-    schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
-  },
-  json: { flag: "--json", help: "print one JSON document instead of text", allowed: "true or false", schema: flag },
-  dryRun: {
-    flag: "--dry-run",
-    help: "say what would be done, and do nothing",
-    allowed: "true or false",
-    schema: flag,
-  },
-  lockName: {
-    flag: "--lock-name <name>",
-    help: "what the mirror calls the lock, when not by its project's folder",
-    allowed: "letters, digits, ., _ and -",
-    schema: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/),
-  },
-  newKey: {
-    flag: "--new-key",
-    help: "sign with a new key although the registry was signed with another that is not here",
-    allowed: "true or false",
-    schema: flag,
-  },
-  gitRefs: {
-    flag: "--git-refs <which>",
-    help: "mirror all heads and tags, or only what locks name",
-    allowed: "all or locked",
-    schema: z.enum(["all", "locked"]),
-  },
-  gitShallow: {
-    flag: "--git-shallow",
-    help: "leave history out where every lock entry has depth: (their apps need Elixir 1.18)",
-    allowed: "true or false",
-    schema: flag,
-  },
-  allowLocalGit: {
-    flag: "--allow-local-git",
-    help: "allow locks to name repositories on this machine, by path or file://",
-    allowed: "true or false",
-    schema: flag,
-  },
-  gitCacheSize: {
-    flag: "--git-cache-size <size>",
-    help: "how much of git's answers is kept in the cache folder; 0 keeps none",
-    allowed: "a size such as 1GiB, 500MB or 0",
-    schema: z.coerce.string().transform(bytesOf).pipe(z.number().min(0)),
-  },
-  gitMaxProcesses: {
-    flag: "--git-max-processes <number>",
-    help: "how many git upload-pack processes run at once; more requests wait",
-    allowed: "a number from 1 to 256",
-    schema: positive.max(256),
-  },
-} as const satisfies Record<string, Option>;
-
-/** `1GiB`, `500MB` or plain bytes. */
-function bytesOf(value: string): number {
-  const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?$/i.exec(value.trim()) ?? [];
-  const power = "kmgt".indexOf(unit.charAt(0).toLowerCase() || "-") + 1;
-  return digits === "" ? Number.NaN : Math.floor(Number(digits) * (/i$/i.test(unit) ? 1024 : 1000) ** power);
-}
-
-export type OptionKey = keyof typeof options;
+import type { InstallerTarget } from "./plan/installers.ts";
+import {
+  options,
+  type FileSource,
+  type NamedRelease,
+  type NamedRepository,
+  type Option,
+  type OptionKey,
+} from "./options.ts";
 
 export interface Config {
   readonly mirrorDir: string;
@@ -214,6 +48,26 @@ export interface Config {
   readonly gitMaxProcesses: number;
   /** Bytes; 0: none. */
   readonly gitCacheSize: number;
+  /** Hex repositories besides hexpm, with the files that hold their public keys. */
+  readonly repositories: readonly NamedRepository[];
+  /** What no lock names. */
+  readonly packages: readonly NamedRelease[];
+  readonly files: readonly FileSource[];
+  readonly docs: boolean;
+  /** Which installers to mirror: undefined none, empty those for every Elixir. */
+  readonly installers: readonly InstallerTarget[] | undefined;
+  readonly buildsUrl: string;
+  /** undefined: the key that Mix has built in. */
+  readonly buildsPublicKeyFile: string | undefined;
+  /** The file with the tokens that guard /repos/…; undefined: open. */
+  readonly requireTokenFile: string | undefined;
+  /** Locks that `prune` keeps; undefined: all. */
+  readonly keepLocks: readonly string[] | undefined;
+  readonly deep: boolean;
+  /** Hex's own configuration, where tokens are kept. */
+  readonly hexConfigFile: string;
+  /** `MIRROR_TOKEN_NAME`, by NAME. */
+  readonly tokens: ReadonlyMap<string, string>;
   /** HTTP(S)_PROXY and NO_PROXY, as the environment gives them. */
   readonly proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
   /** What was passed over and why; to be logged. */
@@ -229,10 +83,6 @@ export interface Sources {
   readonly cwd: string;
 }
 
-export function optionsFor(keys: readonly OptionKey[]): { key: OptionKey; flag: string; help: string }[] {
-  return keys.map((key) => ({ key, flag: options[key].flag, help: options[key].help }));
-}
-
 /** The environment of this process; handed to `loadConfig` and to git, and read nowhere else. */
 export function processEnvironment(): Environment {
   return process.env;
@@ -246,8 +96,8 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     const option: Option = options[key];
     const variable = variableOf(key);
     const fromEnvironment = environment[variable];
-    if (flags[key] !== undefined) return parse(option, flags[key], option.flag, cwd) as never;
-    if (fromEnvironment !== undefined && fromEnvironment !== "") {
+    if (flags[key] !== undefined) return parse(option, flags[key], option.flag ?? key, cwd) as never;
+    if (option.flag !== undefined && fromEnvironment !== undefined && fromEnvironment !== "") {
       if (!isServiceVariable(fromEnvironment)) return parse(option, fromEnvironment, variable, cwd) as never;
       warnings.push(`${variable}=${fromEnvironment} is ignored: an orchestrator sets such variables for services`);
     }
@@ -284,6 +134,18 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     allowLocalGit: get("allowLocalGit") ?? false,
     gitMaxProcesses: get("gitMaxProcesses") ?? 8,
     gitCacheSize: get("gitCacheSize") ?? 1024 ** 3,
+    repositories: get("repos") ?? [],
+    packages: get("packages") ?? [],
+    files: get("files") ?? [],
+    docs: get("docs") ?? false,
+    installers: installerTargets(get("installers") ?? false, get("elixir") ?? [], get("otp") ?? []),
+    buildsUrl: get("buildsUrl") ?? "https://builds.hex.pm",
+    buildsPublicKeyFile: get("buildsPublicKey"),
+    requireTokenFile: get("requireToken"),
+    keepLocks: get("keepLocks"),
+    deep: get("deep") ?? false,
+    hexConfigFile: join(hexHome(environment), "hex.config"),
+    tokens: tokensIn(environment),
     proxy: proxyOf(environment),
     warnings,
   });
@@ -304,7 +166,34 @@ function parse(option: Option, value: unknown, where: string, base: string): unk
   if (!result.success) {
     throw new MirrorError("config", `${where}: ${JSON.stringify(value)} is not allowed; give ${option.allowed}`);
   }
-  return option.isPath && typeof result.data === "string" ? resolve(base, result.data) : result.data;
+  if (option.isPath && typeof result.data === "string") return resolve(base, result.data);
+  return option.resolvePaths?.(result.data as never, base) ?? result.data;
+}
+
+/** The nth --otp belongs to the nth --elixir. */
+function installerTargets(
+  wanted: boolean,
+  elixirs: readonly string[],
+  otps: readonly string[],
+): InstallerTarget[] | undefined {
+  if (otps.length > 0 && otps.length !== elixirs.length) {
+    throw new MirrorError("config", `--otp: give one for each --elixir, or none; there are ${otps.length} of them`);
+  }
+  return wanted || elixirs.length > 0 ? elixirs.map((elixir, index) => ({ elixir, otp: otps[index] })) : undefined;
+}
+
+/** As Hex finds it. */
+function hexHome(environment: Environment): string {
+  const home = environment["HOME"] ?? homedir();
+  const isXdg = ["1", "true"].includes(environment["MIX_XDG"] ?? environment["HEX_XDG"] ?? "");
+  const xdg = isXdg ? join(environment["XDG_CONFIG_HOME"] ?? join(home, ".config"), "hex") : undefined;
+  return environment["HEX_HOME"] || (xdg ?? join(home, ".hex"));
+}
+
+function tokensIn(environment: Environment): Map<string, string> {
+  const prefix = "MIRROR_TOKEN_";
+  const entries = Object.entries(environment).filter(([name, value]) => name.startsWith(prefix) && value);
+  return new Map(entries.map(([name, value]) => [name.slice(prefix.length), value ?? ""]));
 }
 
 function readConfigFile(given: unknown, cwd: string): { path: string; values: Record<string, unknown> } {

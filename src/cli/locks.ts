@@ -5,6 +5,7 @@ import { MirrorError, hasErrno } from "../errors.ts";
 import { isFile } from "../files.ts";
 import type { Lock } from "../lock/entries.ts";
 import { readMixLock } from "../lock/mix-lock.ts";
+import { readRebarLock } from "../lock/rebar-lock.ts";
 
 /** @param given paths as typed; none means the working folder @param name what to call a single lock */
 export async function readLocks(given: readonly string[], cwd: string, name: string | undefined): Promise<Lock[]> {
@@ -25,7 +26,8 @@ async function readLock(file: string, name: string): Promise<Lock> {
   } catch (cause) {
     throw new MirrorError("usage", `cannot read the lock ${file}`, { cause });
   }
-  return { name, entries: readMixLock(source, file) };
+  const read = isRebarLock(file) ? readRebarLock : readMixLock;
+  return { name, entries: read(source, file) };
 }
 
 /** An umbrella's own lock, and those of apps below it that keep one for themselves. */
@@ -33,20 +35,29 @@ async function findLockFiles(path: string, cwd: string): Promise<string[]> {
   const full = resolve(cwd, path);
   const entry = await stat(full).catch((cause: unknown) => {
     const why = hasErrno(cause, "ENOENT") ? "is not there" : "cannot be read";
-    throw new MirrorError("usage", `${path} ${why}; give a mix.lock, or a folder with one`, { cause });
+    throw new MirrorError("usage", `${path} ${why}; give a mix.lock or rebar.lock, or a folder with one`, { cause });
   });
   if (!entry.isDirectory()) return [full];
   const apps = await readdir(join(full, "apps")).catch(() => []);
-  const candidates = [full, ...apps.sort().map((app) => join(full, "apps", app))].map((dir) => join(dir, "mix.lock"));
+  const folders = [full, ...apps.sort().map((app) => join(full, "apps", app))];
+  const candidates = folders.flatMap((dir) => [join(dir, "mix.lock"), join(dir, "rebar.lock")]);
   const present = await Promise.all(candidates.map(isFile));
   const found = candidates.filter((_, index) => present[index]);
   if (found.length > 0) return found;
-  throw new MirrorError("usage", `there is no mix.lock in ${full}; run "mix deps.get" there once, or name a lock`);
+  throw new MirrorError(
+    "usage",
+    `there is no mix.lock or rebar.lock in ${full}; run "mix deps.get" there once, or name a lock`,
+  );
 }
 
-/** `~/my_app/mix.lock` → `my_app`; where two projects have the same name, the folder above tells them apart. */
+function isRebarLock(file: string): boolean {
+  return file.endsWith("rebar.lock");
+}
+
+/** `~/my_app/mix.lock` → `my_app`, `~/my_app/rebar.lock` → `my_app-rebar`; where two projects have the same name, the folder above tells them apart. */
 export function nameLocks(files: readonly string[]): string[] {
-  const short = files.map((file) => clean(basename(dirname(file))));
+  const kind = (file: string) => (isRebarLock(file) ? "-rebar" : "");
+  const short = files.map((file) => clean(basename(dirname(file))) + kind(file));
   return files.map((file, index) => {
     const own = short[index] ?? "app";
     const isUnique = short.filter((other) => other === own).length === 1;

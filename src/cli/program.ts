@@ -1,6 +1,6 @@
 /** The command line: commands, their options and examples. Parsing only; the work is in one file a command. */
 import { Command as Program, CommanderError } from "commander";
-import { optionsFor, type OptionKey } from "../config.ts";
+import { options, type Option, type OptionKey } from "../options.ts";
 import { version } from "../version.ts";
 import type { Command } from "./command.ts";
 
@@ -33,6 +33,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
         "grace",
         "gitMaxProcesses",
         "gitCacheSize",
+        "requireToken",
       ] as const),
       ...signing,
     ],
@@ -45,8 +46,17 @@ const commands: Readonly<Record<string, CommandDescription>> = {
   sync: {
     load: async () => (await import("./sync.ts")).sync,
     summary: "fetch and verify what locks name, then sign the registry",
-    argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
+    argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
     options: [
+      "packages",
+      "repos",
+      "docs",
+      "installers",
+      "elixir",
+      "otp",
+      "cacheDir",
+      "buildsUrl",
+      "buildsPublicKey",
       "hexUrl",
       "hexPublicKey",
       "concurrency",
@@ -61,20 +71,32 @@ const commands: Readonly<Record<string, CommandDescription>> = {
       "mirror-server sync                               # ./mix.lock",
       "mirror-server sync ~/my_app ~/other/mix.lock     # several apps in one mirror",
       "mirror-server sync --dry-run                     # what is missing; no network",
+      "mirror-server sync --package rebar3_hex@7.0.8    # what no lock names",
+      "mirror-server sync --installers --elixir 1.17.3 --otp 27",
     ],
   },
   build: {
     load: async () => (await import("./build.ts")).build,
     summary: "sign the registry anew from the tarballs in the folder",
-    options: ["dryRun", "hexPublicKey", ...signing],
+    options: ["dryRun", "hexPublicKey", "repos", "cacheDir", ...signing],
     examples: ["mirror-server build", "mirror-server build --private-key my_key.pem --new-key"],
   },
   verify: {
     load: async () => (await import("./verify.ts")).verify,
     summary: "is everything that the locks name here and intact? exit 3 if not",
-    argument: { name: "lock", help: "mix.lock files or project folders; none means the working folder" },
-    options: ["lockName", "allowLocalGit"],
-    examples: ["mirror-server verify", "mirror-server verify ~/my_app --json | jq .missing"],
+    argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
+    options: ["lockName", "allowLocalGit", "packages", "deep", "hexPublicKey", "repos"],
+    examples: [
+      "mirror-server verify",
+      "mirror-server verify --deep                       # and whether all else is",
+      "mirror-server verify ~/my_app --json | jq .missing",
+    ],
+  },
+  prune: {
+    load: async () => (await import("./prune.ts")).prune,
+    summary: "remove what no known lock and no entry of the configuration needs",
+    options: ["keepLocks", "dryRun", "packages", "hexPublicKey", "repos", "cacheDir", ...signing],
+    examples: ["mirror-server prune --dry-run", "mirror-server prune --keep-locks my_app,other_app"],
   },
   status: {
     load: async () => (await import("./status.ts")).status,
@@ -113,11 +135,11 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     const command = program.command(name).summary(description.summary).description(description.summary).exitOverride();
     if (description.argument !== undefined)
       command.argument(`[${description.argument.name}...]`, description.argument.help);
-    for (const { flag, help } of optionsFor([...description.options, ...everywhere])) command.option(flag, help);
+    const keys = [...description.options, ...everywhere].map((key) => [addOption(command, options[key]), key] as const);
     command.option("--config <file>", "configuration file, when not ./mirror.config.json");
     command.addHelpText("after", `\nExamples:\n${description.examples.map((line) => `  ${line}`).join("\n")}`);
     command.action(() => {
-      invocation = { load: description.load, args: command.args, flags: typed(command) };
+      invocation = { load: description.load, args: command.args, flags: typed(command, new Map(keys)) };
     });
   }
   try {
@@ -129,8 +151,17 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
   return invocation;
 }
 
-/** `--no-tls` gives commander's key `tls` a default; only what was typed counts. */
-function typed(command: Program): Record<string, unknown> {
-  const values = command.opts<Record<string, unknown>>();
-  return Object.fromEntries(Object.entries(values).filter(([key]) => command.getOptionValueSource(key) === "cli"));
+/** @returns the name under which commander keeps its value */
+function addOption(command: Program, { flag = "", help, isRepeatable }: Option): string {
+  const option = command.createOption(flag, help);
+  if (isRepeatable) option.argParser((value: string, earlier?: string[]) => [...(earlier ?? []), value]);
+  command.addOption(option);
+  return option.attributeName();
+}
+
+/** By option key. `--no-tls` gives commander's key `tls` a default; only what was typed counts. */
+function typed(command: Program, keys: ReadonlyMap<string, OptionKey>): Record<string, unknown> {
+  const values = Object.entries(command.opts<Record<string, unknown>>());
+  const given = values.filter(([name]) => command.getOptionValueSource(name) === "cli");
+  return Object.fromEntries(given.map(([name, value]) => [keys.get(name) ?? name, value]));
 }

@@ -4,21 +4,40 @@ import { printResult, type Command } from "./command.ts";
 import { formatBytes } from "./progress.ts";
 
 export const status: Command = async (context) => {
-  printResult(context, await context.mirror.status(), lines);
+  printResult(context, await context.mirror.status(), (found) => lines(found, Date.now()));
   return 0;
 };
 
-function lines({ locks, hex, git }: Status): string[] {
+function lines({ lastSync, locks, hex, repositories, git, installers, files }: Status, now: number): string[] {
   return [
     `Hex: ${hex.packages} packages, ${hex.releases} releases, ${formatBytes(hex.bytes)}`,
+    ...repositories.map(({ name, releases, unneeded, docs }) => {
+      const spare = unneeded === 0 ? "" : `, ${unneeded} that no known lock names`;
+      return `  ${name}  ${releases} releases${spare}${docs === 0 ? "" : `, documentation of ${docs}`}`;
+    }),
     `git: ${git.length} repositories, ${formatBytes(git.reduce((sum, { bytes }) => sum + bytes, 0))}`,
     ...git.map(({ url, bytes, shallow, locks: users }) => {
       const mark = shallow ? ", shallow: only for clients that ask with a depth" : "";
       return `  ${url}  ${formatBytes(bytes)}${mark}  ${users.length === 0 ? "(no known lock)" : `(${users.join(", ")})`}`;
     }),
+    ...(installers.files === 0 ? [] : [`installers: ${installers.files} files, ${formatBytes(installers.bytes)}`]),
+    ...(files.files === 0 ? [] : [`files: ${files.files}, ${formatBytes(files.bytes)}`]),
     `locks: ${locks.length}`,
-    ...locks.map(
-      ({ name, hex: packages, git: repositories }) => `  ${name}  ${packages} packages, ${repositories} repositories`,
-    ),
+    ...locks.map(({ name, hex: packages, git: gits }) => `  ${name}  ${packages} packages, ${gits} repositories`),
+    lastSync === undefined
+      ? "records and refs: not synced on this machine"
+      : `records and refs: as of ${age(now - Date.parse(lastSync))} ago (${lastSync})`,
   ];
+}
+
+/** Milliseconds → `3 days`. */
+function age(milliseconds: number): string {
+  const units = [
+    ["day", 86_400_000],
+    ["hour", 3_600_000],
+    ["minute", 60_000],
+  ] as const;
+  const [unit, size] = units.find(([, length]) => milliseconds >= length) ?? ["minute", 60_000];
+  const count = Math.max(0, Math.floor(milliseconds / size));
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }

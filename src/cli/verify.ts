@@ -1,7 +1,7 @@
 /** `mirror-server verify [LOCK…]` */
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
-import type { Finding, VerifyResult } from "../mirror/verify.ts";
+import type { Finding, VerifyResult } from "../mirror/findings.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
 import { readLocks } from "./locks.ts";
 
@@ -26,17 +26,23 @@ async function locksToVerify(context: CommandContext, args: readonly string[]): 
   }
 }
 
-function lines({ ok, checked, missing, corrupt }: VerifyResult, names: string): string[] {
+function lines({ ok, checked, missing, corrupt, movedAside = [] }: VerifyResult, names: string): string[] {
   return [
+    ...movedAside.map(({ path, reason }) => `moved aside ${path}: ${reason}`),
     ...missing.map((finding) => `missing ${describe(finding)}`),
     ...corrupt.map((finding) => `corrupt ${describe(finding)}`),
     ok
       ? `complete and intact: ${checked} checked for ${names}`
-      : `${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces damaged tarballs`,
+      : `${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces what is damaged`,
   ];
 }
 
 function describe(finding: Finding): string {
-  const what = finding.kind === "hex" ? `${finding.name} ${finding.version}` : `${finding.url} ${finding.revision}`;
+  const what = shown(finding);
   return `${what} (lock ${finding.lock}): ${finding.reason}`;
+}
+
+function shown(finding: Finding): string {
+  if (finding.kind === "hex") return `${finding.name} ${finding.version}`;
+  return finding.kind === "git" ? `${finding.url} ${finding.revision}` : finding.url;
 }

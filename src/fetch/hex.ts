@@ -1,5 +1,6 @@
-/** Reads a Hex repository: package records, conditionally, and tarballs. Nothing is returned that was not verified. */
+/** Reads a Hex repository: package records, conditionally, tarballs, documentation. Nothing is returned unchecked. */
 import type { KeyObject } from "node:crypto";
+import { gunzipSync } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 import { demandProblem, tarballProblem } from "../hex/check.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
@@ -14,6 +15,8 @@ export interface HexUpstream {
   /** The name that its records carry, `hexpm` for hex.pm. */
   readonly repository: string;
   readonly publicKey: KeyObject;
+  /** Sent as `Authorization`; as secret as a password. */
+  readonly token?: string | undefined;
 }
 
 /** What made the last answer; sent back to ask whether it still holds. */
@@ -33,6 +36,8 @@ interface Transfer {
 
 // hex.pm's largest package record has less than 1 MB.
 const maxRecordSize = 64 * 1024 * 1024;
+// Unpacked, all at once in memory.
+const maxDocsSize = 1024 * 1024 * 1024;
 
 /** @throws MirrorError `not_found`, `upstream`, `integrity` */
 export async function fetchRecord(
@@ -43,19 +48,27 @@ export async function fetchRecord(
   transfer: Transfer,
 ): Promise<FetchedRecord> {
   const url = `${upstream.url}/packages/${name}`;
-  const headers = {
-    ...(validator?.etag === undefined ? {} : { "if-none-match": validator.etag }),
-    ...(validator?.lastModified === undefined ? {} : { "if-modified-since": validator.lastModified }),
-  };
-  const answer = await http.get(url, { headers, maxSize: maxRecordSize, ...transfer });
+  const answer = await http.get(url, { headers: headersFor(upstream, validator), maxSize: maxRecordSize, ...transfer });
   if (answer.status === 304 && validator !== undefined) return { changed: false };
   expectOk(answer, url);
   return {
     changed: true,
     bytes: answer.body,
     record: verifyRecord(answer.body, upstream, name, url),
-    validator: { etag: answer.headers["etag"], lastModified: answer.headers["last-modified"] },
+    validator: validatorOf(answer),
   };
+}
+
+function headersFor({ token }: HexUpstream, validator?: Validator): Record<string, string> {
+  return {
+    ...(token === undefined ? {} : { authorization: token }),
+    ...(validator?.etag === undefined ? {} : { "if-none-match": validator.etag }),
+    ...(validator?.lastModified === undefined ? {} : { "if-modified-since": validator.lastModified }),
+  };
+}
+
+function validatorOf({ headers }: HttpAnswer): Validator {
+  return { etag: headers["etag"], lastModified: headers["last-modified"] };
 }
 
 /**
@@ -85,7 +98,7 @@ export async function fetchTarball(
   transfer: Transfer,
 ): Promise<Buffer> {
   const url = `${upstream.url}/tarballs/${release.name}-${release.record.version}.tar`;
-  const answer = await http.get(url, { maxSize: maxTarballSize, ...transfer });
+  const answer = await http.get(url, { headers: headersFor(upstream), maxSize: maxTarballSize, ...transfer });
   expectOk(answer, url);
   let tarball: Tarball;
   try {
@@ -100,8 +113,38 @@ export async function fetchTarball(
   return answer.body;
 }
 
+/**
+ * A release's documentation. Neither record nor lock has a checksum of it: what can be checked is that it is whole.
+ * @returns undefined when upstream has none, or no other than before @throws MirrorError `upstream`, `integrity`
+ */
+export async function fetchDocs(
+  http: HttpClient,
+  upstream: HexUpstream,
+  release: { readonly name: string; readonly version: string },
+  validator: Validator | undefined,
+  transfer: Transfer,
+): Promise<{ bytes: Buffer; validator: Validator } | undefined> {
+  const url = `${upstream.url}/docs/${release.name}-${release.version}.tar.gz`;
+  const answer = await http.get(url, {
+    headers: headersFor(upstream, validator),
+    maxSize: maxTarballSize,
+    ...transfer,
+  });
+  if ([304, 403, 404].includes(answer.status)) return undefined;
+  expectOk(answer, url);
+  try {
+    gunzipSync(answer.body, { maxOutputLength: maxDocsSize });
+  } catch (cause) {
+    throw new MirrorError("integrity", `${url} is damaged`, { cause });
+  }
+  return { bytes: answer.body, validator: validatorOf(answer) };
+}
+
 function expectOk(answer: HttpAnswer, url: string): void {
   if (answer.status === 200) return;
+  if (answer.status === 401) {
+    throw new MirrorError("refused", `upstream wants a token for ${url}, or another one`);
+  }
   // S3 and Fastly, which serve hex.pm's files, answer 403 for what is not there.
   if (answer.status === 404 || answer.status === 403) {
     throw new MirrorError("not_found", `upstream has no ${url} (status ${answer.status})`);

@@ -1,8 +1,10 @@
 /**
  * The HTTP client for upstream: kept-alive connections, proxies from the environment, retries of what passes
- * (resets, time-outs, 429 and 5xx; a broken download is continued by range), limits on what is read. Redirects are
- * not followed: upstream is the configured host and no other.
+ * (resets, time-outs, 429 and 5xx; a broken download is continued by range), limits on what is read. `get` follows no
+ * redirects: upstream is the configured host and no other.
  */
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
 import { EnvHttpProxyAgent, interceptors, request, type Dispatcher } from "undici";
 import { MirrorError } from "../errors.ts";
 
@@ -15,8 +17,20 @@ export interface HttpAnswer {
 export interface HttpClient {
   /** @throws MirrorError `upstream` when there is no answer, `too_large` */
   readonly get: (url: string, options: GetOptions) => Promise<HttpAnswer>;
+  /** Writes a file as it arrives. @throws likewise, `refused` for a redirect that is not to be trusted */
+  readonly download: (url: string, file: string, options: GetOptions) => Promise<Downloaded>;
   readonly close: () => Promise<void>;
 }
+
+export interface Downloaded {
+  /** 200: the file was written. */
+  readonly status: number;
+  /** Of what was written, 64 hex digits. */
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+const maxRedirects = 5;
 
 export interface GetOptions {
   readonly headers?: Record<string, string>;
@@ -53,40 +67,96 @@ export function createHttpClient({ userAgent, connections, proxy }: HttpSettings
       throwOnError: false,
     }),
   );
+  const send = <T>(url: string, options: GetOptions, consume: Consume<T>) =>
+    exchange(dispatcher, { userAgent, url, options }, consume);
   return {
-    get: (url, options) => get(dispatcher, userAgent, url, options),
+    get: (url, options) => send(url, options, async (body, tell) => ({ ...tell, body: await readBody(body) })),
+    download: async (url, file, options) => download(send, url, file, options),
     close: () => agent.close(),
   };
 }
 
-async function get(dispatcher: Dispatcher, userAgent: string, url: string, options: GetOptions): Promise<HttpAnswer> {
+interface Head {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+}
+type Consume<T> = (body: AsyncIterable<Buffer>, head: Head) => Promise<T>;
+type Send = <T>(url: string, options: GetOptions, consume: Consume<T>) => Promise<T>;
+
+/** @param consume called again from the start when a download broke that could not be continued */
+async function exchange<T>(
+  dispatcher: Dispatcher,
+  { userAgent, url, options }: { userAgent: string; url: string; options: GetOptions },
+  consume: Consume<T>,
+): Promise<T> {
   const headers = { "user-agent": userAgent, ...options.headers };
   for (let tries = 1; ; tries += 1) {
     let hasBegun = false;
     try {
       const answer = await request(url, { dispatcher, headers, signal: options.signal ?? null });
       hasBegun = true;
-      const body = await readBody(answer.body, url, options);
-      return { status: answer.statusCode, headers: flat(answer.headers), body };
+      const head = { status: answer.statusCode, headers: flat(answer.headers) };
+      return await consume(limited(answer.body, url, options), head);
     } catch (cause) {
       if (cause instanceof MirrorError) throw cause;
       if (options.signal?.aborted === true) throw new MirrorError("cancelled", `stopped while fetching ${url}`);
-      // A broken download that could not be continued (an upstream without validators) is begun again.
+      // An upstream without validators, whose download is begun again.
       if (!hasBegun || tries === 3) throw new MirrorError("upstream", `cannot fetch ${url}`, { cause });
     }
   }
 }
 
-async function readBody(body: AsyncIterable<Buffer>, url: string, options: GetOptions): Promise<Buffer> {
-  const chunks: Buffer[] = [];
+async function* limited(body: AsyncIterable<Buffer>, url: string, options: GetOptions): AsyncIterable<Buffer> {
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
     if (size > options.maxSize) throw new MirrorError("too_large", `${url} is larger than ${options.maxSize} bytes`);
     options.onBytes?.(chunk.length);
-    chunks.push(chunk);
+    yield chunk;
   }
+}
+
+async function readBody(body: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** Redirects are followed here, as release assets need it; never from https to http. */
+async function download(send: Send, url: string, file: string, options: GetOptions): Promise<Downloaded> {
+  let from = url;
+  for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
+    const { status, headers, ...written } = await send(from, options, async (body, head) => ({
+      ...head,
+      ...(head.status === 200 ? await writeBody(body, file) : { sha256: "", bytes: (await readBody(body)).length }),
+    }));
+    if (status === 200) return { status, ...written };
+    const { location } = headers;
+    if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return { status, ...written };
+    const next = new URL(location, from);
+    if (!/^https?:$/.test(next.protocol) || (from.startsWith("https:") && next.protocol !== "https:")) {
+      throw new MirrorError("refused", `${url} redirects to ${next.protocol}//${next.host}, which is not followed`);
+    }
+    from = next.href;
+  }
+  throw new MirrorError("upstream", `${url} redirects more than ${maxRedirects} times`);
+}
+
+async function writeBody(body: AsyncIterable<Buffer>, file: string): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  const handle = await open(file, "w", 0o644);
+  try {
+    for await (const chunk of body) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      await handle.writeFile(chunk);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { sha256: hash.digest("hex"), bytes };
 }
 
 function flat(headers: Record<string, string | string[] | undefined>): Record<string, string | undefined> {

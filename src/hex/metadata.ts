@@ -1,6 +1,6 @@
 /**
  * `metadata.config`: what a tarball says of itself, a list of `{<<"key">>, Value}` terms. Only what a registry record
- * needs is read. https://github.com/hexpm/specifications/blob/main/package_metadata.md
+ * and the API need is read. https://github.com/hexpm/specifications/blob/main/package_metadata.md
  */
 import { MirrorError } from "../errors.ts";
 import { readErlangTerms, type ErlangTerm } from "./erlang-terms.ts";
@@ -21,6 +21,18 @@ export interface Metadata {
   readonly app: string;
   /** Sorted by package name. */
   readonly requirements: readonly Requirement[];
+  /** For people; what is missing or malformed of it is empty. */
+  readonly about: About;
+}
+
+export interface About {
+  readonly description: string | undefined;
+  readonly licenses: readonly string[];
+  readonly links: Readonly<Record<string, string>>;
+  /** `mix`, `rebar3`, `make` */
+  readonly buildTools: readonly string[];
+  /** A requirement such as `~> 1.12`. */
+  readonly elixir: string | undefined;
 }
 
 /** @throws MirrorError `malformed` */
@@ -31,7 +43,33 @@ export function readMetadata(source: string): Metadata {
   if (!isPackageName(name)) throw malformed(`${JSON.stringify(name)} is no package name`);
   if (!isVersion(version)) throw malformed(`${JSON.stringify(version)} is no version`);
   const app = textOf(fields.get("app")) ?? name;
-  return { name, version, app, requirements: readRequirements(fields.get("requirements")) };
+  return { name, version, app, requirements: readRequirements(fields.get("requirements")), about: readAbout(fields) };
+}
+
+function readAbout(fields: Map<string, ErlangTerm>): About {
+  const links = fields.get("links");
+  const pairs = links?.type === "map" || links?.type === "list" ? linkPairs(links) : [];
+  return {
+    description: textOf(fields.get("description")),
+    licenses: textsOf(fields.get("licenses")),
+    links: Object.fromEntries(pairs),
+    buildTools: textsOf(fields.get("build_tools")),
+    elixir: textOf(fields.get("elixir")),
+  };
+}
+
+function linkPairs(term: ErlangTerm): [string, string][] {
+  const items = term.type === "map" ? term.pairs : term.type === "list" ? term.items : [];
+  return items.flatMap((item) => {
+    const [key, value] = "type" in item ? (item.type === "tuple" ? item.items : []) : item;
+    const [name, url] = [textOf(key), textOf(value)];
+    return name === undefined || url === undefined ? [] : [[name, url]];
+  });
+}
+
+function textsOf(term: ErlangTerm | undefined): string[] {
+  const items = term?.type === "list" ? term.items : [];
+  return items.map(textOf).filter((text) => text !== undefined);
 }
 
 /**

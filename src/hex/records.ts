@@ -35,6 +35,10 @@ export function encodePackage(record: PackageInit, original?: Package): Uint8Arr
   return toBinary(PackageSchema, message);
 }
 
+export function createPackage(record: PackageInit): Package {
+  return create(PackageSchema, record);
+}
+
 export function createRelease(release: ReleaseInit): Release {
   return create(ReleaseSchema, release);
 }

@@ -8,6 +8,7 @@
  */
 import { MirrorError } from "../errors.ts";
 import { isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
+import { refuseConflictMarkers } from "./conflict-markers.ts";
 import { position, readElixirTerm, type ElixirTerm } from "./elixir-terms.ts";
 import type { GitEntry, GitOptions, HexEntry, LockEntry } from "./entries.ts";
 
@@ -17,7 +18,7 @@ const maxSize = 8 * 1024 * 1024;
 /** @param where the file's name, for errors @throws MirrorError `lock_syntax`, with line and column where there are */
 export function readMixLock(source: string, where: string): LockEntry[] {
   if (source.length > maxSize) throw new MirrorError("lock_syntax", `${where}: larger than ${maxSize} bytes`);
-  refuseConflictMarkers(source, where);
+  refuseConflictMarkers(source, where, "mix deps.get");
   const term = readElixirTerm(source, where);
   const fail: Fail = (at, what) => {
     const { line, column } = position(source, at);
@@ -36,17 +37,6 @@ export function readMixLock(source: string, where: string): LockEntry[] {
 }
 
 type Fail = (at: number, what: string) => MirrorError;
-
-function refuseConflictMarkers(source: string, where: string): void {
-  const marker = /^(?:<{7}|>{7}|\|{7}) .*$|^={7}$/m.exec(source);
-  if (marker === null) return;
-  const { line } = position(source, marker.index);
-  throw new MirrorError(
-    "lock_syntax",
-    `${where}:${line}:1: git left conflict markers here; resolve the merge first (run "mix deps.get" after it)`,
-    { data: { line, column: 1 } },
-  );
-}
 
 function readEntry(app: string, value: ElixirTerm, fail: Fail): LockEntry {
   const items = value.type === "tuple" ? value.items : [];

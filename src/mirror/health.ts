@@ -8,11 +8,13 @@ import { describeError } from "../errors.ts";
 import { exists } from "../files.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { decodeNames, decodeVersions } from "../hex/records.ts";
+import { servedName } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { Health } from "../serve/app.ts";
 import { readIfPresent } from "../store/atomic.ts";
-import { listRepositories, listTarballs, type HeldRepository } from "../store/inventory.ts";
+import { listRegistries, listRepositories, listTarballs, type HeldRepository } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
 import { version } from "../version.ts";
 
 interface RegistryState {
@@ -26,9 +28,10 @@ export function createHealthCheck(paths: StorePaths, started: number): () => Pro
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
 
   return async () => {
-    const now = await stampOf(paths);
+    const registries = await listRegistries(paths);
+    const now = await stampOf(registries);
     if (now !== stamp) {
-      state = await readRegistry(paths);
+      state = sum(await Promise.all(registries.map(readRegistry)));
       stamp = now;
     }
     const repositories = await listRepositories(paths);
@@ -45,9 +48,12 @@ export function createHealthCheck(paths: StorePaths, started: number): () => Pro
   };
 }
 
-async function stampOf(paths: StorePaths): Promise<string> {
-  const stamps = ["names", "versions", "public_key", "tarballs"].map(async (resource) =>
-    stat(paths.hex(resource)).then(
+async function stampOf(registries: readonly RegistryPaths[]): Promise<string> {
+  const files = registries.flatMap((registry) =>
+    ["names", "versions", "public_key", "tarballs"].map((resource) => registry.resource(resource)),
+  );
+  const stamps = files.map(async (file) =>
+    stat(file).then(
       ({ mtimeMs, size, ino }) => `${mtimeMs}/${size}/${ino}`,
       () => "-",
     ),
@@ -55,23 +61,33 @@ async function stampOf(paths: StorePaths): Promise<string> {
   return (await Promise.all(stamps)).join(" ");
 }
 
-async function readRegistry(paths: StorePaths): Promise<RegistryState> {
+function sum(states: readonly RegistryState[]): RegistryState {
+  return {
+    packages: states.reduce((total, { packages }) => total + packages, 0),
+    releases: states.reduce((total, { releases }) => total + releases, 0),
+    problem: states.find(({ problem }) => problem !== undefined)?.problem,
+  };
+}
+
+async function readRegistry(registry: RegistryPaths): Promise<RegistryState> {
+  const served = servedName(registry.repository);
+  const shown = served === undefined ? "the registry" : `the registry /repos/${served}`;
   try {
-    const pem = await readIfPresent(paths.hex("public_key"));
-    const names = await readIfPresent(paths.hex("names"));
-    const versions = await readIfPresent(paths.hex("versions"));
+    const pem = await readIfPresent(registry.publicKey);
+    const names = await readIfPresent(registry.resource("names"));
+    const versions = await readIfPresent(registry.resource("versions"));
     if (pem === undefined || names === undefined || versions === undefined) {
-      const isEmpty = pem === undefined && names === undefined && (await listTarballs(paths)).length === 0;
-      const problem = isEmpty ? undefined : 'the registry is not signed yet, or not whole; run "mirror-server build"';
+      const isEmpty = pem === undefined && names === undefined && (await listTarballs(registry)).length === 0;
+      const problem = isEmpty ? undefined : `${shown} is not signed yet, or not whole; run "mirror-server build"`;
       return { packages: 0, releases: 0, problem };
     }
     const key = readPublicKey(pem.toString("utf8"), "public_key");
     decodeNames(verifyAndUnwrap(names, key));
     const { packages } = decodeVersions(verifyAndUnwrap(versions, key));
-    const releases = packages.reduce((sum, entry) => sum + entry.versions.length, 0);
+    const releases = packages.reduce((total, entry) => total + entry.versions.length, 0);
     return { packages: packages.length, releases, problem: undefined };
   } catch (error) {
-    return { packages: 0, releases: 0, problem: `the registry cannot be served: ${describeError(error)}` };
+    return { packages: 0, releases: 0, problem: `${shown} cannot be served: ${describeError(error)}` };
   }
 }
 

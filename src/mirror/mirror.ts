@@ -12,16 +12,19 @@ import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildResult } from "./build.ts";
 import type { Context } from "./context.ts";
+import type { PruneResult } from "./prune.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Status } from "./status.ts";
-import type { SyncPreview, SyncResult } from "./sync.ts";
-import type { VerifyResult } from "./verify.ts";
+import type { SyncPreview } from "./preview.ts";
+import type { SyncResult } from "./sync.ts";
+import type { VerifyResult } from "./findings.ts";
 
 export interface Mirror {
   readonly sync: (locks: readonly Lock[]) => Promise<SyncResult>;
   readonly previewSync: (locks: readonly Lock[]) => Promise<SyncPreview>;
   readonly build: () => Promise<BuildResult>;
   readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
+  readonly prune: () => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
   readonly serve: (logger: Logger) => Promise<Listening>;
   /** The locks that were synced before. */
@@ -37,9 +40,10 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
   const gitEnvironments = () => (environments ??= createGitEnvironments(processEnvironment()));
   return {
     sync: async (locks) => (await import("./sync.ts")).sync(context, locks, { gitEnvironments }),
-    previewSync: async (locks) => (await import("./sync.ts")).previewSync(context, locks),
+    previewSync: async (locks) => (await import("./preview.ts")).previewSync(context, locks),
     build: async () => (await import("./build.ts")).build(context),
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
+    prune: async () => (await import("./prune.ts")).prune(context),
     status: async () => (await import("./status.ts")).status(context),
     serve: async (logger) => (await import("./serve.ts")).serve(context, { logger, gitEnvironments }),
     knownLocks: () => readKnownLocks(paths),

@@ -1,5 +1,5 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
-import { access, constants, mkdir } from "node:fs/promises";
+import { access, constants, mkdir, readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { isIP } from "node:net";
@@ -10,14 +10,17 @@ import { AnswerStore } from "../git/answer-store.ts";
 import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
+import { isFile } from "../files.ts";
+import { hexpm } from "../hex/repository.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
 import { buildApp } from "../serve/app.ts";
+import { parseTokens } from "../serve/guard.ts";
 import { listen, type Listening } from "../serve/listen.ts";
-import { readIfPresent } from "../store/atomic.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import { loadServerIdentity } from "../tls/certs-folder.ts";
+import { createApi } from "./api.ts";
 import { build } from "./build.ts";
 import type { Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
@@ -67,7 +70,12 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   const app = await buildApp({
     logger,
     hosts: { own: new Set(config.names), isServed: served.has },
+    tokens: await readTokens(config),
     hexDir: paths.hexDir,
+    upstreamDir: paths.registry(hexpm).upstreamDir,
+    filesDir: paths.filesDir,
+    filePath: (host, path) => paths.filePath(host, path),
+    ...createApi(paths),
     caCertificate: identity?.caCertificate,
     health: createHealthCheck(paths, Date.now()),
     uploadPack,
@@ -78,6 +86,17 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   const listening = await listen(app, { host: config.host, port: config.port, tls });
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirrorDir }, "serving");
   return listening;
+}
+
+/** @throws MirrorError `config`: a guard that cannot be read must not become an open door */
+async function readTokens({ requireTokenFile }: Config): Promise<string[] | undefined> {
+  if (requireTokenFile === undefined) return undefined;
+  const text = await readFile(requireTokenFile, "utf8").catch((cause: unknown) => {
+    throw new MirrorError("config", `--require-token: cannot read ${requireTokenFile}`, { cause });
+  });
+  const tokens = parseTokens(text);
+  if (tokens.length === 0) throw new MirrorError("config", `--require-token: ${requireTokenFile} holds no token`);
+  return tokens;
 }
 
 /** A cache folder that cannot be used costs speed, nothing else. */
@@ -93,7 +112,8 @@ async function openAnswerStore({ cacheDir, gitCacheSize }: Config, logger: Logge
 
 async function signEmptyRegistry(context: Context, logger: Logger): Promise<void> {
   const { paths } = context;
-  if ((await readIfPresent(paths.hex("names"))) !== undefined || (await listTarballs(paths)).length > 0) return;
+  const registry = paths.registry(hexpm);
+  if ((await isFile(registry.resource("names"))) || (await listTarballs(registry)).length > 0) return;
   try {
     await mkdir(paths.hexDir, { recursive: true });
     await mkdir(paths.mirrorDir, { recursive: true });

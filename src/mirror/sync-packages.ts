@@ -1,58 +1,135 @@
-/** One package: refresh upstream's record, then fetch each tarball that is missing or not the one it should be. */
+/**
+ * The packages of every Hex repository that the locks name. Of each package, upstream's record is refreshed, then each
+ * tarball fetched that is missing or not the one it should be.
+ */
 import { readFile } from "node:fs/promises";
+import pLimit from "p-limit";
 import { MirrorError } from "../errors.ts";
-import { fetchRecord, fetchTarball, verifyRecord, type HexUpstream } from "../fetch/hex.ts";
+import { fetchDocs, fetchRecord, fetchTarball, verifyRecord, type HexUpstream } from "../fetch/hex.ts";
 import type { HttpClient } from "../fetch/http.ts";
 import { demandProblem, tarballProblem } from "../hex/check.ts";
+import { publicKeyPem } from "../hex/keys.ts";
 import type { Package, Release } from "../hex/records.ts";
+import { hexpm, servedName, shownPackage } from "../hex/repository.ts";
 import { readTarball } from "../hex/tarball.ts";
+import { isFile } from "../files.ts";
 import type { Demand, PackageJob } from "../plan/plan.ts";
-import { readIfPresent, writeAtomic } from "../store/atomic.ts";
-import type { Validators } from "../store/validators.ts";
-import { upstreamRepository, type Context } from "./context.ts";
+import { readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
+import { listRegistries } from "../store/inventory.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
+import { readValidators, writeValidators, type Validators } from "../store/validators.ts";
+import type { Context } from "./context.ts";
 
 export interface PackageTools {
   readonly http: HttpClient;
+  /** By repository; for each that a job names. */
+  readonly upstreams: ReadonlyMap<string, HexUpstream | MirrorError>;
+}
+
+interface Registry {
+  readonly paths: RegistryPaths;
   readonly upstream: HexUpstream;
+  readonly http: HttpClient;
   readonly validators: Validators;
   /** Called when a record proved to be signed by upstream's key. */
   readonly onVerified: () => void;
 }
 
 /** Reports each release by itself: one that fails does not stop the others. */
-export async function syncPackage(context: Context, job: PackageJob, tools: PackageTools): Promise<void> {
-  const { reporter } = context;
-  let record: Package;
-  try {
-    record = await refreshRecord(context, job.name, tools);
-    tools.onVerified();
-  } catch (error) {
-    for (const { version } of job.releases) reporter.failed(`${job.name} ${version}`, error);
-    return;
-  }
-  for (const { version, demands } of job.releases) {
-    const item = `${job.name} ${version}`;
+export async function syncPackages(
+  context: Context,
+  jobs: readonly PackageJob[],
+  { http, upstreams }: PackageTools,
+): Promise<void> {
+  const { paths, config, reporter } = context;
+  const limit = pLimit(config.concurrency);
+  const places = new Map((await listRegistries(paths)).map(({ repository }) => [servedName(repository), repository]));
+  for (const [repository, upstream] of upstreams) {
+    const own = jobs.filter((job) => job.repository === repository);
     try {
-      const release = record.releases.find((candidate) => candidate.version === version);
-      if (release === undefined) throw notListed(job.name, version);
-      const bytes = await syncTarball(context, job.name, release, demands, tools);
-      reporter.done(item, bytes === 0 ? "unchanged" : "added", bytes);
+      // Both would be served at /repos/NAME, and one signed name would stand for two repositories.
+      const other = places.get(servedName(repository)) ?? repository;
+      if (other !== repository) {
+        const place = `/repos/${servedName(repository) ?? ""}`;
+        throw new MirrorError("refused", `${place} of this mirror is "${other}" and cannot be "${repository}" too`);
+      }
+      places.set(servedName(repository), repository);
+      if (upstream instanceof MirrorError) throw upstream;
+      await syncRegistry(context, own, { repository, upstream, http, limit });
     } catch (error) {
-      reporter.failed(item, error);
+      for (const { name, releases } of own)
+        for (const { version } of releases) reporter.failed(`${shownPackage(repository, name)} ${version}`, error);
     }
   }
 }
 
+async function syncRegistry(
+  context: Context,
+  jobs: readonly PackageJob[],
+  {
+    repository,
+    upstream,
+    http,
+    limit,
+  }: Omit<Registry, "paths" | "validators" | "onVerified"> & {
+    readonly repository: string;
+    readonly limit: ReturnType<typeof pLimit>;
+  },
+): Promise<void> {
+  const { reporter, signal } = context;
+  if (repository !== hexpm) {
+    const guard = "guard /repos with serve --require-token";
+    reporter.note(`warning: what ${repository} keeps private, this mirror shows to whoever reaches it; ${guard}`);
+  }
+  const paths = context.paths.registry(repository);
+  for (const dir of [paths.tarballsDir, paths.docsDir, paths.upstreamPackagesDir]) await removeLeftovers(dir);
+  const validators = await readValidators(paths);
+  let isVerified = false;
+  const registry: Registry = { paths, upstream, http, validators, onVerified: () => (isVerified = true) };
+  const run = async (job: PackageJob) => {
+    if (!signal.aborted) await syncPackage(context, job, registry);
+  };
+  try {
+    await Promise.all(jobs.map((job) => limit(() => run(job))));
+  } finally {
+    await writeValidators(paths, validators);
+    // A key that fits nothing must not become the one that the records here are read with.
+    if (isVerified) await writeIfChanged(paths.upstreamPublicKey, publicKeyPem(upstream.publicKey));
+  }
+}
+
+async function syncPackage(context: Context, job: PackageJob, registry: Registry): Promise<void> {
+  const { reporter, config } = context;
+  const shown = shownPackage(job.repository, job.name);
+  let record: Package;
+  try {
+    record = await refreshRecord(context, job.name, registry);
+    registry.onVerified();
+  } catch (error) {
+    for (const { version } of job.releases) reporter.failed(`${shown} ${version}`, error);
+    return;
+  }
+  for (const { version, demands } of job.releases) {
+    const item = `${shown} ${version}`;
+    try {
+      const release = record.releases.find((candidate) => candidate.version === version);
+      if (release === undefined) throw notListed(job.name, version);
+      const bytes = await syncTarball(context, job.name, release, demands, registry);
+      reporter.done(item, bytes === 0 ? "unchanged" : "added", bytes);
+    } catch (error) {
+      reporter.failed(item, error);
+    }
+    if (config.docs) await syncDocs(context, job.name, version, registry);
+  }
+}
+
 /** The record that is held is read anew each time: what lies in the folder is not trusted either. */
-async function refreshRecord(context: Context, name: string, tools: PackageTools): Promise<Package> {
-  const { http, upstream, validators } = tools;
-  const file = context.paths.upstreamPackage(upstreamRepository, name);
+async function refreshRecord(context: Context, name: string, registry: Registry): Promise<Package> {
+  const { http, upstream, validators, paths } = registry;
+  const file = paths.upstreamPackage(name);
   const held = await readHeldRecord(file, name, upstream);
   const validator = held === undefined ? undefined : validators.get(name);
-  const fetched = await fetchRecord(http, upstream, name, validator, {
-    signal: context.signal,
-    onBytes: context.reporter.received,
-  });
+  const fetched = await fetchRecord(http, upstream, name, validator, transfer(context));
   if (!fetched.changed && held !== undefined) return held.record;
   if (!fetched.changed) throw new MirrorError("upstream", `upstream sent no record of ${name}`);
   if (held?.bytes.equals(fetched.bytes) !== true) await writeAtomic(file, fetched.bytes);
@@ -81,16 +158,11 @@ async function syncTarball(
   name: string,
   release: Release,
   demands: readonly Demand[],
-  tools: PackageTools,
+  { paths, http, upstream }: Registry,
 ): Promise<number> {
-  const path = context.paths.tarball(name, release.version);
+  const path = paths.tarball(name, release.version);
   if (await isHeld(path, name, release, demands)) return 0;
-  const bytes = await fetchTarball(
-    tools.http,
-    tools.upstream,
-    { name, record: release, demands },
-    { signal: context.signal, onBytes: context.reporter.received },
-  );
+  const bytes = await fetchTarball(http, upstream, { name, record: release, demands }, transfer(context));
   await writeAtomic(path, bytes);
   return bytes.length;
 }
@@ -103,6 +175,32 @@ async function isHeld(path: string, name: string, release: Release, demands: rea
   } catch {
     return false;
   }
+}
+
+/** A package may be without documentation: only what goes wrong is told. */
+async function syncDocs(context: Context, name: string, version: string, registry: Registry): Promise<void> {
+  const { http, upstream, validators, paths } = registry;
+  const path = paths.docs(name, version);
+  const key = `docs/${name}-${version}`;
+  const item = `the documentation of ${shownPackage(paths.repository, name)} ${version}`;
+  try {
+    const isHere = await isFile(path);
+    const validator = isHere ? validators.get(key) : undefined;
+    const fetched = await fetchDocs(http, upstream, { name, version }, validator, transfer(context));
+    if (fetched === undefined) return;
+    const isNew = await writeIfChanged(path, fetched.bytes);
+    validators.set(key, fetched.validator);
+    if (!isNew) return;
+    context.reporter.begin(1);
+    context.reporter.done(item, isHere ? "updated" : "added", fetched.bytes.length);
+  } catch (error) {
+    context.reporter.begin(1);
+    context.reporter.failed(item, error);
+  }
+}
+
+function transfer({ signal, reporter }: Context) {
+  return { signal, onBytes: reporter.received };
 }
 
 function notListed(name: string, version: string): MirrorError {

@@ -13,6 +13,7 @@ export interface Demand {
 }
 
 export interface PackageJob {
+  /** `hexpm`, `hexpm:ORG` or another repository's name. */
   readonly repository: string;
   readonly name: string;
   readonly releases: readonly { readonly version: string; readonly demands: readonly Demand[] }[];

@@ -17,7 +17,7 @@ import {
 import type { Metadata } from "../hex/metadata.ts";
 
 export interface HeldRelease {
-  readonly metadata: Metadata;
+  readonly metadata: Omit<Metadata, "about">;
   /** SHA-256, 32 bytes each. */
   readonly innerChecksum: Uint8Array;
   readonly outerChecksum: Uint8Array;
@@ -26,9 +26,13 @@ export interface HeldRelease {
 export interface RegistryInput {
   /** The registry's name; clients check it. */
   readonly repository: string;
+  /** What tarballs call this repository besides: those of hex.pm say `hexpm`, whatever the mirror's is called. */
+  readonly alias?: string;
   readonly releases: readonly HeldRelease[];
   /** Upstream's records by package name, verified. */
   readonly upstream: ReadonlyMap<string, Package>;
+  /** Packages of this repository that releases of others depend on optionally. */
+  readonly optional?: Iterable<string>;
 }
 
 export interface Registry {
@@ -36,16 +40,20 @@ export interface Registry {
   readonly resources: ReadonlyMap<string, Uint8Array>;
   /** Releases that differ from upstream's signed record, and are left out. */
   readonly corrupt: readonly { readonly name: string; readonly version: string; readonly reason: string }[];
+  /** What its releases depend on optionally in other repositories. */
+  readonly optionalElsewhere: readonly { readonly repository: string; readonly package: string }[];
   readonly packages: number;
   readonly releases: number;
 }
 
-export function buildRegistry({ repository, releases, upstream }: RegistryInput): Registry {
+export function buildRegistry(input: RegistryInput): Registry {
+  const { repository, releases, upstream } = input;
   const resources = new Map<string, Uint8Array>();
   const corrupt: { name: string; version: string; reason: string }[] = [];
   const names: { name: string; updatedAt?: NonNullable<Release["publishedAt"]> }[] = [];
   const versions: { name: string; versions: string[]; retired: number[]; withAdvisories: number[] }[] = [];
-  const optional = new Set<string>();
+  const optional = new Set<string>(input.optional);
+  const optionalElsewhere: { repository: string; package: string }[] = [];
   let count = 0;
 
   for (const [name, held] of groupByName(releases)) {
@@ -54,7 +62,7 @@ export function buildRegistry({ repository, releases, upstream }: RegistryInput)
     for (const release of held) {
       const upstreamRelease = record?.releases.find(({ version }) => version === release.metadata.version);
       const reason = upstreamRelease === undefined ? undefined : difference(release, upstreamRelease);
-      if (reason === undefined) entries.push(upstreamRelease ?? releaseFromMetadata(release, repository));
+      if (reason === undefined) entries.push(upstreamRelease ?? releaseFromMetadata(release, input));
       else corrupt.push({ name, version: release.metadata.version, reason });
     }
     if (entries.length === 0) continue;
@@ -74,7 +82,9 @@ export function buildRegistry({ repository, releases, upstream }: RegistryInput)
     });
     for (const entry of entries) {
       for (const dependency of entry.dependencies) {
-        if (dependency.optional && dependency.repository === "") optional.add(dependency.package);
+        if (!dependency.optional) continue;
+        if (dependency.repository === "") optional.add(dependency.package);
+        else optionalElsewhere.push({ repository: dependency.repository, package: dependency.package });
       }
     }
   }
@@ -87,7 +97,7 @@ export function buildRegistry({ repository, releases, upstream }: RegistryInput)
   }
   resources.set("names", encodeNames({ packages: names, repository }));
   resources.set("versions", encodeVersions({ packages: versions, repository }));
-  return { resources, corrupt, packages: names.length, releases: count };
+  return { resources, corrupt, optionalElsewhere, packages: names.length, releases: count };
 }
 
 function groupByName(releases: readonly HeldRelease[]): [string, HeldRelease[]][] {
@@ -114,7 +124,8 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-function releaseFromMetadata(release: HeldRelease, repository: string): Release {
+function releaseFromMetadata(release: HeldRelease, { repository, alias }: RegistryInput): Release {
+  const own = new Set([repository, alias]);
   return createRelease({
     version: release.metadata.version,
     innerChecksum: release.innerChecksum,
@@ -124,16 +135,11 @@ function releaseFromMetadata(release: HeldRelease, repository: string): Release 
       requirement: requirement.requirement,
       optional: requirement.optional,
       app: requirement.app,
-      ...(requirement.repository === undefined || isOwn(requirement.repository, repository)
+      ...(requirement.repository === undefined || own.has(requirement.repository)
         ? {}
         : { repository: requirement.repository }),
     })),
   });
-}
-
-/** Tarballs of hex.pm say `hexpm`, whatever the mirror's registry is called. */
-function isOwn(name: string, repository: string): boolean {
-  return name === repository || name === "hexpm";
 }
 
 function newestPublication(entries: readonly Release[]): Release["publishedAt"] {

@@ -2,14 +2,13 @@
  * The HTTP application, apart from its sockets. A request is first given to a host's room by `hosts.ts`, as an
  * internal URL that no client can ask for by itself; from there on it is plain Fastify routing:
  *
- *   /own/…      the mirror itself: health, its CA, the signed registry as static files
- *   /git/…      git of some host
- *   /unknown    a host that we hold nothing of
+ *   /own/…        the mirror itself: health, its CA, the signed registry, installers, the API
+ *   /upstream/…   upstream's own records, as host repo.hex.pm
+ *   /file         another file of some host
+ *   /git/…        git of some host
+ *   /unknown      a host that we hold nothing of
  */
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
-import fastifyStatic from "@fastify/static";
 import Fastify, {
   LogController,
   type FastifyError,
@@ -19,7 +18,10 @@ import Fastify, {
 } from "fastify";
 import type { Logger } from "pino";
 import { MirrorError, describeError, outcomeOf } from "../errors.ts";
+import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
+import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
+import { createGuard } from "./guard.ts";
 import { findTarget, type KnownHosts, type Target } from "./hosts.ts";
 import { logRequests } from "./request-log.ts";
 
@@ -32,19 +34,15 @@ export interface Health {
   readonly problems: readonly string[];
 }
 
-export interface AppDependencies extends GitRoutesDependencies {
+export interface AppDependencies extends GitRoutesDependencies, FileRoutesDependencies, ApiDependencies {
   readonly logger: Logger;
   readonly hosts: KnownHosts;
-  /** The folder that the registry is served from. */
-  readonly hexDir: string;
+  /** Who may read private repositories; undefined: everybody. */
+  readonly tokens: readonly string[] | undefined;
   /** The local authority's certificate, PEM; undefined when only HTTP is served. */
   readonly caCertificate: string | undefined;
   readonly health: () => Promise<Health>;
 }
-
-// What a registry consists of. Nothing else below its folder is served, whatever it is.
-const registryPath =
-  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/(?:\w[\w.+-]*\/)*\w[\w.+-]*)$/;
 
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const targets = new WeakMap<IncomingMessage, Target>();
@@ -63,9 +61,13 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   logRequests(app);
   app.setErrorHandler(sendError);
   app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
+  const targetOf = (request: FastifyRequest) => targets.get(request.raw);
+  const guard = createGuard(dependencies.tokens);
   addOwnRoutes(app, dependencies);
+  addApiRoutes(app, dependencies, guard);
+  await addFileRoutes(app, targetOf, dependencies, guard);
   await app.register(async (scope) => {
-    addGitRoutes(scope, (request) => gitTargetOf(targets.get(request.raw)), dependencies);
+    addGitRoutes(scope, (request) => gitTargetOf(targetOf(request)), dependencies);
   });
   await app.ready();
   return app;
@@ -74,7 +76,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
 function internalUrl(target: Target): string {
   switch (target.kind) {
     case "own":
-      return `/own${target.path}`;
+    case "upstream":
+      return `/${target.kind}${target.path.split("/").map(encodeURIComponent).join("/")}`;
+    case "file":
+      return "/file";
     case "git":
       return `/git/${target.action}`;
     case "unknown":
@@ -87,7 +92,7 @@ function gitTargetOf(target: Target | undefined): Extract<Target, { kind: "git" 
   return target;
 }
 
-function addOwnRoutes(app: FastifyInstance, { health, caCertificate, hexDir }: AppDependencies): void {
+function addOwnRoutes(app: FastifyInstance, { health, caCertificate }: AppDependencies): void {
   app.get("/own/health", async (_request, reply) => {
     const report = await health();
     return reply
@@ -98,26 +103,6 @@ function addOwnRoutes(app: FastifyInstance, { health, caCertificate, hexDir }: A
   app.get("/own/ca.pem", (_request, reply) => {
     if (caCertificate === undefined) throw new MirrorError("not_found", "this mirror serves HTTP only");
     return reply.type("application/x-pem-file").send(caCertificate);
-  });
-  // Mix asks for this list once per fresh home and prints the body of any error to the user.
-  app.get("/own/installs/hex-1.x.csv", async (_request, reply) => {
-    const file = `${hexDir}/installs/hex-1.x.csv`;
-    const present = await stat(file).catch(() => undefined);
-    return reply.type("text/csv").send(present?.isFile() ? createReadStream(file) : "");
-  });
-  void app.register(fastifyStatic, {
-    root: hexDir,
-    prefix: "/own/",
-    decorateReply: false,
-    index: false,
-    dotfiles: "ignore",
-    // Records change at any sync; tarballs have validators, so asking again is cheap.
-    cacheControl: false,
-    allowedPath: (path) => registryPath.test(path),
-    setHeaders: (response) => {
-      response.setHeader("cache-control", "public, no-cache");
-      response.setHeader("x-content-type-options", "nosniff");
-    },
   });
 }
 
@@ -141,9 +126,20 @@ function sendNotFound(target: Target | undefined, request: FastifyRequest, reply
     const text = `this is a read-only mirror: ${request.method} is not allowed here\n`;
     return reply.code(405).header("allow", "GET, HEAD").type("text/plain; charset=utf-8").send(text);
   }
-  const text =
-    target?.kind === "unknown"
-      ? `this mirror holds nothing of the host ${target.host}`
-      : `${target?.kind === "own" ? target.path : "that path"} is not in this mirror`;
+  const text = notFoundText(target);
   return reply.code(404).type("text/plain; charset=utf-8").send(`${text}\n`);
+}
+
+function notFoundText(target: Target | undefined): string {
+  switch (target?.kind) {
+    case "unknown":
+      return `this mirror holds nothing of the host ${target.host}`;
+    case "file":
+      return `https://${target.host}${target.path} is not in this mirror; to add it, name it under "files" in mirror.config.json and sync`;
+    case "own":
+    case "upstream":
+      return `${target.path} is not in this mirror`;
+    default:
+      return "that path is not in this mirror";
+  }
 }

@@ -5,12 +5,21 @@
  *   Host: app_deps          /packages/jason                        the mirror itself: our signed registry
  *   Host: localhost:8000    /github.com/owner/repo.git/info/refs   git of github.com, by its first segment
  *   Host: localhost:8000    /owner/repo.git/info/refs              git of github.com, as the old stack had it
+ *   Host: repo.hex.pm       /packages/jason                        upstream's own record, its signature untouched
+ *   Host: localhost:8000    /repo.hex.pm/tarballs/jason-1.4.1.tar  a tarball: the same bytes on both faces
+ *   Host: builds.hex.pm     /installs/hex-1.x.csv                  installers
+ *   Host: hex.pm            /api/packages/jason                    the API, from what is held
+ *   Host: github.com        /o/r/releases/download/v1/tool         another file of that host
  *   Host: example.org       anything                               404: never answer one host with another's content
  */
 import { isIP } from "node:net";
 
 export type Target =
+  /** `path` is decoded, in this and the next two: whatever is allowed or guarded is compared with what is meant. */
   | { readonly kind: "own"; readonly path: string }
+  /** A record or key as upstream signed it. */
+  | { readonly kind: "upstream"; readonly path: string }
+  | { readonly kind: "file"; readonly host: string; readonly path: string }
   | { readonly kind: "git"; readonly host: string; readonly repository: string; readonly action: GitAction }
   | { readonly kind: "unknown"; readonly host: string; readonly path: string };
 
@@ -25,14 +34,16 @@ export interface KnownHosts {
 }
 
 const gitSuffix = /^(.+?)\/(info\/refs|git-upload-pack|git-receive-pack)$/;
+// What upstream signed, and what is the same on both faces since the record's checksums say so.
+const upstreamRecord = /^\/(?:repos\/[^/]+\/)?(?:names|versions|public_key|packages\/[^/]+|policies\/[^/]+)$/;
+const sharedFile = /^\/(?:repos\/[^/]+\/)?(?:tarballs|docs)\/[^/]+$/;
 const dumbFile = /^(.+?\.git)\/(?:HEAD|config|description|packed-refs|objects\/.*|refs\/.*|hooks\/.*|info\/.*)$/;
 
 /** @param path as the client sent it, without its query */
 export function findTarget(hostHeader: string | undefined, path: string, known: KnownHosts): Target {
   let host = hostOf(hostHeader);
   let alias = "github.com";
-  // A `+` of build metadata may come as it is or escaped, and the file server knows one spelling only.
-  let rest = path.replace(/\/{2,}/g, "/").replace(/%2B/gi, "+");
+  let rest = path.replace(/\/{2,}/g, "/");
   if (isOwn(host, known.own)) {
     const [, first = "", below = "/"] = /^\/([^/]+)(\/.*)?$/.exec(rest) ?? [];
     const selected = first.toLowerCase();
@@ -50,7 +61,30 @@ export function findTarget(hostHeader: string | undefined, path: string, known: 
   const dumb = git === null ? dumbFile.exec(rest) : null;
   if (git?.[1] !== undefined) return gitTarget(host || alias, git[1], git[2] as GitAction);
   if (dumb?.[1] !== undefined) return gitTarget(host || alias, dumb[1], "dumb");
-  return host === "" ? { kind: "own", path: rest } : { kind: "unknown", host, path: rest };
+  const decoded = decodePath(rest);
+  if (decoded === undefined) return { kind: "unknown", host, path: rest };
+  return host === "" ? { kind: "own", path: decoded } : hostTarget(host, decoded, known);
+}
+
+/** The rooms of hosts that are not the mirror's own. */
+function hostTarget(host: string, path: string, known: KnownHosts): Target {
+  const isInstaller = path.startsWith("/installs/");
+  if (host === "repo.hex.pm" && upstreamRecord.test(path)) return { kind: "upstream", path };
+  if (host === "repo.hex.pm" && (isInstaller || sharedFile.test(path))) return { kind: "own", path };
+  if (host === "builds.hex.pm" && isInstaller) return { kind: "own", path };
+  if (host === "hex.pm" && path.startsWith("/api/")) return { kind: "own", path };
+  return known.isServed(host) && path !== "/" ? { kind: "file", host, path } : { kind: "unknown", host, path };
+}
+
+/** undefined for a path that means something else once it is decoded: a slash, a step up, a NUL. */
+function decodePath(path: string): string | undefined {
+  try {
+    const segments = path.split("/").map(decodeURIComponent);
+    const isPlain = segments.every((segment) => segment !== "." && segment !== ".." && !/[/\\\0]/.test(segment));
+    return isPlain ? segments.join("/") : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function gitTarget(host: string, repository: string, action: GitAction): Target {

@@ -16,21 +16,51 @@ export function temporaryPath(path: string): string {
 
 /** @throws MirrorError `storage` */
 export async function writeAtomic(path: string, content: Uint8Array | string, mode = 0o644): Promise<void> {
-  const temp = temporaryPath(path);
+  await writeTogether([{ path, content, mode }]);
+}
+
+export interface NewFile {
+  readonly path: string;
+  readonly content: Uint8Array | string;
+  readonly mode?: number;
+}
+
+/**
+ * Files that are of use together only: all of them lie written on the disk before the first gets its name. Those whose
+ * content is right are left alone. @throws MirrorError `storage`
+ */
+export async function writeTogether(files: readonly NewFile[]): Promise<void> {
+  const temporaries: { temporary: string; path: string }[] = [];
+  let current = files[0]?.path ?? "";
   try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(temp, "wx", mode);
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
+    for (const { path, content, mode } of files) {
+      current = path;
+      if (files.length > 1 && (await readIfPresent(path))?.equals(Buffer.from(content)) === true) continue;
+      const temporary = temporaryPath(path);
+      temporaries.push({ temporary, path });
+      await mkdir(dirname(path), { recursive: true });
+      await writeSynced(temporary, content, mode ?? 0o644);
     }
-    await rename(temp, path);
+    for (const { temporary, path } of temporaries) {
+      current = path;
+      await rename(temporary, path);
+    }
   } catch (cause) {
-    throw new MirrorError("storage", `cannot write ${path}`, { cause });
+    throw new MirrorError("storage", `cannot write ${current}`, { cause });
   } finally {
-    await rm(temp, { force: true, recursive: true }).catch(() => undefined);
+    for (const { temporary } of temporaries) {
+      await rm(temporary, { force: true, recursive: true }).catch(() => undefined);
+    }
+  }
+}
+
+async function writeSynced(path: string, content: Uint8Array | string, mode: number): Promise<void> {
+  const file = await open(path, "wx", mode);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

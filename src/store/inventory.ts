@@ -1,11 +1,14 @@
 /** What the mirror holds, read from the folder each time: the folder is the only truth. */
 import { join } from "node:path";
 import { isFolder } from "../files.ts";
-import { compareNames, isVersion } from "../hex/names.ts";
+import { compareNames, isRepositoryName, isVersion } from "../hex/names.ts";
+import { hexpm } from "../hex/repository.ts";
 import { listFolder } from "./atomic.ts";
-import { hostOfFolder, parseTarballName, type StorePaths } from "./paths.ts";
+import { hostOfFolder, type StorePaths } from "./paths.ts";
+import { parseDocsName, parseTarballName, type RegistryPaths } from "./registry-paths.ts";
 
-export interface HeldTarball {
+/** A tarball, or the documentation, of a release. */
+export interface HeldFile {
   readonly name: string;
   readonly version: string;
   readonly path: string;
@@ -19,14 +22,32 @@ export interface HeldRepository {
   readonly dir: string;
 }
 
+/** The Hex repositories that the folder holds, hexpm first. */
+export async function listRegistries(paths: StorePaths): Promise<RegistryPaths[]> {
+  const others = (await listFolder(paths.reposDir)).filter((name) => isRepositoryName(name) && name !== hexpm);
+  const repositories = others.map(async (name) => {
+    // An organisation's records lie below its source's; what was made by hand has none, and is taken for one.
+    const isRepository = await isFolder(paths.registry(name).upstreamDir);
+    return paths.registry(isRepository ? name : `${hexpm}:${name}`);
+  });
+  return [paths.registry(hexpm), ...(await Promise.all(repositories))];
+}
+
 /** By name, then version, whatever order the file system lists them in. */
-export async function listTarballs(paths: StorePaths): Promise<HeldTarball[]> {
-  const held: HeldTarball[] = [];
-  for (const file of await listFolder(paths.tarballsDir)) {
-    const parsed = parseTarballName(file);
-    if (parsed !== undefined && isVersion(parsed.version)) {
-      held.push({ ...parsed, path: join(paths.tarballsDir, file) });
-    }
+export async function listTarballs({ tarballsDir }: RegistryPaths): Promise<HeldFile[]> {
+  return listReleases(tarballsDir, parseTarballName);
+}
+
+/** Likewise. */
+export async function listDocs({ docsDir }: RegistryPaths): Promise<HeldFile[]> {
+  return listReleases(docsDir, parseDocsName);
+}
+
+async function listReleases(dir: string, parse: typeof parseTarballName): Promise<HeldFile[]> {
+  const held: HeldFile[] = [];
+  for (const file of await listFolder(dir)) {
+    const parsed = parse(file);
+    if (parsed !== undefined && isVersion(parsed.version)) held.push({ ...parsed, path: join(dir, file) });
   }
   return held.sort((a, b) => compareNames(a.name, b.name) || compareNames(a.version, b.version));
 }

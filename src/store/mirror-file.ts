@@ -10,6 +10,7 @@ const schema = z.object({ format: z.number().int().min(1), registryName: z.strin
 const gitignore = `# Written by mirror-server. The key signs this mirror's registry: whoever has it can sign anything.
 /private_key.pem
 /.lock/
+/corrupt/
 .*.tmp-*
 `;
 

@@ -1,8 +1,10 @@
 /**
- * Every path in the mirror, and nothing else. Whatever is put into a path was checked before (hex/names, git/url).
- * The layout of `hex` is that of `mix hex.registry build`, so that a folder made by it is served and updated in place.
+ * Every path in the mirror, and nothing else; those of one Hex repository are in registry-paths. Whatever is put into
+ * a path was checked before (hex/names, git/url, plan/files).
  */
 import { join } from "node:path";
+import { organisationOf, servedName, sourceOf } from "../hex/repository.ts";
+import { RegistryPaths } from "./registry-paths.ts";
 
 export interface StoreFolders {
   readonly mirrorDir: string;
@@ -39,6 +41,11 @@ export class StorePaths {
     return join(this.mirrorDir, ".lock");
   }
 
+  /** `.mirror/.lock/last-sync` */
+  get lastSync(): string {
+    return join(this.lockDir, "last-sync");
+  }
+
   /** `.mirror/locks` */
   get knownLocksDir(): string {
     return join(this.mirrorDir, "locks");
@@ -49,56 +56,61 @@ export class StorePaths {
     return join(this.knownLocksDir, `${name}.json`);
   }
 
-  /** A file of our signed registry, by its URL path: `.mirror/hex/packages/jason` */
-  hex(resource: string): string {
-    return join(this.hexDir, ...resource.split("/"));
+  /** `.mirror/hex/repos`: the repositories besides hexpm. */
+  get reposDir(): string {
+    return join(this.hexDir, "repos");
   }
 
-  /** `.mirror/hex/tarballs` */
-  get tarballsDir(): string {
-    return join(this.hexDir, "tarballs");
+  /** The paths of a Hex repository by its name in locks: `hexpm`, `hexpm:acme`, `other` */
+  registry(repository: string): RegistryPaths {
+    const served = servedName(repository);
+    const organisation = organisationOf(repository);
+    return new RegistryPaths(
+      repository,
+      served === undefined ? this.hexDir : join(this.reposDir, served),
+      join(
+        this.mirrorDir,
+        "upstream",
+        sourceOf(repository),
+        ...(organisation === undefined ? [] : ["repos", organisation]),
+      ),
+    );
   }
 
-  /** `.mirror/hex/packages` */
-  get packagesDir(): string {
-    return join(this.hexDir, "packages");
+  /** `.mirror/hex/installs`: what `mix local.hex` and `mix local.rebar` download. */
+  get installsDir(): string {
+    return join(this.hexDir, "installs");
   }
 
-  /** `.mirror/hex/tarballs/jason-1.4.1.tar` */
-  tarball(name: string, version: string): string {
-    return join(this.tarballsDir, `${name}-${version}.tar`);
+  /** `.mirror/files`: other files, by host and path. */
+  get filesDir(): string {
+    return join(this.mirrorDir, "files");
   }
 
-  /** `.mirror/upstream/hexpm/packages`: upstream's records as they came, by repository, not by URL. */
-  upstreamPackagesDir(repository: string): string {
-    return join(this.mirrorDir, "upstream", repository, "packages");
+  /** `.mirror/files.json`: the checksum of each. */
+  get fileChecksums(): string {
+    return join(this.mirrorDir, "files.json");
   }
 
-  /** `.mirror/upstream/hexpm/packages/jason` */
-  upstreamPackage(repository: string, name: string): string {
-    return join(this.upstreamPackagesDir(repository), name);
+  /** `.mirror/files/github.com/owner/repo/releases/download/v1/tool` */
+  file(host: string, path: string): string {
+    return join(this.filesDir, this.filePath(host, path));
   }
 
-  /** `.mirror/upstream/hexpm/validators.json`: the ETags of these records, for conditional requests. */
-  validators(repository: string): string {
-    return join(this.mirrorDir, "upstream", repository, "validators.json");
+  /** `github.com/owner/repo/releases/download/v1/tool`, below `files` */
+  filePath(host: string, path: string): string {
+    return join(hostFolder(host), ...path.split("/"));
   }
 
-  /** `.mirror/upstream/hexpm/public_key`: the key that these records were verified with. */
-  upstreamPublicKey(repository: string): string {
-    return join(this.mirrorDir, "upstream", repository, "public_key");
+  /** `.mirror/corrupt`: where `verify --deep` puts what it found damaged. */
+  get corruptDir(): string {
+    return join(this.mirrorDir, "corrupt");
   }
 
   /** `.mirror/git/github.com/phoenixframework/phoenix.git` */
   repository(host: string, path: string): string {
     return join(this.gitDir, hostFolder(host), ...`${path}.git`.split("/"));
   }
-}
-
-/** `jason-1.4.1.tar` → its package and version; undefined for any other name. Package names hold no `-`. */
-export function parseTarballName(file: string): { name: string; version: string } | undefined {
-  const match = /^([a-z][a-zA-Z0-9_]*)-(.+)\.tar$/.exec(file);
-  return match?.[1] !== undefined && match[2] !== undefined ? { name: match[1], version: match[2] } : undefined;
 }
 
 // No host name ends in it, and it has the dot that tells hosts from owners of the old layout.

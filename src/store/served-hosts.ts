@@ -1,18 +1,23 @@
-/** Which hosts the mirror holds something of. Asked for each request, so answered from memory while nothing changes. */
+/**
+ * Which hosts the mirror stands in for: Hex's own and github.com, and those that it holds repositories or files of.
+ * Asked for each request, so answered from memory while nothing changes.
+ */
 import { readdirSync, statSync } from "node:fs";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 
+const always = ["github.com", "repo.hex.pm", "builds.hex.pm", "hex.pm"];
+
 /** @returns a function that tells whether a host, lower case, is served; it sees what another process adds */
 export function createServedHosts(paths: StorePaths): { has: (host: string) => boolean; list: () => string[] } {
-  let seen = Number.NaN;
-  let hosts = new Set(["github.com"]);
+  let seen = "";
+  let hosts = new Set(always);
+  const folders = [paths.gitDir, paths.filesDir];
   const look = (): void => {
-    const changed = statSync(paths.gitDir, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (changed === seen) return;
-    const names = changed === 0 ? [] : readdirSync(paths.gitDir);
-    const found = names.map(hostOfFolder).filter((host) => host !== undefined);
-    hosts = new Set(["github.com", ...found]);
-    seen = changed;
+    const stamps = folders.map((folder) => statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    if (stamps.join() === seen) return;
+    const names = folders.flatMap((folder, index) => (stamps[index] === 0 ? [] : readdirSync(folder)));
+    hosts = new Set([...always, ...names.map(hostOfFolder).filter((host) => host !== undefined)]);
+    seen = stamps.join();
   };
   const current = (): Set<string> => {
     try {

@@ -5,13 +5,15 @@
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { generatePrivateKey, publicKeyPem, readPrivateKey, readPublicKey } from "../hex/keys.ts";
+import { hexpm } from "../hex/repository.ts";
 import { readIfPresent, writeAtomic } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 /** Makes the key on first use. @param newKey sign with the key here although clients know another */
 export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promise<KeyObject> {
+  const { publicKey } = paths.registry(hexpm);
   const pem = await readIfPresent(paths.privateKey);
-  const published = await readIfPresent(paths.hex("public_key"));
+  const published = await readIfPresent(publicKey);
   if (pem === undefined) {
     if (published !== undefined && !newKey) throw foreignKey(paths, `${paths.privateKey} is not there`);
     const made = generatePrivateKey();
@@ -20,8 +22,7 @@ export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promis
   }
   const key = readPrivateKey(pem.toString("utf8"), paths.privateKey);
   if (published !== undefined && !newKey) {
-    const file = paths.hex("public_key");
-    if (publicKeyPem(readPublicKey(published.toString("utf8"), file)) !== publicKeyPem(key)) {
+    if (publicKeyPem(readPublicKey(published.toString("utf8"), publicKey)) !== publicKeyPem(key)) {
       throw foreignKey(paths, `${paths.privateKey} is another key`);
     }
   }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { compareNames } from "../hex/names.ts";
 import { readIfPresent, writeIfChanged } from "./atomic.ts";
-import type { StorePaths } from "./paths.ts";
+import type { RegistryPaths } from "./registry-paths.ts";
 
 const schema = z.record(
   z.string(),
@@ -11,9 +11,9 @@ const schema = z.record(
 
 export type Validators = Map<string, z.infer<typeof schema>[string]>;
 
-/** By package name. A file that is missing or damaged costs full answers, nothing else. */
-export async function readValidators(paths: StorePaths, repository: string): Promise<Validators> {
-  const text = (await readIfPresent(paths.validators(repository)))?.toString("utf8") ?? "{}";
+/** By package name, and `docs/NAME-VERSION`. A file that is missing or damaged costs full answers, nothing else. */
+export async function readValidators({ validators }: RegistryPaths): Promise<Validators> {
+  const text = (await readIfPresent(validators))?.toString("utf8") ?? "{}";
   try {
     return new Map(Object.entries(schema.parse(JSON.parse(text))));
   } catch {
@@ -22,7 +22,7 @@ export async function readValidators(paths: StorePaths, repository: string): Pro
 }
 
 /** Written after the records: an old validator costs an answer, a too new one would hide a change. */
-export async function writeValidators(paths: StorePaths, repository: string, validators: Validators): Promise<void> {
+export async function writeValidators(paths: RegistryPaths, validators: Validators): Promise<void> {
   const sorted = [...validators].sort(([a], [b]) => compareNames(a, b));
-  await writeIfChanged(paths.validators(repository), `${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
+  await writeIfChanged(paths.validators, `${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
 }

@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 const run = (...args: string[]) => mirrorServer(args, { cwd });
 
-test.each(["serve", "sync", "build", "verify", "status", "health"])(
+test.each(["serve", "sync", "build", "verify", "prune", "status", "health"])(
   "%s --help shows options and examples",
   async (command) => {
     const { code, stdout } = await run(command, "--help");
@@ -32,8 +32,11 @@ describe("wrong usage", () => {
     [["snyc"], /unknown command 'snyc'\n\(Did you mean sync\?\)/],
     [["serve", "--port", "eighty"], /--port <number>: "eighty" is not allowed; give a number from 0 to 65535/],
     [["build", "extra"], /too many arguments/],
-    [["sync"], /there is no mix\.lock in .*; run "mix deps\.get" there once, or name a lock/],
-    [["sync", "nowhere/mix.lock"], /nowhere\/mix\.lock is not there; give a mix\.lock, or a folder with one/],
+    [["sync"], /there is no mix\.lock or rebar\.lock in .*; run "mix deps\.get" there once, or name a lock/],
+    [
+      ["sync", "nowhere/mix.lock"],
+      /nowhere\/mix\.lock is not there; give a mix\.lock or rebar\.lock, or a folder with one/,
+    ],
     [["verify"], /there is no mix\.lock/],
     [["sync", "--hex-public-key", "none.pem", "a.lock"], /--hex-public-key: cannot read .*none\.pem/],
     [["sync", "--lock-name", "x", "a.lock", "b.lock"], /--lock-name names one lock, but there are 2/],

@@ -24,7 +24,7 @@ test.each([
       <<"alpha">> => #{<<"app">> => <<"alpha_app">>,<<"optional">> => true,<<"repository">> => <<"hexpm">>,<<"requirement">> => <<"~> 1.0">>}}}.`,
   ],
 ])("reads requirements written as %s, sorted by package", (_, requirements) => {
-  expect(readMetadata(head + requirements)).toEqual({
+  expect(readMetadata(head + requirements)).toMatchObject({
     name: "pkg",
     version: "1.0.0",
     app: "pkg",

@@ -6,6 +6,7 @@ import { AnswerStore } from "../../src/git/answer-store.ts";
 import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
 import { createGitEnvironments } from "../../src/git/environment.ts";
 import { createUploadPack } from "../../src/git/upload-pack.ts";
+import { createApi } from "../../src/mirror/api.ts";
 import { createHealthCheck } from "../../src/mirror/health.ts";
 import { buildApp } from "../../src/serve/app.ts";
 import { StorePaths } from "../../src/store/paths.ts";
@@ -19,7 +20,10 @@ export interface TestApp {
   readonly log: string[];
 }
 
-export async function testApp(mirrorDir: string, settings: { maxProcesses?: number; maxWaiting?: number } = {}) {
+export async function testApp(
+  mirrorDir: string,
+  settings: { maxProcesses?: number; maxWaiting?: number; tokens?: string[] } = {},
+) {
   const log: string[] = [];
   const logger = pino({ level: "info", base: null }, { write: (line: string) => void log.push(line) });
   const paths = new StorePaths({
@@ -33,7 +37,12 @@ export async function testApp(mirrorDir: string, settings: { maxProcesses?: numb
   const app = await buildApp({
     logger,
     hosts: { own: new Set(["mirror.test"]), isServed: createServedHosts(paths).has },
+    tokens: settings.tokens,
     hexDir: paths.hexDir,
+    upstreamDir: paths.registry("hexpm").upstreamDir,
+    filesDir: paths.filesDir,
+    filePath: (host, path) => paths.filePath(host, path),
+    ...createApi(paths),
     caCertificate: undefined,
     health: createHealthCheck(paths, Date.now()),
     uploadPack: cacheUploadPack(

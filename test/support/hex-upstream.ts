@@ -3,6 +3,7 @@ import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../../src/hex/keys.ts";
+import { createPackage, type Package, type PackageInit, type ReleaseInit } from "../../src/hex/records.ts";
 import { wrap } from "../../src/hex/signed.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
 import { buildRegistry } from "../../src/registry/registry.ts";
@@ -19,17 +20,30 @@ export interface HexUpstream {
   /** Called before the ordinary answer; returns true when it has answered by itself. */
   intercept: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** Signs a registry of other tarballs. */
-  readonly publish: (tarballs: readonly MadeTarball[]) => void;
+  readonly publish: (tarballs: readonly MadeTarball[], options?: PublishOptions) => void;
   readonly writePublicKey: (file: string) => Promise<string>;
+}
+
+export interface PublishOptions {
+  /** Publishes below /repos/NAME instead, and answers only those who send the token. */
+  readonly organisation?: { readonly name: string; readonly token: string };
+  /** What upstream says of a package besides what its tarballs say: retirements, advisories, times. */
+  readonly upstream?: ReadonlyMap<string, Package>;
 }
 
 export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promise<HexUpstream> {
   const key = readPrivateKey(generatePrivateKey(), "test key");
   const files = new Map<string, Buffer>();
   const log: string[] = [];
+  const tokens = new Map<string, string>();
   const server = createServer((request, response) => {
     response.once("close", () => log.push(`${response.statusCode} ${request.url}`));
     if (upstream.intercept(request, response)) return;
+    const [, organisation = ""] = /^\/repos\/([^/]+)\//.exec(request.url ?? "") ?? [];
+    if (organisation !== "" && request.headers.authorization !== tokens.get(organisation)) {
+      response.writeHead(401).end("who are you");
+      return;
+    }
     answer(files.get(request.url ?? ""), request, response);
   });
   const url = await listenOnLoopback(server);
@@ -39,12 +53,15 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
     log,
     files,
     intercept: () => false,
-    publish: (published) => {
+    publish: (published, { organisation, upstream: records = new Map() } = {}) => {
       const releases = published.map(({ bytes }) => readTarball(bytes));
-      const { resources } = buildRegistry({ repository: "hexpm", releases, upstream: new Map() });
-      for (const [resource, payload] of resources) files.set(`/${resource}`, wrap(payload, key));
-      for (const { name, version, bytes } of published) files.set(`/tarballs/${name}-${version}.tar`, bytes);
-      files.set("/public_key", Buffer.from(publicKeyPem(key)));
+      const repository = organisation?.name ?? "hexpm";
+      const root = organisation === undefined ? "" : `/repos/${organisation.name}`;
+      if (organisation !== undefined) tokens.set(organisation.name, organisation.token);
+      const { resources } = buildRegistry({ repository, releases, upstream: records });
+      for (const [resource, payload] of resources) files.set(`${root}/${resource}`, wrap(payload, key));
+      for (const { name, version, bytes } of published) files.set(`${root}/tarballs/${name}-${version}.tar`, bytes);
+      files.set(`${root}/public_key`, Buffer.from(publicKeyPem(key)));
     },
     writePublicKey: async (file) => {
       await writeFile(file, createPublicKey(key).export({ type: "spki", format: "pem" }));
@@ -53,6 +70,29 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
   };
   upstream.publish(tarballs);
   return upstream;
+}
+
+/** Upstream's record of a package, which says more than its tarballs do. */
+export function recordOf(
+  tarballs: readonly MadeTarball[],
+  more: { releases?: Readonly<Record<string, Partial<ReleaseInit>>>; advisories?: PackageInit["advisories"] },
+): Package {
+  const releases = tarballs.map(({ bytes, version, innerChecksum, outerChecksum }) => ({
+    version,
+    innerChecksum: Buffer.from(innerChecksum, "hex"),
+    outerChecksum: Buffer.from(outerChecksum, "hex"),
+    dependencies: readTarball(bytes).metadata.requirements.map(({ repository, ...requirement }) => ({
+      ...requirement,
+      ...(repository === undefined || repository === "hexpm" ? {} : { repository }),
+    })),
+    ...more.releases?.[version],
+  }));
+  return createPackage({
+    name: tarballs[0]?.name ?? "",
+    repository: "hexpm",
+    releases,
+    advisories: more.advisories ?? [],
+  });
 }
 
 export function etagOf(bytes: Buffer): string {

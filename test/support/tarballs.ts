@@ -6,7 +6,7 @@ import { createTar } from "nanotar";
 export interface PackageSource {
   readonly name: string;
   readonly version: string;
-  readonly requirements?: readonly { name: string; requirement: string; optional?: boolean }[];
+  readonly requirements?: readonly { name: string; requirement: string; optional?: boolean; repository?: string }[];
   /** Files of the package, by path. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -34,11 +34,13 @@ export function makeTarball(source: PackageSource): MadeTarball {
     `{<<"files">>,[${Object.keys(files)
       .map((path) => `<<"${path}">>`)
       .join(",")}]}.`,
+    `{<<"licenses">>,[<<"MIT">>]}.`,
+    `{<<"links">>,[{<<"Source">>,<<"https://example.invalid/${name}">>}]}.`,
     `{<<"name">>,<<"${name}">>}.`,
     `{<<"requirements">>,[${requirements
       .map(
         (r) =>
-          `{<<"${r.name}">>,[{<<"app">>,<<"${r.name}">>},{<<"optional">>,${r.optional === true}},{<<"repository">>,<<"hexpm">>},{<<"requirement">>,<<"${r.requirement}">>}]}`,
+          `{<<"${r.name}">>,[{<<"app">>,<<"${r.name}">>},{<<"optional">>,${r.optional === true}},{<<"repository">>,<<"${r.repository ?? "hexpm"}">>},{<<"requirement">>,<<"${r.requirement}">>}]}`,
       )
       .join(",")}]}.`,
     `{<<"version">>,<<"${version}">>}.`,
@@ -58,10 +60,13 @@ export function makeTarball(source: PackageSource): MadeTarball {
 }
 
 /** A `mix.lock` that names these tarballs, as Mix writes it. */
-export function mixLock(tarballs: readonly MadeTarball[], git: readonly string[] = []): string {
-  const lines = tarballs.map(
-    (t) =>
-      `  "${t.name}": {:hex, :${t.name}, "${t.version}", "${t.innerChecksum}", [:rebar3], [], "hexpm", "${t.outerChecksum}"},`,
-  );
-  return `%{\n${[...lines, ...git.map((entry) => `  ${entry},`)].join("\n")}\n}\n`;
+export function mixLock(tarballs: readonly MadeTarball[], others: readonly string[] = []): string {
+  const entries = [...tarballs.map((tarball) => lockEntry(tarball)), ...others];
+  return `%{\n${entries.map((entry) => `  ${entry},`).join("\n")}\n}\n`;
+}
+
+/** @param dependencies as Mix writes them, without the brackets around them */
+export function lockEntry(tarball: MadeTarball, dependencies = "", repository = "hexpm"): string {
+  const { name, version, innerChecksum, outerChecksum } = tarball;
+  return `"${name}": {:hex, :${name}, "${version}", "${innerChecksum}", [:rebar3], [${dependencies}], "${repository}", "${outerChecksum}"}`;
 }

@@ -1,0 +1,67 @@
+/**
+ * Hex's own `hex.config`, for the one thing that we need of it: what to send as `Authorization` for a repository.
+ *
+ *   {'$oauth_token',#{access_token => <<"…">>,expires_at => 1795374784}}.
+ *   {'$repos',#{<<"hexpm:acme">> => #{auth_key => <<"…">>,oauth_token => #{access_token => <<"…">>,expires_at => …}}}}.
+ *
+ * Hex exchanges an `auth_key` for a token that lasts some minutes, unless the repository says `oauth_exchange => false`.
+ * A token that it left and that still lasts is used; else the key itself is sent.
+ */
+import { MirrorError, describeError } from "../errors.ts";
+import { readErlangTerms, type ErlangTerm } from "./erlang-terms.ts";
+import { hexpm, organisationOf, sourceOf } from "./repository.ts";
+
+// As Hex does: a token that is about to end is not begun with.
+const minimumSecondsLeft = 300;
+
+/**
+ * @param where named in errors @param now seconds since 1970
+ * @throws MirrorError `config` when the file is damaged
+ */
+export function readHexConfigToken(source: string, where: string, repository: string, now: number): string | undefined {
+  const terms = readTerms(source, where);
+  const repos = terms.map((term) => valueOf(term, "$repos")).find((value) => value !== undefined);
+  const login = terms.map((term) => valueOf(term, "$oauth_token")).find((value) => value !== undefined);
+  const own = get(repos, repository);
+  const ofOwn = bearer(get(own, "oauth_token"), now) ?? textOf(get(own, "auth_key"));
+  // Only an organisation shares what its source has; another repository gets nothing that was not meant for it.
+  if (ofOwn !== undefined || organisationOf(repository) === undefined || sourceOf(repository) !== hexpm) return ofOwn;
+  return textOf(get(get(repos, hexpm), "auth_key")) ?? bearer(login, now);
+}
+
+function readTerms(source: string, where: string): ErlangTerm[] {
+  try {
+    return readErlangTerms(source, where);
+  } catch (cause) {
+    // What stands there may be a secret, and the error must not show it.
+    throw new MirrorError("config", `cannot read Hex's configuration: ${describeError(cause).replace(/: .*/s, "")}`);
+  }
+}
+
+function bearer(token: ErlangTerm | undefined, now: number): string | undefined {
+  const access = textOf(get(token, "access_token"));
+  const end = get(token, "expires_at");
+  const isValid = end?.type === "number" && end.value - now > minimumSecondsLeft;
+  return access !== undefined && isValid ? `Bearer ${access}` : undefined;
+}
+
+/** The value of `{Key, Value}`. */
+function valueOf(term: ErlangTerm, key: string): ErlangTerm | undefined {
+  const [first, second] = term.type === "tuple" ? term.items : [];
+  return first !== undefined && nameOf(first) === key ? second : undefined;
+}
+
+/** The value under a key of a map, or of a list of pairs. */
+function get(term: ErlangTerm | undefined, key: string): ErlangTerm | undefined {
+  if (term?.type === "list") return term.items.map((item) => valueOf(item, key)).find((value) => value !== undefined);
+  return term?.type === "map" ? term.pairs.find(([name]) => nameOf(name) === key)?.[1] : undefined;
+}
+
+function textOf(term: ErlangTerm | undefined): string | undefined {
+  return term?.type === "binary" || term?.type === "string" ? term.text : undefined;
+}
+
+function nameOf(term: ErlangTerm): string | undefined {
+  if (term.type === "atom") return term.name;
+  return term.type === "binary" || term.type === "string" ? term.text : undefined;
+}

@@ -1,0 +1,36 @@
+/**
+ * The names of Hex repositories, as locks write them, and what follows from them. Pure.
+ *
+ *   name          below the mirror   its records say   below its upstream's URL
+ *   hexpm         /                  hexpm             /
+ *   hexpm:acme    /repos/acme        acme              /repos/acme     an organisation of hexpm
+ *   other         /repos/other       other             /               `mix hex.repo add other URL`
+ */
+
+/** What Hex calls the public repository. */
+export const hexpm = "hexpm";
+
+/** The last part of its path below the mirror; undefined for hexpm, which has the mirror's root. */
+export function servedName(repository: string): string | undefined {
+  return repository === hexpm ? undefined : signedName(repository);
+}
+
+/** The name that its records carry; clients check it. */
+export function signedName(repository: string): string {
+  return organisationOf(repository) ?? repository;
+}
+
+/** `hexpm:acme` → `acme`; undefined for what is no organisation. */
+export function organisationOf(repository: string): string | undefined {
+  return repository.split(":", 2)[1];
+}
+
+/** `hexpm:acme` → `hexpm`: whose URL and key it has. */
+export function sourceOf(repository: string): string {
+  return repository.split(":", 1)[0] ?? repository;
+}
+
+/** `jason` of hexpm, `hexpm:acme/secret` of another repository: how people are told of a package. */
+export function shownPackage(repository: string, name: string): string {
+  return repository === hexpm ? name : `${repository}/${name}`;
+}

@@ -1,0 +1,161 @@
+/** What the API tells of packages, from what is held: the signed records, and the newest tarball's own metadata. */
+import { readFile } from "node:fs/promises";
+import type { Json } from "../hex/etf.ts";
+import type { Metadata } from "../hex/metadata.ts";
+import { compareVersions, isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
+import { decodePackage, type Package, type Release } from "../hex/records.ts";
+import { hexpm, servedName } from "../hex/repository.ts";
+import { unwrap } from "../hex/signed.ts";
+import { readTarball } from "../hex/tarball.ts";
+import { isFile } from "../files.ts";
+import type { ApiDependencies } from "../serve/api-routes.ts";
+import { readIfPresent } from "../store/atomic.ts";
+import { listRegistries } from "../store/inventory.ts";
+import type { StorePaths } from "../store/paths.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
+
+/** RetirementReason in the registry's protobuf, by number. */
+const retirementReasons = ["other", "invalid", "security", "deprecated", "renamed"];
+
+export function createApi(paths: StorePaths): ApiDependencies {
+  return {
+    describePackage: async (organisation, name) => {
+      const found = await findRecord(paths, organisation, name);
+      return found === undefined ? undefined : describePackage(found.registry, found.record);
+    },
+    describeRelease: async (organisation, name, version) => {
+      const found = isVersion(version) ? await findRecord(paths, organisation, name) : undefined;
+      const release = found?.record.releases.find((candidate) => candidate.version === version);
+      return found === undefined || release === undefined
+        ? undefined
+        : describeRelease(found.registry, found.record, release);
+    },
+  };
+}
+
+async function findRecord(
+  paths: StorePaths,
+  organisation: string | undefined,
+  name: string,
+): Promise<{ registry: RegistryPaths; record: Package } | undefined> {
+  if (!isPackageName(name) || (organisation !== undefined && !isRepositoryName(organisation))) return undefined;
+  const served = organisation === hexpm ? undefined : organisation;
+  const registry = (await listRegistries(paths)).find(({ repository }) => servedName(repository) === served);
+  const bytes = registry === undefined ? undefined : await readIfPresent(registry.resource(`packages/${name}`));
+  if (registry === undefined || bytes === undefined) return undefined;
+  const record = decodePackage(unwrap(bytes).payload);
+  // A record without releases stands for a package that we do not hold.
+  return record.releases.length === 0 ? undefined : { registry, record };
+}
+
+async function describePackage(registry: RegistryPaths, record: Package): Promise<Json> {
+  const { name, repository, releases } = record;
+  const newestFirst = [...releases].sort((a, b) => compareVersions(b.version, a.version));
+  const newest = newestFirst[0];
+  const stable = newestFirst.find(({ version }) => !version.includes("-"));
+  const metadata = newest === undefined ? undefined : await readMetadataOf(registry, name, newest.version);
+  const times = releases.map(publishedAt).filter((time) => time !== null);
+  const retired = releases.filter((release) => release.retired !== undefined);
+  return {
+    name,
+    repository,
+    url: `${apiPath(registry)}/packages/${name}`,
+    inserted_at: times.toSorted()[0] ?? null,
+    updated_at: times.toSorted().at(-1) ?? null,
+    latest_version: newest?.version ?? null,
+    latest_stable_version: stable?.version ?? null,
+    meta: {
+      description: metadata?.about.description ?? null,
+      licenses: metadata?.about.licenses ?? [],
+      links: metadata?.about.links ?? {},
+      maintainers: [],
+    },
+    configs: configsOf(registry, name, stable ?? newest, metadata),
+    releases: await Promise.all(
+      newestFirst.map(async (release) => ({
+        version: release.version,
+        url: `${apiPath(registry)}/packages/${name}/releases/${release.version}`,
+        has_docs: await isFile(registry.docs(name, release.version)),
+        inserted_at: publishedAt(release),
+      })),
+    ),
+    retirements: Object.fromEntries(retired.map((release) => [release.version, retirementOf(release)])),
+    owners: [],
+  };
+}
+
+async function describeRelease(registry: RegistryPaths, record: Package, release: Release): Promise<Json> {
+  const { name } = record;
+  const metadata = await readMetadataOf(registry, name, release.version);
+  return {
+    version: release.version,
+    url: `${apiPath(registry)}/packages/${name}/releases/${release.version}`,
+    package_url: `${apiPath(registry)}/packages/${name}`,
+    checksum: Buffer.from(release.outerChecksum).toString("hex"),
+    has_docs: await isFile(registry.docs(name, release.version)),
+    inserted_at: publishedAt(release),
+    updated_at: publishedAt(release),
+    retirement: retirementOf(release),
+    requirements: Object.fromEntries(
+      release.dependencies.map(({ package: dependency, requirement, optional, app, repository }) => [
+        dependency,
+        { requirement, optional, app: app || dependency, repository: repository || record.repository },
+      ]),
+    ),
+    meta: {
+      app: metadata?.app ?? name,
+      build_tools: metadata?.about.buildTools ?? [],
+      elixir: metadata?.about.elixir ?? null,
+    },
+    configs: configsOf(registry, name, release, metadata),
+    downloads: 0,
+    publisher: null,
+  };
+}
+
+/** undefined for a tarball that is not there or damaged: the record tells enough. */
+async function readMetadataOf(registry: RegistryPaths, name: string, version: string): Promise<Metadata | undefined> {
+  try {
+    return readTarball(await readFile(registry.tarball(name, version))).metadata;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What to write into mix.exs, rebar.config and a Makefile. */
+function configsOf(
+  { repository }: RegistryPaths,
+  name: string,
+  release: Release | undefined,
+  metadata: Metadata | undefined,
+): Record<string, string> {
+  if (release === undefined) return {};
+  const { version } = release;
+  const requirement = version.includes("-") ? version : version.replace(/^(\d+\.\d+)\..*$/, "$1");
+  const app = metadata?.app ?? name;
+  const options = [
+    ...(app === name ? [] : [`hex: :${name}`]),
+    ...(repository === hexpm ? [] : [`organization: "${servedName(repository) ?? ""}"`]),
+  ];
+  const mix = [`:${app}`, `"~> ${requirement}"`, ...options].join(", ");
+  return {
+    "mix.exs": `{${mix}}`,
+    "rebar.config": app === name ? `{${name}, "${version}"}` : `{${app}, "${version}", {pkg, ${name}}}`,
+    "erlang.mk": app === name ? `dep_${name} = hex ${version}` : `dep_${app} = hex ${version} ${name}`,
+  };
+}
+
+function retirementOf({ retired }: Release): Json {
+  if (retired === undefined) return null;
+  return { reason: retirementReasons[retired.reason] ?? "other", message: retired.message || null };
+}
+
+function publishedAt({ publishedAt: time }: Release): string | null {
+  if (time === undefined) return null;
+  return new Date(Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000)).toISOString();
+}
+
+function apiPath({ repository }: RegistryPaths): string {
+  const served = servedName(repository);
+  return served === undefined ? "/api" : `/api/repos/${served}`;
+}

@@ -1,0 +1,134 @@
+/**
+ * Hashes everything that is held, whether or not a lock names it, and moves what is damaged aside, to `corrupt/`: a
+ * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
+ */
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { describeError } from "../errors.ts";
+import { verifyRecord } from "../fetch/hex.ts";
+import { sha512Of } from "../fetch/installers.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { tryGit } from "../git/run.ts";
+import { tarballProblem } from "../hex/check.ts";
+import type { Package } from "../hex/records.ts";
+import { signedName } from "../hex/repository.ts";
+import { readTarball } from "../hex/tarball.ts";
+import { installerLists, wantedInstallers } from "../plan/installers.ts";
+import { listFolder, readIfPresent } from "../store/atomic.ts";
+import { readFileChecksums } from "../store/file-checksums.ts";
+import { listDocs, listRegistries, listRepositories, listTarballs } from "../store/inventory.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
+import { asOnlyWriter, type Context } from "./context.ts";
+import type { MovedAside } from "./findings.ts";
+import { heldRecordsKey } from "./hex-upstreams.ts";
+import { hashFile } from "./sync-files.ts";
+
+export async function moveCorruptAside(
+  context: Context,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<MovedAside[]> {
+  return asOnlyWriter(context, async (locked) => {
+    const damaged: MovedAside[] = [];
+    for (const registry of await listRegistries(locked.paths)) damaged.push(...(await damagedIn(locked, registry)));
+    damaged.push(...(await damagedInstallers(locked)), ...(await damagedFiles(locked)));
+    damaged.push(...(await damagedRepositories(locked, gitEnvironments)));
+    return Promise.all(damaged.map((found) => moveAside(locked, found)));
+  });
+}
+
+async function damagedIn(context: Context, registry: RegistryPaths): Promise<MovedAside[]> {
+  const damaged: MovedAside[] = [];
+  const records = new Map<string, Package>();
+  for (const name of await listFolder(registry.upstreamPackagesDir)) {
+    const path = registry.upstreamPackage(name);
+    try {
+      const publicKey = await heldRecordsKey(context, registry.repository);
+      const upstream = { url: "", repository: signedName(registry.repository), publicKey };
+      records.set(name, verifyRecord(await readFile(path), upstream, name, path));
+    } catch (error) {
+      damaged.push({ path, reason: describeError(error) });
+    }
+  }
+  for (const { name, version, path } of await listTarballs(registry)) {
+    const reason = await tarballDamage(path, records.get(name), name, version);
+    if (reason !== undefined) damaged.push({ path, reason });
+  }
+  for (const { path } of await listDocs(registry)) {
+    try {
+      gunzipSync(await readFile(path));
+    } catch (error) {
+      damaged.push({ path, reason: describeError(error) });
+    }
+  }
+  return damaged;
+}
+
+async function tarballDamage(path: string, record: Package | undefined, name: string, version: string) {
+  try {
+    const tarball = readTarball(await readFile(path));
+    const release = record?.releases.find((candidate) => candidate.version === version);
+    return tarballProblem(
+      tarball,
+      name,
+      release ?? { version, innerChecksum: tarball.innerChecksum, outerChecksum: tarball.outerChecksum },
+    );
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+/** Only what a list that is held names can be checked; what no list names is asked for by nobody. */
+async function damagedInstallers({ paths }: Context): Promise<MovedAside[]> {
+  const damaged: MovedAside[] = [];
+  for (const list of installerLists) {
+    const csv = (await readIfPresent(join(paths.installsDir, list.name)))?.toString("utf8");
+    for (const { path, sha512 } of csv === undefined ? [] : wantedInstallers(csv, list, [])) {
+      const file = join(paths.installsDir, ...path.split("/"));
+      const bytes = await readIfPresent(file);
+      if (bytes !== undefined && sha512Of(bytes) !== sha512) {
+        damaged.push({ path: file, reason: `it is not the file that ${list.name} names` });
+      }
+    }
+  }
+  return damaged;
+}
+
+async function damagedFiles({ paths }: Context): Promise<MovedAside[]> {
+  const damaged: MovedAside[] = [];
+  for (const [key, { sha256 }] of await readFileChecksums(paths)) {
+    const [host = "", ...rest] = key.split("/");
+    const path = paths.file(host, rest.join("/"));
+    const held = await hashFile(path).catch(() => sha256);
+    if (held !== sha256) damaged.push({ path, reason: "its SHA-256 is another than the first sync got" });
+  }
+  return damaged;
+}
+
+async function damagedRepositories(
+  { paths, signal }: Context,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<MovedAside[]> {
+  const damaged: MovedAside[] = [];
+  for (const { dir } of await listRepositories(paths)) {
+    const { own } = await gitEnvironments();
+    const { code, stderr, stdout } = await tryGit(["fsck", "--full", "--no-dangling", "--no-progress"], {
+      env: own,
+      cwd: dir,
+      signal,
+    });
+    if (code === 0) continue;
+    const [first = ""] = `${stderr}\n${stdout.toString("utf8")}`.trim().split("\n");
+    damaged.push({ path: dir, reason: `git fsck: ${first}` });
+  }
+  return damaged;
+}
+
+/** An older finding of the same name makes way. */
+async function moveAside({ paths }: Context, { path, reason }: MovedAside): Promise<MovedAside> {
+  const target = join(paths.corruptDir, relative(paths.mirrorDir, path).replaceAll("..", "_"));
+  await mkdir(dirname(target), { recursive: true });
+  await rm(target, { recursive: true, force: true });
+  await rename(path, target);
+  return { path, reason };
+}

@@ -1,0 +1,27 @@
+/** What the mirror is to hold: what locks name, and what the configuration adds to them. */
+import type { Config } from "../config.ts";
+import type { HexEntry, Lock } from "../lock/entries.ts";
+
+/** Under which name the mirror knows the packages that no lock names; no project's folder is called so. */
+export const packagesLock = "+packages";
+
+/** `--package`, or `packages` in the configuration, as if a lock named them. undefined: there are none. */
+export function lockOfPackages({ packages }: Pick<Config, "packages">): Lock | undefined {
+  const entries = packages.map(({ repository, name, version }): HexEntry => ({
+    kind: "hex",
+    app: name,
+    name,
+    version,
+    repository,
+  }));
+  return entries.length === 0 ? undefined : { name: packagesLock, entries };
+}
+
+/** Given ones first; what was asked for once with `--package` stays, until `prune` is told to forget it. */
+export function withPackages(locks: readonly Lock[], config: Config, known: readonly Lock[]): Lock[] {
+  const added = lockOfPackages(config);
+  if (added === undefined) return [...locks];
+  const earlier = known.find(({ name }) => name === packagesLock)?.entries ?? [];
+  const all = [...earlier, ...added.entries].map((entry) => [JSON.stringify(entry), entry] as const);
+  return [...locks, { name: packagesLock, entries: [...new Map(all).values()] }];
+}

@@ -1,0 +1,97 @@
+/**
+ * `files` of the configuration → one job for each URL, with what stands in braces expanded. Pure.
+ *
+ *   {"url": "https://github.com/o/r/releases/download/v{version}/tool-{target}", "version": "1.2", "target": ["a", "b"]}
+ */
+import { MirrorError } from "../errors.ts";
+import type { FileSource } from "../options.ts";
+
+export interface FileJob {
+  readonly url: string;
+  /** Lower case, without port: clients' requests are told apart by host name only. */
+  readonly host: string;
+  /** Below the host, decoded: `owner/repo/releases/download/v1/tool` */
+  readonly path: string;
+  /** 64 lower-case hex digits; undefined: whatever the first sync gets. */
+  readonly sha256: string | undefined;
+}
+
+const maxUrls = 1_000;
+// Neither hidden nor a step up, and nothing that a file system or a URL treats specially.
+const pathSegment = /^(?![.])[A-Za-z0-9._~+@=,()-]{1,255}$/;
+
+/** @throws MirrorError `config` naming what is wrong with which entry */
+export function fileJobs(sources: readonly FileSource[]): FileJob[] {
+  const jobs = new Map<string, FileJob>();
+  for (const source of sources) {
+    const urls = expand(source);
+    for (const url of urls) {
+      const job = fileJob(url, checksumFor(source, url, urls.length));
+      jobs.set(`${job.host}/${job.path}`, job);
+    }
+    if (typeof source.sha256 === "object") refuseUnusedChecksums(source.sha256, urls);
+  }
+  return [...jobs.values()];
+}
+
+function expand(source: FileSource): string[] {
+  let urls = [source.url];
+  for (const [, name = ""] of source.url.matchAll(/\{([^{}]*)\}/g)) {
+    const values = name === "url" || name === "sha256" ? undefined : source[name];
+    if (values === undefined) throw refuse(source.url, `"${name}" stands in braces, but is not given`);
+    const list = typeof values === "string" ? [values] : values;
+    urls = urls.flatMap((url) =>
+      url.includes(`{${name}}`) ? list.map((value) => url.replaceAll(`{${name}}`, value)) : url,
+    );
+    if (urls.length > maxUrls) throw refuse(source.url, `it stands for more than ${maxUrls} URLs`);
+  }
+  const unused = Object.keys(source).filter(
+    (key) => key !== "url" && key !== "sha256" && !source.url.includes(`{${key}}`),
+  );
+  if (unused.length > 0) throw refuse(source.url, `"${unused.join('", "')}" does not stand in braces in it`);
+  return [...new Set(urls)];
+}
+
+/** One for all is of use for one URL only; else they are given by the last part of each URL. */
+function checksumFor({ sha256, url: pattern }: FileSource, url: string, count: number): string | undefined {
+  if (typeof sha256 === "string") {
+    if (count > 1) throw refuse(pattern, `it stands for ${count} URLs; give "sha256" as an object, by file name`);
+    return sha256.toLowerCase();
+  }
+  return sha256?.[nameOf(url)]?.toLowerCase();
+}
+
+function refuseUnusedChecksums(given: Readonly<Record<string, string>>, urls: readonly string[]): void {
+  const names = new Set(urls.map(nameOf));
+  const unknown = Object.keys(given).find((name) => !names.has(name));
+  if (unknown !== undefined) throw refuse(urls[0] ?? "", `"sha256" names ${unknown}, which is none of its files`);
+}
+
+function nameOf(url: string): string {
+  return url.slice(url.lastIndexOf("/") + 1);
+}
+
+function fileJob(url: string, sha256: string | undefined): FileJob {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw refuse(url, "it is no http or https URL");
+  if (parsed.username !== "" || parsed.password !== "") throw refuse(url, "credentials have no place here");
+  if (parsed.search !== "" || parsed.hash !== "") throw refuse(url, "a query has no place in a folder");
+  const path = decode(parsed.pathname).slice(1);
+  if (!path.split("/").every((segment) => pathSegment.test(segment))) {
+    throw refuse(url, "its path holds what cannot be a file's name everywhere");
+  }
+  return { url, host: parsed.hostname.toLowerCase(), path, sha256 };
+}
+
+/** What cannot be decoded stays as it is, with a `%` that no path may hold. */
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+function refuse(url: string, why: string): MirrorError {
+  return new MirrorError("config", `"files" in the configuration: ${url}: ${why}`);
+}

@@ -1,0 +1,60 @@
+/**
+ * The part of hex.pm's API that tells of packages, read-only: in JSON, or in Erlang's external term format for those
+ * who ask for it, as Hex does. https://github.com/hexpm/specifications/blob/main/apiary.apib
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { encodeEtf, type Json } from "../hex/etf.ts";
+import type { Guard } from "./guard.ts";
+
+export interface ApiDependencies {
+  /** What is held of a package, as the API tells it. @param organisation undefined: hexpm itself */
+  readonly describePackage: (organisation: string | undefined, name: string) => Promise<Json | undefined>;
+  readonly describeRelease: (
+    organisation: string | undefined,
+    name: string,
+    version: string,
+  ) => Promise<Json | undefined>;
+}
+
+interface Params {
+  readonly organisation?: string;
+  readonly name: string;
+  readonly version: string;
+}
+
+const erlang = "application/vnd.hex+erlang";
+
+export function addApiRoutes(
+  app: FastifyInstance,
+  { describePackage, describeRelease }: ApiDependencies,
+  guard: Guard,
+) {
+  for (const prefix of ["/own/api", "/own/api/repos/:organisation"]) {
+    app.get<{ Params: Params }>(`${prefix}/packages/:name`, async (request, reply) => {
+      const { organisation, name } = request.params;
+      if (isPrivate(organisation)) guard(request.headers.authorization);
+      return answer(request, reply, await describePackage(organisation, name));
+    });
+    app.get<{ Params: Params }>(`${prefix}/packages/:name/releases/:version`, async (request, reply) => {
+      const { organisation, name, version } = request.params;
+      if (isPrivate(organisation)) guard(request.headers.authorization);
+      return answer(request, reply, await describeRelease(organisation, name, version));
+    });
+  }
+  app.get("/own/api/*", (request, reply) => answer(request, reply, undefined));
+}
+
+/** `repos/hexpm` is what everybody may read, by its other name. */
+function isPrivate(organisation: string | undefined): boolean {
+  return organisation !== undefined && organisation !== "hexpm";
+}
+
+/** What is not there is told in the format that was asked for: the client reads the body whatever the status. */
+function answer(request: FastifyRequest, reply: FastifyReply, found: Json | undefined): FastifyReply {
+  const body = found ?? { status: 404, message: "this mirror does not hold that" };
+  void reply.code(found === undefined ? 404 : 200).header("cache-control", "no-cache");
+  if (request.headers.accept?.includes(erlang) === true) {
+    return reply.type(erlang).send(encodeEtf(body));
+  }
+  return reply.type("application/json; charset=utf-8").send(JSON.stringify(body));
+}

@@ -1,0 +1,78 @@
+/**
+ * Everything that is served as it lies in the folder: the signed registries, upstream's records, installers, other
+ * files. With validators and ranges, and never compressed on the way: clients check the stored bytes.
+ */
+import { join } from "node:path";
+import fastifyStatic from "@fastify/static";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { MirrorError } from "../errors.ts";
+import { isFile } from "../files.ts";
+import type { Guard } from "./guard.ts";
+import type { Target } from "./hosts.ts";
+
+export interface FileRoutesDependencies {
+  /** The folder that the registry is served from. */
+  readonly hexDir: string;
+  /** The folder with upstream's own records of hexpm. */
+  readonly upstreamDir: string;
+  /** The folder with other files. */
+  readonly filesDir: string;
+  /** Where below that folder a host's file lies. */
+  readonly filePath: (host: string, path: string) => string;
+}
+
+// What a registry consists of. Nothing else below its folder is served, whatever it is.
+const registryPath =
+  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/(?:\w[\w.+-]*\/)*\w[\w.+-]*)$/;
+const upstreamPath = /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:public_key|packages\/\w+)$/;
+
+/** @param targetOf what `hosts.ts` made of the request */
+export async function addFileRoutes(
+  app: FastifyInstance,
+  targetOf: (request: FastifyRequest) => Target | undefined,
+  { hexDir, upstreamDir, filesDir, filePath }: FileRoutesDependencies,
+  guard: Guard,
+): Promise<void> {
+  await app.register(fastifyStatic, {
+    root: hexDir,
+    serve: false,
+    index: false,
+    dotfiles: "ignore",
+    // Records change at any sync; tarballs have validators, so asking again is cheap.
+    cacheControl: false,
+    setHeaders: (response) => {
+      response.setHeader("cache-control", "public, no-cache");
+      response.setHeader("x-content-type-options", "nosniff");
+    },
+  });
+
+  app.get("/own/*", async (request, reply) => {
+    const path = pathOf(targetOf(request), "own");
+    if (!registryPath.test(path)) return reply.callNotFound();
+    if (path.startsWith("/repos/")) guard(request.headers.authorization);
+    // Mix asks for this list once per fresh home and prints the body of any error to the user.
+    if (path === "/installs/hex-1.x.csv" && !(await isFile(join(hexDir, path)))) return reply.type("text/csv").send("");
+    return send(reply, hexDir, path);
+  });
+
+  app.get("/upstream/*", (request, reply) => {
+    const path = pathOf(targetOf(request), "upstream");
+    if (!upstreamPath.test(path)) return reply.callNotFound();
+    if (path.startsWith("/repos/")) guard(request.headers.authorization);
+    return send(reply, upstreamDir, path);
+  });
+
+  app.get("/file", (request, reply) => {
+    const target = targetOf(request);
+    return target?.kind === "file" ? send(reply, filesDir, filePath(target.host, target.path)) : reply.callNotFound();
+  });
+}
+
+function send(reply: FastifyReply, root: string, path: string): FastifyReply {
+  return reply.sendFile(path.replace(/^\/+/, ""), root);
+}
+
+function pathOf(target: Target | undefined, kind: "own" | "upstream"): string {
+  if (target?.kind === kind) return target.path;
+  throw new MirrorError("not_found", "that path is not in this mirror");
+}

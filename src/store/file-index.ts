@@ -1,0 +1,85 @@
+/**
+ * What was read of each tarball, kept in the cache folder, so that a build reads only those that are new: a file that
+ * has its size, times and inode is taken for the same. Losing it costs a slower build, nothing else.
+ */
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { writeAtomic } from "./atomic.ts";
+
+const format = 1;
+
+export interface IndexedFile<T> {
+  readonly stamp: string;
+  readonly value: T;
+}
+
+export class FileIndex<T> {
+  private readonly file: string;
+  private readonly before: Readonly<Record<string, IndexedFile<T>>>;
+  private readonly after: Record<string, IndexedFile<T>> = {};
+  private isChanged = false;
+
+  private constructor(file: string, before: Readonly<Record<string, IndexedFile<T>>>) {
+    this.file = file;
+    this.before = before;
+  }
+
+  /**
+   * @param folder what is indexed; each has an index of its own
+   * @param parse undefined for what an older version wrote and is of no use now
+   */
+  static async open<T>(
+    cacheDir: string,
+    folder: string,
+    parse: (value: unknown) => T | undefined,
+  ): Promise<FileIndex<T>> {
+    const name = createHash("sha256").update(folder).digest("hex").slice(0, 32);
+    const file = join(cacheDir, "index", `${name}.json`);
+    return new FileIndex(file, await readIndex(file, parse));
+  }
+
+  /** What `read` makes of the file at `path`, or made of it before. @throws what `read` throws; that is not kept */
+  async get(name: string, path: string, read: (path: string) => Promise<T>): Promise<T> {
+    const stamp = await stampOf(path);
+    const known = this.before[name];
+    if (known?.stamp === stamp) {
+      this.after[name] = known;
+      return known.value;
+    }
+    const value = await read(path);
+    this.after[name] = { stamp, value };
+    this.isChanged = true;
+    return value;
+  }
+
+  /** Keeps what was asked for, and forgets the rest. */
+  async save(): Promise<void> {
+    if (!this.isChanged && Object.keys(this.before).length === Object.keys(this.after).length) return;
+    // A cache folder that cannot be written costs speed, nothing else.
+    await writeAtomic(this.file, JSON.stringify({ format, files: this.after })).catch(() => undefined);
+  }
+}
+
+async function stampOf(path: string): Promise<string> {
+  const { size, mtimeMs, ctimeMs, ino } = await stat(path);
+  return `${size} ${mtimeMs} ${ctimeMs} ${ino}`;
+}
+
+async function readIndex<T>(
+  file: string,
+  parse: (value: unknown) => T | undefined,
+): Promise<Record<string, IndexedFile<T>>> {
+  try {
+    const content = JSON.parse(await readFile(file, "utf8")) as { format: unknown; files: Record<string, unknown> };
+    if (content.format !== format) return {};
+    const entries = Object.entries(content.files).flatMap(([name, entry]) => {
+      const { stamp, value } = entry as { stamp?: unknown; value?: unknown };
+      const parsed = parse(value);
+      return typeof stamp === "string" && parsed !== undefined ? [[name, { stamp, value: parsed }] as const] : [];
+    });
+    return Object.fromEntries(entries);
+  } catch {
+    return {};
+  }
+}
