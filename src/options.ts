@@ -36,7 +36,12 @@ const sha256 = z.string().regex(/^[0-9a-fA-F]{64}$/);
 /** Any further key is a name in braces of the URL, with its values. */
 const fileSource = z
   .object({ url: z.string().min(1), sha256: z.union([sha256, z.record(z.string(), sha256)]).optional() })
-  .catchall(z.union([z.string(), z.array(z.string())]));
+  .catchall(z.union([z.string().transform((value) => [value]), z.array(z.string())]))
+  .transform(({ url, sha256: checksums, ...values }) => ({
+    url,
+    sha256: checksums,
+    values: values as Readonly<Record<string, readonly string[]>>,
+  }));
 
 export type FileSource = z.infer<typeof fileSource>;
 export type NamedRepository = z.infer<typeof repository>;

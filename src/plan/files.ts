@@ -29,26 +29,23 @@ export function fileJobs(sources: readonly FileSource[]): FileJob[] {
       const job = fileJob(url, checksumFor(source, url, urls.length));
       jobs.set(`${job.host}/${job.path}`, job);
     }
-    if (typeof source.sha256 === "object") refuseUnusedChecksums(source.sha256, urls);
+    if (source.sha256 !== undefined && typeof source.sha256 !== "string") refuseUnusedChecksums(source.sha256, urls);
   }
   return [...jobs.values()];
 }
 
-function expand(source: FileSource): string[] {
-  let urls = [source.url];
-  for (const [, name = ""] of source.url.matchAll(/\{([^{}]*)\}/g)) {
-    const values = name === "url" || name === "sha256" ? undefined : source[name];
-    if (values === undefined) throw refuse(source.url, `"${name}" stands in braces, but is not given`);
-    const list = typeof values === "string" ? [values] : values;
+function expand({ url: pattern, values }: FileSource): string[] {
+  let urls = [pattern];
+  for (const [, name = ""] of pattern.matchAll(/\{([^{}]*)\}/g)) {
+    const list = Object.hasOwn(values, name) ? (values[name] ?? []) : undefined;
+    if (list === undefined) throw refuse(pattern, `"${name}" stands in braces, but is not given`);
     urls = urls.flatMap((url) =>
       url.includes(`{${name}}`) ? list.map((value) => url.replaceAll(`{${name}}`, value)) : url,
     );
-    if (urls.length > maxUrls) throw refuse(source.url, `it stands for more than ${maxUrls} URLs`);
+    if (urls.length > maxUrls) throw refuse(pattern, `it stands for more than ${maxUrls} URLs`);
   }
-  const unused = Object.keys(source).filter(
-    (key) => key !== "url" && key !== "sha256" && !source.url.includes(`{${key}}`),
-  );
-  if (unused.length > 0) throw refuse(source.url, `"${unused.join('", "')}" does not stand in braces in it`);
+  const unused = Object.keys(values).filter((name) => !pattern.includes(`{${name}}`));
+  if (unused.length > 0) throw refuse(pattern, `"${unused.join('", "')}" does not stand in braces in it`);
   return [...new Set(urls)];
 }
 

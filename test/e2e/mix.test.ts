@@ -7,7 +7,7 @@ import { hexArchives, isInstalled, runClient } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { commit, git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
-import { makeTarball, mixLock } from "../support/tarballs.ts";
+import { alpha, beta, mixLock } from "../support/tarballs.ts";
 
 const hasMix = isInstalled("mix", "--version");
 const archives = hasMix ? hexArchives() : undefined;
@@ -101,15 +101,6 @@ describe.skipIf(!hasMix)("mix deps.get of git dependencies at https://github.com
 });
 
 describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has not been run)", () => {
-  const alpha = makeTarball({ name: "alpha", version: "1.0.0" });
-  const beta = makeTarball({
-    name: "beta",
-    version: "2.1.0",
-    requirements: [
-      { name: "alpha", requirement: "~> 1.0" },
-      { name: "gamma", requirement: "~> 3.0", optional: true },
-    ],
-  });
   const entry =
     `"beta": {:hex, :beta, "2.1.0", "${beta.innerChecksum}", [:rebar3], ` +
     `[{:alpha, "~> 1.0", [hex: :alpha, repo: "hexpm", optional: false]}, ` +

@@ -6,14 +6,7 @@ import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts
 import { isInstalled, runClient } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
-import { makeTarball, mixLock } from "../support/tarballs.ts";
-
-const alpha = makeTarball({ name: "alpha", version: "1.0.0" });
-const beta = makeTarball({
-  name: "beta",
-  version: "2.1.0",
-  requirements: [{ name: "alpha", requirement: "~> 1.0" }],
-});
+import { alpha, beta, mixLock } from "../support/tarballs.ts";
 
 describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3", () => {
   let cwd: string;

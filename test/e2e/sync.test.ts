@@ -11,17 +11,8 @@ import { mirrorServer } from "../support/cli.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { etagOf, startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
-import { makeTarball, mixLock } from "../support/tarballs.ts";
+import { alpha, beta, makeTarball, mixLock } from "../support/tarballs.ts";
 
-const alpha = makeTarball({ name: "alpha", version: "1.0.0" });
-const beta = makeTarball({
-  name: "beta",
-  version: "2.1.0",
-  requirements: [
-    { name: "alpha", requirement: "~> 1.0" },
-    { name: "gamma", requirement: "~> 3.0", optional: true },
-  ],
-});
 const tarballs = [alpha, beta];
 
 let cwd: string;

@@ -15,6 +15,8 @@ export interface HexUpstream {
   readonly key: KeyObject;
   /** What was asked for, in order: `200 /packages/jason`. */
   readonly log: string[];
+  /** The last `Authorization` by URL path. */
+  readonly authorizations: Map<string, string | undefined>;
   /** The files by URL path; tests may change and remove them. */
   readonly files: Map<string, Buffer>;
   /** Called before the ordinary answer; returns true when it has answered by itself. */
@@ -27,6 +29,8 @@ export interface HexUpstream {
 export interface PublishOptions {
   /** Publishes below /repos/NAME instead, and answers only those who send the token. */
   readonly organisation?: { readonly name: string; readonly token: string };
+  /** The name that its records carry, when it is neither hexpm nor the organisation's. */
+  readonly repository?: string;
   /** What upstream says of a package besides what its tarballs say: retirements, advisories, times. */
   readonly upstream?: ReadonlyMap<string, Package>;
 }
@@ -36,8 +40,10 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
   const files = new Map<string, Buffer>();
   const log: string[] = [];
   const tokens = new Map<string, string>();
+  const authorizations = new Map<string, string | undefined>();
   const server = createServer((request, response) => {
     response.once("close", () => log.push(`${response.statusCode} ${request.url}`));
+    authorizations.set(request.url ?? "", request.headers.authorization);
     if (upstream.intercept(request, response)) return;
     const [, organisation = ""] = /^\/repos\/([^/]+)\//.exec(request.url ?? "") ?? [];
     if (organisation !== "" && request.headers.authorization !== tokens.get(organisation)) {
@@ -51,11 +57,12 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
     url,
     key,
     log,
+    authorizations,
     files,
     intercept: () => false,
-    publish: (published, { organisation, upstream: records = new Map() } = {}) => {
+    publish: (published, { organisation, upstream: records = new Map(), ...named } = {}) => {
       const releases = published.map(({ bytes }) => readTarball(bytes));
-      const repository = organisation?.name ?? "hexpm";
+      const repository = named.repository ?? organisation?.name ?? "hexpm";
       const root = organisation === undefined ? "" : `/repos/${organisation.name}`;
       if (organisation !== undefined) tokens.set(organisation.name, organisation.token);
       const { resources } = buildRegistry({ repository, releases, upstream: records });
@@ -75,7 +82,10 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
 /** Upstream's record of a package, which says more than its tarballs do. */
 export function recordOf(
   tarballs: readonly MadeTarball[],
-  more: { releases?: Readonly<Record<string, Partial<ReleaseInit>>>; advisories?: PackageInit["advisories"] },
+  more: {
+    releases?: Readonly<Record<string, Omit<ReleaseInit, "$typeName" | "$unknown">>>;
+    advisories?: PackageInit["advisories"];
+  },
 ): Package {
   const releases = tarballs.map(({ bytes, version, innerChecksum, outerChecksum }) => ({
     version,

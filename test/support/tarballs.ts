@@ -70,3 +70,14 @@ export function lockEntry(tarball: MadeTarball, dependencies = "", repository = 
   const { name, version, innerChecksum, outerChecksum } = tarball;
   return `"${name}": {:hex, :${name}, "${version}", "${innerChecksum}", [:rebar3], [${dependencies}], "${repository}", "${outerChecksum}"}`;
 }
+
+/** What most end-to-end tests mirror: a package that depends on another, and optionally on one that is not there. */
+export const alpha = makeTarball({ name: "alpha", version: "1.0.0" });
+export const beta = makeTarball({
+  name: "beta",
+  version: "2.1.0",
+  requirements: [
+    { name: "alpha", requirement: "~> 1.0" },
+    { name: "gamma", requirement: "~> 3.0", optional: true },
+  ],
+});

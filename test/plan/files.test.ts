@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest";
+import { options } from "../../src/options.ts";
+import { fileJobs as jobsOf } from "../../src/plan/files.ts";
+
+/** From what stands in the configuration file. */
+const fileJobs = (files: unknown[]) => jobsOf(options.files.schema.parse(files));
+
+const sha = "Ab".repeat(32);
+
+test("one URL, with its checksum", () => {
+  expect(fileJobs([{ url: "https://GitHub.com/o/r/releases/download/v1/tool", sha256: sha }])).toEqual([
+    {
+      url: "https://GitHub.com/o/r/releases/download/v1/tool",
+      host: "github.com",
+      path: "o/r/releases/download/v1/tool",
+      sha256: sha.toLowerCase(),
+    },
+  ]);
+});
+
+test("names in braces stand for each of their values, and checksums are given by file name", () => {
+  const jobs = fileJobs([
+    {
+      url: "https://github.com/o/r/releases/download/v{version}/tool-{target}",
+      version: "1.2",
+      target: ["linux-x64", "macos-arm64"],
+      sha256: { "tool-linux-x64": sha },
+    },
+  ]);
+  expect(jobs.map(({ path, sha256 }) => [path, sha256])).toEqual([
+    ["o/r/releases/download/v1.2/tool-linux-x64", sha.toLowerCase()],
+    ["o/r/releases/download/v1.2/tool-macos-arm64", undefined],
+  ]);
+});
+
+test("npm's scoped names and escaped characters are paths like others; what comes twice comes once", () => {
+  const url = "https://registry.npmjs.org/%40esbuild/linux-x64/-/linux-x64-0.17.11.tgz";
+  const jobs = fileJobs([{ url }, { url: url.replace("%40", "@") }]);
+  expect(jobs.map(({ host, path }) => `${host}/${path}`)).toEqual([
+    "registry.npmjs.org/@esbuild/linux-x64/-/linux-x64-0.17.11.tgz",
+  ]);
+});
+
+describe("what cannot be mirrored is refused, with the URL and the reason", () => {
+  test.each([
+    [{ url: "ftp://h/x" }, /ftp:\/\/h\/x: it is no http or https URL/],
+    [{ url: "no url" }, /it is no http or https URL/],
+    [{ url: "https://u:p@h/x" }, /credentials have no place here/],
+    [{ url: "https://h/x?token=1" }, /a query has no place in a folder/],
+    [{ url: "https://h/%2e%2e/x" }, /./],
+    [{ url: "https://h/a%2f..%2fb" }, /cannot be a file's name/],
+    [{ url: "https://h/.git/config" }, /cannot be a file's name/],
+    [{ url: "https://h/" }, /cannot be a file's name/],
+    [{ url: "https://h/{target}" }, /"target" stands in braces, but is not given/],
+    [{ url: "https://h/x", target: ["a"] }, /"target" does not stand in braces in it/],
+    [{ url: "https://h/{t}", t: ["a", "b"], sha256: sha }, /it stands for 2 URLs; give "sha256" as an object/],
+    [{ url: "https://h/{t}", t: ["a"], sha256: { b: sha } }, /"sha256" names b, which is none of its files/],
+  ])("%j", (source, message) => {
+    // The URL parser resolves `%2e%2e` as a step up, and what is left is an ordinary path.
+    if (source.url.includes("%2e")) expect(fileJobs([source])[0]?.path).toBe("x");
+    else expect(() => fileJobs([source])).toThrow(message);
+  });
+});
