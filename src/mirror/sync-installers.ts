@@ -10,7 +10,7 @@ import { fetchInstaller, fetchInstallerList, sha512Of, type SignedList } from ".
 import type { HttpClient } from "../fetch/http.ts";
 import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
 import { installerLists, wantedInstallers, type Installer, type InstallerList } from "../plan/installers.ts";
-import { readIfPresent, removeLeftovers, writeAtomic, writeTogether } from "../store/atomic.ts";
+import { holds, readIfPresent, removeLeftovers, writeAtomic, writeTogether } from "../store/atomic.ts";
 import type { Context } from "./context.ts";
 
 /** @param publicKey undefined: no installers are wanted */
@@ -67,10 +67,12 @@ async function syncList(
   if (!isWhole) return;
   const file = join(paths.installsDir, list.name);
   if (signature === undefined) await rm(`${file}.signed`, { force: true });
-  await writeTogether([
+  const pair = [
     { path: file, content: csv },
     ...(signature === undefined ? [] : [{ path: `${file}.signed`, content: signature }]),
-  ]);
+  ];
+  const isSame = await Promise.all(pair.map(({ path, content }) => holds(path, content)));
+  if (!isSame.every(Boolean)) await writeTogether(pair);
 }
 
 /** @returns how many bytes were fetched; 0 when it was here and right */

@@ -26,8 +26,8 @@ export interface NewFile {
 }
 
 /**
- * Files that are of use together only: all of them lie written on the disk before the first gets its name. Those whose
- * content is right are left alone. @throws MirrorError `storage`
+ * Files that are of use together only: all of them lie written on the disk before the first gets its name.
+ * @throws MirrorError `storage`
  */
 export async function writeTogether(files: readonly NewFile[]): Promise<void> {
   const temporaries: { temporary: string; path: string }[] = [];
@@ -35,7 +35,6 @@ export async function writeTogether(files: readonly NewFile[]): Promise<void> {
   try {
     for (const { path, content, mode } of files) {
       current = path;
-      if (files.length > 1 && (await readIfPresent(path))?.equals(Buffer.from(content)) === true) continue;
       const temporary = temporaryPath(path);
       temporaries.push({ temporary, path });
       await mkdir(dirname(path), { recursive: true });
@@ -66,10 +65,14 @@ async function writeSynced(path: string, content: Uint8Array | string, mode: num
 
 /** @returns whether the file had to be written */
 export async function writeIfChanged(path: string, content: Uint8Array | string, mode?: number): Promise<boolean> {
-  const present = await readIfPresent(path);
-  if (present?.equals(Buffer.from(content)) === true) return false;
+  if (await holds(path, content)) return false;
   await writeAtomic(path, content, mode);
   return true;
+}
+
+/** Whether a file is there with this content. */
+export async function holds(path: string, content: Uint8Array | string): Promise<boolean> {
+  return (await readIfPresent(path))?.equals(Buffer.from(content)) === true;
 }
 
 /** undefined when there is no such file. @throws MirrorError `storage` when there is one that cannot be read */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +21,13 @@ export async function snapshot(root: string): Promise<Record<string, string>> {
     const name = path.slice(root.length + 1);
     if (name === ".lock" || name.startsWith(".lock/")) continue;
     const { mtimeMs } = await stat(path);
-    seen[name] = `${mtimeMs} ${entry.isFile() ? (await readFile(path)).toString("base64") : "folder"}`;
+    seen[name] = `${mtimeMs} ${
+      entry.isFile()
+        ? createHash("sha256")
+            .update(await readFile(path))
+            .digest("hex")
+        : "folder"
+    }`;
   }
   return seen;
 }
