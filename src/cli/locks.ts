@@ -1,16 +1,35 @@
 /** Finds and reads the locks that a command was given: files, project folders, umbrellas, or the working folder. */
 import { readFile, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import type { Config } from "../config.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { isFile } from "../files.ts";
 import type { Lock } from "../lock/entries.ts";
 import { readMixLock } from "../lock/mix-lock.ts";
 import { readRebarLock } from "../lock/rebar-lock.ts";
 
-/** @param given paths as typed; none means the working folder @param name what to call a single lock */
-export async function readLocks(given: readonly string[], cwd: string, name: string | undefined): Promise<Lock[]> {
+type Wanted = Pick<Config, "lockName" | "packages" | "files" | "installers">;
+
+/**
+ * @param given paths as typed; none means the working folder
+ * @param isOptional whether the working folder may be without a lock; it also may where the configuration names what to
+ *   mirror
+ * @returns undefined when it is @throws MirrorError `usage`, `lock_syntax`
+ */
+export async function readLocks(
+  given: readonly string[],
+  cwd: string,
+  config: Wanted,
+  isOptional = false,
+): Promise<Lock[] | undefined> {
   const files: string[] = [];
-  for (const path of given.length === 0 ? ["."] : given) files.push(...(await findLockFiles(path, cwd)));
+  for (const path of given) files.push(...(await findLockFiles(path, cwd)));
+  if (given.length === 0) files.push(...(await lockFilesIn(cwd)));
+  if (files.length === 0) {
+    if (isOptional || namesSomething(config)) return undefined;
+    throw noLock(cwd);
+  }
+  const name = config.lockName;
   const unique = [...new Set(files)];
   if (name !== undefined && unique.length > 1) {
     throw new MirrorError("usage", `--lock-name names one lock, but there are ${unique.length}: ${unique.join(", ")}`);
@@ -38,16 +57,26 @@ async function findLockFiles(path: string, cwd: string): Promise<string[]> {
     throw new MirrorError("usage", `${path} ${why}; give a mix.lock or rebar.lock, or a folder with one`, { cause });
   });
   if (!entry.isDirectory()) return [full];
+  const found = await lockFilesIn(full);
+  if (found.length === 0) throw noLock(full);
+  return found;
+}
+
+function noLock(folder: string): MirrorError {
+  const remedy = 'run "mix deps.get" there once, or name a lock';
+  return new MirrorError("usage", `there is no mix.lock or rebar.lock in ${folder}; ${remedy}`);
+}
+
+function namesSomething({ packages, files, installers }: Wanted): boolean {
+  return packages.length > 0 || files.length > 0 || installers !== undefined;
+}
+
+async function lockFilesIn(full: string): Promise<string[]> {
   const apps = await readdir(join(full, "apps")).catch(() => []);
   const folders = [full, ...apps.sort().map((app) => join(full, "apps", app))];
   const candidates = folders.flatMap((dir) => [join(dir, "mix.lock"), join(dir, "rebar.lock")]);
   const present = await Promise.all(candidates.map(isFile));
-  const found = candidates.filter((_, index) => present[index]);
-  if (found.length > 0) return found;
-  throw new MirrorError(
-    "usage",
-    `there is no mix.lock or rebar.lock in ${full}; run "mix deps.get" there once, or name a lock`,
-  );
+  return candidates.filter((_, index) => present[index]);
 }
 
 function isRebarLock(file: string): boolean {

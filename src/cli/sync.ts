@@ -1,16 +1,14 @@
 /** `mirror-server sync [LOCK…]` */
 import type { SyncPreview } from "../mirror/preview.ts";
 import type { SyncResult } from "../mirror/sync.ts";
-import { MirrorError } from "../errors.ts";
-import type { Lock } from "../lock/entries.ts";
-import { printResult, type Command, type CommandContext } from "./command.ts";
+import { printResult, type Command } from "./command.ts";
 import { readLocks } from "./locks.ts";
 import { formatBytes } from "./progress.ts";
 
 export const sync: Command = async (context, args) => {
-  const { config, mirror } = context;
+  const { config, mirror, cwd } = context;
   const started = Date.now();
-  const locks = await locksToSync(context, args);
+  const locks = (await readLocks(args, cwd, config)) ?? [];
   if (config.dryRun) {
     printResult(context, await mirror.previewSync(locks), previewLines);
     return 0;
@@ -20,18 +18,6 @@ export const sync: Command = async (context, args) => {
   printResult(context, { ...result, seconds }, summaryLines);
   return result.failed.length > 0 ? 1 : 0;
 };
-
-/** A folder without a lock is no error where the configuration names what to mirror. */
-async function locksToSync({ config, cwd }: CommandContext, args: readonly string[]): Promise<Lock[]> {
-  try {
-    return await readLocks(args, cwd, config.lockName);
-  } catch (error) {
-    const { packages, files, installers } = config;
-    const isEnough = packages.length > 0 || files.length > 0 || installers !== undefined;
-    if (args.length === 0 && isEnough && error instanceof MirrorError && error.code === "usage") return [];
-    throw error;
-  }
-}
 
 function previewLines({ fetch, refresh, skipped, refused }: SyncPreview): string[] {
   return [

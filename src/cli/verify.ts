@@ -1,5 +1,4 @@
 /** `mirror-server verify [LOCK…]` */
-import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Finding, VerifyResult } from "../mirror/findings.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
@@ -14,16 +13,9 @@ export const verify: Command = async (context, args) => {
 };
 
 /** Those given; else the working folder's; else all that were synced before, as in a container without the apps. */
-async function locksToVerify(context: CommandContext, args: readonly string[]): Promise<Lock[]> {
-  const { cwd, mirror, config } = context;
-  try {
-    return await readLocks(args, cwd, config.lockName);
-  } catch (error) {
-    if (args.length > 0 || !(error instanceof MirrorError && error.code === "usage")) throw error;
-    const known = await mirror.knownLocks();
-    if (known.length === 0) throw error;
-    return known;
-  }
+async function locksToVerify({ cwd, mirror, config }: CommandContext, args: readonly string[]): Promise<Lock[]> {
+  const known = args.length === 0 ? await mirror.knownLocks() : [];
+  return (await readLocks(args, cwd, config, known.length > 0)) ?? known;
 }
 
 function lines({ ok, checked, missing, corrupt, movedAside = [] }: VerifyResult, names: string): string[] {

@@ -1,0 +1,231 @@
+/** What no lock names, what is no longer needed, what is damaged: `--package`, `prune`, `status`, `verify --deep`. */
+import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { beforeEach, describe, expect, test } from "vitest";
+import { mirrorServer, startServer } from "../support/cli.ts";
+import { damageObject } from "../support/damage.ts";
+import { snapshot, temporaryFolder } from "../support/folder.ts";
+import { git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
+import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
+import { alpha, beta, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
+
+const plugin = makeTarball({ name: "plugin", version: "7.0.8" });
+const newer = makeTarball({ name: "alpha", version: "1.1.0" });
+const docs = (text: string) => Buffer.from(gzipSync(text));
+
+let cwd: string;
+let hex: HexUpstream;
+let key: string;
+let env: Record<string, string>;
+let revision: string;
+
+beforeEach(async () => {
+  cwd = await temporaryFolder();
+  hex = await startHexUpstream([alpha, newer, beta, plugin]);
+  hex.files.set("/docs/alpha-1.0.0.tar.gz", docs("documentation"));
+  key = await hex.writePublicKey(join(cwd, "upstream.pem"));
+  revision = await makeRepository(join(cwd, "upstream/owner/repo.git"));
+  const upstream = await startGitUpstream(join(cwd, "upstream"));
+  env = redirectGit({ "https://github.com/": `${upstream.url}/` });
+  await lock("one", mixLock([alpha, beta], [`"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`]));
+  await lock("two", mixLock([newer]));
+});
+
+const lock = async (name: string, content: string, file = "mix.lock") => {
+  await mkdir(join(cwd, name), { recursive: true });
+  await writeFile(join(cwd, name, file), content);
+};
+const run = (command: string, ...args: string[]) => mirrorServer([command, ...args], { cwd, env });
+const sync = (...args: string[]) => run("sync", "--hex-url", hex.url, "--hex-public-key", key, ...args);
+const mirror = (path: string) => join(cwd, ".mirror", path);
+const tarballs = () => readdir(mirror("hex/tarballs"));
+
+describe("what no lock names", () => {
+  test("--package fetches it, without any lock, and it stays known", async () => {
+    const { code, stdout } = await sync("--package", "plugin@7.0.8", "--package", "alpha@1.1.0");
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^added 2,/)]);
+    expect((await sync("one")).code).toBe(0);
+    expect((await run("verify")).stdout).toMatch(/for \+packages, one\n$/);
+    expect((await run("prune")).stdout).toMatch(/^removed 0, 0 B\n$/);
+  });
+
+  test("packages in the configuration are the same", async () => {
+    await writeFile(join(cwd, "mirror.config.json"), JSON.stringify({ packages: ["plugin@7.0.8"] }));
+    expect((await sync()).stdout).toMatch(/^added 1,/);
+    await rm(mirror("hex/tarballs/plugin-7.0.8.tar"));
+    expect((await run("verify", "one")).stdout).toMatch(/missing plugin 7\.0\.8 \(lock \+packages\)/);
+  });
+
+  test.each([
+    ["plugin", /--package <name@version>: \["plugin"\] is not allowed; give NAME@VERSION/],
+    ["../x@1.0.0", /is not allowed/],
+    ["plugin@latest", /is not allowed/],
+  ])("%s is refused", async (text, message) => {
+    const { code, stderr } = await sync("--package", text);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+
+  test("a rebar.lock is a lock like others, beside a mix.lock too", async () => {
+    const rebarLock = `{"1.2.0",[{<<"plugin">>,{pkg,<<"plugin">>,<<"7.0.8">>},0}]}.
+[{pkg_hash,[{<<"plugin">>,<<"${plugin.innerChecksum.toUpperCase()}">>}]},
+ {pkg_hash_ext,[{<<"plugin">>,<<"${plugin.outerChecksum.toUpperCase()}">>}]}].`;
+    await lock("two", rebarLock, "rebar.lock");
+    expect((await sync("two")).stdout).toMatch(/^added 2,/);
+    expect(await readdir(mirror("locks"))).toEqual(["two-rebar.json", "two.json"]);
+    await lock("three", rebarLock.replace(/<<"[0-9A-F]{64}">>/g, `<<"${"0".repeat(64)}">>`), "rebar.lock");
+    const wrong = await sync("three");
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("not the one in the lock three-rebar")]);
+  });
+});
+
+describe("documentation", () => {
+  test("--docs fetches what upstream has, asks for changes, and a package without any is no failure", async () => {
+    expect((await sync("--docs", "one")).stdout).toMatch(/^added 4, .*failed 0/);
+    expect(await readdir(mirror("hex/docs"))).toEqual(["alpha-1.0.0.tar.gz"]);
+    const before = await snapshot(mirror(""));
+    expect((await sync("--docs", "one")).stdout).toMatch(/^added 0, updated 0,/);
+    expect(hex.log.filter((line) => line.includes("/docs/alpha"))).toEqual([
+      "200 /docs/alpha-1.0.0.tar.gz",
+      "304 /docs/alpha-1.0.0.tar.gz",
+    ]);
+    expect(await snapshot(mirror(""))).toEqual(before);
+    hex.files.set("/docs/alpha-1.0.0.tar.gz", docs("published again"));
+    expect((await sync("--docs", "one")).stdout).toMatch(/^added 0, updated 1,/);
+    const server = await startServer(["--no-tls"], { cwd });
+    for (const prefix of ["", "/repo.hex.pm"]) {
+      const answer = await fetch(`${server.url}${prefix}/docs/alpha-1.0.0.tar.gz`);
+      expect(Buffer.from(await answer.arrayBuffer())).toEqual(docs("published again"));
+    }
+  });
+
+  test("what is no gzip is refused", async () => {
+    hex.files.set("/docs/alpha-1.0.0.tar.gz", Buffer.from("<html>"));
+    const { code, stderr } = await sync("--docs", "one");
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/documentation of alpha 1\.0\.0: .* is damaged/)]);
+  });
+});
+
+describe("prune", () => {
+  beforeEach(async () => {
+    expect((await sync("--docs", "one", "two", "--package", "plugin@7.0.8")).code).toBe(0);
+  });
+
+  test("removes nothing while every lock is known", async () => {
+    const before = await snapshot(mirror(""));
+    expect((await run("prune")).stdout).toBe("removed 0, 0 B\n");
+    expect(await snapshot(mirror(""))).toEqual(before);
+  });
+
+  test("removes what a lock has ceased to name", async () => {
+    await lock("one", mixLock([beta]));
+    await sync("one");
+    const { stdout } = await run("prune");
+    expect(stdout).toContain("removed alpha 1.0.0 (");
+    expect(stdout).toContain("removed https://github.com/owner/repo (");
+    expect(await tarballs()).toEqual(["alpha-1.1.0.tar", "beta-2.1.0.tar", "plugin-7.0.8.tar"]);
+    expect(await readdir(mirror("git")).catch(() => [])).toEqual([]);
+    expect((await run("verify")).code).toBe(0);
+    expect((await run("build", "--dry-run")).stdout).toMatch(/would write 0 files/);
+  });
+
+  test("--keep-locks forgets the others first; --dry-run only tells", async () => {
+    const before = await snapshot(mirror(""));
+    const preview = await run("prune", "--keep-locks", "two", "--dry-run");
+    expect(preview.stdout).toMatch(/would remove the lock \+packages .*\nwould remove the lock one /);
+    expect(await snapshot(mirror(""))).toEqual(before);
+    const { stdout } = await run("prune", "--keep-locks", "two", "--json");
+    const { removed, bytes } = JSON.parse(stdout) as { removed: { item: string; bytes: number }[]; bytes: number };
+    expect(removed.map(({ item }) => item)).toEqual([
+      "the lock +packages",
+      "the lock one",
+      "alpha 1.0.0",
+      "beta 2.1.0",
+      "plugin 7.0.8",
+      "upstream's record of beta",
+      "upstream's record of plugin",
+      "https://github.com/owner/repo",
+    ]);
+    expect(bytes).toBeGreaterThan(alpha.bytes.length + beta.bytes.length + plugin.bytes.length);
+    expect(await tarballs()).toEqual(["alpha-1.1.0.tar"]);
+    expect(await readdir(mirror("locks"))).toEqual(["two.json"]);
+    expect(await readdir(mirror("hex/docs")).catch(() => [])).toEqual([]);
+    expect((await run("verify")).code).toBe(0);
+  });
+
+  test("an organisation that no lock names any more goes as a whole", async () => {
+    const secret = makeTarball({ name: "secret", version: "0.3.0" });
+    hex.publish([secret], { organisation: { name: "acme", token: "t" } });
+    env["MIRROR_TOKEN_ACME"] = "t";
+    await lock("two", mixLock([newer], [lockEntry(secret, "", "hexpm:acme")]));
+    expect((await sync("two")).code).toBe(0);
+    await lock("two", mixLock([newer]));
+    await sync("two");
+    expect((await run("prune")).stdout).toMatch(/removed the repository hexpm:acme/);
+    expect(await readdir(mirror("hex/repos")).catch(() => [])).toEqual([]);
+    expect(await readdir(mirror("upstream/hexpm/repos")).catch(() => [])).toEqual([]);
+  });
+
+  test("refuses to empty a mirror, and names of locks that it does not know", async () => {
+    const unknown = await run("prune", "--keep-locks", "three");
+    expect([unknown.code, unknown.stderr]).toEqual([
+      2,
+      expect.stringContaining('no lock "three"; it knows +packages, one, two'),
+    ]);
+    await rm(mirror("locks"), { recursive: true });
+    const empty = await run("prune");
+    expect([empty.code, empty.stderr]).toEqual([2, expect.stringContaining("everything would go")]);
+    expect(await tarballs()).toHaveLength(4);
+  });
+});
+
+test("status tells what is held, for which locks, how big and how old", async () => {
+  expect((await run("status")).stdout).toContain("records and refs: not synced on this machine");
+  await sync("--docs", "one", "two");
+  await lock("two", mixLock([]));
+  await sync("two");
+  const { stdout } = await run("status");
+  expect(stdout).toMatch(
+    /^Hex: 2 packages, 3 releases, [\d.]+ kB\n {2}hexpm {2}3 releases, 1 that no known lock names, documentation of 1\n/,
+  );
+  expect(stdout).toMatch(/git: 1 repositories, .*\n {2}https:\/\/github\.com\/owner\/repo {2}.*\(one\)/);
+  expect(stdout).toMatch(/records and refs: as of 0 minutes ago \(20/);
+  const json = JSON.parse((await run("status", "--json")).stdout) as { hex: { bytes: number } };
+  expect(json.hex.bytes).toBe(alpha.bytes.length + newer.bytes.length + beta.bytes.length);
+});
+
+describe("verify --deep", () => {
+  beforeEach(async () => {
+    expect((await sync("--docs", "one", "two")).code).toBe(0);
+  });
+
+  test("finds nothing in a mirror that is whole, and changes nothing", async () => {
+    const before = await snapshot(mirror(""));
+    expect(await run("verify", "--deep")).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^complete and intact/),
+    });
+    expect(await snapshot(mirror(""))).toEqual(before);
+  });
+
+  test("moves what is damaged aside, needed or not, so that clients get none of it and the next sync heals it", async () => {
+    await appendFile(mirror("hex/tarballs/alpha-1.0.0.tar"), "x");
+    await writeFile(mirror("upstream/hexpm/packages/beta"), "x");
+    await writeFile(mirror("hex/docs/alpha-1.0.0.tar.gz"), "x");
+    const repository = mirror("git/github.com/owner/repo.git");
+    await damageObject(repository, await git(repository, ["rev-parse", "HEAD:README.md"]), "damaged\n");
+    const { code, stdout } = await run("verify", "--deep");
+    expect(code).toBe(3);
+    for (const path of ["tarballs/alpha-1.0.0.tar", "packages/beta", "docs/alpha-1.0.0.tar.gz", "owner/repo.git"]) {
+      expect(stdout).toMatch(new RegExp(`moved aside .*${path}: `));
+    }
+    expect((await stat(mirror("corrupt/git/github.com/owner/repo.git"))).isDirectory()).toBe(true);
+    expect((await readFile(mirror("corrupt/hex/tarballs/alpha-1.0.0.tar"))).length).toBe(alpha.bytes.length + 1);
+    const server = await startServer(["--no-tls"], { cwd });
+    expect((await fetch(`${server.url}/tarballs/alpha-1.0.0.tar`)).status).toBe(404);
+
+    expect((await sync("--docs", "one", "two")).code).toBe(0);
+    expect(await run("verify", "--deep")).toMatchObject({ code: 0 });
+    expect(await readFile(mirror("hex/tarballs/alpha-1.0.0.tar"))).toEqual(alpha.bytes);
+  });
+});
