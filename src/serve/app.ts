@@ -130,16 +130,18 @@ function sendNotFound(target: Target | undefined, request: FastifyRequest, reply
   return reply.code(404).type("text/plain; charset=utf-8").send(`${text}\n`);
 }
 
+const thatPath = "that path is not in this mirror";
+
 function notFoundText(target: Target | undefined): string {
   switch (target?.kind) {
     case "unknown":
-      return `this mirror holds nothing of the host ${target.host}`;
+      return target.host === "" ? thatPath : `this mirror holds nothing of the host ${target.host}`;
     case "file":
       return `https://${target.host}${target.path} is not in this mirror; to add it, name it under "files" in mirror.config.json and sync`;
     case "own":
     case "upstream":
       return `${target.path} is not in this mirror`;
     default:
-      return "that path is not in this mirror";
+      return thatPath;
   }
 }

@@ -1,16 +1,14 @@
-/** Mix, whose git dependencies need no Hex; and Hex itself where it is installed. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+/** Mix, whose git dependencies need no Hex. */
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
-import { hexArchives, isInstalled, runClient } from "../support/clients.ts";
+import { isInstalled, runClient } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { commit, git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
-import { startHexUpstream } from "../support/hex-upstream.ts";
-import { alpha, beta, mixLock } from "../support/tarballs.ts";
+import { mixLock } from "../support/tarballs.ts";
 
 const hasMix = isInstalled("mix", "--version");
-const archives = hasMix ? hexArchives() : undefined;
 let cwd: string;
 let work: string;
 
@@ -98,48 +96,4 @@ describe.skipIf(!hasMix)("mix deps.get of git dependencies at https://github.com
     expect(await git(join(app, "deps/repo"), ["rev-parse", "HEAD"])).toBe(revision);
     expect(server.log()).toContain('"host":"github.com:');
   }
-});
-
-describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has not been run)", () => {
-  const entry =
-    `"beta": {:hex, :beta, "2.1.0", "${beta.innerChecksum}", [:rebar3], ` +
-    `[{:alpha, "~> 1.0", [hex: :alpha, repo: "hexpm", optional: false]}, ` +
-    `{:gamma, "~> 3.0", [hex: :gamma, repo: "hexpm", optional: true]}], "hexpm", "${beta.outerChecksum}"}`;
-
-  test("mix deps.get fetches packages and repositories, verified, quietly", async () => {
-    const revision = await makeRepository(work);
-    const app = await writeApp(
-      ['{:beta, "~> 2.0"}', '{:repo, git: "https://github.com/owner/repo.git", app: false, compile: false}'],
-      mixLock([alpha], [entry, `"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`]),
-    );
-    const lock = await readFile(join(app, "mix.lock"), "utf8");
-    const hex = await startHexUpstream([alpha, beta]);
-    const upstream = await startGitUpstream(join(cwd, "upstream"));
-    const key = await hex.writePublicKey(join(cwd, "upstream.pem"));
-    const env = redirectGit({ "https://github.com/": `${upstream.url}/` });
-    const synced = await mirrorServer(["sync", app, "--hex-url", hex.url, "--hex-public-key", key], { cwd, env });
-    expect(synced).toMatchObject({ code: 0 });
-    const server = await startServer([], { cwd });
-
-    const client = {
-      ...clientEnvironment(server),
-      MIX_ARCHIVES: archives ?? "",
-      HEX_HOME: join(cwd, "hex_home"),
-      HEX_MIRROR: server.url,
-    };
-    const publicKey = join(cwd, ".mirror/hex/public_key");
-    const set = await runClient("mix", ["hex.repo", "set", "hexpm", "--public-key", publicKey], {
-      cwd: app,
-      env: client,
-    });
-    expect(set).toMatchObject({ code: 0 });
-    const { code, output } = await runClient("mix", ["deps.get"], { cwd: app, env: client });
-    expect([code, output]).toEqual([0, expect.stringContaining("* Getting beta (Hex package)")]);
-    expect(output).not.toMatch(/fail|warning|unexpected/i);
-    expect(await readFile(join(app, "deps/alpha/src/alpha.erl"), "utf8")).toContain("1.0.0");
-    expect(await git(join(app, "deps/repo"), ["rev-parse", "HEAD"])).toBe(revision);
-    // The lock asked for exactly this, so it stays as it was.
-    const entries = (text: string) => text.replace(/\s|,(?=\})/g, "");
-    expect(entries(await readFile(join(app, "mix.lock"), "utf8"))).toBe(entries(lock));
-  });
 });

@@ -296,3 +296,75 @@ describe("health", () => {
     expect(answer.body).not.toContain(folder);
   });
 });
+
+describe("the face of repo.hex.pm", () => {
+  const bytes = Buffer.from("as upstream signed it");
+  beforeEach(async () => {
+    await mkdir(join(folder, "upstream/hexpm/packages"), { recursive: true });
+    await writeFile(join(folder, "upstream/hexpm/packages/alder"), bytes);
+    await writeFile(join(folder, "upstream/hexpm/public_key"), "upstream's key");
+    await writeFile(join(folder, "upstream/hexpm/validators.json"), "{}");
+  });
+
+  test("gives upstream's bytes untouched, by Host header and by first path segment", async () => {
+    for (const [path, headers] of [
+      ["/packages/alder", { host: "repo.hex.pm" }],
+      ["/repo.hex.pm/packages/alder", { host: "localhost:8000" }],
+    ] as const) {
+      const answer = await get(path, headers);
+      expect([answer.statusCode, answer.rawPayload]).toEqual([200, bytes]);
+      expect((await get(path, { ...headers, "if-none-match": String(answer.headers.etag) })).statusCode).toBe(304);
+    }
+    expect((await get("/public_key", { host: "repo.hex.pm" })).body).toBe("upstream's key");
+    const tarball = await get("/tarballs/elm-0.0.1.tar", { host: "repo.hex.pm" });
+    expect(tarball.rawPayload).toEqual((await get("/tarballs/elm-0.0.1.tar")).rawPayload);
+    expect((await get("/installs/hex-1.x.csv", { host: "repo.hex.pm" })).statusCode).toBe(200);
+  });
+
+  test.each([
+    "/packages/nothing",
+    "/tarballs/nothing-1.0.0.tar",
+    "/names",
+    "/versions",
+    "/validators.json",
+    "/health",
+    "/",
+  ])("has no %s", async (path) => {
+    expect((await get(path, { host: "repo.hex.pm" })).statusCode).toBe(404);
+  });
+});
+
+describe("the API", () => {
+  test("tells of a package and of a release in JSON", async () => {
+    const answer = await get("/api/packages/alder");
+    expect([answer.statusCode, answer.headers["content-type"]]).toEqual([200, "application/json; charset=utf-8"]);
+    const body = answer.json<{ releases: { version: string }[]; configs: Record<string, string> }>();
+    expect(body).toMatchObject({ name: "alder", repository: "hexpm", retirements: {} });
+    expect(body.releases.map(({ version }) => version)).toContain("1.9.2+build.7");
+    expect(body.configs["mix.exs"]).toMatch(/^\{:alder, "~> /);
+    const release = await get("/api/packages/alder/releases/1.9.2+build.7");
+    expect(release.json()).toMatchObject({ version: "1.9.2+build.7", retirement: null, meta: { app: "alder" } });
+    expect(release.json<{ checksum: string }>().checksum).toMatch(/^[0-9a-f]{64}$/);
+    expect((await get("/api/packages/alder/releases/1.9.2%2Bbuild.7")).statusCode).toBe(200);
+    expect((await get("/api/packages/alder", { host: "hex.pm" })).statusCode).toBe(200);
+  });
+
+  test("answers in Erlang's format to those who ask for it, errors too", async () => {
+    const accept = "application/vnd.hex+erlang";
+    const found = await get("/api/packages/alder", { accept });
+    expect([found.statusCode, found.headers["content-type"], found.rawPayload[0]]).toEqual([200, accept, 131]);
+    const none = await get("/api/packages/nothing", { accept });
+    expect([none.statusCode, none.headers["content-type"], none.rawPayload[0]]).toEqual([404, accept, 131]);
+  });
+
+  test.each([
+    "/api/packages/nothing",
+    "/api/packages/..%2fnames",
+    "/api/packages/alder/releases/9.9.9",
+    "/api/packages/alder/releases/x",
+    "/api/users/me",
+    "/api",
+  ])("%s → 404", async (path) => {
+    expect((await get(path)).statusCode).toBe(404);
+  });
+});

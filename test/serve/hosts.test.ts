@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { findTarget } from "../../src/serve/hosts.ts";
 
-const served = new Set(["github.com", "gitlab.example.org", "gitserver"]);
+const served = new Set(["github.com", "gitlab.example.org", "gitserver", "repo.hex.pm", "builds.hex.pm", "hex.pm"]);
 const known = { own: new Set(["mirror.corp.example"]), isServed: (host: string) => served.has(host) };
 const find = (host: string | undefined, path: string) => findTarget(host, path, known);
 const git = (host: string, repository: string, action = "info/refs") => ({ kind: "git", host, repository, action });
@@ -31,6 +31,30 @@ test.each([
   // Another host's code must never come out of github.com's folder.
   ["gitlab.com", "/a/b/info/refs", git("gitlab.com", "a/b")],
   ["example.org", "/packages/jason", { kind: "unknown", host: "example.org", path: "/packages/jason" }],
+  // Hex's hosts: upstream's own records, and what is the same on both faces.
+  ["repo.hex.pm", "/packages/jason", { kind: "upstream", path: "/packages/jason" }],
+  ["repo.hex.pm:443", "/repos/acme/packages/x", { kind: "upstream", path: "/repos/acme/packages/x" }],
+  ["localhost", "/repo.hex.pm/public_key", { kind: "upstream", path: "/public_key" }],
+  ["repo.hex.pm", "/tarballs/jason-1.4.1.tar", { kind: "own", path: "/tarballs/jason-1.4.1.tar" }],
+  ["repo.hex.pm", "/installs/hex-1.x.csv", { kind: "own", path: "/installs/hex-1.x.csv" }],
+  ["builds.hex.pm", "/installs/hex.csv", { kind: "own", path: "/installs/hex.csv" }],
+  ["hex.pm", "/api/packages/jason", { kind: "own", path: "/api/packages/jason" }],
+  ["builds.hex.pm", "/packages/jason", { kind: "file", host: "builds.hex.pm", path: "/packages/jason" }],
+  ["repo.hex.pm", "/health", { kind: "file", host: "repo.hex.pm", path: "/health" }],
+  // Other files, by host.
+  [
+    "github.com",
+    "/o/r/releases/download/v1/t",
+    { kind: "file", host: "github.com", path: "/o/r/releases/download/v1/t" },
+  ],
+  ["localhost", "/github.com/o/r/x.tgz", { kind: "file", host: "github.com", path: "/o/r/x.tgz" }],
+  // Decoded once, so that what is allowed or guarded is what is served.
+  ["localhost", "/%72epos/acme/names", { kind: "own", path: "/repos/acme/names" }],
+  ["localhost", "/tarballs/a-1.0.0%2Bb.tar", { kind: "own", path: "/tarballs/a-1.0.0+b.tar" }],
+  ["localhost", "/a%2fb", { kind: "unknown", host: "", path: "/a%2fb" }],
+  ["localhost", "/a/../b", { kind: "unknown", host: "", path: "/a/../b" }],
+  ["localhost", "/a/%2e%2e/b", { kind: "unknown", host: "", path: "/a/%2e%2e/b" }],
+  ["localhost", "/%zz", { kind: "unknown", host: "", path: "/%zz" }],
   ["github.com", "/", { kind: "unknown", host: "github.com", path: "/" }],
   // A first segment that is no served host is just a path.
   ["localhost", "/example.org/x", { kind: "own", path: "/example.org/x" }],
