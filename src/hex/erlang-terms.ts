@@ -16,6 +16,8 @@ export type ErlangTerm =
   | { readonly type: "list"; readonly items: readonly ErlangTerm[] }
   | { readonly type: "map"; readonly pairs: readonly (readonly [ErlangTerm, ErlangTerm])[] };
 
+const isAscii = /^[\0-\x7f]*$/;
+
 // Deeper than any real file, and far from the end of the stack.
 const maxDepth = 64;
 
@@ -94,6 +96,8 @@ class Reader {
       this.skipBlank();
       if (this.source[this.at] === '"') {
         const text = this.quoted('"');
+        // What nearly all of them are.
+        if (parts.length === 0 && isAscii.test(text) && this.take(">>")) return text;
         const isUtf8 = this.take("/utf8") || /[^\0-\xff]/.test(text);
         parts.push(Buffer.from(text, isUtf8 ? "utf8" : "latin1"));
       } else {
@@ -117,6 +121,12 @@ class Reader {
   }
 
   private quoted(quote: string): string {
+    const end = this.source.indexOf(quote, this.at + 1);
+    const plain = end === -1 ? "\\" : this.source.slice(this.at + 1, end);
+    if (!plain.includes("\\")) {
+      this.at = end + 1;
+      return plain;
+    }
     let text = "";
     for (this.at += 1; this.at < this.source.length; this.at += 1) {
       const char = this.source[this.at] ?? "";
@@ -145,7 +155,9 @@ class Reader {
   }
 
   private skipBlank(): void {
-    this.match(/(?:\s|%[^\n]*)*/y);
+    // Mostly there is nothing to skip, and a regular expression is slow at finding that out.
+    const code = this.source.charCodeAt(this.at);
+    if (code <= 0x20 || code === 0x25 || code >= 0x80) this.match(/(?:\s|%[^\n]*)*/y);
   }
 
   private take(token: string): boolean {

@@ -3,10 +3,14 @@
  * https://github.com/hexpm/specifications/blob/main/registry-v2.md
  */
 import { sign, verify, type KeyObject } from "node:crypto";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { gunzipSync, gzip } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { MirrorError } from "../errors.ts";
 import { SignedSchema } from "./gen/registry_pb.ts";
+
+const signInThread = promisify(sign);
+const compressInThread = promisify(gzip);
 
 // hex.pm's largest resource, `versions`, unpacks to some 3 MB. A bomb must not take the process down.
 const maxResourceSize = 256 * 1024 * 1024;
@@ -39,8 +43,11 @@ export function isSignedBy({ payload, signature }: SignedResource, key: KeyObjec
   return verify("sha512", payload, key, signature);
 }
 
-/** Deterministic on one platform; compressors differ between platforms, so compare payloads, never these bytes. */
-export function wrap(payload: Uint8Array, privateKey: KeyObject): Buffer {
-  const signature = sign("sha512", payload, privateKey);
-  return gzipSync(toBinary(SignedSchema, create(SignedSchema, { payload, signature })));
+/**
+ * Signs and compresses in Node's own threads, so that several resources are made at once. Deterministic on one
+ * platform; compressors differ between platforms, so compare payloads, never these bytes.
+ */
+export async function wrap(payload: Uint8Array, privateKey: KeyObject): Promise<Buffer> {
+  const signature = await signInThread("sha512", payload, privateKey);
+  return compressInThread(toBinary(SignedSchema, create(SignedSchema, { payload, signature })));
 }

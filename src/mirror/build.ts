@@ -1,6 +1,7 @@
 /** Signs the registries anew from the tarballs in the folder. Only files whose content changes are written. */
+import { createHash, type KeyObject } from "node:crypto";
 import { rm } from "node:fs/promises";
-import type { KeyObject } from "node:crypto";
+import pLimit from "p-limit";
 import { describeError } from "../errors.ts";
 import { verifyRecord, type HexUpstream } from "../fetch/hex.ts";
 import { publicKeyPem } from "../hex/keys.ts";
@@ -9,6 +10,7 @@ import { hexpm, servedName, signedName } from "../hex/repository.ts";
 import { isSignedBy, unwrap, wrap, type SignedResource } from "../hex/signed.ts";
 import { buildRegistry } from "../registry/registry.ts";
 import { listFolder, readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
+import { FileIndex } from "../store/file-index.ts";
 import { listRegistries } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
@@ -26,6 +28,9 @@ export interface BuildResult {
   /** Tarballs, and records with all of their tarballs, that are left out of the registry, and why. */
   readonly corrupt: readonly { readonly file: string; readonly reason: string }[];
 }
+
+// Small files: what they cost is waiting for the disk.
+const atOnce = 32;
 
 /** @throws MirrorError `config` when the registry was signed with a key that is not here */
 export async function build(context: Context, { wait = true } = {}): Promise<BuildResult> {
@@ -81,13 +86,8 @@ async function buildOne(
     .map((name) => `packages/${name}`)
     .filter((resource) => !registry.resources.has(resource));
 
-  const written: string[] = [];
   if (key !== undefined) await removeLeftovers(paths.packagesDir);
-  for (const [resource, payload] of registry.resources) {
-    if (await isCurrent(paths.resource(resource), payload, key)) continue;
-    if (key !== undefined) await writeAtomic(paths.resource(resource), wrap(payload, key));
-    written.push(resource);
-  }
+  const written = await writeResources(context, paths, registry.resources, key);
   if (key !== undefined) {
     if (await writeIfChanged(paths.publicKey, publicKeyPem(key))) written.push("public_key");
     for (const resource of stale) await rm(paths.resource(resource), { force: true });
@@ -117,34 +117,74 @@ async function readUpstreamRecords(
 ): Promise<{ records: Map<string, Package>; untrusted: Map<string, string> }> {
   const records = new Map<string, Package>();
   const untrusted = new Map<string, string>();
-  let upstream: HexUpstream | undefined;
-  for (const name of names) {
+  const limit = pLimit(atOnce);
+  let key: Promise<KeyObject> | undefined;
+  const read = async (name: string) => {
     const file = paths.upstreamPackage(name);
     const bytes = await readIfPresent(file);
-    if (bytes === undefined) continue;
+    if (bytes === undefined) return;
     try {
-      upstream ??= {
-        url: "",
-        repository: signedName(paths.repository),
-        publicKey: await heldRecordsKey(context, paths.repository),
-      };
+      const publicKey = await (key ??= heldRecordsKey(context, paths.repository));
+      const upstream: HexUpstream = { url: "", repository: signedName(paths.repository), publicKey };
       records.set(name, verifyRecord(bytes, upstream, name, file));
     } catch (error) {
       untrusted.set(name, describeError(error));
     }
-  }
+  };
+  await Promise.all([...names].map((name) => limit(() => read(name))));
   return { records, untrusted };
 }
 
-/** @param key undefined: compare what it says, whoever signed it */
-async function isCurrent(path: string, payload: Uint8Array, key: KeyObject | undefined): Promise<boolean> {
+/** Signs and writes what says something new. @returns what was written, or would be without a key */
+async function writeResources(
+  { config }: Context,
+  paths: RegistryPaths,
+  resources: ReadonlyMap<string, Uint8Array>,
+  key: KeyObject | undefined,
+): Promise<string[]> {
+  // By resource, what lies there and is signed as it should be: reading and verifying it again costs more than all else.
+  const signer = key === undefined ? "" : digest(publicKeyPem(key));
+  const index = await FileIndex.open(config.cacheDir, `${paths.dir}\0signed`, (value) =>
+    typeof value === "string" ? value : undefined,
+  );
+  const limit = pLimit(atOnce);
+  const write = async ([resource, payload]: [string, Uint8Array]) => {
+    const file = paths.resource(resource);
+    const content = `${signer} ${digest(payload)}`;
+    const present = await index.get(resource, file, (path) => contentOf(path, key, signer)).catch(() => undefined);
+    if (present === content) return undefined;
+    if (key === undefined) return (await isSame(file, payload)) ? undefined : resource;
+    await writeAtomic(file, await wrap(payload, key));
+    index.put(resource, file, content);
+    return resource;
+  };
+  const written = await Promise.all([...resources].map((entry) => limit(() => write(entry))));
+  if (key !== undefined) await index.save();
+  return written.filter((resource) => resource !== undefined);
+}
+
+/** Digests of the signer's key and of the payload; empty for a file that is damaged or that another key signed. */
+async function contentOf(path: string, key: KeyObject | undefined, signer: string): Promise<string> {
+  const resource = await readSigned(path);
+  if (resource === undefined || key === undefined || !isSignedBy(resource, key)) return "";
+  return `${signer} ${digest(resource.payload)}`;
+}
+
+/** Whoever signed it: a dry run has no key. */
+async function isSame(path: string, payload: Uint8Array): Promise<boolean> {
+  const resource = await readSigned(path);
+  return resource !== undefined && Buffer.compare(resource.payload, payload) === 0;
+}
+
+async function readSigned(path: string): Promise<SignedResource | undefined> {
   const bytes = await readIfPresent(path);
-  if (bytes === undefined) return false;
-  let present: SignedResource;
   try {
-    present = unwrap(bytes);
+    return bytes === undefined ? undefined : unwrap(bytes);
   } catch {
-    return false;
+    return undefined;
   }
-  return Buffer.compare(present.payload, payload) === 0 && (key === undefined || isSignedBy(present, key));
+}
+
+function digest(content: Uint8Array | string): string {
+  return createHash("sha256").update(content).digest("base64");
 }

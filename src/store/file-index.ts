@@ -1,9 +1,10 @@
 /**
- * What was read of each tarball, kept in the cache folder, so that a build reads only those that are new: a file that
- * has its size, times and inode is taken for the same. Losing it costs a slower build, nothing else.
+ * What was read of each file of a folder, kept in the cache folder, so that a build reads only those that are new: a
+ * file that has its size, times and inode is taken for the same. Losing it costs a slower build, nothing else.
  */
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAtomic } from "./atomic.ts";
 
@@ -40,17 +41,26 @@ export class FileIndex<T> {
   }
 
   /** What `read` makes of the file at `path`, or made of it before. @throws what `read` throws; that is not kept */
-  async get(name: string, path: string, read: (path: string) => Promise<T>): Promise<T> {
-    const stamp = await stampOf(path);
+  async get(name: string, path: string, read: (path: string) => Promise<T> | T): Promise<T> {
+    const stamp = stampOf(path);
     const known = this.before[name];
     if (known?.stamp === stamp) {
       this.after[name] = known;
       return known.value;
     }
     const value = await read(path);
+    this.set(name, stamp, value);
+    return value;
+  }
+
+  /** What is known of a file that was written just now. */
+  put(name: string, path: string, value: T): void {
+    this.set(name, stampOf(path), value);
+  }
+
+  private set(name: string, stamp: string, value: T): void {
     this.after[name] = { stamp, value };
     this.isChanged = true;
-    return value;
   }
 
   /** Keeps what was asked for, and forgets the rest. */
@@ -61,8 +71,9 @@ export class FileIndex<T> {
   }
 }
 
-async function stampOf(path: string): Promise<string> {
-  const { size, mtimeMs, ctimeMs, ino } = await stat(path);
+/** Not by promise: a call takes microseconds, and there may be hundreds of thousands. @throws a system error */
+function stampOf(path: string): string {
+  const { size, mtimeMs, ctimeMs, ino } = statSync(path);
   return `${size} ${mtimeMs} ${ctimeMs} ${ino}`;
 }
 

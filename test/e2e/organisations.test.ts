@@ -72,8 +72,9 @@ describe("an organisation's packages", () => {
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toMatch(/failed hexpm:acme\/secret 0\.3\.0: upstream wants a token for .*\/packages\/secret/);
     for (const { stdout, stderr } of [right, wrong]) expect(stdout + stderr).not.toContain(token);
-    for (const entry of await readdir(join(cwd, ".mirror"), { recursive: true, withFileTypes: true })) {
-      if (entry.isFile()) expect(await readFile(join(entry.parentPath, entry.name), "latin1")).not.toContain(token);
+    const files = await readdir(join(cwd, ".mirror"), { recursive: true, withFileTypes: true });
+    for (const file of files.filter((entry) => entry.isFile())) {
+      expect(await readFile(join(file.parentPath, file.name), "latin1")).not.toContain(token);
     }
     // What the public repository is asked for carries no token.
     expect(hex.authorizations.get("/packages/alpha")).toBeUndefined();

@@ -286,7 +286,7 @@ describe("build", () => {
     await sync();
     const payload = verifyAndUnwrap(hex.files.get("/packages/beta") ?? Buffer.alloc(0), hex.key);
     const forged = await startHexUpstream([]);
-    await writeFile(mirror("upstream/hexpm/packages/beta"), wrap(payload, forged.key));
+    await writeFile(mirror("upstream/hexpm/packages/beta"), await wrap(payload, forged.key));
     const { code, stdout, stderr } = await mirrorServer(["build"], { cwd });
     expect([code, stderr]).toEqual([1, ""]);
     expect(stdout).toMatch(/left out packages\/beta: .*upstream\/hexpm\/packages\/beta cannot be trusted/);

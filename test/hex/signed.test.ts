@@ -15,17 +15,18 @@ const other = readPrivateKey(generatePrivateKey(), "test");
 const payload = Buffer.from("payload");
 
 describe("a signed resource", () => {
-  test("comes back as it was wrapped, for the key's public half too", () => {
+  test("comes back as it was wrapped, for the key's public half too", async () => {
     const publicKey = readPublicKey(publicKeyPem(key), "test");
-    expect(Buffer.from(verifyAndUnwrap(wrap(payload, key), publicKey))).toEqual(payload);
+    expect(Buffer.from(verifyAndUnwrap(await wrap(payload, key), publicKey))).toEqual(payload);
   });
 
-  test("is the same bytes each time", () => {
-    expect(wrap(payload, key)).toEqual(wrap(payload, key));
+  test("is the same bytes each time", async () => {
+    expect(await wrap(payload, key)).toEqual(await wrap(payload, key));
   });
 
-  test("is refused when another key signed it", () => {
-    expect(() => verifyAndUnwrap(wrap(payload, other), key)).toThrow(/not signed by the expected key/);
+  test("is refused when another key signed it", async () => {
+    const signed = await wrap(payload, other);
+    expect(() => verifyAndUnwrap(signed, key)).toThrow(/not signed by the expected key/);
   });
 
   test.each([

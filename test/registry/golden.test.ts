@@ -44,7 +44,7 @@ test("public_key is the same file", async () => {
 });
 
 test("what we sign has the very signature that Hex made", async () => {
-  const resource = unwrap(wrap(await theirs("versions"), key));
+  const resource = unwrap(await wrap(await theirs("versions"), key));
   expect(isSignedBy(resource, key)).toBe(true);
   const signed = unwrap(await readFile(join(golden, "hex/versions")));
   expect(Buffer.from(resource.signature)).toEqual(Buffer.from(signed.signature));

@@ -1,10 +1,12 @@
 /** A Hex repository on loopback: a real HTTP server over a registry that is signed with a key of its own. */
-import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { createHash, createPublicKey, sign, type KeyObject } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../../src/hex/keys.ts";
 import { createPackage, type Package, type PackageInit, type ReleaseInit } from "../../src/hex/records.ts";
-import { wrap } from "../../src/hex/signed.ts";
+import { SignedSchema } from "../../src/hex/gen/registry_pb.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
 import { buildRegistry } from "../../src/registry/registry.ts";
 import { listenOnLoopback } from "./loopback.ts";
@@ -66,7 +68,7 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
       const root = organisation === undefined ? "" : `/repos/${organisation.name}`;
       if (organisation !== undefined) tokens.set(organisation.name, organisation.token);
       const { resources } = buildRegistry({ repository, releases, upstream: records });
-      for (const [resource, payload] of resources) files.set(`${root}/${resource}`, wrap(payload, key));
+      for (const [resource, payload] of resources) files.set(`${root}/${resource}`, signedBy(key, payload));
       for (const { name, version, bytes } of published) files.set(`${root}/tarballs/${name}-${version}.tar`, bytes);
       files.set(`${root}/public_key`, Buffer.from(publicKeyPem(key)));
     },
@@ -77,6 +79,12 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
   };
   upstream.publish(tarballs);
   return upstream;
+}
+
+/** As registries are signed, without the code under test. */
+function signedBy(key: KeyObject, payload: Uint8Array): Buffer {
+  const signature = sign("sha512", payload, key);
+  return gzipSync(toBinary(SignedSchema, create(SignedSchema, { payload, signature })));
 }
 
 /** Upstream's record of a package, which says more than its tarballs do. */

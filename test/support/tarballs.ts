@@ -26,7 +26,9 @@ export function makeTarball(source: PackageSource): MadeTarball {
     [`src/${name}.app.src`]: `{application, ${name}, [{description, "test"}, {vsn, "${version}"}, {applications, [kernel, stdlib]}]}.\n`,
     [`src/${name}.erl`]: `-module(${name}).\n-export([version/0]).\nversion() -> "${version}".\n`,
   };
-  const contents = gzipSync(createTar(Object.entries(files).map(([path, data]) => ({ name: path, data }))));
+  const archive = createTar(Object.entries(files).map(([path, data]) => ({ name: path, data })));
+  // The two empty blocks that end a tar, which Erlang insists on and this library leaves out.
+  const contents = gzipSync(Buffer.concat([archive, Buffer.alloc(1024)]));
   const metadata = [
     `{<<"app">>,<<"${name}">>}.`,
     `{<<"build_tools">>,[<<"rebar3">>]}.`,
