@@ -1,0 +1,87 @@
+import { mkdir, readdir, rename, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { FileIndex } from "../../src/store/file-index.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+let folder: string;
+let file: string;
+let reads: number;
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  file = join(folder, "file");
+  reads = 0;
+  await writeFile(file, "one");
+});
+
+const open = (cacheDir = join(folder, "cache")) =>
+  FileIndex.open(cacheDir, folder, (value) => (typeof value === "string" ? value : undefined));
+const read = (value: string) => () => {
+  reads += 1;
+  return value;
+};
+
+test("a file that has not changed is read once, by this process and the next", async () => {
+  const first = await open();
+  expect(await first.get("file", file, read("one"))).toBe("one");
+  await first.save();
+  const second = await open();
+  expect(await second.get("file", file, read("another"))).toBe("one");
+  expect(reads).toBe(1);
+});
+
+test("a file that was replaced is read anew, although its size and time are the same", async () => {
+  const first = await open();
+  await first.get("file", file, read("one"));
+  await first.save();
+  const { atime, mtime } = await stat(file);
+  await writeFile(join(folder, "new"), "two");
+  await rename(join(folder, "new"), file);
+  await utimes(file, atime, mtime);
+  expect(await (await open()).get("file", file, read("two"))).toBe("two");
+});
+
+test("what failed to be read is not kept", async () => {
+  const index = await open();
+  const fail = () => {
+    throw new Error("damaged");
+  };
+  await expect(index.get("file", file, fail)).rejects.toThrow("damaged");
+  await index.save();
+  expect(await (await open()).get("file", file, read("one"))).toBe("one");
+});
+
+test("what was not asked for is forgotten", async () => {
+  await writeFile(join(folder, "other"), "x");
+  const first = await open();
+  await first.get("file", file, read("one"));
+  await first.get("other", join(folder, "other"), read("x"));
+  await first.save();
+  const second = await open();
+  await second.get("file", file, read("one"));
+  await second.save();
+  const third = await open();
+  await third.get("other", join(folder, "other"), read("x"));
+  expect(reads).toBe(3);
+});
+
+test.each(["", "{", '{"format":99,"files":{}}', '{"format":1,"files":{"file":{"stamp":1,"value":2}}}'])(
+  "an index that says %j is as good as none",
+  async (content) => {
+    const first = await open();
+    await first.get("file", file, read("one"));
+    await first.save();
+    const [name = ""] = await readdir(join(folder, "cache/index"));
+    await writeFile(join(folder, "cache/index", name), content);
+    expect(await (await open()).get("file", file, read("again"))).toBe("again");
+  },
+);
+
+test("a cache folder that cannot be written costs speed, nothing else", async () => {
+  await mkdir(join(folder, "no"));
+  await writeFile(join(folder, "no/cache"), "a file");
+  const index = await open(join(folder, "no/cache"));
+  expect(await index.get("file", file, read("one"))).toBe("one");
+  await index.save();
+});
