@@ -64,6 +64,19 @@ export interface Config {
   /** Locks that `prune` keeps; undefined: all. */
   readonly keepLocks: readonly string[] | undefined;
   readonly deep: boolean;
+  /** A certificate of the user's own; undefined: the local authority's. */
+  readonly ownCertificate: OwnCertificate | undefined;
+  readonly forgetCaKey: boolean;
+  readonly newCa: boolean;
+  /** Where clients reach the mirror; undefined: on this machine. */
+  readonly url: string | undefined;
+  readonly format: "sh" | "docker" | "github-actions" | "json";
+  readonly revert: boolean;
+  readonly ifChanged: boolean;
+  readonly compose: boolean;
+  /** What the app is called in the compose file. */
+  readonly service: string;
+  readonly commit: boolean;
   /** Hex's own configuration, where tokens are kept. */
   readonly hexConfigFile: string;
   /** `MIRROR_TOKEN_NAME`, by NAME. */
@@ -72,6 +85,14 @@ export interface Config {
   readonly proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
   /** What was passed over and why; to be logged. */
   readonly warnings: readonly string[];
+}
+
+/** Files, PEM. */
+export interface OwnCertificate {
+  readonly cert: string;
+  readonly key: string;
+  /** undefined: clients trust it as it is. */
+  readonly ca: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -144,6 +165,16 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     requireTokenFile: get("requireToken"),
     keepLocks: get("keepLocks"),
     deep: get("deep") ?? false,
+    ownCertificate: ownCertificate(get("tlsCert"), get("tlsKey"), get("tlsCa")),
+    forgetCaKey: get("forgetCaKey") ?? false,
+    newCa: get("newCa") ?? false,
+    url: get("url"),
+    format: get("format") ?? "sh",
+    revert: get("revert") ?? false,
+    ifChanged: get("ifChanged") ?? false,
+    compose: get("compose") ?? false,
+    service: get("service") ?? "app",
+    commit: get("commit") ?? false,
     hexConfigFile: join(hexHome(environment), "hex.config"),
     tokens: tokensIn(environment),
     proxy: proxyOf(environment),
@@ -180,6 +211,16 @@ function installerTargets(
     throw new MirrorError("config", `--otp: give one for each --elixir, or none; there are ${otps.length} of them`);
   }
   return wanted || elixirs.length > 0 ? elixirs.map((elixir, index) => ({ elixir, otp: otps[index] })) : undefined;
+}
+
+function ownCertificate(
+  cert: string | undefined,
+  key: string | undefined,
+  ca: string | undefined,
+): OwnCertificate | undefined {
+  if (cert !== undefined && key !== undefined) return { cert, key, ca };
+  if (cert === undefined && key === undefined && ca === undefined) return undefined;
+  throw new MirrorError("config", "--tls-cert and --tls-key belong together; --tls-ca is of use with both only");
 }
 
 /** As Hex finds it. */

@@ -23,7 +23,12 @@ interface RegistryState {
   readonly problem: string | undefined;
 }
 
-export function createHealthCheck(paths: StorePaths, started: number): () => Promise<Health> {
+/** @param certificateProblem what is wrong with the certificate, if anything */
+export function createHealthCheck(
+  paths: StorePaths,
+  started: number,
+  certificateProblem: () => string | undefined = () => undefined,
+): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
 
@@ -36,9 +41,10 @@ export function createHealthCheck(paths: StorePaths, started: number): () => Pro
     }
     const repositories = await listRepositories(paths);
     const broken = await brokenRepositories(repositories);
-    const problems = [...(state.problem === undefined ? [] : [state.problem]), ...broken];
+    const lesser = [...broken, certificateProblem()].filter((problem) => problem !== undefined);
+    const problems = [...(state.problem === undefined ? [] : [state.problem]), ...lesser];
     return {
-      status: state.problem !== undefined ? "unhealthy" : broken.length > 0 ? "degraded" : "ok",
+      status: state.problem !== undefined ? "unhealthy" : lesser.length > 0 ? "degraded" : "ok",
       version,
       uptime_s: Math.floor((Date.now() - started) / 1000),
       hex: { packages: state.packages, releases: state.releases },

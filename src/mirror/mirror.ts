@@ -11,6 +11,7 @@ import type { Listening } from "../serve/listen.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildResult } from "./build.ts";
+import type { RenewedCertificates } from "./certificates.ts";
 import type { Context } from "./context.ts";
 import type { PruneResult } from "./prune.ts";
 import type { Reporter } from "./reporter.ts";
@@ -26,6 +27,7 @@ export interface Mirror {
   readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
   readonly prune: () => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
+  readonly renewCertificates: () => Promise<RenewedCertificates>;
   readonly serve: (logger: Logger) => Promise<Listening>;
   /** The locks that were synced before. */
   readonly knownLocks: () => Promise<Lock[]>;
@@ -45,6 +47,7 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
     prune: async () => (await import("./prune.ts")).prune(context),
     status: async () => (await import("./status.ts")).status(context),
+    renewCertificates: async () => (await import("./certificates.ts")).renewCertificates(context),
     serve: async (logger) => (await import("./serve.ts")).serve(context, { logger, gitEnvironments }),
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),

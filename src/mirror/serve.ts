@@ -1,8 +1,6 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
 import { access, constants, mkdir, readFile } from "node:fs/promises";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { isIP } from "node:net";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
@@ -19,11 +17,11 @@ import { listen, type Listening } from "../serve/listen.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
-import { loadServerIdentity } from "../tls/certs-folder.ts";
 import { createApi } from "./api.ts";
 import { build } from "./build.ts";
 import type { Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
+import { identityProblem, openIdentity } from "./live-identity.ts";
 
 export interface ServeTools {
   readonly logger: Logger;
@@ -60,11 +58,7 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
 
   // 3 hosts and their certificate
   const served = createServedHosts(paths);
-  const hosts = [...new Set([...ownHosts(config.host), ...config.names, ...served.list()])];
-  const identity = config.tlsPort === undefined ? undefined : await loadIdentity(config.certsDir, hosts);
-  for (const host of identity?.uncovered ?? []) {
-    logger.warn({ host }, `the local authority may not vouch for ${host}; for a new one, empty ${config.certsDir}`);
-  }
+  const identity = config.tlsPort === undefined ? undefined : await openIdentity(config, served.list, logger);
 
   // 4 the application and its sockets
   const app = await buildApp({
@@ -76,16 +70,24 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     filesDir: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
     ...createApi(paths),
-    caCertificate: identity?.caCertificate,
-    health: createHealthCheck(paths, Date.now()),
+    caCertificate: () => identity?.current().caCertificate,
+    health: createHealthCheck(paths, Date.now(), () =>
+      identity === undefined ? undefined : identityProblem(identity.current(), new Date()),
+    ),
     uploadPack,
     findRepository: createRepositoryFinder(paths),
   });
-  const tls =
-    identity === undefined ? undefined : { port: config.tlsPort ?? 0, key: identity.key, cert: identity.cert };
+  const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
   const listening = await listen(app, { host: config.host, port: config.port, tls });
+  identity?.watch(listening.setCertificate);
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirrorDir }, "serving");
-  return listening;
+  return {
+    ...listening,
+    close: async (graceSeconds) => {
+      identity?.stop();
+      await listening.close(graceSeconds);
+    },
+  };
 }
 
 /** @throws MirrorError `config`: a guard that cannot be read must not become an open door */
@@ -127,24 +129,4 @@ async function signEmptyRegistry(context: Context, logger: Logger): Promise<void
     if (!(error instanceof MirrorError) || error.code !== "busy") throw error;
     logger.warn("another process is filling this mirror; its registry is served when it is signed");
   });
-}
-
-async function loadIdentity(certsDir: string, hosts: readonly string[]) {
-  try {
-    return await loadServerIdentity(certsDir, hosts);
-  } catch (cause) {
-    throw new MirrorError("config", `no TLS certificate can be had in ${certsDir}; give --certs-dir, or --no-tls`, {
-      cause,
-    });
-  }
-}
-
-/** localhost, app_deps, and the addresses that the server can be reached at. */
-function ownHosts(host: string): string[] {
-  const own = ["localhost", "127.0.0.1", "::1", "app_deps"];
-  if (host === "0.0.0.0" || host === "::") {
-    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    return [...own, ...addresses.map(({ address }) => address.replace(/%.*$/, "")).filter((a) => isIP(a) !== 0)];
-  }
-  return [...own, host.toLowerCase()];
 }

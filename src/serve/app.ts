@@ -39,8 +39,8 @@ export interface AppDependencies extends GitRoutesDependencies, FileRoutesDepend
   readonly hosts: KnownHosts;
   /** Who may read private repositories; undefined: everybody. */
   readonly tokens: readonly string[] | undefined;
-  /** The local authority's certificate, PEM; undefined when only HTTP is served. */
-  readonly caCertificate: string | undefined;
+  /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
+  readonly caCertificate: () => string | undefined;
   readonly health: () => Promise<Health>;
 }
 
@@ -101,8 +101,9 @@ function addOwnRoutes(app: FastifyInstance, { health, caCertificate }: AppDepend
       .send(report);
   });
   app.get("/own/ca.pem", (_request, reply) => {
-    if (caCertificate === undefined) throw new MirrorError("not_found", "this mirror serves HTTP only");
-    return reply.type("application/x-pem-file").send(caCertificate);
+    const pem = caCertificate();
+    if (pem === undefined) throw new MirrorError("not_found", "this mirror has no authority of its own");
+    return reply.type("application/x-pem-file").send(pem);
   });
 }
 

@@ -8,6 +8,8 @@ import { MirrorError, hasErrno } from "../errors.ts";
 export interface Listening {
   readonly port: number;
   readonly tlsPort: number | undefined;
+  /** From the next connection on. */
+  readonly setCertificate: (certificate: { readonly key: string; readonly cert: string }) => void;
   /** Stops accepting, lets running requests finish for so many seconds, then cuts them. */
   readonly close: (graceSeconds: number) => Promise<void>;
 }
@@ -16,7 +18,8 @@ export interface ListenOptions {
   readonly host: string;
   readonly port: number;
   /** undefined: HTTP only. */
-  readonly tls: { readonly port: number; readonly key: string; readonly cert: string } | undefined;
+  readonly tls:
+    { readonly port: number; readonly certificate: { readonly key: string; readonly cert: string } } | undefined;
 }
 
 /** @throws MirrorError `config` when a port cannot be taken */
@@ -27,7 +30,7 @@ export async function listen(app: FastifyInstance, { host, port, tls }: ListenOp
   try {
     const onError = (error: Error) => app.log.error({ err: error }, "a listener failed");
     await bind(http, host, port, "--port", onError);
-    const https = tls === undefined ? undefined : createTlsServer({ key: tls.key, cert: tls.cert }, handle);
+    const https = tls === undefined ? undefined : createTlsServer(keyPair(tls.certificate), handle);
     if (https !== undefined && tls !== undefined) {
       servers.push(https);
       await bind(https, host, tls.port, "--tls-port", onError);
@@ -35,6 +38,7 @@ export async function listen(app: FastifyInstance, { host, port, tls }: ListenOp
     return {
       port: portOf(http),
       tlsPort: https === undefined ? undefined : portOf(https),
+      setCertificate: (certificate) => https?.setSecureContext(keyPair(certificate)),
       close: async (graceSeconds) => {
         await Promise.all(servers.map((server) => closeServer(server, graceSeconds)));
         await app.close();
@@ -44,6 +48,10 @@ export async function listen(app: FastifyInstance, { host, port, tls }: ListenOp
     await Promise.all(servers.map((server) => closeServer(server, 0)));
     throw error;
   }
+}
+
+function keyPair({ key, cert }: { readonly key: string; readonly cert: string }) {
+  return { key, cert };
 }
 
 async function bind(

@@ -1,9 +1,10 @@
 /**
  * `certs/`: ca.pem and ca.key (the local authority), server.pem and server.key (what the server shows). Made on first
  * use; the server certificate is made again when hosts were added or its end is near. Clients trust ca.pem only, so
- * that renewing costs them nothing.
+ * that renewing costs them nothing. The authority's key may be forgotten; then nothing can be renewed.
  */
 import { X509Certificate, createPrivateKey } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
@@ -11,10 +12,13 @@ import { readIfPresent, writeAtomic, writeIfChanged } from "../store/atomic.ts";
 import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
 
 export interface ServerIdentity extends KeyAndCertificate {
-  /** What clients have to trust, PEM. */
-  readonly caCertificate: string;
-  /** Hosts that the authority may not speak for, and that the certificate therefore lacks. */
+  /** What clients have to trust, PEM; undefined for a certificate that they trust as it is. */
+  readonly caCertificate: string | undefined;
+  /** Hosts that the certificate lacks, and cannot get. */
   readonly uncovered: readonly string[];
+  readonly validTo: Date;
+  /** Whether it is renewed by itself: the authority's key is here. */
+  readonly isRenewable: boolean;
 }
 
 /** Whom the authority may speak for besides the mirror's own hosts: the forges and Hex's servers. */
@@ -37,23 +41,116 @@ const generousHosts = [
 const gitignore = "# Written by mirror-server: keys and certificates of this machine.\n*\n!.gitignore\n!README.md\n";
 const renewDaysBefore = 30;
 
+interface Authority {
+  readonly cert: string;
+  /** undefined: forgotten. */
+  readonly key: string | undefined;
+}
+
+export interface IdentityOptions {
+  readonly now?: Date;
+  /** Whether the authority's key goes when it has signed. */
+  readonly forgetCaKey?: boolean;
+}
+
 /** @param hosts every name and address to answer for @throws MirrorError `storage`, `config` */
 export async function loadServerIdentity(
   certsDir: string,
   hosts: readonly string[],
-  now = new Date(),
+  { now = new Date(), forgetCaKey = false }: IdentityOptions = {},
 ): Promise<ServerIdentity> {
-  const authority = (await readPair(certsDir, "ca")) ?? (await createAuthority(certsDir, hosts, now));
-  const isPermitted = (host: string) => mayVouchFor(authority.cert, host);
-  const covered = hosts.filter(isPermitted);
-  const uncovered = hosts.filter((host) => !isPermitted(host));
+  const authority = (await readAuthority(certsDir)) ?? (await createAuthority(certsDir, hosts, now));
+  const covered = hosts.filter((host) => mayVouchFor(authority.cert, host));
   const present = await readPair(certsDir, "server");
-  if (present !== undefined && isStillGood(present, authority.cert, covered, now)) {
-    return { ...present, caCertificate: authority.cert, uncovered };
+  const isGood = present !== undefined && isStillGood(present, authority.cert, covered, now);
+  const pair = isGood ? present : await renew(certsDir, { authority, present, covered, now });
+  if (forgetCaKey) await rm(join(certsDir, "ca.key"), { force: true });
+  const certificate = new X509Certificate(pair.cert);
+  return {
+    ...pair,
+    caCertificate: authority.cert,
+    uncovered: hosts.filter((host) => !namesHost(certificate, host)),
+    validTo: new Date(certificate.validTo),
+    isRenewable: authority.key !== undefined && !forgetCaKey,
+  };
+}
+
+/** Without the authority's key, a certificate that still holds stays as it is, whatever hosts were added. */
+async function renew(
+  certsDir: string,
+  {
+    authority,
+    present,
+    covered,
+    now,
+  }: { authority: Authority; present: KeyAndCertificate | undefined; covered: readonly string[]; now: Date },
+): Promise<KeyAndCertificate> {
+  if (authority.key !== undefined) {
+    const made = makeServerCertificate({ cert: authority.cert, key: authority.key }, covered, now);
+    await writePair(certsDir, "server", made);
+    return made;
   }
-  const made = makeServerCertificate(authority, covered, now);
-  await writePair(certsDir, "server", made);
-  return { ...made, caCertificate: authority.cert, uncovered };
+  if (present !== undefined && isIssuedBy(present, authority.cert) && daysLeft(present.cert, now) > 0) return present;
+  throw new MirrorError(
+    "config",
+    `the server certificate in ${certsDir} is missing or has ended, and the authority's key is forgotten: run ` +
+      '"mirror-server certs renew --new-ca", and give its ca.pem to every client',
+  );
+}
+
+/**
+ * A new server certificate, whatever is there. @param newCa under a new authority, which clients have to trust anew
+ * @throws MirrorError `config` when the authority's key is forgotten
+ */
+export async function renewServerIdentity(
+  certsDir: string,
+  hosts: readonly string[],
+  newCa: boolean,
+  options: IdentityOptions = {},
+): Promise<ServerIdentity> {
+  if (newCa) {
+    // The certificate first: what stands alone is taken for one whose key is forgotten, never for a pair.
+    for (const file of ["server.pem", "server.key", "ca.key", "ca.pem"])
+      await rm(join(certsDir, file), { force: true });
+  } else {
+    const authority = await readAuthority(certsDir);
+    if (authority !== undefined && authority.key === undefined) {
+      throw new MirrorError(
+        "config",
+        `the key of the authority in ${certsDir} is forgotten, so it cannot sign another certificate: run ` +
+          '"mirror-server certs renew --new-ca", and give its ca.pem to every client',
+      );
+    }
+    for (const file of ["server.pem", "server.key"]) await rm(join(certsDir, file), { force: true });
+  }
+  return loadServerIdentity(certsDir, hosts, options);
+}
+
+/** A certificate of the user's own. @throws MirrorError `config` */
+export async function readOwnIdentity(
+  files: { readonly cert: string; readonly key: string; readonly ca: string | undefined },
+  hosts: readonly string[],
+): Promise<ServerIdentity> {
+  const read = async (file: string) =>
+    (await readFile(file, "utf8").catch((cause: unknown) => {
+      throw new MirrorError("config", `cannot read ${file}`, { cause });
+    })) satisfies string;
+  const [cert, key] = [await read(files.cert), await read(files.key)];
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(cert);
+    if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new Error("the key is another certificate's");
+  } catch (cause) {
+    throw new MirrorError("config", `${files.cert} and ${files.key} are no certificate and its key`, { cause });
+  }
+  return {
+    cert,
+    key,
+    caCertificate: files.ca === undefined ? undefined : await read(files.ca),
+    uncovered: hosts.filter((host) => !namesHost(certificate, host)),
+    validTo: new Date(certificate.validTo),
+    isRenewable: false,
+  };
 }
 
 async function createAuthority(certsDir: string, hosts: readonly string[], now: Date): Promise<KeyAndCertificate> {
@@ -65,17 +162,34 @@ async function createAuthority(certsDir: string, hosts: readonly string[], now: 
 
 function isStillGood(pair: KeyAndCertificate, authority: string, hosts: readonly string[], now: Date): boolean {
   const parsed = new X509Certificate(pair.cert);
+  const isFar = daysLeft(pair.cert, now) > renewDaysBefore;
+  return isFar && isIssuedBy(pair, authority) && hosts.every((host) => namesHost(parsed, host));
+}
+
+function isIssuedBy(pair: KeyAndCertificate, authority: string): boolean {
+  const parsed = new X509Certificate(pair.cert);
   // A process that was killed between the two files leaves a key that is not this certificate's.
-  const isPair = parsed.checkPrivateKey(createPrivateKey(pair.key));
-  const isIssued = isPair && parsed.verify(new X509Certificate(authority).publicKey);
-  const daysLeft = (Date.parse(parsed.validTo) - now.getTime()) / 86_400_000;
-  return isIssued && daysLeft > renewDaysBefore && hosts.every((host) => namesHost(parsed, host));
+  return parsed.checkPrivateKey(createPrivateKey(pair.key)) && parsed.verify(new X509Certificate(authority).publicKey);
+}
+
+function daysLeft(cert: string, now: Date): number {
+  return (Date.parse(new X509Certificate(cert).validTo) - now.getTime()) / 86_400_000;
 }
 
 function namesHost(certificate: X509Certificate, host: string): boolean {
   if (isIP(host) !== 0) return certificate.checkIP(host) !== undefined;
   // Compared as text: checkHost() refuses names with an underscore, which compose services may have.
-  return (certificate.subjectAltName ?? "").split(", ").includes(`DNS:${host}`);
+  const names = (certificate.subjectAltName ?? "").split(", ");
+  return names.includes(`DNS:${host}`) || names.includes(`DNS:*.${host.replace(/^[^.]*\./, "")}`);
+}
+
+async function readAuthority(certsDir: string): Promise<Authority | undefined> {
+  const cert = (await readIfPresent(join(certsDir, "ca.pem")))?.toString("utf8");
+  const key = (await readIfPresent(join(certsDir, "ca.key")))?.toString("utf8");
+  if (cert === undefined && key !== undefined) {
+    throw new MirrorError("config", `${join(certsDir, "ca.pem")} is missing; put it back, or delete ca.key too`);
+  }
+  return cert === undefined ? undefined : { cert, key };
 }
 
 async function readPair(certsDir: string, name: string): Promise<KeyAndCertificate | undefined> {

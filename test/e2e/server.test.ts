@@ -1,12 +1,14 @@
 /** The serving process as a whole: listeners, health, shutdown, children. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { connect as tlsConnect } from "node:tls";
 import { beforeEach, expect, test } from "vitest";
+import { makeAuthority, makeServerCertificate } from "../../src/tls/certificates.ts";
 import { mirrorServer, startServer } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { git, makeRepository } from "../support/git.ts";
@@ -134,3 +136,70 @@ function slowClone(port: number) {
   socket.on("error", () => undefined);
   return socket;
 }
+
+/** The certificate that a server shows now, by the names that it is for. */
+async function shownCertificate(port: number): Promise<{ names: string; issuer: string }> {
+  return new Promise((resolve, reject) => {
+    const socket = tlsConnect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () => {
+      const { subjectaltname = "", issuer } = socket.getPeerCertificate();
+      socket.destroy();
+      resolve({ names: subjectaltname, issuer: String(issuer.CN) });
+    });
+    socket.once("error", reject);
+  });
+}
+
+test("a host that is added while it runs gets into the certificate, without a restart", async () => {
+  const server = await startServer([], { cwd });
+  const before = await shownCertificate(server.tlsPort);
+  for (const host of ["github.com", "repo.hex.pm", "builds.hex.pm", "hex.pm", "app_deps"]) {
+    expect(before.names).toContain(`DNS:${host}`);
+  }
+  expect(before.names).not.toContain("gitlab.com");
+  await mkdir(join(cwd, ".mirror/git/gitlab.com"), { recursive: true });
+  await waitUntil(async () => (await shownCertificate(server.tlsPort)).names.includes("DNS:gitlab.com"), "gitlab.com");
+  expect((await shownCertificate(server.tlsPort)).issuer).toBe(before.issuer);
+});
+
+test("a host outside the constraint is told in the log, and `certs renew --new-ca` brings it in, without a restart", async () => {
+  const server = await startServer([], { cwd });
+  const before = await shownCertificate(server.tlsPort);
+  await mkdir(join(cwd, ".mirror/git/git.corp.example"), { recursive: true });
+  await waitUntil(() => server.log().includes("clients will not trust this server as git.corp.example"), "a warning");
+  expect(server.log()).toContain("certs renew --new-ca");
+  const { code, stdout } = await mirrorServer(["certs", "renew", "--new-ca"], { cwd });
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/clients have to trust the new .*ca\.pem/)]);
+  await waitUntil(async () => (await shownCertificate(server.tlsPort)).names.includes("git.corp.example"), "the host");
+  expect((await shownCertificate(server.tlsPort)).issuer).not.toBe(before.issuer);
+  expect(await (await fetch(`${server.url}/ca.pem`)).text()).toBe(await readFile(join(cwd, "certs/ca.pem"), "utf8"));
+});
+
+test("--forget-ca-key leaves no key, and the next start needs none", async () => {
+  const first = await startServer(["--forget-ca-key"], { cwd });
+  expect((await readdir(join(cwd, "certs"))).sort()).toEqual([".gitignore", "ca.pem", "server.key", "server.pem"]);
+  const shown = await shownCertificate(first.tlsPort);
+  await first.stop();
+  const second = await startServer([], { cwd });
+  expect(await shownCertificate(second.tlsPort)).toEqual(shown);
+  const renewal = await mirrorServer(["certs", "renew"], { cwd });
+  expect([renewal.code, renewal.stderr]).toEqual([2, expect.stringContaining("certs renew --new-ca")]);
+});
+
+test("a certificate of one's own is shown instead, and read again when it was replaced", async () => {
+  const authority = makeAuthority(["mirror.corp.example"], new Date());
+  const write = async (host: string) => {
+    const { cert, key } = makeServerCertificate(authority, [host, "localhost"], new Date());
+    await writeFile(join(cwd, "key.pem"), key);
+    await writeFile(join(cwd, "cert.pem"), cert);
+  };
+  await write("mirror.corp.example");
+  await writeFile(join(cwd, "corp-ca.pem"), authority.cert);
+  const own = ["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-ca", "corp-ca.pem"];
+  const server = await startServer(own, { cwd });
+  expect((await shownCertificate(server.tlsPort)).names).toContain("DNS:mirror.corp.example");
+  expect(await (await fetch(`${server.url}/ca.pem`)).text()).toBe(authority.cert);
+  await write("other.mirror.corp.example");
+  await waitUntil(async () => (await shownCertificate(server.tlsPort)).names.includes("other.mirror"), "the new one");
+  const half = await mirrorServer(["serve", "--tls-cert", "cert.pem"], { cwd });
+  expect([half.code, half.stderr]).toEqual([2, expect.stringContaining("--tls-cert and --tls-key belong together")]);
+});

@@ -43,7 +43,7 @@ export async function testApp(
     filesDir: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
     ...createApi(paths),
-    caCertificate: undefined,
+    caCertificate: () => undefined,
     health: createHealthCheck(paths, Date.now()),
     uploadPack: cacheUploadPack(
       createUploadPack({

@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeAuthority, makeServerCertificate, mayVouchFor } from "../../src/tls/certificates.ts";
-import { loadServerIdentity } from "../../src/tls/certs-folder.ts";
+import { identityProblem } from "../../src/mirror/live-identity.ts";
+import { loadServerIdentity, readOwnIdentity, renewServerIdentity } from "../../src/tls/certs-folder.ts";
+import { isInstalled } from "../support/clients.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 
 const run = promisify(execFile);
@@ -56,6 +58,38 @@ describe("a chain of ours is accepted by", () => {
         .end();
     });
     expect(status).toBe(200);
+  });
+
+  test.skipIf(!isInstalled("erl", "-noshell", "-eval", "halt()."))("Erlang, as Hex and rebar3 use it", async () => {
+    const port = await listen(server);
+    const { ca, dir } = await files();
+    const get = async (name: string) => {
+      const script = `
+        ssl:start(),
+        Match = public_key:pkix_verify_hostname_match_fun(https),
+        Options = [{verify, verify_peer}, {cacertfile, "${ca}"}, {server_name_indication, "${name}"}, {depth, 4},
+          {customize_hostname_check, [{match_fun, Match}]}, {versions, ['tlsv1.2']}],
+        case ssl:connect("127.0.0.1", ${port}, Options, 5000) of
+          {ok, _} -> io:format("accepted"); {error, Why} -> io:format("~p", [Why])
+        end, halt().`;
+      const env = { PATH: process.env["PATH"], HOME: dir, LANG: "C.UTF-8" };
+      return (await run("erl", ["-noshell", "-eval", script.replace(/\s+/g, " ")], { env, cwd: dir })).stdout;
+    };
+    expect(await get("github.com")).toBe("accepted");
+    expect(await get("repo.hex.pm")).toMatch(/hostname_check_failed/);
+  });
+
+  test("git, for github.com", async () => {
+    const port = await listen(server);
+    const { ca, dir } = await files();
+    const env = { PATH: process.env["PATH"], HOME: dir, GIT_CONFIG_NOSYSTEM: "1", GIT_TERMINAL_PROMPT: "0" };
+    const clone = async (name: string) => {
+      const config = ["-c", `http.curloptResolve=${name}:${port}:127.0.0.1`, "-c", `http.sslCAInfo=${ca}`];
+      return run("git", [...config, "ls-remote", `https://${name}:${port}/a/b`], { env, cwd: dir });
+    };
+    // Through TLS, and then "hello" lists no refs.
+    expect(await clone("github.com")).toMatchObject({ stdout: "" });
+    await expect(clone("gitlab.com")).rejects.toThrow(/no alternative certificate subject name|does not match/);
   });
 
   test("OpenSSL, with every check of names and constraints", async () => {
@@ -111,7 +145,7 @@ describe("the certs folder", () => {
     expect(second.caCertificate).toBe(first.caCertificate);
     expect(new X509Certificate(second.cert).subjectAltName).toContain("DNS:gitlab.com");
     const later = new Date(now.getTime() + 800 * 86_400_000);
-    const third = await loadServerIdentity(dir, hosts, later);
+    const third = await loadServerIdentity(dir, hosts, { now: later });
     expect(third.cert).not.toBe(second.cert);
     expect(Date.parse(new X509Certificate(third.cert).validTo)).toBeGreaterThan(later.getTime());
   });
@@ -124,9 +158,63 @@ describe("the certs folder", () => {
     expect(new X509Certificate(cert).subjectAltName).not.toContain("corp");
   });
 
-  test("with half of a pair is refused by name", async () => {
+  test("without its key renews nothing, but serves on while its certificate holds", async () => {
     const dir = await temporaryFolder();
-    await writeFile(join(dir, "ca.pem"), authority.cert);
-    await expect(loadServerIdentity(dir, hosts)).rejects.toThrow(/ca\.key is missing/);
+    const first = await loadServerIdentity(dir, hosts, { forgetCaKey: true });
+    expect([first.isRenewable, await readdir(dir)]).toEqual([false, expect.not.arrayContaining(["ca.key"])]);
+    const later = await loadServerIdentity(dir, [...hosts, "gitlab.com"]);
+    expect([later.cert, later.uncovered]).toEqual([first.cert, ["gitlab.com"]]);
+    const ended = { now: new Date(now.getTime() + 900 * 86_400_000) };
+    await expect(loadServerIdentity(dir, hosts, ended)).rejects.toThrow(/certs renew --new-ca/);
+    await expect(renewServerIdentity(dir, hosts, false)).rejects.toThrow(/certs renew --new-ca/);
+    const renewed = await renewServerIdentity(dir, hosts, true);
+    expect(renewed.caCertificate).not.toBe(first.caCertificate);
+    expect(renewed.isRenewable).toBe(true);
   });
+
+  test("is renewed under the same authority, or under a new one that may vouch for more", async () => {
+    const dir = await temporaryFolder();
+    const first = await loadServerIdentity(dir, hosts);
+    const second = await renewServerIdentity(dir, [...hosts, "git.corp.example"], false);
+    expect(second.caCertificate).toBe(first.caCertificate);
+    expect([second.cert === first.cert, second.uncovered]).toEqual([false, ["git.corp.example"]]);
+    const third = await renewServerIdentity(dir, [...hosts, "git.corp.example"], true);
+    expect(third.uncovered).toEqual([]);
+  });
+
+  test("with a key that has no certificate is refused by name", async () => {
+    const dir = await temporaryFolder();
+    await writeFile(join(dir, "ca.key"), authority.key);
+    await expect(loadServerIdentity(dir, hosts)).rejects.toThrow(/ca\.pem is missing/);
+  });
+});
+
+describe("a certificate of one's own", () => {
+  test("is taken with its key, and names what it covers", async () => {
+    const dir = await temporaryFolder();
+    const file = async (name: string, content: string) => {
+      await writeFile(join(dir, name), content);
+      return join(dir, name);
+    };
+    const cert = await file("cert.pem", server.cert);
+    const key = await file("key.pem", server.key);
+    const own = await readOwnIdentity({ cert, key, ca: await file("ca.pem", authority.cert) }, [
+      ...hosts,
+      "gitlab.com",
+    ]);
+    expect(own).toMatchObject({ caCertificate: authority.cert, uncovered: ["gitlab.com"], isRenewable: false });
+    const wrong = await file("wrong.pem", authority.key);
+    await expect(readOwnIdentity({ cert, key: wrong, ca: undefined }, hosts)).rejects.toThrow(
+      /no certificate and its key/,
+    );
+    await expect(readOwnIdentity({ cert: "none", key, ca: undefined }, hosts)).rejects.toThrow(/cannot read none/);
+  });
+});
+
+test("health warns in time of an end that nothing here prevents", async () => {
+  const identity = await loadServerIdentity(await temporaryFolder(), hosts, { forgetCaKey: true });
+  const before = (days: number) => new Date(identity.validTo.getTime() - days * 86_400_000);
+  expect(identityProblem(identity, before(31))).toBeUndefined();
+  expect(identityProblem(identity, before(29))).toMatch(/ends on \d{4}-\d\d-\d\d .*certs renew --new-ca/);
+  expect(identityProblem({ ...identity, isRenewable: true }, before(1))).toBeUndefined();
 });

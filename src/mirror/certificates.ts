@@ -1,0 +1,32 @@
+/** Renews the certificates in the certs folder; a server that runs sees it by itself. */
+import { join } from "node:path";
+import { MirrorError } from "../errors.ts";
+import { createServedHosts } from "../store/served-hosts.ts";
+import { renewServerIdentity } from "../tls/certs-folder.ts";
+import type { Context } from "./context.ts";
+import { ownHosts } from "./live-identity.ts";
+
+export interface RenewedCertificates {
+  /** What clients trust. */
+  readonly ca: string;
+  readonly hosts: readonly string[];
+  /** ISO 8601. */
+  readonly validTo: string;
+  readonly uncovered: readonly string[];
+}
+
+export async function renewCertificates({ config, paths }: Context): Promise<RenewedCertificates> {
+  const { certsDir, newCa, forgetCaKey } = config;
+  if (config.ownCertificate !== undefined) {
+    throw new MirrorError("config", "--tls-cert: a certificate of your own is renewed by whoever issued it");
+  }
+  const served = createServedHosts(paths).list();
+  const hosts = [...new Set([...ownHosts(config.host), ...config.names, ...served])];
+  const { validTo, uncovered } = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey });
+  return {
+    ca: join(certsDir, "ca.pem"),
+    hosts: hosts.filter((host) => !uncovered.includes(host)),
+    validTo: validTo.toISOString(),
+    uncovered,
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * The certificate that the server shows, kept good while it runs: renewed before it ends and when hosts are added, and
+ * read again when somebody replaced its files, all without a restart.
+ */
+import { statSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { isIP } from "node:net";
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import { MirrorError, describeError } from "../errors.ts";
+import { loadServerIdentity, readOwnIdentity, type ServerIdentity } from "../tls/certs-folder.ts";
+
+const checkEverySeconds = 2;
+const renewEveryHours = 12;
+const warnDaysBefore = 30;
+
+export interface LiveIdentity {
+  readonly current: () => ServerIdentity;
+  /** Calls `apply` with each new identity until `stop`. */
+  readonly watch: (apply: (identity: ServerIdentity) => void) => void;
+  readonly stop: () => void;
+}
+
+/** @param servedHosts the hosts that are mirrored just now @throws MirrorError `config` when there is none to be had */
+export async function openIdentity(
+  config: Config,
+  servedHosts: () => readonly string[],
+  logger: Logger,
+): Promise<LiveIdentity> {
+  const hosts = () => [...new Set([...ownHosts(config.host), ...config.names, ...servedHosts()])];
+  let current = await load(config, hosts());
+  warnOf(current, config, logger);
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    current: () => current,
+    watch: (apply) => {
+      let seen = stampOf(config, hosts());
+      let isBusy = false;
+      const check = async () => {
+        const now = stampOf(config, hosts());
+        if (isBusy || now === seen) return;
+        isBusy = true;
+        try {
+          const next = await load(config, hosts());
+          if (next.uncovered.join() !== current.uncovered.join()) warnOf(next, config, logger);
+          if (next.cert !== current.cert) {
+            apply(next);
+            logger.info({ until: next.validTo }, "the server certificate was renewed");
+          }
+          current = next;
+        } catch (error) {
+          logger.warn(`the server certificate stays as it is: ${describeError(error)}`);
+        } finally {
+          // What was written just now must not be taken for another change.
+          seen = stampOf(config, hosts());
+          isBusy = false;
+        }
+      };
+      timer = setInterval(() => void check(), checkEverySeconds * 1000).unref();
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** What health says of a certificate that will end and cannot be renewed by itself. */
+export function identityProblem({ validTo, isRenewable }: ServerIdentity, now: Date): string | undefined {
+  const days = Math.floor((validTo.getTime() - now.getTime()) / 86_400_000);
+  if (isRenewable || days >= warnDaysBefore) return undefined;
+  return (
+    `the server certificate ends on ${validTo.toISOString().slice(0, 10)} and cannot be renewed by itself; run ` +
+    '"mirror-server certs renew --new-ca" and give its ca.pem to every client, or replace your own certificate'
+  );
+}
+
+/** The mirror's own names and addresses: localhost, app_deps, and what the server can be reached at. */
+export function ownHosts(host: string): string[] {
+  const own = ["localhost", "127.0.0.1", "::1", "app_deps"];
+  if (host === "0.0.0.0" || host === "::") {
+    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    return [...own, ...addresses.map(({ address }) => address.replace(/%.*$/, "")).filter((a) => isIP(a) !== 0)];
+  }
+  return [...own, host.toLowerCase()];
+}
+
+async function load(config: Config, hosts: readonly string[]): Promise<ServerIdentity> {
+  if (config.ownCertificate !== undefined) return readOwnIdentity(config.ownCertificate, hosts);
+  try {
+    return await loadServerIdentity(config.certsDir, hosts, { forgetCaKey: config.forgetCaKey });
+  } catch (cause) {
+    throw new MirrorError(
+      "config",
+      `no TLS certificate can be had in ${config.certsDir}; give --certs-dir, or --no-tls`,
+      { cause },
+    );
+  }
+}
+
+function warnOf({ uncovered, isRenewable }: ServerIdentity, config: Config, logger: Logger): void {
+  const remedy =
+    config.ownCertificate !== undefined
+      ? "the certificate of --tls-cert does not name it"
+      : isRenewable
+        ? 'the local authority may not vouch for it; "mirror-server certs renew --new-ca" makes one that may'
+        : 'the authority\'s key is forgotten; "mirror-server certs renew --new-ca" makes a new one';
+  for (const host of uncovered) logger.warn({ host }, `clients will not trust this server as ${host}: ${remedy}`);
+}
+
+/** Changes when something may have to be done: hosts, files, and some hours gone by. */
+function stampOf(config: Config, hosts: readonly string[]): string {
+  const { ownCertificate: own, certsDir } = config;
+  const files = own === undefined ? ["ca.pem", "server.pem"].map((name) => join(certsDir, name)) : [own.cert, own.key];
+  const times = files.map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  const hours = Math.floor(Date.now() / (renewEveryHours * 3_600_000));
+  return [...hosts, ...times, hours].join(" ");
+}
