@@ -79,6 +79,8 @@ export interface Config {
   readonly commit: boolean;
   /** Hex's own configuration, where tokens are kept. */
   readonly hexConfigFile: string;
+  /** Where Hex keeps the tarballs that it fetched. */
+  readonly hexPackagesDir: string;
   /** `MIRROR_TOKEN_NAME`, by NAME. */
   readonly tokens: ReadonlyMap<string, string>;
   /** HTTP(S)_PROXY and NO_PROXY, as the environment gives them. */
@@ -175,7 +177,8 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     compose: get("compose") ?? false,
     service: get("service") ?? "app",
     commit: get("commit") ?? false,
-    hexConfigFile: join(hexHome(environment), "hex.config"),
+    hexConfigFile: join(hexHome(environment, "XDG_CONFIG_HOME", ".config"), "hex.config"),
+    hexPackagesDir: join(hexHome(environment, "XDG_CACHE_HOME", ".cache"), "packages"),
     tokens: tokensIn(environment),
     proxy: proxyOf(environment),
     warnings,
@@ -223,11 +226,11 @@ function ownCertificate(
   throw new MirrorError("config", "--tls-cert and --tls-key belong together; --tls-ca is of use with both only");
 }
 
-/** As Hex finds it. */
-function hexHome(environment: Environment): string {
+/** As Hex finds it: one folder, or one for each kind where Mix follows the XDG directories. */
+function hexHome(environment: Environment, variable: string, folder: string): string {
   const home = environment["HOME"] ?? homedir();
-  const isXdg = ["1", "true"].includes(environment["MIX_XDG"] ?? environment["HEX_XDG"] ?? "");
-  const xdg = isXdg ? join(environment["XDG_CONFIG_HOME"] ?? join(home, ".config"), "hex") : undefined;
+  const isXdg = ["1", "true"].includes(environment["MIX_XDG"] ?? "");
+  const xdg = isXdg ? join(environment[variable] ?? join(home, folder), "hex") : undefined;
   return environment["HEX_HOME"] || (xdg ?? join(home, ".hex"));
 }
 

@@ -13,6 +13,8 @@ interface CommandDescription {
   readonly summary: string;
   /** As usage shows them; absent: the command takes no arguments. */
   readonly argument?: { readonly name: string; readonly help: string };
+  /** Whether what follows the first argument belongs to that, options included. */
+  readonly passesOptions?: true;
   readonly options: readonly OptionKey[];
   readonly examples: readonly string[];
 }
@@ -108,6 +110,27 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     options: [],
     examples: ["mirror-server status", "mirror-server status --json | jq '.git[] | select(.shallow)'"],
   },
+  exec: {
+    load: async () => (await import("./exec.ts")).exec,
+    summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
+    argument: { name: "command", help: "after --, with its arguments" },
+    passesOptions: true,
+    options: ["url", "host", "port", "certsDir", "cacheDir"],
+    examples: [
+      "mirror-server exec -- mix deps.get",
+      "mirror-server exec -- sh                         # a shell in which every client uses the mirror",
+    ],
+  },
+  env: {
+    load: async () => (await import("./env.ts")).env,
+    summary: "print the environment variables that point clients at the running mirror",
+    options: ["format", "revert", "url", "host", "port", "certsDir", "cacheDir"],
+    examples: [
+      'eval "$(mirror-server env)"',
+      'eval "$(mirror-server env --revert)"             # back online',
+      'mirror-server env --format github-actions >> "$GITHUB_ENV"',
+    ],
+  },
   certs: {
     load: async () => (await import("./certs.ts")).certs,
     summary: "renew the server certificate, or make a new local authority",
@@ -136,6 +159,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
   const program = new Program("mirror-server")
     .description("A verified offline mirror for the dependencies of Elixir and Erlang apps.")
     .version(version)
+    .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('Try "mirror-server --help".')
     .addHelpText(
@@ -149,6 +173,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     const keys = [...description.options, ...everywhere].map((key) => [addOption(command, options[key]), key] as const);
     command.option("--config <file>", "configuration file, when not ./mirror.config.json");
     command.addHelpText("after", `\nExamples:\n${description.examples.map((line) => `  ${line}`).join("\n")}`);
+    if (description.passesOptions) command.passThroughOptions();
     command.action(() => {
       invocation = { load: description.load, args: command.args, flags: typed(command, new Map(keys)) };
     });

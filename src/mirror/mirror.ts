@@ -27,6 +27,10 @@ export interface Mirror {
   readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
   readonly prune: () => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
+  /** What points clients at the server that the configuration describes, or what takes that back. */
+  readonly clientVariables: (revert: boolean) => Promise<{ set: Record<string, string>; unset: string[] }>;
+  /** Runs `work` with an environment whose clients use this mirror; it is served meanwhile where it was not. */
+  readonly withClients: <T>(work: (environment: Record<string, string>) => Promise<T>) => Promise<T>;
   readonly renewCertificates: () => Promise<RenewedCertificates>;
   readonly serve: (logger: Logger) => Promise<Listening>;
   /** The locks that were synced before. */
@@ -47,6 +51,9 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
     prune: async () => (await import("./prune.ts")).prune(context),
     status: async () => (await import("./status.ts")).status(context),
+    clientVariables: async (revert) => (await import("./use.ts")).variables(context, processEnvironment(), revert),
+    withClients: async (work) =>
+      (await import("./use.ts")).withClients(context, { environment: processEnvironment(), gitEnvironments }, work),
     renewCertificates: async () => (await import("./certificates.ts")).renewCertificates(context),
     serve: async (logger) => (await import("./serve.ts")).serve(context, { logger, gitEnvironments }),
     knownLocks: () => readKnownLocks(paths),

@@ -1,0 +1,14 @@
+/** `mirror-server env` */
+import { formatVariables } from "../clients/formats.ts";
+import { MirrorError } from "../errors.ts";
+import type { Command } from "./command.ts";
+
+export const env: Command = async ({ config, mirror, print }) => {
+  if (config.url === undefined && config.port === 0) {
+    throw new MirrorError("config", "--port: give the port that the server listens on");
+  }
+  const format = config.json ? "json" : config.format;
+  const { set, unset } = await mirror.clientVariables(config.revert);
+  print(formatVariables(format, set, unset));
+  return 0;
+};

@@ -1,0 +1,114 @@
+/**
+ * The environment that points every client at a mirror, and nothing else: no file of the user or the project changes.
+ * Pure.
+ *
+ *   Hex       a HEX_HOME of its own with the mirror's key, and HEX_MIRROR for its URL: for a URL that stands in the
+ *             configuration instead, Hex would send the user's hex.pm token along
+ *   Mix       HEX_BUILDS_URL, or HEX_MIRROR before Elixir 1.15, for local.hex and local.rebar
+ *   rebar3    a global configuration of its own, and HEX_CDN, since it takes the URL of hexpm from nowhere else
+ *   git       a rule for every mirrored host and every form of its URLs
+ */
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ClientSetup {
+  /** Where the mirror is reached, without a slash at the end. */
+  readonly url: string;
+  /** Hosts whose repositories are mirrored. */
+  readonly gitHosts: readonly string[];
+  /** Folders that clients may write to, made for this. */
+  readonly hexHome: string;
+  readonly rebarHome: string;
+  /** The system's authorities and the mirror's, PEM; undefined where the mirror has none. */
+  readonly caBundle: string | undefined;
+  /** The mirror's authority alone, for clients that add to their own. */
+  readonly ca: string | undefined;
+}
+
+/** @param present the environment that they are added to: its own rules for git, and hosts without proxy, stay */
+export function clientVariables(setup: ClientSetup, present: Environment): Record<string, string> {
+  const { url, hexHome, rebarHome, caBundle, ca } = setup;
+  return {
+    HEX_HOME: hexHome,
+    HEX_MIRROR: url,
+    HEX_BUILDS_URL: url,
+    HEX_API_URL: `${url}/api`,
+    HEX_CDN: url,
+    REBAR_GLOBAL_CONFIG_DIR: rebarHome,
+    REBAR_CACHE_DIR: `${rebarHome}/cache`,
+    ...(caBundle === undefined
+      ? {}
+      : { HEX_CACERTS_PATH: caBundle, GIT_SSL_CAINFO: caBundle, CURL_CA_BUNDLE: caBundle }),
+    ...(ca === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
+    ...gitConfig([...foreignGitConfig(present, url), ...gitRules(setup)]),
+    ...withoutProxy(url, present),
+  };
+}
+
+/**
+ * What takes them back: the names to unset, and what is to be as it was.
+ * @param present the environment that they were added to
+ */
+export function revertedVariables(
+  { url }: Pick<ClientSetup, "url">,
+  present: Environment,
+): { unset: string[]; set: Record<string, string> } {
+  const setup = { url, gitHosts: [], hexHome: "", rebarHome: "", caBundle: "-", ca: "-" };
+  const set = gitConfig(foreignGitConfig(present, url));
+  const names = [...Object.keys(clientVariables(setup, {})), ...Object.keys(present).filter(isGitConfig)];
+  // Hosts without proxy may have been there before, and do no harm.
+  const unset = names.filter((name) => !(name in set) && !/^no_proxy$/i.test(name));
+  return { unset: [...new Set(unset)].sort(), set };
+}
+
+/** Every form in which a lock may write a URL of that host; the longest match wins in git, so each is whole. */
+function gitRules({ url, gitHosts }: ClientSetup): (readonly [string, string])[] {
+  return gitHosts.flatMap((host) =>
+    [
+      `https://${host}/`,
+      `http://${host}/`,
+      `git://${host}/`,
+      `ssh://git@${host}/`,
+      `ssh://${host}/`,
+      `git+ssh://git@${host}/`,
+      `git@${host}:`,
+    ].map((from) => [`url.${url}/${host}/.insteadOf`, from] as const),
+  );
+}
+
+function gitConfig(entries: readonly (readonly [string, string])[]): Record<string, string> {
+  if (entries.length === 0) return {};
+  return Object.fromEntries([
+    ["GIT_CONFIG_COUNT", String(entries.length)],
+    ...entries.flatMap(([key, value], index) => [
+      [`GIT_CONFIG_KEY_${index}`, key],
+      [`GIT_CONFIG_VALUE_${index}`, value],
+    ]),
+  ]) as Record<string, string>;
+}
+
+/** What the environment told git before; our own rules of an earlier time are not repeated. */
+function foreignGitConfig(present: Environment, url: string): (readonly [string, string])[] {
+  const count = Number(present["GIT_CONFIG_COUNT"] ?? 0);
+  const indexes = Array.from({ length: Number.isInteger(count) && count > 0 ? count : 0 }, (_, index) => index);
+  return indexes
+    .map((index) => [present[`GIT_CONFIG_KEY_${index}`] ?? "", present[`GIT_CONFIG_VALUE_${index}`] ?? ""] as const)
+    .filter(([key]) => key !== "" && !key.startsWith(`url.${url}/`));
+}
+
+function isGitConfig(name: string): boolean {
+  return /^GIT_CONFIG_(?:COUNT|KEY_\d+|VALUE_\d+)$/.test(name);
+}
+
+/** A proxy cannot reach this machine's own addresses, and need not be asked for the mirror's. */
+function withoutProxy(url: string, present: Environment): Record<string, string> {
+  const { hostname } = new URL(url);
+  const set = Object.fromEntries(
+    ["NO_PROXY", "no_proxy"].map((name) => {
+      const hosts = (present[name] ?? "").split(",").map((host) => host.trim());
+      return [name, [...new Set([...hosts, hostname])].filter((host) => host !== "").join(",")];
+    }),
+  );
+  const hasProxy = Object.keys(present).some((name) => /^(?:https?|all)_proxy$/i.test(name) && present[name]);
+  return hasProxy ? set : {};
+}

@@ -1,0 +1,85 @@
+import { execFileSync } from "node:child_process";
+import { describe, expect, test } from "vitest";
+import { formatVariables } from "../../src/clients/formats.ts";
+import { clientVariables, revertedVariables } from "../../src/clients/variables.ts";
+import { gitEnvironment } from "../support/git.ts";
+
+const setup = {
+  url: "http://127.0.0.1:8000",
+  gitHosts: ["github.com", "gitlab.example.org"],
+  hexHome: "/cache/hex",
+  rebarHome: "/cache/rebar3",
+  caBundle: "/cache/ca-bundle.pem",
+  ca: "/certs/ca.pem",
+};
+
+describe("git, with these variables, asks the mirror for", () => {
+  test.each([
+    ["https://github.com/o/r.git", "http://127.0.0.1:8000/github.com/o/r.git"],
+    ["http://github.com/o/r", "http://127.0.0.1:8000/github.com/o/r"],
+    ["git://github.com/o/r", "http://127.0.0.1:8000/github.com/o/r"],
+    ["ssh://git@github.com/o/r.git", "http://127.0.0.1:8000/github.com/o/r.git"],
+    ["ssh://gitlab.example.org/g/s/p", "http://127.0.0.1:8000/gitlab.example.org/g/s/p"],
+    ["git@github.com:o/r.git", "http://127.0.0.1:8000/github.com/o/r.git"],
+    // Others are left alone.
+    ["https://gitlab.com/o/r", "https://gitlab.com/o/r"],
+    ["https://github.com.evil.example/o/r", "https://github.com.evil.example/o/r"],
+  ])("%s", (url, expected) => {
+    const env = { ...gitEnvironment, ...clientVariables(setup, {}) };
+    const asked = execFileSync("git", ["ls-remote", "--get-url", url], { env, encoding: "utf8" });
+    expect(asked.trim()).toBe(expected);
+  });
+});
+
+describe("what was there before", () => {
+  const before = {
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: "core.editor",
+    GIT_CONFIG_VALUE_0: "vi",
+    HTTPS_PROXY: "http://proxy:3128",
+    NO_PROXY: "corp.example",
+  };
+
+  test("of git's configuration and of hosts without proxy stays, and comes once however often it is added", () => {
+    const once = { ...before, ...clientVariables(setup, before) };
+    expect(once).toMatchObject({
+      GIT_CONFIG_KEY_0: "core.editor",
+      NO_PROXY: "corp.example,127.0.0.1",
+      no_proxy: "127.0.0.1",
+    });
+    expect({ ...once, ...clientVariables(setup, once) }).toEqual(once);
+  });
+
+  test("is there again after --revert, and nothing of ours is", () => {
+    const during: Record<string, string> = { ...before, ...clientVariables(setup, before) };
+    const { unset, set } = revertedVariables(setup, during);
+    for (const name of unset) delete during[name];
+    expect({ ...during, ...set }).toEqual({ ...before, NO_PROXY: "corp.example,127.0.0.1", no_proxy: "127.0.0.1" });
+  });
+
+  test("no proxy, no list of hosts without one", () => {
+    expect(Object.keys(clientVariables(setup, {}))).not.toContain("NO_PROXY");
+  });
+});
+
+describe("as text", () => {
+  const set = { A: "it's", B: "two words" };
+
+  test("sh", () => {
+    const text = formatVariables("sh", set, ["C", "D"]);
+    expect(text).toBe("unset C D\nexport A='it'\\''s'\nexport B='two words'");
+    const script = `C=1; ${text}; printf '%s|%s|%s' "$A" "$B" "\${C-none}"`;
+    expect(execFileSync("sh", ["-c", script], { encoding: "utf8" })).toBe("it's|two words|none");
+  });
+
+  test("docker, github-actions, json", () => {
+    expect(formatVariables("docker", set, ["C"])).toBe("# leave out C\nA=it's\nB=two words");
+    expect(formatVariables("github-actions", set, ["C"])).toBe("C=\nA=it's\nB=two words");
+    expect(JSON.parse(formatVariables("json", set))).toEqual(set);
+    expect(JSON.parse(formatVariables("json", set, ["C"]))).toEqual({ set, unset: ["C"] });
+  });
+
+  test("a value that would end its line is refused", () => {
+    expect(() => formatVariables("docker", { A: "x\nB=y" })).toThrow(/A holds a line break/);
+  });
+});

@@ -1,0 +1,206 @@
+/** `exec` and `env`: real clients, unmodified, in a home that stays as it was. */
+import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { mirrorServer, startServer } from "../support/cli.ts";
+import { hexArchives, isInstalled, runClient } from "../support/clients.ts";
+import { snapshot, temporaryFolder } from "../support/folder.ts";
+import { git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
+import { startHexUpstream } from "../support/hex-upstream.ts";
+import { alpha, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
+
+const beta = makeTarball({ name: "beta", version: "2.1.0", requirements: [{ name: "alpha", requirement: "~> 1.0" }] });
+const hasMix = isInstalled("mix", "--version");
+const archives = hasMix ? hexArchives() : undefined;
+
+let cwd: string;
+let home: string;
+let revision: string;
+
+beforeEach(async () => {
+  cwd = await temporaryFolder();
+  home = join(cwd, "home");
+  await mkdir(join(home, ".hex/packages/hexpm"), { recursive: true });
+  await writeFile(join(home, ".hex/hex.config"), "{'$write_key',<<\"the user's own token\">>}.\n");
+  await writeFile(join(home, ".gitconfig"), "[user]\n\tname = Somebody\n");
+  revision = await makeRepository(join(cwd, "upstream/owner/repo.git"), {
+    "README.md": "hello\n",
+    "rebar.config": "{erl_opts, []}.\n",
+    "src/repo.app.src": '{application, repo, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.\n',
+  });
+  const hex = await startHexUpstream([alpha, beta]);
+  const upstream = await startGitUpstream(join(cwd, "upstream"));
+  const key = await hex.writePublicKey(join(cwd, "upstream.pem"));
+  const dependencies = '{:alpha, "~> 1.0", [hex: :alpha, repo: "hexpm", optional: false]}';
+  await writeFile(
+    join(cwd, "mix.lock"),
+    mixLock(
+      [alpha],
+      [lockEntry(beta, dependencies), `"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`],
+    ),
+  );
+  const env = redirectGit({ "https://github.com/": `${upstream.url}/` });
+  expect(await mirrorServer(["sync", "--hex-url", hex.url, "--hex-public-key", key], { cwd, env })).toMatchObject({
+    code: 0,
+  });
+});
+
+const cache = () => ["--cache-dir", join(cwd, "cache")];
+const exec = (args: string[], env: Record<string, string> = {}) =>
+  mirrorServer(["exec", ...cache(), ...args], { cwd, env: { HOME: home, ...env } });
+
+describe("exec", () => {
+  test("gives the command's own output and exit code, and starts a mirror where none runs", async () => {
+    const script = 'curl -sS "$HEX_MIRROR/health"; exit 7';
+    const { code, stdout, stderr } = await exec(["--port", "9", "--", "sh", "-c", script]);
+    expect([code, stderr]).toEqual([7, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({ status: "ok", hex: { releases: 2 } });
+  });
+
+  test("uses the mirror that runs, and not another one at that port", async () => {
+    const server = await startServer(["--no-tls"], { cwd });
+    const here = await exec(["--port", String(server.port), "--", "sh", "-c", "echo $HEX_MIRROR"]);
+    expect(here.stdout).toBe(`${server.url}\n`);
+    const stranger = join(cwd, "stranger");
+    await mkdir(stranger);
+    const other = await startServer(["--no-tls"], { cwd: stranger });
+    const elsewhere = await exec(["--port", String(other.port), "--", "sh", "-c", "echo $HEX_MIRROR"]);
+    expect(elsewhere.stdout).not.toContain(String(other.port));
+  });
+
+  test("a signal that ends the command ends exec as a shell would, and no server is left", async () => {
+    const { code } = await exec(["--", "sh", "-c", "kill -TERM $$"]);
+    expect(code).toBe(143);
+  });
+
+  test.each([
+    [[], /give a command/],
+    [["--", "no-such-program"], /no-such-program: there is no such program/],
+  ])("%j is wrong usage", async (args, message) => {
+    const { code, stderr } = await exec(args);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+
+  test("a mirror that was never filled says what to do", async () => {
+    const { code, stderr } = await mirrorServer(["env", "--mirror", "empty", ...cache()], { cwd, env: { HOME: home } });
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/no signed registry in .*; sync, build or serve it first/),
+    ]);
+  });
+
+  test("git clones by every form of URL, and the user's home stays as it was", async () => {
+    const before = await snapshot(home);
+    for (const [index, url] of [
+      "https://github.com/owner/repo.git",
+      "git@github.com:owner/repo",
+      "ssh://git@github.com/owner/repo.git",
+      "git://github.com/owner/repo.git",
+    ].entries()) {
+      const { code } = await exec(["--", "git", "clone", "-q", url, `clone${index}`]);
+      expect([url, code]).toEqual([url, 0]);
+      expect(await git(join(cwd, `clone${index}`), ["rev-parse", "HEAD"])).toBe(revision);
+    }
+    expect(await snapshot(home)).toEqual(before);
+  });
+});
+
+describe("env", () => {
+  test("prints what a shell evaluates, against a mirror that runs, with certificates verified over https", async () => {
+    const server = await startServer([], { cwd });
+    const urls = { http: server.url, https: `https://localhost:${server.tlsPort}` };
+    for (const [name, url] of Object.entries(urls)) {
+      const { code, stdout } = await mirrorServer(["env", "--url", url, ...cache()], { cwd, env: { HOME: home } });
+      expect(code).toBe(0);
+      await writeFile(join(cwd, "variables"), stdout);
+      const script = `. ./variables; git clone -q https://github.com/owner/repo ${name} && curl -sSf "$HEX_MIRROR/health"`;
+      const run = await runClient("sh", ["-c", script], { cwd, env: { ...gitEnvironment, HOME: home } });
+      expect([run.code, run.output]).toEqual([0, expect.stringContaining('"status":"ok"')]);
+      expect(await git(join(cwd, name), ["rev-parse", "HEAD"])).toBe(revision);
+    }
+    const bundle = await readdir(join(cwd, "cache/clients"), { recursive: true });
+    expect(bundle.some((path) => path.endsWith("ca-bundle.pem"))).toBe(true);
+  });
+
+  test("--revert takes it back, in the same shell", async () => {
+    const main = new URL("../../dist/main.js", import.meta.url).pathname;
+    const run = `"${process.execPath}" "${main}" env --port 8000 --cache-dir cache`;
+    const script = `env | sort > before; eval "$(${run})"; [ -n "$HEX_MIRROR" ] || exit 9; eval "$(${run} --revert)"; env | sort > after; diff before after`;
+    const result = await runClient("bash", ["-c", script], { cwd, env: { HOME: home } });
+    expect(result).toEqual({ code: 0, output: "" });
+  });
+
+  test.each([
+    ["docker", /^HEX_MIRROR=http:\/\/127\.0\.0\.1:8123$/m],
+    ["github-actions", /^GIT_CONFIG_VALUE_0=https:\/\/github\.com\/$/m],
+    ["json", /"HEX_CDN": "http:\/\/127\.0\.0\.1:8123"/],
+  ])("--format %s", async (format, expected) => {
+    const { code, stdout } = await mirrorServer(["env", "--format", format, "--port", "8123", ...cache()], { cwd });
+    expect([code, stdout]).toEqual([0, expect.stringMatching(expected)]);
+  });
+});
+
+describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3", () => {
+  test("fetches, verified, with the user's own global configuration still in force", async () => {
+    await mkdir(join(home, ".config/rebar3"), { recursive: true });
+    await writeFile(
+      join(home, ".config/rebar3/rebar.config"),
+      '{provider_hooks, []}.\n{hex, [{repos, [#{name => <<"mine">>}]}]}.\n',
+    );
+    await mkdir(join(cwd, "app/src"), { recursive: true });
+    await writeFile(
+      join(cwd, "app/rebar.config"),
+      `{deps, [{beta, "2.1.0"}, {repo, {git, "git@github.com:owner/repo.git", {ref, "${revision}"}}}]}.\n`,
+    );
+    await writeFile(
+      join(cwd, "app/src/app.app.src"),
+      '{application, app, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.\n',
+    );
+    const before = await snapshot(home);
+    const { code, stdout } = await exec(["--", "sh", "-c", "cd app && rebar3 get-deps"]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining("Fetching beta v2.1.0")]);
+    expect(await readFile(join(cwd, "app/_build/default/lib/beta/src/beta.erl"), "utf8")).toContain('"2.1.0"');
+    expect(await snapshot(home)).toEqual(before);
+  });
+});
+
+describe.skipIf(!hasMix)("Mix", () => {
+  const writeApp = async (deps: string) => {
+    await writeFile(
+      join(cwd, "mix.exs"),
+      `defmodule App.MixProject do
+         use Mix.Project
+         def project, do: [app: :app, version: "0.1.0", deps: [${deps}]]
+       end\n`,
+    );
+  };
+
+  test("fetches git dependencies from an unmodified mix.exs", async () => {
+    await writeApp('{:repo, git: "https://github.com/owner/repo.git", app: false, compile: false}');
+    await writeFile(
+      join(cwd, "mix.lock"),
+      mixLock([], [`"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`]),
+    );
+    const { code, stdout } = await exec(["mix", "deps.get"], { MIX_HOME: join(cwd, "mix") });
+    expect([code, stdout]).toEqual([0, expect.stringContaining("repo")]);
+    expect(await git(join(cwd, "deps/repo"), ["rev-parse", "HEAD"])).toBe(revision);
+  });
+
+  test.skipIf(archives === undefined)(
+    "fetches packages by Hex, which never sees the user's token (skipped without Hex)",
+    async () => {
+      await writeApp('{:beta, "~> 2.0"}');
+      const server = await startServer(["--no-tls"], { cwd });
+      const env = { MIX_HOME: join(cwd, "mix"), MIX_ARCHIVES: archives ?? "" };
+      const { code, stdout, stderr } = await exec(["--port", String(server.port), "mix", "deps.get"], env);
+      expect([code, stderr, stdout]).toEqual([0, "", expect.stringContaining("* Getting beta (Hex package)")]);
+      // The user's own package cache is used and filled.
+      expect((await readdir(join(home, ".hex/packages/hexpm"))).sort()).toEqual(["alpha-1.0.0.tar", "beta-2.1.0.tar"]);
+      expect(await readFile(join(home, ".hex/hex.config"), "utf8")).toContain("the user's own token");
+      // The same over https, with the bundle.
+      const secure = await startServer([], { cwd });
+      const fetch = ["mix", "hex.package", "fetch", "alpha", "1.0.0"];
+      expect(await exec(["--url", `https://localhost:${secure.tlsPort}`, ...fetch], env)).toMatchObject({ code: 0 });
+    },
+  );
+});
