@@ -67,6 +67,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
       "hexPublicKey",
       "concurrency",
       "dryRun",
+      "ifChanged",
       "lockName",
       "gitRefs",
       "gitShallow",

@@ -9,6 +9,7 @@ export const sync: Command = async (context, args) => {
   const { config, mirror, cwd } = context;
   const started = Date.now();
   const locks = (await readLocks(args, cwd, config)) ?? [];
+  if (config.ifChanged && (await mirror.isUpToDate(locks))) return 0;
   if (config.dryRun) {
     printResult(context, await mirror.previewSync(locks), previewLines);
     return 0;

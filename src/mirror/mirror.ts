@@ -23,6 +23,8 @@ import type { VerifyResult } from "./findings.ts";
 export interface Mirror {
   readonly sync: (locks: readonly Lock[]) => Promise<SyncResult>;
   readonly previewSync: (locks: readonly Lock[]) => Promise<SyncPreview>;
+  /** Whether the locks are as they were, and all that they name is here. */
+  readonly isUpToDate: (locks: readonly Lock[]) => Promise<boolean>;
   readonly build: () => Promise<BuildResult>;
   readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
   readonly prune: () => Promise<PruneResult>;
@@ -47,6 +49,7 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
   return {
     sync: async (locks) => (await import("./sync.ts")).sync(context, locks, { gitEnvironments }),
     previewSync: async (locks) => (await import("./preview.ts")).previewSync(context, locks),
+    isUpToDate: async (locks) => (await import("./up-to-date.ts")).isUpToDate(context, locks),
     build: async () => (await import("./build.ts")).build(context),
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
     prune: async () => (await import("./prune.ts")).prune(context),

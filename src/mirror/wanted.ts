@@ -1,6 +1,6 @@
 /** What the mirror is to hold: what locks name, and what the configuration adds to them. */
 import type { Config } from "../config.ts";
-import type { HexEntry, Lock } from "../lock/entries.ts";
+import type { HexEntry, Lock, LockEntry } from "../lock/entries.ts";
 
 /** Under which name the mirror knows the packages that no lock names; no project's folder is called so. */
 export const packagesLock = "+packages";
@@ -22,6 +22,10 @@ export function withPackages(locks: readonly Lock[], config: Config, known: read
   const added = lockOfPackages(config);
   if (added === undefined) return [...locks];
   const earlier = known.find(({ name }) => name === packagesLock)?.entries ?? [];
-  const all = [...earlier, ...added.entries].map((entry) => [JSON.stringify(entry), entry] as const);
-  return [...locks, { name: packagesLock, entries: [...new Map(all).values()] }];
+  const all = new Map([...earlier, ...added.entries].map((entry) => [keyOf(entry), entry]));
+  return [...locks, { name: packagesLock, entries: [...all.values()] }];
+}
+
+function keyOf(entry: LockEntry): string {
+  return entry.kind === "hex" ? `${entry.repository}/${entry.name}@${entry.version}` : entry.app;
 }

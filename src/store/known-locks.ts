@@ -54,15 +54,36 @@ export async function writeKnownLock(
   submodules: readonly GitEntry[],
   { redact, isWhole, refused }: WriteOptions,
 ): Promise<void> {
-  const isRefused = (entry: GitEntry) => refused.some(({ lock: name, app }) => name === lock.name && app === entry.app);
-  const written = (entry: GitEntry) => gitSchema.parse({ ...entry, url: redact(entry.url) });
   const file = paths.knownLock(lock.name);
-  const hex = lock.entries.filter((entry) => entry.kind === "hex").map((entry) => hexSchema.parse(entry));
-  const git = lock.entries.filter((entry) => entry.kind === "git" && !isRefused(entry)) as GitEntry[];
+  const written = (entry: GitEntry) => gitSchema.parse({ ...entry, url: redact(entry.url) });
   const kept = isWhole ? [] : await readSubmodules(file);
   const all = new Map([...kept, ...submodules.map(written)].map((entry) => [`${entry.url} ${entry.revision}`, entry]));
-  const content = { hex, git: git.map(written), submodules: [...all.values()] };
+  const content = { ...contentOf(lock, { redact, refused }), submodules: [...all.values()] };
   await writeIfChanged(file, `${JSON.stringify(content, null, 1)}\n`);
+}
+
+/** Whether the lock says what it said when it was written down. */
+export async function isKnownLock(
+  paths: StorePaths,
+  lock: Lock,
+  options: Pick<WriteOptions, "redact" | "refused">,
+): Promise<boolean> {
+  const text = (await readIfPresent(paths.knownLock(lock.name)))?.toString("utf8");
+  try {
+    const { hex, git } = schema.parse(JSON.parse(text ?? ""));
+    return JSON.stringify({ hex, git }) === JSON.stringify(contentOf(lock, options));
+  } catch {
+    return false;
+  }
+}
+
+function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" | "refused">) {
+  const isRefused = (entry: GitEntry) => refused.some(({ lock: name, app }) => name === lock.name && app === entry.app);
+  const git = lock.entries.filter((entry) => entry.kind === "git" && !isRefused(entry)) as GitEntry[];
+  return {
+    hex: lock.entries.filter((entry) => entry.kind === "hex").map((entry) => hexSchema.parse(entry)),
+    git: git.map((entry) => gitSchema.parse({ ...entry, url: redact(entry.url) })),
+  };
 }
 
 async function readSubmodules(file: string): Promise<z.infer<typeof gitSchema>[]> {

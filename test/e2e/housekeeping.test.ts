@@ -46,7 +46,8 @@ describe("what no lock names", () => {
     const { code, stdout } = await sync("--package", "plugin@7.0.8", "--package", "alpha@1.1.0");
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^added 2,/)]);
     expect((await sync("one")).code).toBe(0);
-    expect((await run("verify")).stdout).toMatch(/for \+packages, one\n$/);
+    await sync("--package", "plugin@7.0.8");
+    expect((await run("verify")).stdout).toMatch(/^complete and intact: 5 checked for \+packages, one\n$/);
     expect((await run("prune")).stdout).toMatch(/^removed 0, 0 B\n$/);
   });
 
@@ -76,6 +77,40 @@ describe("what no lock names", () => {
     await lock("three", rebarLock.replace(/<<"[0-9A-F]{64}">>/g, `<<"${"0".repeat(64)}">>`), "rebar.lock");
     const wrong = await sync("three");
     expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("not the one in the lock three-rebar")]);
+  });
+});
+
+describe("sync --if-changed", () => {
+  const ifChanged = (...args: string[]) => sync("--if-changed", "one", "two", ...args);
+
+  test("is silent and asks nobody while the locks are as they were and all is here", async () => {
+    expect((await ifChanged()).stdout).toMatch(/^added 4,/);
+    const before = await snapshot(mirror(""));
+    hex.log.length = 0;
+    expect(await ifChanged()).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(hex.log).toEqual([]);
+    expect(await snapshot(mirror(""))).toEqual(before);
+  });
+
+  test("syncs when a lock has changed, a package was asked for, or something is gone", async () => {
+    await ifChanged();
+    await lock("two", mixLock([newer, plugin]));
+    expect((await ifChanged()).stdout).toMatch(/^added 1,/);
+    expect((await ifChanged("--package", "plugin@7.0.8")).stdout).toMatch(/^added 0,/);
+    expect((await ifChanged("--package", "plugin@7.0.8")).stdout).toBe("");
+    await rm(mirror("hex/tarballs/beta-2.1.0.tar"));
+    expect((await ifChanged()).stdout).toMatch(/^added 1,/);
+    await rm(mirror("git/github.com/owner/repo.git"), { recursive: true });
+    expect((await ifChanged()).stdout).toMatch(/^added 1,/);
+    expect((await ifChanged()).stdout).toBe("");
+  });
+
+  test("tries again what failed", async () => {
+    const bytes = hex.files.get("/tarballs/beta-2.1.0.tar") ?? Buffer.alloc(0);
+    hex.files.delete("/tarballs/beta-2.1.0.tar");
+    expect((await ifChanged()).code).toBe(1);
+    hex.files.set("/tarballs/beta-2.1.0.tar", bytes);
+    expect((await ifChanged()).stdout).toMatch(/^added 1,/);
   });
 });
 

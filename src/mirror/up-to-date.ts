@@ -1,0 +1,35 @@
+/** Is there anything for a sync to do but to ask upstream for news? Answered from the folder, in milliseconds. */
+import { isFile } from "../files.ts";
+import { redactUrl } from "../git/url.ts";
+import type { Lock } from "../lock/entries.ts";
+import { fileJobs } from "../plan/files.ts";
+import { makePlan } from "../plan/plan.ts";
+import { isKnownLock, readKnownLocks } from "../store/known-locks.ts";
+import { findRepository } from "../store/repositories.ts";
+import type { Context } from "./context.ts";
+import { withPackages } from "./wanted.ts";
+
+/** Whether every lock is as it was at its last sync, and all that it names is here. */
+export async function isUpToDate({ paths, config }: Context, given: readonly Lock[]): Promise<boolean> {
+  const locks = withPackages(given, config, await readKnownLocks(paths));
+  const plan = makePlan(locks, config);
+  for (const lock of locks) {
+    if (!(await isKnownLock(paths, lock, { redact: redactUrl, refused: plan.refused }))) return false;
+  }
+  for (const { repository, name, releases } of plan.packages) {
+    const registry = paths.registry(repository);
+    const files = [
+      registry.resource(`packages/${name}`),
+      ...releases.map(({ version }) => registry.tarball(name, version)),
+    ];
+    if (!(await areHere(files))) return false;
+  }
+  for (const { host, path } of plan.repositories) {
+    if ((await findRepository(paths, host, path)) === undefined) return false;
+  }
+  return areHere(fileJobs(config.files).map(({ host, path }) => paths.file(host, path)));
+}
+
+async function areHere(files: readonly string[]): Promise<boolean> {
+  return (await Promise.all(files.map(isFile))).every(Boolean);
+}
