@@ -16,8 +16,9 @@ if [ "$(id -u)" = 0 ]; then
     gid=$(id -g node)
     chown -R "$uid:$gid" "$MIRROR_DIR" 2>/dev/null || true # a mirror mounted read-only is read as it is
   fi
-  for folder in "$MIRROR_CERTS_DIR" "$MIRROR_CACHE_DIR"; do
-    if [ "$(stat -c %u "$folder" 2>/dev/null || echo 0)" != "$uid" ]; then
+  # The last one an engine may have made just now, as root, for another container's mount.
+  for folder in "$MIRROR_CERTS_DIR" "$MIRROR_CACHE_DIR" "$MIRROR_CERTS_DIR/public"; do
+    if [ -e "$folder" ] && [ "$(stat -c %u "$folder")" != "$uid" ]; then
       chown -R "$uid:$gid" "$folder" 2>/dev/null || true
     fi
   done

@@ -132,6 +132,12 @@ const commands: Readonly<Record<string, CommandDescription>> = {
       'mirror-server env --format github-actions >> "$GITHUB_ENV"',
     ],
   },
+  init: {
+    load: async () => (await import("./init.ts")).init,
+    summary: "write what a project needs to use a mirror, beside its own files and never over them",
+    options: ["compose", "service", "commit", "allowLocalGit"],
+    examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
+  },
   certs: {
     load: async () => (await import("./certs.ts")).certs,
     summary: "renew the server certificate, or make a new local authority",

@@ -18,6 +18,7 @@ import type { Reporter } from "./reporter.ts";
 import type { Status } from "./status.ts";
 import type { SyncPreview } from "./preview.ts";
 import type { SyncResult } from "./sync.ts";
+import type { InitResult } from "./init.ts";
 import type { VerifyResult } from "./findings.ts";
 
 export interface Mirror {
@@ -29,6 +30,7 @@ export interface Mirror {
   readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
   readonly prune: () => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
+  readonly init: (folder: string, locks: readonly Lock[]) => Promise<InitResult>;
   /** What points clients at the server that the configuration describes, or what takes that back. */
   readonly clientVariables: (revert: boolean) => Promise<{ set: Record<string, string>; unset: string[] }>;
   /** Runs `work` with an environment whose clients use this mirror; it is served meanwhile where it was not. */
@@ -54,6 +56,7 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
     prune: async () => (await import("./prune.ts")).prune(context),
     status: async () => (await import("./status.ts")).status(context),
+    init: async (folder, locks) => (await import("./init.ts")).init(context, folder, locks),
     clientVariables: async (revert) => (await import("./use.ts")).variables(context, processEnvironment(), revert),
     withClients: async (work) =>
       (await import("./use.ts")).withClients(context, { environment: processEnvironment(), gitEnvironments }, work),

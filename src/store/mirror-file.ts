@@ -1,13 +1,14 @@
 /** `mirror.json`: the folder's format and the registry's name; and the `.gitignore` that keeps the key out of git. */
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
-import { readIfPresent, writeIfChanged } from "./atomic.ts";
+import { readIfPresent, writeAtomic, writeIfChanged } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 const currentFormat = 1;
 const schema = z.object({ format: z.number().int().min(1), registryName: z.string() });
 
-const gitignore = `# Written by mirror-server. The key signs this mirror's registry: whoever has it can sign anything.
+/** For a mirror that is committed, or not looked at by git at all. */
+export const mirrorGitignore = `# Written by mirror-server. The key signs this mirror's registry: whoever has it can sign anything.
 /private_key.pem
 /.lock/
 /corrupt/
@@ -34,7 +35,8 @@ export async function readRegistryName(paths: StorePaths): Promise<string | unde
 
 export async function writeMirrorFile(paths: StorePaths, registryName: string): Promise<void> {
   await writeIfChanged(paths.mirrorFile, `${JSON.stringify({ format: currentFormat, registryName }, null, 2)}\n`);
-  await writeIfChanged(paths.gitignore, gitignore);
+  // What stands there may have been made by `init`, or by hand.
+  if ((await readIfPresent(paths.gitignore)) === undefined) await writeAtomic(paths.gitignore, mirrorGitignore);
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,6 @@
 /**
- * `certs/`: ca.pem and ca.key (the local authority), server.pem and server.key (what the server shows). Made on first
+ * `certs/`: ca.pem and ca.key (the local authority), public/ca.pem (the same certificate, in a folder without keys),
+ * server.pem and server.key (what the server shows). Made on first
  * use; the server certificate is made again when hosts were added or its end is near. Clients trust ca.pem only, so
  * that renewing costs them nothing. The authority's key may be forgotten; then nothing can be renewed.
  */
@@ -64,6 +65,7 @@ export async function loadServerIdentity(
   const present = await readPair(certsDir, "server");
   const isGood = present !== undefined && isStillGood(present, authority.cert, covered, now);
   const pair = isGood ? present : await renew(certsDir, { authority, present, covered, now });
+  await publish(certsDir, authority.cert);
   if (forgetCaKey) await rm(join(certsDir, "ca.key"), { force: true });
   const certificate = new X509Certificate(pair.cert);
   return {
@@ -73,6 +75,16 @@ export async function loadServerIdentity(
     validTo: new Date(certificate.validTo),
     isRenewable: authority.key !== undefined && !forgetCaKey,
   };
+}
+
+/** A folder that containers can be given whole: the authority's certificate, and no key. */
+async function publish(certsDir: string, authority: string): Promise<void> {
+  try {
+    await writeIfChanged(join(certsDir, "public", "ca.pem"), authority);
+  } catch (error) {
+    // Such as a folder that an engine made for its mount, as root: it is served at /ca.pem all the same.
+    if (!(error instanceof MirrorError) || error.code !== "storage") throw error;
+  }
 }
 
 /** Without the authority's key, a certificate that still holds stays as it is, whatever hosts were added. */

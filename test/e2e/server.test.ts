@@ -176,7 +176,13 @@ test("a host outside the constraint is told in the log, and `certs renew --new-c
 
 test("--forget-ca-key leaves no key, and the next start needs none", async () => {
   const first = await startServer(["--forget-ca-key"], { cwd });
-  expect((await readdir(join(cwd, "certs"))).sort()).toEqual([".gitignore", "ca.pem", "server.key", "server.pem"]);
+  expect((await readdir(join(cwd, "certs"))).sort()).toEqual([
+    ".gitignore",
+    "ca.pem",
+    "public",
+    "server.key",
+    "server.pem",
+  ]);
   const shown = await shownCertificate(first.tlsPort);
   await first.stop();
   const second = await startServer([], { cwd });

@@ -125,7 +125,14 @@ describe("the certs folder", () => {
   test("is made on first use, with keys for the owner only and git kept away", async () => {
     const dir = join(await temporaryFolder(), "certs");
     await loadServerIdentity(dir, hosts);
-    expect((await readdir(dir)).sort()).toEqual([".gitignore", "ca.key", "ca.pem", "server.key", "server.pem"]);
+    expect((await readdir(dir)).sort()).toEqual([
+      ".gitignore",
+      "ca.key",
+      "ca.pem",
+      "public",
+      "server.key",
+      "server.pem",
+    ]);
     for (const key of ["ca.key", "server.key"]) expect((await stat(join(dir, key))).mode & 0o777).toBe(0o600);
     expect(await readFile(join(dir, ".gitignore"), "utf8")).toContain("*\n");
   });

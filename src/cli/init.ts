@@ -1,0 +1,39 @@
+/** `mirror-server init` */
+import type { InitResult } from "../mirror/init.ts";
+import { printResult, type Command, type CommandContext } from "./command.ts";
+import { readLocks } from "./locks.ts";
+
+export const init: Command = async (context) => {
+  const { config, cwd, mirror } = context;
+  const locks = (await readLocks([], cwd, config, true)) ?? [];
+  printResult(context, await mirror.init(cwd, locks), (result) => lines(result, context));
+  return 0;
+};
+
+function lines({ written, unchanged, kept }: InitResult, { config }: CommandContext): string[] {
+  return [
+    ...written.map((path) => `wrote ${path}`),
+    ...unchanged.map((path) => `${path} is as it should be`),
+    ...kept.map((path) => `left ${path} alone: it is there and says something else`),
+    ...(written.length === 0 ? [] : ["", ...nextSteps(config.compose, config.commit)]),
+  ];
+}
+
+function nextSteps(compose: boolean, commit: boolean): string[] {
+  const files = "-f docker-compose.yml -f docker-compose.mirror.yml";
+  return [
+    "Next:",
+    ...(compose
+      ? [
+          "  docker build -t mirror-server .        in a clone of mirror-server, once",
+          `  docker compose ${files} run --rm mirror-sync`,
+          `  docker compose ${files} up`,
+        ]
+      : [
+          "  npx mirror-server sync                 fill the mirror from the lock here",
+          "  npx mirror-server exec -- mix deps.get",
+        ]),
+    ...(commit ? ["  git add .mirror                        after each sync"] : []),
+    "  ln -s ../../mirror/pre-commit .git/hooks/pre-commit    to refuse commits that the mirror does not cover",
+  ];
+}

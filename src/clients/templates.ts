@@ -1,0 +1,128 @@
+/** What `init` writes: text for compose, containers, git and CI. Pure. */
+
+export interface ComposeInput {
+  /** What the app is called in the compose file. */
+  readonly service: string;
+  /** Hosts whose repositories the app fetches. */
+  readonly gitHosts: readonly string[];
+  /** What the mirror calls the app's lock. */
+  readonly lockName: string;
+}
+
+export function composeOverride({ service, gitHosts, lockName }: ComposeInput): string {
+  const names = ["app_deps", ...gitHosts].map((name) => `"mirror:${name}"`).join(", ");
+  return `# Written by "mirror-server init --compose"; yours to change.
+#
+#   docker compose -f docker-compose.yml -f docker-compose.mirror.yml run --rm mirror-sync    fill the mirror
+#   docker compose -f docker-compose.yml -f docker-compose.mirror.yml up                      use it
+#
+# Without this file everything is as it was. With it and HEX_REGISTRY= (empty), Hex goes online and git does not.
+services:
+  mirror:
+    image: \${MIRROR_IMAGE:-mirror-server}
+    volumes:
+      - ./.mirror:/mirror
+      - ./mirror/certs:/certs
+    restart: unless-stopped
+    stop_grace_period: 15s
+    sysctls:
+      net.ipv4.ip_unprivileged_port_start: 0
+
+  # Only this one needs a way out. It is not called github.com, so that it reaches GitHub.
+  mirror-sync:
+    image: \${MIRROR_IMAGE:-mirror-server}
+    command: ["sync"]
+    profiles: [mirror-sync]
+    working_dir: /project
+    volumes:
+      - ./.mirror:/mirror
+      - .:/project:ro
+    environment:
+      MIRROR_LOCK_NAME: ${lockName}
+
+  ${service}:
+    depends_on:
+      mirror:
+        condition: service_healthy
+    # On this side only: an alias on the network would hold for the mirror too.
+    links: [${names}]
+    # Takes the place of the image's own entrypoint, and Docker then forgets the image's command: name it in your
+    # compose file.
+    entrypoint: ["sh", "/mirror-setup/entrypoint.sh"]
+    volumes:
+      - ./mirror/entrypoint.sh:/mirror-setup/entrypoint.sh:ro
+      - ./mirror/certs/public:/mirror-setup/certs:ro
+      - ./.mirror/hex:/mirror-setup/hex:ro
+    environment:
+      HEX_REGISTRY: \${HEX_REGISTRY-http://app_deps}
+`;
+}
+
+export const entrypoint = `#!/bin/sh
+# Written by "mirror-server init --compose"; yours to change. Points Hex, Mix, rebar3, git and curl at the mirror when
+# HEX_REGISTRY is set, with every verification on, and then runs the container's command.
+set -eu
+
+if [ -z "\${HEX_REGISTRY:-}" ]; then
+  echo "mirror: HEX_REGISTRY is not set, so Hex goes online" >&2
+  exec "$@"
+fi
+
+setup=\${MIRROR_SETUP:-/mirror-setup}
+home=\${MIRROR_CLIENT_HOME:-/tmp/mirror-clients}
+for file in "$setup/hex/public_key" "$setup/certs/ca.pem"; do
+  [ -f "$file" ] || { echo "mirror: $file is missing; fill and start the mirror first" >&2; exit 1; }
+done
+mkdir -p "$home/hex" "$home/rebar3/.config/rebar3"
+key=$(cat "$setup/hex/public_key")
+
+printf "{'\\$repos',#{<<\\"hexpm\\">> => #{url => <<\\"https://repo.hex.pm\\">>,public_key => <<\\"%s\\n\\">>}}}.\\n" "$key" \\
+  >"$home/hex/hex.config"
+printf '{hex, [{repos, [#{name => <<"hexpm">>, repo_public_key => <<"%s\\n">>, repo_verify => true, repo_verify_origin => true}]}]}.\\n' "$key" \\
+  >"$home/rebar3/.config/rebar3/rebar.config"
+
+# Clients replace their authorities by what they are given, so that all of them have to be in one file.
+bundle=$home/ca-bundle.pem
+: >"$bundle"
+for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+  if [ -f "$file" ]; then cat "$file" >"$bundle"; break; fi
+done
+cat "$setup/certs/ca.pem" >>"$bundle"
+
+export HEX_HOME="$home/hex" HEX_MIRROR="$HEX_REGISTRY" HEX_BUILDS_URL="$HEX_REGISTRY" HEX_API_URL="$HEX_REGISTRY/api"
+export HEX_CDN="$HEX_REGISTRY" REBAR_GLOBAL_CONFIG_DIR="$home/rebar3" REBAR_CACHE_DIR="$home/rebar3/cache"
+export HEX_CACERTS_PATH="$bundle" GIT_SSL_CAINFO="$bundle" CURL_CA_BUNDLE="$bundle" NODE_EXTRA_CA_CERTS="$setup/certs/ca.pem"
+exec "$@"
+`;
+
+export const preCommit = `#!/bin/sh
+# Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
+# To switch it on: ln -s ../../mirror/pre-commit .git/hooks/pre-commit
+exec npx mirror-server verify
+`;
+
+export const workflow = `# Written by "mirror-server init"; yours to change. Fails when the lock names what the committed mirror lacks.
+name: mirror
+on: [push, pull_request]
+permissions:
+  contents: read
+jobs:
+  verify:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-node@v4
+        with:
+          node-version: 24
+      - run: npx mirror-server verify
+`;
+
+export const gitignoreAll = `# Written by "mirror-server init": this mirror is not committed. To commit it, run "mirror-server init --commit" where
+# there is no such file yet.
+*
+`;
+
+/** Bytes are what is signed: git must neither change ends of lines nor show differences of them. */
+export const gitattributes = `# Written by "mirror-server init --commit".
+* -text -diff -merge linguist-generated
+`;

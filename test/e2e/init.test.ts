@@ -1,0 +1,155 @@
+/** `init`: what it writes, that it writes over nothing, and that what it wrote works. */
+import { cp, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { mirrorServer, startServer } from "../support/cli.ts";
+import { isInstalled, runClient } from "../support/clients.ts";
+import { fixtures, snapshot, temporaryFolder } from "../support/folder.ts";
+import { git, gitEnvironment } from "../support/git.ts";
+import { mixLock } from "../support/tarballs.ts";
+
+let cwd: string;
+
+beforeEach(async () => {
+  cwd = await temporaryFolder();
+  const sha = "0".repeat(40);
+  const entries = [
+    `"a": {:git, "https://gitlab.example.org/g/a.git", "${sha}", []}`,
+    `"b": {:git, "git@github.com:o/b.git", "${sha}", []}`,
+  ];
+  await writeFile(join(cwd, "mix.lock"), mixLock([], entries));
+});
+
+const init = (...args: string[]) => mirrorServer(["init", ...args], { cwd });
+const written = async () => (await readdir(cwd, { recursive: true })).filter((path) => path !== "mix.lock").sort();
+
+describe("init", () => {
+  test("writes a .gitignore and a hook, tells what and what to do next; a second run changes nothing", async () => {
+    const { code, stdout } = await init();
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^wrote \.mirror\/\.gitignore\nwrote mirror\/pre-commit\n\nNext:\n/),
+    ]);
+    expect(await written()).toEqual([".mirror", ".mirror/.gitignore", "mirror", "mirror/pre-commit"]);
+    expect((await stat(join(cwd, "mirror/pre-commit"))).mode & 0o111).toBe(0o111);
+    await git(cwd, ["init", "-q"]);
+    expect(await git(cwd, ["status", "--porcelain", "--untracked-files=all"])).not.toContain(".mirror/");
+    const before = await snapshot(cwd);
+    expect((await init()).stdout).toBe(".mirror/.gitignore is as it should be\nmirror/pre-commit is as it should be\n");
+    expect(await snapshot(cwd)).toEqual(before);
+  });
+
+  test("--commit sets the folder up for git, with a step for the CI that is there", async () => {
+    await mkdir(join(cwd, ".github"));
+    expect((await init("--commit")).code).toBe(0);
+    expect(await readFile(join(cwd, ".github/workflows/mirror.yml"), "utf8")).toContain("npx mirror-server verify");
+    await cp(join(fixtures, "golden/hex"), join(cwd, ".mirror/hex"), { recursive: true });
+    await writeFile(join(cwd, ".mirror/private_key.pem"), "secret");
+    await git(cwd, ["init", "-q"]);
+    await git(cwd, ["config", "core.autocrlf", "true"]);
+    await git(cwd, ["add", ".mirror"]);
+    const staged = await git(cwd, ["diff", "--cached", "--name-only"]);
+    expect(staged).toContain(".mirror/hex/names");
+    expect(staged).not.toContain("private_key");
+    // Git has changed no byte, although it was told to change ends of lines.
+    await git(cwd, ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "mirror"]);
+    await git(cwd, ["clone", "-q", "-c", "core.autocrlf=true", ".", "clone"]);
+    for (const file of ["names", "public_key", "tarballs/elm-0.0.1.tar"]) {
+      expect(await readFile(join(cwd, "clone/.mirror/hex", file))).toEqual(
+        await readFile(join(fixtures, "golden/hex", file)),
+      );
+    }
+  });
+
+  test("never writes over what is there", async () => {
+    await mkdir(join(cwd, "mirror"));
+    await writeFile(join(cwd, "mirror/pre-commit"), "mine");
+    const { code, stdout } = await init();
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringContaining("left mirror/pre-commit alone: it is there and says something else"),
+    ]);
+    expect(await readFile(join(cwd, "mirror/pre-commit"), "utf8")).toBe("mine");
+  });
+
+  test("--compose names the hosts of the lock, and the service it was given", async () => {
+    const { stdout } = await init("--compose", "--service", "web");
+    expect(stdout).toContain("wrote docker-compose.mirror.yml\nwrote mirror/entrypoint.sh\n");
+    const compose = await readFile(join(cwd, "docker-compose.mirror.yml"), "utf8");
+    expect(compose).toContain('links: ["mirror:app_deps", "mirror:github.com", "mirror:gitlab.example.org"]');
+    expect(compose).toMatch(/^ {2}web:$/m);
+    expect(compose).not.toMatch(/VERIFY|private_key/);
+    const bad = await init("--compose", "--service", "../x");
+    expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining("--service")]);
+  });
+});
+
+describe("the hook", () => {
+  test("refuses a lock that the mirror does not cover", async () => {
+    await init();
+    await mkdir(join(cwd, "bin"));
+    const main = new URL("../../dist/main.js", import.meta.url).pathname;
+    // What npx finds where the package is installed.
+    await writeFile(join(cwd, "bin/npx"), `#!/bin/sh\nshift\nexec "${process.execPath}" "${main}" "$@"\n`, {
+      mode: 0o755,
+    });
+    const env = { ...gitEnvironment, PATH: `${join(cwd, "bin")}:${process.env["PATH"] ?? ""}` };
+    await git(cwd, ["init", "-q"]);
+    await runClient("ln", ["-s", "../../mirror/pre-commit", ".git/hooks/pre-commit"], { cwd, env });
+    await git(cwd, ["add", "mix.lock"]);
+    const refused = await runClient("git", ["commit", "-qm", "x"], { cwd, env });
+    expect([refused.code === 0, refused.output]).toEqual([
+      false,
+      expect.stringContaining("missing https://github.com/o/b"),
+    ]);
+    await writeFile(join(cwd, "mix.lock"), "%{}\n");
+    await git(cwd, ["add", "mix.lock"]);
+    expect(await runClient("git", ["commit", "-qm", "x"], { cwd, env })).toMatchObject({ code: 0 });
+  });
+});
+
+describe("the entrypoint", () => {
+  const run = async (script: string, env: Record<string, string>) => {
+    const entry = ["mirror/entrypoint.sh", "sh", "-c", script];
+    return runClient("sh", entry, {
+      cwd,
+      env: { HOME: cwd, ...env, MIRROR_SETUP: join(cwd, "setup"), MIRROR_CLIENT_HOME: join(cwd, "clients") },
+    });
+  };
+
+  beforeEach(async () => {
+    await init("--compose");
+    await cp(join(fixtures, "golden/hex"), join(cwd, ".mirror/hex"), { recursive: true });
+    await cp(join(fixtures, "golden/private_key.pem"), join(cwd, ".mirror/private_key.pem"));
+    await mkdir(join(cwd, "setup"));
+  });
+
+  test("goes online without HEX_REGISTRY, and says so", async () => {
+    const { code, output } = await run("echo ${HEX_MIRROR-none}", {});
+    expect([code, output]).toEqual([0, "mirror: HEX_REGISTRY is not set, so Hex goes online\nnone\n"]);
+  });
+
+  test("says what is missing while the mirror was not filled", async () => {
+    const { code, output } = await run("echo started", { HEX_REGISTRY: "http://app_deps" });
+    expect([code, output]).toEqual([
+      1,
+      expect.stringMatching(/public_key is missing; fill and start the mirror first/),
+    ]);
+  });
+
+  test.skipIf(!isInstalled("rebar3", "--version"))("points rebar3, git and curl at the mirror, verified", async () => {
+    const server = await startServer([], { cwd });
+    await cp(join(cwd, ".mirror/hex"), join(cwd, "setup/hex"), { recursive: true });
+    await cp(join(cwd, "certs/public"), join(cwd, "setup/certs"), { recursive: true });
+    await mkdir(join(cwd, "app/src"), { recursive: true });
+    await writeFile(join(cwd, "app/rebar.config"), '{deps, [{elm, "0.0.1"}]}.\n');
+    await writeFile(
+      join(cwd, "app/src/app.app.src"),
+      '{application, app, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.\n',
+    );
+    const script = `curl -sSf https://localhost:${server.tlsPort}/health >/dev/null && cd app && rebar3 get-deps; ls _build/default/lib`;
+    const { output } = await run(script, { HEX_REGISTRY: server.url });
+    expect(output).toContain("elm");
+    expect(output).not.toMatch(/deprecated|not found|error/i);
+  });
+});
