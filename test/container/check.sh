@@ -65,4 +65,6 @@ for _ in $(seq 100); do
 done
 [ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] || { docker logs check-bind; fail "not healthy read-only"; }
 
+"$(dirname "$0")/check-clients.sh"
+
 step "all of it holds"
