@@ -25,17 +25,19 @@ export const serve: Command = async (context) => {
 };
 
 function banner(config: Config, urls: { http: string; https: string | undefined }): string[] {
+  // What the other commands would not find by themselves.
+  const listening = new URL(urls.http).port || "80";
+  const port = listening === "8000" ? "" : ` --port ${listening}`;
   return [
     `mirror-server serves ${config.mirrorDir}`,
     `  on ${urls.http}${urls.https === undefined ? "" : ` and ${urls.https}`}`,
-    ...(urls.https === undefined
+    ...(urls.https === undefined || config.ownCertificate !== undefined
       ? []
       : [`  clients trust ${join(config.certsDir, "ca.pem")}, also at ${urls.http}/ca.pem`]),
     "",
-    "Fill it      mirror-server sync PATH/TO/mix.lock",
-    `Point Hex    export HEX_MIRROR=${urls.http}`,
-    `             mix hex.repo set hexpm --public-key ${join(config.hexDir, "public_key")}`,
-    `Point git    git config --global url.${urls.http}/github.com/.insteadOf https://github.com/`,
+    "Fill it    mirror-server sync PATH/TO/mix.lock",
+    `Use it     mirror-server exec${port} -- mix deps.get`,
+    `           eval "$(mirror-server env${port})"`,
     "",
   ];
 }

@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# Checks the image and the compose file with a real engine: run it in the project's folder where `docker compose` works
-# (a container rig, a developer's machine), with nothing of this project running. Prints what it checked; exit 1 at the
-# first thing that does not hold.
+# Checks the image, the compose file and what `init` writes with a real engine: run it in the project's folder where
+# `docker compose` works (a container rig, a developer's machine), with nothing of this project running. Prints what it
+# checked; exit 1 at the first thing that does not hold. Without an engine it says so and checks nothing.
 set -euo pipefail
+
+if ! docker compose version >/dev/null 2>&1 || ! docker info >/dev/null 2>&1; then
+  echo "container: skipped, since no Docker engine with compose runs here"
+  exit 0
+fi
+docker image inspect mirror-server >/dev/null 2>&1 || docker compose build
 
 step() { printf 'container: %s\n' "$*"; }
 fail() { printf 'container: FAILED %s\n' "$*" >&2; exit 1; }
