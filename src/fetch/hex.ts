@@ -7,7 +7,7 @@ import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { maxTarballSize, readTarball, type Tarball } from "../hex/tarball.ts";
 import type { Demand } from "../plan/plan.ts";
-import type { HttpAnswer, HttpClient } from "./http.ts";
+import type { HttpAnswer, HttpClient, Transfer } from "./http.ts";
 
 export interface HexUpstream {
   /** Base URL, without a slash at the end. */
@@ -28,11 +28,6 @@ export interface Validator {
 export type FetchedRecord =
   | { readonly changed: false }
   | { readonly changed: true; readonly bytes: Buffer; readonly record: Package; readonly validator: Validator };
-
-interface Transfer {
-  readonly signal?: AbortSignal | undefined;
-  readonly onBytes?: (count: number) => void;
-}
 
 // hex.pm's largest package record has less than 1 MB.
 const maxRecordSize = 64 * 1024 * 1024;

@@ -32,13 +32,17 @@ export interface Downloaded {
 
 const maxRedirects = 5;
 
-export interface GetOptions {
-  readonly headers?: Record<string, string>;
-  /** Bytes. */
-  readonly maxSize: number;
+/** How a transfer is watched and stopped. */
+export interface Transfer {
   readonly signal?: AbortSignal | undefined;
   /** Told of each chunk's size as it arrives. */
   readonly onBytes?: (count: number) => void;
+}
+
+export interface GetOptions extends Transfer {
+  readonly headers?: Record<string, string>;
+  /** Bytes. */
+  readonly maxSize: number;
 }
 
 export interface HttpSettings {

@@ -2,17 +2,12 @@
 import { createHash, verify, type KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import type { Installer } from "../plan/installers.ts";
-import type { HttpClient } from "./http.ts";
+import type { HttpClient, Transfer } from "./http.ts";
 
 export interface SignedList {
   readonly csv: Buffer;
   /** As upstream gives it, base64 in lines; undefined for a list that upstream does not sign. */
   readonly signature: Buffer | undefined;
-}
-
-interface Transfer {
-  readonly signal: AbortSignal;
-  readonly onBytes: (count: number) => void;
 }
 
 const maxListSize = 8 * 1024 * 1024;

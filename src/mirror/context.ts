@@ -1,5 +1,9 @@
 /** What every job on a mirror needs. */
+import type { KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import type { Config } from "../config.ts";
+import { MirrorError } from "../errors.ts";
+import { readPublicKey } from "../hex/keys.ts";
 import { readRegistryName } from "../store/mirror-file.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { takeWritersLock } from "../store/writers-lock.ts";
@@ -16,6 +20,14 @@ export interface Context {
 /** The name to sign with: as asked for, else as the mirror was made. */
 export async function registryName({ config, paths }: Context): Promise<string> {
   return config.registryName ?? (await readRegistryName(paths)) ?? "hexpm";
+}
+
+/** A key that an option names. @throws MirrorError `config` */
+export async function readKeyFile(file: string, option: string): Promise<KeyObject> {
+  const pem = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw new MirrorError("config", `${option}: cannot read ${file}`, { cause });
+  });
+  return readPublicKey(pem, file);
 }
 
 /**

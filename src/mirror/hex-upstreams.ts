@@ -1,5 +1,4 @@
 /** Where each Hex repository that locks name is fetched from, with which key and which token. */
-import { readFile } from "node:fs/promises";
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import type { HexUpstream } from "../fetch/hex.ts";
@@ -7,7 +6,7 @@ import { readHexConfigToken } from "../hex/hex-config.ts";
 import { hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
 import { hexpm, organisationOf, signedName, sourceOf } from "../hex/repository.ts";
 import { readIfPresent } from "../store/atomic.ts";
-import type { Context } from "./context.ts";
+import { readKeyFile, type Context } from "./context.ts";
 
 /**
  * @returns by repository, its upstream, or why there is none
@@ -59,13 +58,6 @@ async function upstreamKey({ config }: Context, source: string): Promise<KeyObje
     );
   }
   return readKeyFile(file, "--repo");
-}
-
-async function readKeyFile(file: string, option: string): Promise<KeyObject> {
-  const pem = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new MirrorError("config", `${option}: cannot read ${file}`, { cause });
-  });
-  return readPublicKey(pem, file);
 }
 
 /**

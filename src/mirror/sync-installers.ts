@@ -2,7 +2,7 @@
  * What `mix local.hex` and `mix local.rebar` download. Files arrive before the list that names them; a list and its
  * signature are replaced together, and only when all that it should name is here.
  */
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
@@ -11,7 +11,7 @@ import type { HttpClient } from "../fetch/http.ts";
 import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
 import { installerLists, wantedInstallers, type Installer, type InstallerList } from "../plan/installers.ts";
 import { holds, readIfPresent, removeLeftovers, writeAtomic, writeTogether } from "../store/atomic.ts";
-import type { Context } from "./context.ts";
+import { readKeyFile, type Context } from "./context.ts";
 
 /** @param publicKey undefined: no installers are wanted */
 export async function syncInstallers(
@@ -90,11 +90,7 @@ async function syncInstaller({ config, paths, ...context }: Context, installer: 
 export async function readInstallersKey({ config }: Context): Promise<KeyObject | undefined> {
   if (config.installers === undefined) return undefined;
   const file = config.buildsPublicKeyFile;
-  if (file === undefined) return readPublicKey(mixPublicKey, "Mix's key");
-  const pem = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new MirrorError("config", `--builds-public-key: cannot read ${file}`, { cause });
-  });
-  return readPublicKey(pem, file);
+  return file === undefined ? readPublicKey(mixPublicKey, "Mix's key") : readKeyFile(file, "--builds-public-key");
 }
 
 function transfer({ signal, reporter }: Pick<Context, "signal" | "reporter">) {

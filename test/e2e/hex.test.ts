@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { createTar } from "nanotar";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
-import { hexArchives, isInstalled, runClient } from "../support/clients.ts";
+import { githubAt, hexArchives, isInstalled, runClient } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { recordOf, startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
@@ -102,17 +102,11 @@ describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has 
     HEX_HOME: join(cwd, name),
     ...gitEnvironment,
   });
-  /** Resolves github.com to the mirror's HTTPS listener, whatever its port: what an alias in compose does. */
   const ofMirror = () => ({
     ...homes("hex_home"),
     HEX_MIRROR: server.url,
     HEX_API_URL: `${server.url}/api`,
-    GIT_SSL_CAINFO: join(cwd, "certs/ca.pem"),
-    GIT_CONFIG_COUNT: "2",
-    GIT_CONFIG_KEY_0: `url.https://github.com:${server.tlsPort}/.insteadOf`,
-    GIT_CONFIG_VALUE_0: "https://github.com/",
-    GIT_CONFIG_KEY_1: "http.curloptResolve",
-    GIT_CONFIG_VALUE_1: `github.com:${server.tlsPort}:127.0.0.1`,
+    ...githubAt(server.tlsPort, join(cwd, "certs/ca.pem")),
   });
   /** Upstream itself, to compare with. */
   const ofUpstream = () => ({ ...homes("upstream_home"), HEX_MIRROR: hex.url });

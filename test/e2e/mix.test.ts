@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
-import { isInstalled, runClient } from "../support/clients.ts";
+import { githubAt, isInstalled, runClient } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { commit, git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { mixLock } from "../support/tarballs.ts";
@@ -32,18 +32,12 @@ async function writeApp(deps: string[], lock: string): Promise<string> {
   return app;
 }
 
-/** Resolves github.com to the mirror's HTTPS listener, whatever its port: what an alias in compose does. */
 function clientEnvironment(server: RunningServer): Record<string, string> {
   return {
     HOME: cwd,
     MIX_HOME: join(cwd, "mix"),
     ...gitEnvironment,
-    GIT_SSL_CAINFO: join(cwd, "certs/ca.pem"),
-    GIT_CONFIG_COUNT: "2",
-    GIT_CONFIG_KEY_0: `url.https://github.com:${server.tlsPort}/.insteadOf`,
-    GIT_CONFIG_VALUE_0: "https://github.com/",
-    GIT_CONFIG_KEY_1: "http.curloptResolve",
-    GIT_CONFIG_VALUE_1: `github.com:${server.tlsPort}:127.0.0.1`,
+    ...githubAt(server.tlsPort, join(cwd, "certs/ca.pem")),
   };
 }
 

@@ -37,3 +37,15 @@ export function hexArchives(): string | undefined {
   const { status, stdout } = spawnSync("elixir", ["-e", script], { encoding: "utf8", timeout: 60_000 });
   return status === 0 && stdout !== "" ? stdout : undefined;
 }
+
+/** Resolves github.com to a mirror's HTTPS listener, whatever its port: what an alias in compose does. @param ca PEM file */
+export function githubAt(tlsPort: number, ca: string): Record<string, string> {
+  return {
+    GIT_SSL_CAINFO: ca,
+    GIT_CONFIG_COUNT: "2",
+    GIT_CONFIG_KEY_0: `url.https://github.com:${tlsPort}/.insteadOf`,
+    GIT_CONFIG_VALUE_0: "https://github.com/",
+    GIT_CONFIG_KEY_1: "http.curloptResolve",
+    GIT_CONFIG_VALUE_1: `github.com:${tlsPort}:127.0.0.1`,
+  };
+}
