@@ -137,6 +137,28 @@ describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has 
     expect(entries(await readFile(join(app, "mix.lock"), "utf8"))).toBe(entries(lock));
   });
 
+  test("an organisation that the mirror guards is fetched with a token, as docs/hex.md has it, and not without", async () => {
+    await writeFile(join(cwd, "tokens"), "letmein\n");
+    const guarded = await startServer(["--require-token", "tokens"], { cwd });
+    const pem = await readFile(join(cwd, ".mirror/hex/public_key"), "utf8");
+    // Its URL stands in the configuration: a repository with an entry there does not go by HEX_MIRROR.
+    const client = homes("guarded_home");
+    const setUp = async (token: string) => {
+      await mkdir(join(cwd, "guarded_home"), { recursive: true });
+      await writeFile(
+        join(cwd, "guarded_home/hex.config"),
+        `{'$repos',#{<<"hexpm">> => #{url => <<"${guarded.url}">>,public_key => <<"${pem}">>}, ` +
+          `<<"hexpm:acme">> => #{auth_key => <<"${token}">>,oauth_exchange => false,auth_key_owner => organization}}}.\n`,
+      );
+    };
+    await setUp("wrong");
+    const refused = await mix(client, "hex.package", "fetch", "secret", "0.3.0", "--organization", "acme");
+    expect([refused.code === 0, refused.output]).toEqual([false, expect.stringContaining("403")]);
+    await setUp("letmein");
+    const allowed = await mix(client, "hex.package", "fetch", "secret", "0.3.0", "--organization", "acme");
+    expect([allowed.code, allowed.output]).toEqual([0, expect.stringContaining("secret")]);
+  });
+
   test("hex.audit reports on the mirror what it reports upstream", async () => {
     await trustMirror();
     await trust(ofUpstream(), join(cwd, "upstream.pem"));
