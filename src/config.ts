@@ -19,6 +19,8 @@ import {
 } from "./options.ts";
 
 export interface Config {
+  /** Where the program was started. */
+  readonly cwd: string;
   readonly mirrorDir: string;
   readonly hexDir: string;
   readonly gitDir: string;
@@ -132,6 +134,7 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
 
   const mirrorDir = get("mirror") ?? resolve(cwd, ".mirror");
   return Object.freeze({
+    cwd,
     mirrorDir,
     hexDir: get("hexDir") ?? join(mirrorDir, "hex"),
     gitDir: get("gitDir") ?? join(mirrorDir, "git"),

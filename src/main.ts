@@ -10,8 +10,13 @@ import { openMirror } from "./mirror/mirror.ts";
 async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
   let signals = 0;
+  let onTerminate: (() => void) | undefined;
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
+      if (onTerminate !== undefined) {
+        if (name === "SIGTERM") onTerminate();
+        return;
+      }
       signals += 1;
       stop.abort(new Error(name));
       // Whoever asks twice does not want to wait.
@@ -43,7 +48,8 @@ async function main(argv: readonly string[]): Promise<number> {
         process.stdout.write(`${text}\n`);
       };
       const command = await invocation.load();
-      return await command({ config, mirror, cwd, signal: stop.signal, print }, invocation.args);
+      const handOverSignals = (terminate: () => void) => (onTerminate = terminate);
+      return await command({ config, mirror, cwd, signal: stop.signal, handOverSignals, print }, invocation.args);
     } finally {
       await mirror.close();
     }

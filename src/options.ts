@@ -15,11 +15,15 @@ const names = list.pipe(z.array(z.string().regex(hostName)));
 const text = z.string().min(1);
 /** From a flag that came several times, a list in the file, or one variable with spaces between. */
 const words = z.union([z.array(z.string()), z.string().transform((value) => value.split(/\s+/).filter(Boolean))]);
-const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ""));
+const httpUrl = z
+  .url({ protocol: /^https?$/ })
+  // They would be shown in every error.
+  .refine((url) => new URL(url).username === "" && new URL(url).password === "")
+  .transform((url) => url.replace(/\/+$/, ""));
 
 const repository = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_-]*=https?:\/\/[^\s,]+(?:,.+)?$/)
+  .regex(/^[a-z0-9][a-z0-9_-]*=https?:\/\/[^\s,@]+(?:,.+)?$/)
   .transform((value) => {
     const [, name = "", url = "", publicKeyFile] = /^([^=]+)=([^,]+?)\/*(?:,(.+))?$/.exec(value) ?? [];
     return { name, url, publicKeyFile };
@@ -128,7 +132,7 @@ export const options = {
   hexUrl: {
     flag: "--hex-url <url>",
     help: "the Hex repository to fetch from",
-    allowed: "an http or https URL",
+    allowed: "an http or https URL, without credentials",
     schema: httpUrl,
   },
   hexPublicKey: {
@@ -258,7 +262,7 @@ export const options = {
   buildsUrl: {
     flag: "--builds-url <url>",
     help: "where installers are fetched from",
-    allowed: "an http or https URL",
+    allowed: "an http or https URL, without credentials",
     schema: httpUrl,
   },
   buildsPublicKey: {
@@ -311,7 +315,7 @@ export const options = {
   url: {
     flag: "--url <url>",
     help: "where clients reach the mirror, when not on this machine",
-    allowed: "an http or https URL",
+    allowed: "an http or https URL, without credentials",
     schema: httpUrl,
   },
   format: {

@@ -8,6 +8,8 @@ export interface CommandContext {
   readonly cwd: string;
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** From now on signals are for somebody else: `onTerminate` is called for SIGTERM, and SIGINT does nothing here. */
+  readonly handOverSignals: (onTerminate: () => void) => void;
   /** Writes a line to standard output: the result, text or JSON. */
   readonly print: (text: string) => void;
 }

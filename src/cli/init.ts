@@ -10,11 +10,12 @@ export const init: Command = async (context) => {
   return 0;
 };
 
-function lines({ written, unchanged, kept }: InitResult, { config }: CommandContext): string[] {
+function lines({ written, unchanged, kept, notes }: InitResult, { config }: CommandContext): string[] {
   return [
     ...written.map((path) => `wrote ${path}`),
     ...unchanged.map((path) => `${path} is as it should be`),
     ...kept.map((path) => `left ${path} alone: it is there and says something else`),
+    ...notes.map((note) => `mind: ${note}`),
     ...(written.length === 0 ? [] : ["", ...nextSteps(config.compose, config.commit)]),
   ];
 }

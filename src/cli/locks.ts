@@ -35,6 +35,11 @@ export async function readLocks(
     throw new MirrorError("usage", `--lock-name names one lock, but there are ${unique.length}: ${unique.join(", ")}`);
   }
   const names = name === undefined ? nameLocks(unique) : [name];
+  const twice = names.find((each, index) => names.indexOf(each) !== index);
+  if (twice !== undefined) {
+    const both = unique.filter((_, index) => names[index] === twice).join(" and ");
+    throw new MirrorError("usage", `${both} would both be called "${twice}"; sync them one by one, with --lock-name`);
+  }
   return Promise.all(unique.map(async (file, index) => readLock(file, names[index] ?? "app")));
 }
 
@@ -46,7 +51,7 @@ async function readLock(file: string, name: string): Promise<Lock> {
     throw new MirrorError("usage", `cannot read the lock ${file}`, { cause });
   }
   const read = isRebarLock(file) ? readRebarLock : readMixLock;
-  return { name, entries: read(source, file) };
+  return { name, entries: read(source, file), origin: file };
 }
 
 /** An umbrella's own lock, and those of apps below it that keep one for themselves. */

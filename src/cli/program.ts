@@ -92,7 +92,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     load: async () => (await import("./verify.ts")).verify,
     summary: "is everything that the locks name here and intact? exit 3 if not",
     argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
-    options: ["lockName", "allowLocalGit", "packages", "deep", "hexPublicKey", "repos"],
+    options: ["lockName", "allowLocalGit", "packages", "deep", "dryRun", "hexPublicKey", "repos"],
     examples: [
       "mirror-server verify",
       "mirror-server verify --deep                       # and whether all else is",
@@ -175,6 +175,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     );
   for (const [name, description] of Object.entries(commands)) {
     const command = program.command(name).summary(description.summary).description(description.summary).exitOverride();
+    command.showHelpAfterError(`Try "mirror-server ${name} --help".`);
     if (description.argument !== undefined)
       command.argument(`[${description.argument.name}...]`, description.argument.help);
     const keys = [...description.options, ...everywhere].map((key) => [addOption(command, options[key]), key] as const);

@@ -27,7 +27,15 @@ export const serve: Command = async (context) => {
 function banner(config: Config, urls: { http: string; https: string | undefined }): string[] {
   // What the other commands would not find by themselves.
   const listening = new URL(urls.http).port || "80";
-  const port = listening === "8000" ? "" : ` --port ${listening}`;
+  const mirror = join(config.cwd, ".mirror");
+  const folders = [
+    ["--mirror", config.mirrorDir, mirror],
+    ["--hex-dir", config.hexDir, join(config.mirrorDir, "hex")],
+    ["--git-dir", config.gitDir, join(config.mirrorDir, "git")],
+    ["--certs-dir", config.certsDir, join(config.cwd, "certs")],
+    ["--port", listening, "8000"],
+  ].filter(([, value, usual]) => value !== usual);
+  const options = folders.map(([option = "", value = ""]) => ` ${option} ${value}`).join("");
   return [
     `mirror-server serves ${config.mirrorDir}`,
     `  on ${urls.http}${urls.https === undefined ? "" : ` and ${urls.https}`}`,
@@ -36,8 +44,8 @@ function banner(config: Config, urls: { http: string; https: string | undefined 
       : [`  clients trust ${join(config.certsDir, "ca.pem")}, also at ${urls.http}/ca.pem`]),
     "",
     "Fill it    mirror-server sync PATH/TO/mix.lock",
-    `Use it     mirror-server exec${port} -- mix deps.get`,
-    `           eval "$(mirror-server env${port})"`,
+    `Use it     mirror-server exec${options} -- mix deps.get`,
+    `           eval "$(mirror-server env${options})"`,
     "",
   ];
 }

@@ -25,16 +25,17 @@ function lines({ ok, checked, missing, corrupt, movedAside = [] }: VerifyResult,
     ...corrupt.map((finding) => `corrupt ${describe(finding)}`),
     ok
       ? `complete and intact: ${checked} checked for ${names}`
-      : `${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces what is damaged`,
+      : `${movedAside.length === 0 ? "" : `${movedAside.length} moved aside, `}${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces what is damaged`,
   ];
 }
 
 function describe(finding: Finding): string {
   const what = shown(finding);
-  return `${what} (lock ${finding.lock}): ${finding.reason}`;
+  return `${what}${finding.lock === "" ? "" : ` (lock ${finding.lock})`}: ${finding.reason}`;
 }
 
 function shown(finding: Finding): string {
+  if (finding.kind === "registry") return `registry ${finding.name}`;
   if (finding.kind === "hex") return `${finding.name} ${finding.version}`;
   return finding.kind === "git" ? `${finding.url} ${finding.revision}` : finding.url;
 }

@@ -31,8 +31,10 @@ export async function writeClientFiles(input: ClientFilesInput): Promise<ClientF
   const { dir, publicKey, ca, hexPackages, environment } = input;
   const hexHome = join(dir, "hex");
   const rebarHome = join(dir, "rebar3");
+  await mkdir(dir, { recursive: true, mode: 0o700 });
   await writeIfChanged(join(hexHome, "hex.config"), hexConfig(publicKey));
-  await writeIfChanged(join(rebarHome, ".config/rebar3/rebar.config"), await rebarConfig(input));
+  // For the owner only: the user's own, which is in it, may hold keys.
+  await writeIfChanged(join(rebarHome, ".config/rebar3/rebar.config"), await rebarConfig(input), 0o600);
   // Tarballs that Hex has fetched before are of use here too: it checks each against the record.
   if (await isFolder(hexPackages)) await symlink(hexPackages, join(hexHome, "packages")).catch(() => undefined);
   await mkdir(join(rebarHome, "cache"), { recursive: true });

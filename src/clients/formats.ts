@@ -10,6 +10,12 @@ export function formatVariables(
   unset: readonly string[] = [],
 ): string {
   const pairs = Object.entries(set);
+  if (unset.length > 0 && (format === "docker" || format === "github-actions")) {
+    throw new MirrorError(
+      "config",
+      `--revert: ${format} knows no way to unset a variable; end the job or the container`,
+    );
+  }
   const broken = pairs.find(([, value]) => /[\r\n]/.test(value));
   if (broken !== undefined) throw new MirrorError("config", `${broken[0]} holds a line break`);
   switch (format) {
@@ -20,12 +26,9 @@ export function formatVariables(
         ...(unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
         ...pairs.map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
       ].join("\n");
+    // Both take values as they stand, quotes included.
     case "docker":
-      // --env-file takes values as they stand, quotes included, and has no way to unset.
-      return [...unset.map((name) => `# leave out ${name}`), ...pairs.map(([name, value]) => `${name}=${value}`)].join(
-        "\n",
-      );
     case "github-actions":
-      return [...unset.map((name) => `${name}=`), ...pairs.map(([name, value]) => `${name}=${value}`)].join("\n");
+      return pairs.map(([name, value]) => `${name}=${value}`).join("\n");
   }
 }

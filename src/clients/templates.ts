@@ -98,7 +98,8 @@ exec "$@"
 export const preCommit = `#!/bin/sh
 # Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
 # To switch it on: ln -s ../../mirror/pre-commit .git/hooks/pre-commit
-exec npx mirror-server verify
+# Without mirror-server on the PATH or in node_modules this fails: nothing of that name is fetched from anywhere.
+exec npx --no-install mirror-server verify
 `;
 
 export const workflow = `# Written by "mirror-server init"; yours to change. Fails when the lock names what the committed mirror lacks.
@@ -114,7 +115,11 @@ jobs:
       - uses: actions/setup-node@v4
         with:
           node-version: 24
-      - run: npx mirror-server verify
+      # Where mirror-server comes from: a git URL, a tarball, or a package of a registry of yours.
+      - run: npm install --global "$MIRROR_SERVER_PACKAGE"
+        env:
+          MIRROR_SERVER_PACKAGE: \${{ vars.MIRROR_SERVER_PACKAGE }}
+      - run: mirror-server verify
 `;
 
 export const gitignoreAll = `# Written by "mirror-server init": this mirror is not committed. To commit it, run "mirror-server init --commit" where

@@ -25,10 +25,13 @@ export interface ClientSetup {
   readonly ca: string | undefined;
 }
 
+const active = "MIRROR_SERVER_ACTIVE";
+const saved = "MIRROR_SERVER_SAVED_";
+
 /** @param present the environment that they are added to: its own rules for git, and hosts without proxy, stay */
 export function clientVariables(setup: ClientSetup, present: Environment): Record<string, string> {
   const { url, hexHome, rebarHome, caBundle, ca } = setup;
-  return {
+  const plain: Record<string, string> = {
     HEX_HOME: hexHome,
     HEX_MIRROR: url,
     HEX_BUILDS_URL: url,
@@ -40,25 +43,39 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
       ? {}
       : { HEX_CACERTS_PATH: caBundle, GIT_SSL_CAINFO: caBundle, CURL_CA_BUNDLE: caBundle }),
     ...(ca === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
-    ...gitConfig([...foreignGitConfig(present, url), ...gitRules(setup)]),
+  };
+  return {
+    ...plain,
+    ...savedValues(Object.keys(plain), present),
+    [active]: url,
+    ...gitConfig([...foreignGitConfig(present, present[active] ?? url), ...gitRules(setup)]),
     ...withoutProxy(url, present),
   };
 }
 
-/**
- * What takes them back: the names to unset, and what is to be as it was.
- * @param present the environment that they were added to
- */
-export function revertedVariables(
-  { url }: Pick<ClientSetup, "url">,
-  present: Environment,
-): { unset: string[]; set: Record<string, string> } {
+/** What takes them back, given the environment that they were added to: names to unset, values to be as before. */
+export function revertedVariables(present: Environment): { unset: string[]; set: Record<string, string> } {
+  const url = present[active];
+  if (url === undefined) return { unset: [], set: {} };
+  const before = Object.entries(present).filter(([name]) => name.startsWith(saved));
+  const set = {
+    ...Object.fromEntries(before.map(([name, value]) => [name.slice(saved.length), value ?? ""])),
+    ...gitConfig(foreignGitConfig(present, url)),
+  };
   const setup = { url, gitHosts: [], hexHome: "", rebarHome: "", caBundle: "-", ca: "-" };
-  const set = gitConfig(foreignGitConfig(present, url));
-  const names = [...Object.keys(clientVariables(setup, {})), ...Object.keys(present).filter(isGitConfig)];
+  const added = [...Object.keys(clientVariables(setup, {})), ...before.map(([name]) => name)];
   // Hosts without proxy may have been there before, and do no harm.
-  const unset = names.filter((name) => !(name in set) && !/^no_proxy$/i.test(name));
-  return { unset: [...new Set(unset)].sort(), set };
+  const unset = [...added, ...Object.keys(present).filter(isGitConfig)].filter((name) => !(name in set));
+  return { unset: [...new Set(unset)].filter((name) => name in present).sort(), set };
+}
+
+/** What a variable said before, under another name, so that it can be put back. */
+function savedValues(names: readonly string[], present: Environment): Record<string, string> {
+  const isActive = present[active] !== undefined;
+  const entries = isActive
+    ? Object.entries(present).filter(([name]) => name.startsWith(saved))
+    : names.map((name) => [`${saved}${name}`, present[name]] as const);
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 /** Every form in which a lock may write a URL of that host; the longest match wins in git, so each is whole. */

@@ -14,19 +14,39 @@ import { hexpm, organisationOf, sourceOf } from "./repository.ts";
 // As Hex does: a token that is about to end is not begun with.
 const minimumSecondsLeft = 300;
 
-/**
- * @param where named in errors @param now seconds since 1970
- * @throws MirrorError `config` when the file is damaged
- */
-export function readHexConfigToken(source: string, where: string, repository: string, now: number): string | undefined {
+/** Where hexpm is, when the file does not say. */
+const hexpmUrl = "https://repo.hex.pm";
+
+export interface TokenQuestion {
+  readonly repository: string;
+  /** Where it would be sent: a token is for the server that the file knows under that name, and for no other. */
+  readonly url: string;
+  /** Seconds since 1970. */
+  readonly now: number;
+}
+
+/** @param where named in errors @throws MirrorError `config` when the file is damaged */
+export function readHexConfigToken(
+  source: string,
+  where: string,
+  { repository, url, now }: TokenQuestion,
+): string | undefined {
   const terms = readTerms(source, where);
   const repos = terms.map((term) => valueOf(term, "$repos")).find((value) => value !== undefined);
   const login = terms.map((term) => valueOf(term, "$oauth_token")).find((value) => value !== undefined);
   const own = get(repos, repository);
+  const sourceName = sourceOf(repository);
+  const known = textOf(get(get(repos, sourceName), "url")) ?? (sourceName === hexpm ? hexpmUrl : undefined);
+  if (known === undefined || !isBelow(url, known)) return undefined;
   const ofOwn = bearer(get(own, "oauth_token"), now) ?? textOf(get(own, "auth_key"));
   // Only an organisation shares what its source has; another repository gets nothing that was not meant for it.
-  if (ofOwn !== undefined || organisationOf(repository) === undefined || sourceOf(repository) !== hexpm) return ofOwn;
+  if (ofOwn !== undefined || organisationOf(repository) === undefined || sourceName !== hexpm) return ofOwn;
   return textOf(get(get(repos, hexpm), "auth_key")) ?? bearer(login, now);
+}
+
+function isBelow(url: string, base: string): boolean {
+  const plain = base.replace(/\/+$/, "");
+  return url === plain || url.startsWith(`${plain}/`);
 }
 
 function readTerms(source: string, where: string): ErlangTerm[] {

@@ -48,4 +48,6 @@ export interface Lock {
   /** What the mirror calls it: an option, else the project folder's name. */
   readonly name: string;
   readonly entries: readonly LockEntry[];
+  /** The file that it was read from; undefined for one that the mirror remembers. */
+  readonly origin?: string;
 }

@@ -7,6 +7,7 @@ import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { hexpm, servedName } from "../hex/repository.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
+import { MirrorError } from "../errors.ts";
 import { isFile } from "../files.ts";
 import type { ApiDependencies } from "../serve/api-routes.ts";
 import { readIfPresent } from "../store/atomic.ts";
@@ -43,9 +44,18 @@ async function findRecord(
   const registry = (await listRegistries(paths)).find(({ repository }) => servedName(repository) === served);
   const bytes = registry === undefined ? undefined : await readIfPresent(registry.resource(`packages/${name}`));
   if (registry === undefined || bytes === undefined) return undefined;
-  const record = decodePackage(unwrap(bytes).payload);
+  const record = decodeHeld(bytes);
   // A record without releases stands for a package that we do not hold.
   return record.releases.length === 0 ? undefined : { registry, record };
+}
+
+/** @throws MirrorError `storage`: what is damaged here is no fault of whoever asks */
+function decodeHeld(bytes: Buffer): Package {
+  try {
+    return decodePackage(unwrap(bytes).payload);
+  } catch (cause) {
+    throw new MirrorError("storage", "the mirror's own record is damaged", { cause });
+  }
 }
 
 async function describePackage(registry: RegistryPaths, record: Package): Promise<Json> {

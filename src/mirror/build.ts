@@ -37,12 +37,15 @@ export async function build(context: Context, { wait = true } = {}): Promise<Bui
   return context.config.dryRun ? buildAsOnlyWriter(context) : asOnlyWriter(context, buildAsOnlyWriter, wait);
 }
 
-/** For callers that hold the writers' lock. */
-export async function buildAsOnlyWriter(context: Context): Promise<BuildResult> {
+/** For callers that hold the writers' lock. @param without tarballs and folders that will be gone soon */
+export async function buildAsOnlyWriter(
+  context: Context,
+  without: ReadonlySet<string> = new Set(),
+): Promise<BuildResult> {
   const { paths, config } = context;
   const name = await registryName(context);
   const key = config.dryRun ? undefined : await loadSigningKey(paths, config.newKey);
-  const [main, ...others] = await listRegistries(paths);
+  const [main, ...others] = (await listRegistries(paths)).filter(({ dir }) => !without.has(dir));
   const results: BuildResult[] = [];
   // Others first: what they depend on in hexpm decides which records it has.
   const optional = new Set<string>();
@@ -51,7 +54,7 @@ export async function buildAsOnlyWriter(context: Context): Promise<BuildResult> 
     const names = isMain
       ? { repository: name, alias: hexpm, optional }
       : { repository: signedName(registry.repository) };
-    const built = await buildOne(context, registry, names, key);
+    const built = await buildOne(context, registry, { ...names, without }, key);
     for (const dependency of built.optionalElsewhere) {
       if (dependency.repository === hexpm) optional.add(dependency.package);
     }
@@ -71,10 +74,18 @@ export async function buildAsOnlyWriter(context: Context): Promise<BuildResult> 
 async function buildOne(
   context: Context,
   paths: RegistryPaths,
-  names: { readonly repository: string; readonly alias?: string; readonly optional?: Iterable<string> },
+  {
+    without,
+    ...names
+  }: {
+    readonly repository: string;
+    readonly alias?: string;
+    readonly optional?: Iterable<string>;
+    readonly without: ReadonlySet<string>;
+  },
   key: KeyObject | undefined,
 ) {
-  const held = await readHeldReleases(paths, context.config.cacheDir);
+  const held = await readHeldReleases(paths, context.config.cacheDir, without);
   const { records, untrusted } = await readUpstreamRecords(
     context,
     paths,
@@ -118,14 +129,15 @@ async function readUpstreamRecords(
   const records = new Map<string, Package>();
   const untrusted = new Map<string, string>();
   const limit = pLimit(atOnce);
-  let key: Promise<KeyObject> | undefined;
+  if ((await listFolder(paths.upstreamPackagesDir)).length === 0) return { records, untrusted };
+  // A key that cannot be had is no damage of the records: it ends the build, and nothing changes.
+  const publicKey = await heldRecordsKey(context, paths.repository);
+  const upstream: HexUpstream = { url: "", repository: signedName(paths.repository), publicKey };
   const read = async (name: string) => {
     const file = paths.upstreamPackage(name);
     const bytes = await readIfPresent(file);
     if (bytes === undefined) return;
     try {
-      const publicKey = await (key ??= heldRecordsKey(context, paths.repository));
-      const upstream: HexUpstream = { url: "", repository: signedName(paths.repository), publicKey };
       records.set(name, verifyRecord(bytes, upstream, name, file));
     } catch (error) {
       untrusted.set(name, describeError(error));

@@ -3,6 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
+import { isFolder } from "../files.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { readRegistryName } from "../store/mirror-file.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -28,6 +29,12 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
     throw new MirrorError("config", `${option}: cannot read ${file}`, { cause });
   });
   return readPublicKey(pem, file);
+}
+
+/** For what works on a mirror that is there, and must not make one where a name was mistyped. @throws MirrorError */
+export async function requireMirror({ paths, config }: Context): Promise<void> {
+  if ((await isFolder(paths.mirrorDir)) || (await isFolder(paths.hexDir))) return;
+  throw new MirrorError("config", `there is no mirror in ${config.mirrorDir}; give --mirror`);
 }
 
 /**

@@ -8,6 +8,7 @@ export type Finding =
       readonly lock: string;
       readonly reason: string;
     }
+  | { readonly kind: "registry"; readonly name: string; readonly lock: string; readonly reason: string }
   | { readonly kind: "file"; readonly url: string; readonly lock: string; readonly reason: string }
   | {
       readonly kind: "git";

@@ -75,7 +75,8 @@ function sum(states: readonly RegistryState[]): RegistryState {
   };
 }
 
-async function readRegistry(registry: RegistryPaths): Promise<RegistryState> {
+/** As a client reads it, signature included. */
+export async function readRegistry(registry: RegistryPaths): Promise<RegistryState> {
   const served = servedName(registry.repository);
   const shown = served === undefined ? "the registry" : `the registry /repos/${served}`;
   try {

@@ -39,11 +39,16 @@ const yieldAfter = 32;
 type Indexed = z.infer<typeof schema>;
 
 /** One after another: they are read whole, and a mirror may hold thousands. */
-export async function readHeldReleases(registry: RegistryPaths, cacheDir: string): Promise<HeldReleases> {
+export async function readHeldReleases(
+  registry: RegistryPaths,
+  cacheDir: string,
+  without: ReadonlySet<string>,
+): Promise<HeldReleases> {
   const index = await FileIndex.open(cacheDir, registry.tarballsDir, (value) => schema.safeParse(value).data);
   const releases: HeldRelease[] = [];
   const corrupt: { file: string; reason: string }[] = [];
-  for (const [count, { path, name, version }] of (await listTarballs(registry)).entries()) {
+  const tarballs = (await listTarballs(registry)).filter(({ path }) => !without.has(path));
+  for (const [count, { path, name, version }] of tarballs.entries()) {
     const file = `${name}-${version}.tar`;
     // The lock's heartbeat, and whoever wants to stop us, get their turn.
     if (count % yieldAfter === 0) await setImmediate();

@@ -36,11 +36,12 @@ async function hexUpstream(context: Context, repository: string): Promise<HexUps
   if (base === undefined) {
     throw new MirrorError("refused", `the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE`);
   }
+  const url = organisation === undefined ? base : `${base}/repos/${organisation}`;
   return {
-    url: organisation === undefined ? base : `${base}/repos/${organisation}`,
+    url,
     repository: signedName(repository),
     publicKey: await upstreamKey(context, source),
-    token: await tokenFor(context, repository),
+    token: await tokenFor(context, repository, url),
   };
 }
 
@@ -67,23 +68,25 @@ async function upstreamKey({ config }: Context, source: string): Promise<KeyObje
 export async function heldRecordsKey(context: Context, repository: string): Promise<KeyObject> {
   const { config, paths } = context;
   const source = sourceOf(repository);
-  const isGiven =
-    source === hexpm ? config.hexPublicKeyFile !== undefined : config.repositories.some(({ name }) => name === source);
+  const given =
+    source === hexpm ? config.hexPublicKeyFile : config.repositories.find(({ name }) => name === source)?.publicKeyFile;
   const file = paths.registry(repository).upstreamPublicKey;
-  const pem = isGiven ? undefined : await readIfPresent(file);
+  const pem = given === undefined ? await readIfPresent(file) : undefined;
   return pem === undefined ? upstreamKey(context, source) : readPublicKey(pem.toString("utf8"), file);
 }
 
 /**
- * `MIRROR_TOKEN_ACME`, else what Hex itself would send. The public repository needs none, so the user's own token for
- * it goes nowhere.
+ * `MIRROR_TOKEN_ACME`, else what Hex itself would send to that very URL. The public repository needs none, so the
+ * user's own token for it goes nowhere.
  */
-async function tokenFor({ config }: Context, repository: string): Promise<string | undefined> {
+async function tokenFor({ config }: Context, repository: string, url: string): Promise<string | undefined> {
   const variable = signedName(repository)
     .toUpperCase()
     .replace(/[^A-Z0-9]/g, "_");
   const given = config.tokens.get(variable);
   if (given !== undefined || repository === hexpm) return given;
   const text = (await readIfPresent(config.hexConfigFile))?.toString("utf8");
-  return text === undefined ? undefined : readHexConfigToken(text, config.hexConfigFile, repository, Date.now() / 1000);
+  return text === undefined
+    ? undefined
+    : readHexConfigToken(text, config.hexConfigFile, { repository, url, now: Date.now() / 1000 });
 }

@@ -42,7 +42,7 @@ export async function openIdentity(
         if (isBusy || now === seen) return;
         isBusy = true;
         try {
-          const next = await load(config, hosts());
+          const next = await load(config, hosts(), false);
           if (next.uncovered.join() !== current.uncovered.join()) warnOf(next, config, logger);
           if (next.cert !== current.cert) {
             apply(next);
@@ -83,10 +83,10 @@ export function ownHosts(host: string): string[] {
   return [...own, host.toLowerCase()];
 }
 
-async function load(config: Config, hosts: readonly string[]): Promise<ServerIdentity> {
+async function load(config: Config, hosts: readonly string[], mayCreate = true): Promise<ServerIdentity> {
   if (config.ownCertificate !== undefined) return readOwnIdentity(config.ownCertificate, hosts);
   try {
-    return await loadServerIdentity(config.certsDir, hosts, { forgetCaKey: config.forgetCaKey });
+    return await loadServerIdentity(config.certsDir, hosts, { forgetCaKey: config.forgetCaKey, mayCreate });
   } catch (cause) {
     throw new MirrorError(
       "config",
@@ -106,11 +106,20 @@ function warnOf({ uncovered, isRenewable }: ServerIdentity, config: Config, logg
   for (const host of uncovered) logger.warn({ host }, `clients will not trust this server as ${host}: ${remedy}`);
 }
 
+/** Milliseconds; 0 for what is not there or cannot be looked at. */
+function modifiedAt(file: string): number {
+  try {
+    return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
 /** Changes when something may have to be done: hosts, files, and some hours gone by. */
 function stampOf(config: Config, hosts: readonly string[]): string {
   const { ownCertificate: own, certsDir } = config;
   const files = own === undefined ? ["ca.pem", "server.pem"].map((name) => join(certsDir, name)) : [own.cert, own.key];
-  const times = files.map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  const times = files.map(modifiedAt);
   const hours = Math.floor(Date.now() / (renewEveryHours * 3_600_000));
   return [...hosts, ...times, hours].join(" ");
 }

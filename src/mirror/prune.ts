@@ -3,8 +3,9 @@
  * asked of the locks that it knows, and all else goes.
  */
 import { rm, rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { MirrorError } from "../errors.ts";
+import { isFolder } from "../files.ts";
 import { hexpm, shownPackage } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
@@ -15,8 +16,8 @@ import { listDocs, listRegistries, listRepositories, listTarballs } from "../sto
 import { readKnownLocks } from "../store/known-locks.ts";
 import { listFiles, sizeOf } from "../store/sizes.ts";
 import { readValidators, writeValidators } from "../store/validators.ts";
-import { buildAsOnlyWriter } from "./build.ts";
-import { asOnlyWriter, type Context } from "./context.ts";
+import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
+import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
 import { lockOfPackages } from "./wanted.ts";
 
 export interface PruneResult {
@@ -32,6 +33,7 @@ interface Removal {
 }
 
 export async function prune(context: Context): Promise<PruneResult> {
+  await requireMirror(context);
   return context.config.dryRun ? pruneAsOnlyWriter(context) : asOnlyWriter(context, pruneAsOnlyWriter);
 }
 
@@ -43,7 +45,14 @@ async function pruneAsOnlyWriter(context: Context): Promise<PruneResult> {
   if (kept.length === 0 && configured === undefined) {
     throw new MirrorError("usage", 'no lock is left, so everything would go; "mirror-server sync" a lock first');
   }
-  const plan = makePlan([...kept, ...(configured === undefined ? [] : [configured])], config);
+  // What a sync was allowed to take is not lost for want of its option here.
+  const plan = makePlan([...kept, ...(configured === undefined ? [] : [configured])], { allowLocalGit: true });
+  for (const { app, lock, reason } of plan.refused) {
+    throw new MirrorError(
+      "config",
+      `what "${app}" of the lock ${lock} needs cannot be told, so nothing goes: ${reason}`,
+    );
+  }
   const forgotten = known.filter((lock) => !kept.includes(lock));
   const removals = [
     ...forgotten.map(({ name }) => ({ item: `the lock ${name}`, paths: [paths.knownLock(name)] })),
@@ -51,18 +60,23 @@ async function pruneAsOnlyWriter(context: Context): Promise<PruneResult> {
     ...(await gitRemovals(context, plan)),
     ...(await fileRemovals(context)),
   ];
+  // The registry forgets them first: whatever ends this in between, nothing is listed that is not here.
+  let corrupt: BuildResult["corrupt"] = [];
+  if (!config.dryRun && removals.length > 0) {
+    ({ corrupt } = await buildAsOnlyWriter(context, new Set(removals.flatMap(({ paths: doomed }) => doomed))));
+  }
   const removed: { item: string; bytes: number }[] = [];
   for (const removal of removals) {
     const sizes = await Promise.all(removal.paths.map(sizeOf));
     removed.push({ item: removal.item, bytes: sizes.reduce((sum, size) => sum + size, 0) });
     if (config.dryRun) continue;
-    for (const path of removal.paths) await remove(path);
+    for (const path of removal.paths) await remove(path, context);
   }
-  if (!config.dryRun && removed.length > 0) {
-    await forgetMetadata(context);
-    await buildAsOnlyWriter(context);
-  }
-  const notes = config.files.length === 0 && (await listFiles(paths.filesDir)).length > 0 ? [filesNote] : [];
+  if (!config.dryRun && removed.length > 0) await forgetMetadata(context);
+  const notes = [
+    ...(config.files.length === 0 && (await listFiles(paths.filesDir)).length > 0 ? [filesNote] : []),
+    ...corrupt.map(({ file, reason }) => `left out of the registry: ${file}: ${reason}`),
+  ];
   return { removed, bytes: removed.reduce((sum, { bytes }) => sum + bytes, 0), notes };
 }
 
@@ -82,7 +96,7 @@ async function hexRemovals({ paths }: Context, plan: Plan): Promise<Removal[]> {
   const removals: Removal[] = [];
   for (const registry of await listRegistries(paths)) {
     const jobs = plan.packages.filter(({ repository }) => repository === registry.repository);
-    if (jobs.length === 0 && registry.repository !== hexpm) {
+    if (jobs.length === 0 && registry.repository !== hexpm && (await isFolder(registry.upstreamDir))) {
       removals.push({ item: `the repository ${registry.repository}`, paths: [registry.dir, registry.upstreamDir] });
       continue;
     }
@@ -142,16 +156,15 @@ async function forgetMetadata({ paths, config }: Context): Promise<void> {
   await writeFileChecksums(paths, checksums);
 }
 
-/** With the folders that it leaves empty. */
-async function remove(path: string): Promise<void> {
+/** With the folders that it leaves empty, up to the mirror's own. */
+async function remove(path: string, { paths }: Context): Promise<void> {
   await rm(path, { recursive: true, force: true });
-  let folder = dirname(path);
-  for (let levels = 0; levels < 20; levels += 1) {
+  const roots = [paths.gitDir, paths.filesDir, paths.reposDir, paths.upstreamDir];
+  for (let folder = dirname(path); roots.some((root) => folder.startsWith(root + sep)); folder = dirname(folder)) {
     const isGone = await rmdir(folder).then(
       () => true,
       () => false,
     );
     if (!isGone) return;
-    folder = dirname(folder);
   }
 }

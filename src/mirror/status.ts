@@ -1,5 +1,4 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { exists } from "../files.ts";
 import { makePlan } from "../plan/plan.ts";
@@ -40,9 +39,9 @@ export interface HexStatus {
   readonly bytes: number;
 }
 
-export async function status({ paths, config }: Context): Promise<Status> {
+export async function status({ paths }: Context): Promise<Status> {
   const known = await readKnownLocks(paths);
-  const plan = makePlan(known, config);
+  const plan = makePlan(known, { allowLocalGit: true });
   const needed = new Set(
     plan.packages.flatMap(({ repository, name, releases }) =>
       releases.map(({ version }) => paths.registry(repository).tarball(name, version)),
@@ -84,7 +83,7 @@ export async function status({ paths, config }: Context): Promise<Status> {
 
 async function registryStatus(registry: RegistryPaths, needed: ReadonlySet<string>) {
   const tarballs = await listTarballs(registry);
-  const sizes = await Promise.all(tarballs.map(async ({ path }) => (await stat(path)).size));
+  const sizes = await Promise.all(tarballs.map(async ({ path }) => sizeOf(path)));
   return {
     name: registry.repository,
     packages: new Set(tarballs.map(({ name }) => name)).size,

@@ -2,14 +2,14 @@
  * What `mix local.hex` and `mix local.rebar` download. Files arrive before the list that names them; a list and its
  * signature are replaced together, and only when all that it should name is here.
  */
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { fetchInstaller, fetchInstallerList, sha512Of, type SignedList } from "../fetch/installers.ts";
 import type { HttpClient } from "../fetch/http.ts";
 import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
 import { installerLists, wantedInstallers, type Installer, type InstallerList } from "../plan/installers.ts";
+import { isFile } from "../files.ts";
 import { holds, readIfPresent, removeLeftovers, writeAtomic, writeTogether } from "../store/atomic.ts";
 import { readKeyFile, type Context } from "./context.ts";
 
@@ -23,39 +23,45 @@ export async function syncInstallers(
   if (publicKey === undefined) return;
   await removeLeftovers(paths.installsDir);
   let found = 0;
+  let wanted = 0;
   for (const list of installerLists) {
     if (signal.aborted) return;
     const url = `${config.buildsUrl}/installs/${list.name}`;
     try {
-      const mustBeSigned = !list.hasOtp;
+      // What was signed once does not become unsigned because somebody keeps the signature back.
+      const wasSigned = await isFile(join(paths.installsDir, `${list.name}.signed`));
+      const mustBeSigned = !list.hasOtp || wasSigned;
       const fetched = await fetchInstallerList(http, url, publicKey, { mustBeSigned }, transfer(context));
       if (fetched === undefined) continue;
       found += 1;
-      await syncList(context, list, fetched, http);
+      wanted += await syncList(context, list, fetched, http);
     } catch (error) {
       reporter.begin(1);
       reporter.failed(url, error);
     }
   }
-  if (found === 0) {
-    reporter.begin(1);
-    const error = new MirrorError("not_found", "upstream has no list of installers");
-    reporter.failed(`${config.buildsUrl}/installs`, error);
-  }
+  if (found > 0 && wanted > 0) return;
+  reporter.begin(1);
+  const why =
+    found === 0
+      ? "upstream has no list of installers that can be had"
+      : "no list has an installer for that Elixir and OTP";
+  reporter.failed(`${config.buildsUrl}/installs`, new MirrorError("not_found", why));
 }
 
+/** @returns how many installers the list has for those who are wanted */
 async function syncList(
   context: Context,
   list: InstallerList,
   { csv, signature }: SignedList,
   http: HttpClient,
-): Promise<void> {
+): Promise<number> {
   const { config, paths, reporter, signal } = context;
   const wanted = wantedInstallers(csv.toString("utf8"), list, config.installers ?? []);
   reporter.begin(wanted.length);
   let isWhole = true;
   for (const installer of wanted) {
-    if (signal.aborted) return;
+    if (signal.aborted) return wanted.length;
     try {
       const bytes = await syncInstaller(context, installer, http);
       reporter.done(`installs/${installer.path}`, bytes === 0 ? "unchanged" : "added", bytes);
@@ -64,20 +70,21 @@ async function syncList(
       reporter.failed(`installs/${installer.path}`, error);
     }
   }
-  if (!isWhole) return;
+  if (!isWhole) return wanted.length;
   const file = join(paths.installsDir, list.name);
-  if (signature === undefined) await rm(`${file}.signed`, { force: true });
   const pair = [
     { path: file, content: csv },
     ...(signature === undefined ? [] : [{ path: `${file}.signed`, content: signature }]),
   ];
   const isSame = await Promise.all(pair.map(({ path, content }) => holds(path, content)));
   if (!isSame.every(Boolean)) await writeTogether(pair);
+  return wanted.length;
 }
 
 /** @returns how many bytes were fetched; 0 when it was here and right */
 async function syncInstaller({ config, paths, ...context }: Context, installer: Installer, http: HttpClient) {
   const file = join(paths.installsDir, ...installer.path.split("/"));
+  await removeLeftovers(dirname(file));
   const held = await readIfPresent(file);
   if (held !== undefined && sha512Of(held) === installer.sha512) return 0;
   const base = `${config.buildsUrl}/installs`;

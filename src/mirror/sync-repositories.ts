@@ -2,10 +2,12 @@
  * Every git repository that the locks name, and every one that those have as submodules, level by level: a submodule's
  * URL and commit are known only once its parent is here.
  */
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import pLimit from "p-limit";
+import { isFolder } from "../files.ts";
 import { listLfsFiles, listSubmodules } from "../git/contents.ts";
+import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { mirrorRepository } from "../git/mirror-repository.ts";
 import { leadsTo, withoutSelfRedirect } from "../git/self-redirect.ts";
@@ -13,6 +15,7 @@ import type { GitEntry, Lock } from "../lock/entries.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { refsWanted } from "../plan/refs.ts";
 import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
+import type { StorePaths } from "../store/paths.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
 
@@ -83,6 +86,7 @@ async function syncRepository(
   const isSelf = leadsTo(["app_deps", ...config.names], ports);
   try {
     await mkdir(paths.gitDir, { recursive: true });
+    await moveBrokenAside(paths, dir, (text) => reporter.note(`${item} ${text}`));
     const upstream = await withoutSelfRedirect(environments.upstream, job.url, isSelf);
     const refs = refsWanted(job.entries, { refs: config.gitRefs, shallow: config.gitShallow });
     const outcome = await mirrorRepository(
@@ -103,6 +107,16 @@ async function syncRepository(
     reporter.failed(item, error);
     return [];
   }
+}
+
+/** What is no git repository any more is in the way of one. */
+async function moveBrokenAside(paths: StorePaths, dir: string, note: (text: string) => void): Promise<void> {
+  if (!(await isFolder(dir)) || (await keepEmptyFolders(dir))) return;
+  const target = join(paths.corruptDir, "git", relative(paths.gitDir, dir));
+  await mkdir(dirname(target), { recursive: true });
+  await rm(target, { recursive: true, force: true });
+  await rename(dir, target);
+  note(`was no whole git repository; it lies in ${target} now, and is fetched anew`);
 }
 
 /** What the entries with `submodules: true` need besides; recursively, as Mix fetches them. */

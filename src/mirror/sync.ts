@@ -3,6 +3,7 @@
  * told and does not stop the rest, and what arrived stays.
  */
 import { MirrorError } from "../errors.ts";
+import { isFile } from "../files.ts";
 import { createHttpClient } from "../fetch/http.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { redactUrl } from "../git/url.ts";
@@ -10,6 +11,7 @@ import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import { readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
+import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { version } from "../version.ts";
@@ -21,13 +23,15 @@ import { readInstallersKey, syncInstallers } from "./sync-installers.ts";
 import { syncPackages } from "./sync-packages.ts";
 import { syncRepositories } from "./sync-repositories.ts";
 import { Tally, type Totals } from "./tally.ts";
-import { withPackages } from "./wanted.ts";
+import { packagesLock, withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {
   readonly skipped: Plan["skipped"];
   /** undefined when the registry could not be signed; the reason is among `failed`. */
   readonly registry: BuildResult | undefined;
 }
+
+const stages = ["the git repositories", "the packages", "the installers", "the files"];
 
 export interface SyncTools {
   /** Made on first use: a lock without git entries needs no git. */
@@ -43,6 +47,7 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
   // A key that is not ours to use, or cannot be read, is found out before hours of fetching, not after.
   await registryName(context);
   await loadSigningKey(paths, config.newKey);
+  await refuseOtherOrigins(paths, given);
   const before = await readKnownLocks(paths);
   const locks = withPackages(given, config, before);
   const plan = makePlan(locks, config);
@@ -71,9 +76,13 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
     syncFiles(counted, files, http),
   ]);
   await http.close();
+  for (const [index, stage] of [git, ...others].entries()) {
+    // One that fails as a whole, such as by a file of ours that is damaged, does not stop the others either.
+    if (stage.status === "rejected" && !context.signal.aborted) tally.failed(stages[index] ?? "", stage.reason);
+  }
   const submodules = git.status === "fulfilled" ? git.value : new Map<string, never>();
   const isWhole = tally.failures.length === 0 && !context.signal.aborted;
-  for (const lock of locks) {
+  for (const lock of await withoutMistakes(context, locks, before)) {
     const earlier = before.find(({ name }) => name === lock.name);
     if (earlier !== undefined && isAnother(earlier, lock)) {
       tally.note(`the mirror knew another lock as "${lock.name}" and forgets it now; tell them apart with --lock-name`);
@@ -84,7 +93,7 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
       refused: plan.refused,
     });
   }
-  for (const stage of [git, ...others]) if (stage.status === "rejected") throw stage.reason;
+  await writeOrigins(paths, given);
   if (context.signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
 
   let registry: BuildResult | undefined;
@@ -94,8 +103,31 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
   } catch (error) {
     tally.failed("the registry", error);
   }
-  await writeLastSync(paths, new Date());
+  // What could not be asked is not as of today.
+  if (tally.failures.length === 0) await writeLastSync(paths, new Date());
   return { ...tally.result(), skipped: plan.skipped, registry };
+}
+
+/** A package that was asked for once and that upstream does not have must not be asked for ever after. */
+async function withoutMistakes(
+  { paths }: Context,
+  locks: readonly Lock[],
+  before: readonly Lock[],
+): Promise<readonly Lock[]> {
+  const known = before.find(({ name }) => name === packagesLock)?.entries.length ?? 0;
+  return Promise.all(
+    locks.map(async (lock) => {
+      if (lock.name !== packagesLock) return lock;
+      const isKept = await Promise.all(
+        lock.entries.map(async (entry, index) => {
+          const isEarlier = index < known;
+          if (isEarlier || entry.kind !== "hex") return true;
+          return isFile(paths.registry(entry.repository).tarball(entry.name, entry.version));
+        }),
+      );
+      return { ...lock, entries: lock.entries.filter((_, index) => isKept[index]) };
+    }),
+  );
 }
 
 /** Two projects whose folders have the same name, rather than one whose lock has changed. */

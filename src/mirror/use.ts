@@ -1,8 +1,12 @@
 /** A mirror as clients use it: `env`, and `exec`. */
 import { pino } from "pino";
 import { revertedVariables } from "../clients/variables.ts";
+import { MirrorError } from "../errors.ts";
+import { isFile } from "../files.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { clientEnvironment, isRunning, localUrl } from "./client-setup.ts";
+import { hexpm } from "../hex/repository.ts";
+import { localUrl } from "../fetch/plain-get.ts";
+import { clientEnvironment, runningMirror } from "./client-setup.ts";
 import type { Context } from "./context.ts";
 import { serve } from "./serve.ts";
 
@@ -13,8 +17,17 @@ export async function variables(
   environment: Environment,
   revert: boolean,
 ): Promise<{ set: Record<string, string>; unset: string[] }> {
-  const url = context.config.url ?? localUrl(context.config);
-  if (revert) return revertedVariables({ url }, environment);
+  const { config, reporter } = context;
+  if (revert) return revertedVariables(environment);
+  const url = config.url ?? localUrl(config);
+  const running = config.url === undefined ? await runningMirror(context) : "this";
+  if (running === "another") {
+    throw new MirrorError(
+      "config",
+      `the server at ${url} serves another mirror; give its --mirror, --hex-dir or --port`,
+    );
+  }
+  if (running === "none") reporter.note(`no mirror-server answers at ${url} yet; start it with "mirror-server serve"`);
   return { set: await clientEnvironment(context, url, environment), unset: [] };
 }
 
@@ -28,14 +41,20 @@ export async function withClients<T>(
   { environment, gitEnvironments }: UseTools,
   work: (environment: Record<string, string>) => Promise<T>,
 ): Promise<T> {
-  const { config } = context;
+  const { config, paths, reporter } = context;
   const use = async (url: string) => {
     const set = await clientEnvironment(context, url, environment);
     return work({ ...defined(environment), ...set });
   };
   if (config.url !== undefined) return use(config.url);
-  if (await isRunning(context)) return use(localUrl(config));
-  // For as long as the command runs, for this machine only, without TLS: nobody else can reach it.
+  if (!(await isFile(paths.registry(hexpm).publicKey))) {
+    throw new MirrorError("config", `there is no mirror in ${config.mirrorDir}; sync one, or give --mirror or --url`);
+  }
+  const running = await runningMirror(context);
+  if (running === "this") return use(localUrl(config));
+  if (running === "another")
+    reporter.note(`the server at ${localUrl(config)} serves another mirror, so it is not used`);
+  // For as long as the command runs, for this machine only, without TLS.
   const temporary = { ...config, host: "127.0.0.1", port: 0, tlsPort: undefined };
   const logger = pino({ level: config.logLevel === "info" ? "warn" : config.logLevel }, pino.destination(2));
   const listening = await serve({ ...context, config: temporary }, { logger, gitEnvironments });

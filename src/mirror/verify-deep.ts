@@ -2,10 +2,12 @@
  * Hashes everything that is held, whether or not a lock names it, and moves what is damaged aside, to `corrupt/`: a
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import type { KeyObject } from "node:crypto";
+import { cp, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { describeError } from "../errors.ts";
+import { describeError, hasErrno } from "../errors.ts";
+import { isFile } from "../files.ts";
 import { verifyRecord } from "../fetch/hex.ts";
 import { sha512Of } from "../fetch/installers.ts";
 import type { GitEnvironments } from "../git/environment.ts";
@@ -19,7 +21,7 @@ import { listFolder, readIfPresent } from "../store/atomic.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
 import { listDocs, listRegistries, listRepositories, listTarballs } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
-import { asOnlyWriter, type Context } from "./context.ts";
+import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
 import type { MovedAside } from "./findings.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 import { hashFile } from "./sync-files.ts";
@@ -28,6 +30,7 @@ export async function moveCorruptAside(
   context: Context,
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<MovedAside[]> {
+  await requireMirror(context);
   return asOnlyWriter(context, async (locked) => {
     const damaged: MovedAside[] = [];
     for (const registry of await listRegistries(locked.paths)) damaged.push(...(await damagedIn(locked, registry)));
@@ -40,23 +43,41 @@ export async function moveCorruptAside(
 async function damagedIn(context: Context, registry: RegistryPaths): Promise<MovedAside[]> {
   const damaged: MovedAside[] = [];
   const records = new Map<string, Package>();
-  for (const name of await listFolder(registry.upstreamPackagesDir)) {
-    const path = registry.upstreamPackage(name);
-    try {
-      const publicKey = await heldRecordsKey(context, registry.repository);
-      const upstream = { url: "", repository: signedName(registry.repository), publicKey };
-      records.set(name, verifyRecord(await readFile(path), upstream, name, path));
-    } catch (error) {
-      damaged.push({ path, reason: describeError(error) });
-    }
+  const names = await listFolder(registry.upstreamPackagesDir);
+  // A key that cannot be had is no damage of the records: it ends the command, and nothing is moved.
+  if (names.length > 0) {
+    const publicKey = await heldRecordsKey(context, registry.repository);
+    damaged.push(...(await readRecords(registry, names, publicKey, records)));
   }
   for (const { name, version, path } of await listTarballs(registry)) {
     const reason = await tarballDamage(path, records.get(name), name, version);
     if (reason !== undefined) damaged.push({ path, reason });
   }
   for (const { path } of await listDocs(registry)) {
+    const bytes = await readFile(path);
     try {
-      gunzipSync(await readFile(path));
+      gunzipSync(bytes);
+    } catch (error) {
+      damaged.push({ path, reason: describeError(error) });
+    }
+  }
+  return damaged;
+}
+
+/** @param records takes those that are right @returns those that are not */
+async function readRecords(
+  registry: RegistryPaths,
+  names: readonly string[],
+  publicKey: KeyObject,
+  records: Map<string, Package>,
+): Promise<MovedAside[]> {
+  const damaged: MovedAside[] = [];
+  const upstream = { url: "", repository: signedName(registry.repository), publicKey };
+  for (const name of names) {
+    const path = registry.upstreamPackage(name);
+    const bytes = await readFile(path);
+    try {
+      records.set(name, verifyRecord(bytes, upstream, name, path));
     } catch (error) {
       damaged.push({ path, reason: describeError(error) });
     }
@@ -65,8 +86,10 @@ async function damagedIn(context: Context, registry: RegistryPaths): Promise<Mov
 }
 
 async function tarballDamage(path: string, record: Package | undefined, name: string, version: string) {
+  // What cannot be read now is no damage: it ends the command, and nothing is moved.
+  const bytes = await readFile(path);
   try {
-    const tarball = readTarball(await readFile(path));
+    const tarball = readTarball(bytes);
     const release = record?.releases.find((candidate) => candidate.version === version);
     return tarballProblem(
       tarball,
@@ -99,8 +122,9 @@ async function damagedFiles({ paths }: Context): Promise<MovedAside[]> {
   for (const [key, { sha256 }] of await readFileChecksums(paths)) {
     const [host = "", ...rest] = key.split("/");
     const path = paths.file(host, rest.join("/"));
-    const held = await hashFile(path).catch(() => sha256);
-    if (held !== sha256) damaged.push({ path, reason: "its SHA-256 is another than the first sync got" });
+    if (!(await isFile(path))) continue;
+    if ((await hashFile(path)) !== sha256)
+      damaged.push({ path, reason: "its SHA-256 is another than the first sync got" });
   }
   return damaged;
 }
@@ -117,18 +141,30 @@ async function damagedRepositories(
       cwd: dir,
       signal,
     });
-    if (code === 0) continue;
-    const [first = ""] = `${stderr}\n${stdout.toString("utf8")}`.trim().split("\n");
-    damaged.push({ path: dir, reason: `git fsck: ${first}` });
+    const [first] = `${stderr}\n${stdout.toString("utf8")}`.split("\n").filter(tellsOfDamage);
+    if (code !== 0 && first !== undefined) damaged.push({ path: dir, reason: `git fsck: ${first}` });
   }
   return damaged;
 }
 
+/** Genuine history is full of oddities (`error in commit …: badTimezone: …`), which upstream has as well. */
+function tellsOfDamage(line: string): boolean {
+  return (
+    line.trim() !== "" && !/^(?:error|warning) in \w+ [0-9a-f]+: \w+:/.test(line) && !/^(?:notice|warning):/.test(line)
+  );
+}
+
 /** An older finding of the same name makes way. */
-async function moveAside({ paths }: Context, { path, reason }: MovedAside): Promise<MovedAside> {
+async function moveAside({ paths, config }: Context, { path, reason }: MovedAside): Promise<MovedAside> {
+  if (config.dryRun) return { path, reason };
   const target = join(paths.corruptDir, relative(paths.mirrorDir, path).replaceAll("..", "_"));
   await mkdir(dirname(target), { recursive: true });
   await rm(target, { recursive: true, force: true });
-  await rename(path, target);
+  await rename(path, target).catch(async (error: unknown) => {
+    // `--hex-dir` and `--git-dir` may lie on another file system.
+    if (!hasErrno(error, "EXDEV")) throw error;
+    await cp(path, target, { recursive: true });
+    await rm(path, { recursive: true });
+  });
   return { path, reason };
 }

@@ -14,10 +14,15 @@ import type { RegistryPaths } from "../store/registry-paths.ts";
 import type { Context } from "./context.ts";
 import type { Finding, Findings } from "./findings.ts";
 
+/** @returns undefined where there is none, or none that can be read: no record can then be taken for intact */
 export async function readRegistryKey({ paths }: Context): Promise<KeyObject | undefined> {
   const file = paths.registry(hexpm).publicKey;
   const pem = await readIfPresent(file);
-  return pem === undefined ? undefined : readPublicKey(pem.toString("utf8"), file);
+  try {
+    return pem === undefined ? undefined : readPublicKey(pem.toString("utf8"), file);
+  } catch {
+    return undefined;
+  }
 }
 
 export async function verifyPackage(
@@ -58,7 +63,7 @@ async function readRecord(
   try {
     const bytes = await readIfPresent(registry.resource(`packages/${name}`));
     if (bytes === undefined) return { releases: [] };
-    if (key === undefined) return { damage: "the registry has no public_key" };
+    if (key === undefined) return { damage: "the registry has no public_key that can be read" };
     return decodePackage(verifyAndUnwrap(bytes, key));
   } catch (error) {
     return { damage: describeError(error) };
@@ -70,7 +75,8 @@ async function readHeldTarball(path: string) {
     return readTarball(await readFile(path));
   } catch (error) {
     if (hasErrno(error, "ENOENT")) return undefined;
-    if (error instanceof MirrorError) return { damage: describeError(error) };
+    // A folder in its place, too; what cannot be read now may be whole.
+    if (error instanceof MirrorError || hasErrno(error, "EISDIR")) return { damage: describeError(error) };
     throw new MirrorError("storage", `cannot read ${path}`, { cause: error });
   }
 }

@@ -7,9 +7,11 @@ import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs, type FileJob } from "../plan/files.ts";
 import { makePlan } from "../plan/plan.ts";
-import { readFileChecksums } from "../store/file-checksums.ts";
+import { readFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
 import type { Context } from "./context.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
+import { listRegistries } from "../store/inventory.ts";
+import { readRegistry } from "./health.ts";
 import { hashFile } from "./sync-files.ts";
 import { moveCorruptAside } from "./verify-deep.ts";
 import { readRegistryKey, verifyPackage } from "./verify-packages.ts";
@@ -37,15 +39,31 @@ export async function verify(
   for (const { lock, app, reason } of plan.refused) {
     findings.missing.push({ kind: "git", url: app, revision: "", lock, reason });
   }
-  for (const job of fileJobs(config.files)) await verifyFile(context, job, findings);
+  for (const registry of await listRegistries(context.paths)) {
+    const { problem: reason } = await readRegistry(registry);
+    if (reason !== undefined) findings.corrupt.push({ kind: "registry", name: registry.repository, lock: "", reason });
+  }
+  const files = fileJobs(config.files);
+  const checksums = files.length === 0 ? undefined : await readChecksums(context);
+  for (const job of files) await verifyFile(context, job, checksums, findings);
   const ok = findings.missing.length + findings.corrupt.length + (movedAside?.length ?? 0) === 0;
   return { ok, ...findings, ...(movedAside === undefined ? {} : { movedAside }) };
 }
 
-async function verifyFile({ paths }: Context, { url, host, path, sha256 }: FileJob, findings: Findings): Promise<void> {
+/** None, when they are damaged: what they were the only witness of is then told by itself. */
+async function readChecksums({ paths }: Context): Promise<FileChecksums | undefined> {
+  return readFileChecksums(paths).catch(() => undefined);
+}
+
+async function verifyFile(
+  { paths }: Context,
+  { url, host, path, sha256 }: FileJob,
+  checksums: FileChecksums | undefined,
+  findings: Findings,
+): Promise<void> {
   findings.checked += 1;
   const file = paths.file(host, path);
-  const expected = sha256 ?? (await readFileChecksums(paths)).get(`${host}/${path}`)?.sha256;
+  const expected = sha256 ?? checksums?.get(`${host}/${path}`)?.sha256;
   const finding = (reason: string) => ({ kind: "file" as const, url, lock: "mirror.config.json", reason });
   if (!(await isFile(file))) findings.missing.push(finding("the file is not here"));
   else if (expected === undefined) findings.corrupt.push(finding("no checksum of it is known; sync it again"));

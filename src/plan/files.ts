@@ -4,6 +4,7 @@
  *   {"url": "https://github.com/o/r/releases/download/v{version}/tool-{target}", "version": "1.2", "target": ["a", "b"]}
  */
 import { MirrorError } from "../errors.ts";
+import { isFilePath } from "../hex/file-names.ts";
 import type { FileSource } from "../options.ts";
 
 export interface FileJob {
@@ -17,9 +18,6 @@ export interface FileJob {
 }
 
 const maxUrls = 1_000;
-// Neither hidden nor a step up, and nothing that a file system or a URL treats specially.
-const pathSegment = /^(?![.])[A-Za-z0-9._~+@=,()-]{1,255}$/;
-
 /** @throws MirrorError `config` naming what is wrong with which entry */
 export function fileJobs(sources: readonly FileSource[]): FileJob[] {
   const jobs = new Map<string, FileJob>();
@@ -27,18 +25,40 @@ export function fileJobs(sources: readonly FileSource[]): FileJob[] {
     const urls = expand(source);
     for (const url of urls) {
       const job = fileJob(url, checksumFor(source, url, urls.length));
-      jobs.set(`${job.host}/${job.path}`, job);
+      const key = `${job.host}/${job.path}`;
+      const other = jobs.get(key);
+      if (
+        other !== undefined &&
+        (new URL(other.url).origin !== new URL(url).origin ||
+          (other.sha256 ?? job.sha256) !== (job.sha256 ?? other.sha256))
+      ) {
+        throw refuse(url, "it comes twice, by another scheme or port, or with another checksum");
+      }
+      jobs.set(key, { ...job, sha256: job.sha256 ?? other?.sha256 });
     }
     if (source.sha256 !== undefined && typeof source.sha256 !== "string") refuseUnusedChecksums(source.sha256, urls);
   }
+  refuseFilesBelowFiles([...jobs.keys()]);
   return [...jobs.values()];
+}
+
+/** `a` and `a/b` cannot both be files. */
+function refuseFilesBelowFiles(keys: readonly string[]): void {
+  const known = new Set(keys);
+  for (const key of keys) {
+    const parts = key.split("/");
+    const above = parts.map((_, index) => parts.slice(0, index).join("/")).find((folder) => known.has(folder));
+    if (above !== undefined) throw refuse(`https://${key}`, `https://${above} is a file too, so it cannot be a folder`);
+  }
 }
 
 function expand({ url: pattern, values }: FileSource): string[] {
   let urls = [pattern];
   for (const [, name = ""] of pattern.matchAll(/\{([^{}]*)\}/g)) {
     const list = Object.hasOwn(values, name) ? (values[name] ?? []) : undefined;
-    if (list === undefined) throw refuse(pattern, `"${name}" stands in braces, but is not given`);
+    if (list === undefined || list.length === 0) {
+      throw refuse(pattern, `"${name}" stands in braces, but is not given`);
+    }
     urls = urls.flatMap((url) =>
       url.includes(`{${name}}`) ? list.map((value) => url.replaceAll(`{${name}}`, value)) : url,
     );
@@ -73,8 +93,9 @@ function fileJob(url: string, sha256: string | undefined): FileJob {
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw refuse(url, "it is no http or https URL");
   if (parsed.username !== "" || parsed.password !== "") throw refuse(url, "credentials have no place here");
   if (parsed.search !== "" || parsed.hash !== "") throw refuse(url, "a query has no place in a folder");
+  if (!/^[a-z0-9_.-]+$/i.test(parsed.hostname)) throw refuse(url, "its host is no name that requests can be told by");
   const path = decode(parsed.pathname).slice(1);
-  if (!path.split("/").every((segment) => pathSegment.test(segment))) {
+  if (!isFilePath(path)) {
     throw refuse(url, "its path holds what cannot be a file's name everywhere");
   }
   return { url, host: parsed.hostname.toLowerCase(), path, sha256 };

@@ -100,6 +100,13 @@ function addOwnRoutes(app: FastifyInstance, { health, caCertificate }: AppDepend
       .header("cache-control", "no-store")
       .send(report);
   });
+  app.get("/own/", (_request, reply) =>
+    reply
+      .type("text/plain; charset=utf-8")
+      .send(
+        "This is a mirror of Hex packages and git repositories.\nSee /health and /ca.pem; clients use it by mirror-server exec or env.\n",
+      ),
+  );
   app.get("/own/ca.pem", (_request, reply) => {
     const pem = caCertificate();
     if (pem === undefined) throw new MirrorError("not_found", "this mirror has no authority of its own");

@@ -2,7 +2,8 @@
  * Everything that is served as it lies in the folder: the signed registries, upstream's records, installers, other
  * files. With validators and ranges, and never compressed on the way: clients check the stored bytes.
  */
-import { join } from "node:path";
+import { realpath } from "node:fs/promises";
+import { join, sep } from "node:path";
 import fastifyStatic from "@fastify/static";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MirrorError } from "../errors.ts";
@@ -41,7 +42,7 @@ export async function addFileRoutes(
     // Records change at any sync; tarballs have validators, so asking again is cheap.
     cacheControl: false,
     setHeaders: (response) => {
-      response.setHeader("cache-control", "public, no-cache");
+      response.setHeader("cache-control", "no-cache");
       response.setHeader("x-content-type-options", "nosniff");
     },
   });
@@ -68,8 +69,15 @@ export async function addFileRoutes(
   });
 }
 
-function send(reply: FastifyReply, root: string, path: string): FastifyReply {
-  return reply.sendFile(path.replace(/^\/+/, ""), root);
+/** A link that leads out of the folder is not followed: in a mirror that came from git, anyone may have put it there. */
+async function send(reply: FastifyReply, root: string, path: string): Promise<FastifyReply> {
+  const place = path.replace(/^\/+/, "");
+  const [realRoot, real] = await Promise.all([root, join(root, place)].map((each) => realpath(each).catch(() => "")));
+  if (real === undefined || realRoot === undefined || !real.startsWith(`${realRoot}${sep}`)) {
+    reply.callNotFound();
+    return reply;
+  }
+  return reply.sendFile(place, root);
 }
 
 function pathOf(target: Target | undefined, kind: "own" | "upstream"): string {

@@ -33,6 +33,21 @@ export interface KnownHosts {
   readonly isServed: (host: string) => boolean;
 }
 
+// A host may be called like one of them, but what the mirror itself answers must not be taken over by a lock.
+const ownRooms = new Set([
+  "api",
+  "ca.pem",
+  "docs",
+  "health",
+  "installs",
+  "names",
+  "packages",
+  "policies",
+  "public_key",
+  "repos",
+  "tarballs",
+  "versions",
+]);
 const gitSuffix = /^(.+?)\/(info\/refs|git-upload-pack|git-receive-pack)$/;
 // What upstream signed, and what is the same on both faces since the record's checksums say so.
 const upstreamRecord = /^\/(?:repos\/[^/]+\/)?(?:names|versions|public_key|packages\/[^/]+|policies\/[^/]+)$/;
@@ -47,7 +62,7 @@ export function findTarget(hostHeader: string | undefined, path: string, known: 
   if (isOwn(host, known.own)) {
     const [, first = "", below = "/"] = /^\/([^/]+)(\/.*)?$/.exec(rest) ?? [];
     const selected = first.toLowerCase();
-    if (known.isServed(selected)) {
+    if (!ownRooms.has(selected) && known.isServed(selected)) {
       host = selected;
       rest = below;
     } else {

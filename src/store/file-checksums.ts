@@ -5,10 +5,14 @@
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
 import { compareNames } from "../hex/names.ts";
+import { isMirroredFile } from "../hex/file-names.ts";
 import { readIfPresent, writeIfChanged } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
-const schema = z.record(z.string(), z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number() }));
+const schema = z.record(
+  z.string().refine(isMirroredFile),
+  z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number() }),
+);
 
 /** By `HOST/PATH`. */
 export type FileChecksums = Map<string, z.infer<typeof schema>[string]>;

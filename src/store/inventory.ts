@@ -25,10 +25,14 @@ export interface HeldRepository {
 /** The Hex repositories that the folder holds, hexpm first. */
 export async function listRegistries(paths: StorePaths): Promise<RegistryPaths[]> {
   const others = (await listFolder(paths.reposDir)).filter((name) => isRepositoryName(name) && name !== hexpm);
+  const sources = await listFolder(paths.upstreamDir);
   const repositories = others.map(async (name) => {
-    // An organisation's records lie below its source's; what was made by hand has none, and is taken for one.
-    const isRepository = await isFolder(paths.registry(name).upstreamDir);
-    return paths.registry(isRepository ? name : `${hexpm}:${name}`);
+    // Upstream's records tell whose it is; what was made by hand has none, and is taken for an organisation's.
+    const candidates = [name, ...sources.map((source) => `${source}:${name}`)].filter(isRepositoryName);
+    for (const repository of candidates) {
+      if (await isFolder(paths.registry(repository).upstreamDir)) return paths.registry(repository);
+    }
+    return paths.registry(`${hexpm}:${name}`);
   });
   return [paths.registry(hexpm), ...(await Promise.all(repositories))];
 }

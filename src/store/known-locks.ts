@@ -5,15 +5,17 @@
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
+import { isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
 import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
 import { listFolder, readIfPresent, writeIfChanged } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 const hexSchema = z.object({
   app: z.string(),
-  name: z.string(),
-  version: z.string(),
-  repository: z.string(),
+  // These become paths, and the file may have come with a repository that anybody may write to.
+  name: z.string().refine(isPackageName),
+  version: z.string().refine(isVersion),
+  repository: z.string().refine(isRepositoryName),
   innerChecksum: z.string().optional(),
   outerChecksum: z.string().optional(),
 });
@@ -36,6 +38,8 @@ const schema = z.object({
   git: z.array(gitSchema),
   /** What the git entries have as submodules, at the commits that they name. */
   submodules: z.array(gitSchema),
+  /** Present when something of it failed to be synced. */
+  incomplete: z.literal(true).optional(),
 });
 
 export interface WriteOptions {
@@ -58,11 +62,15 @@ export async function writeKnownLock(
   const written = (entry: GitEntry) => gitSchema.parse({ ...entry, url: redact(entry.url) });
   const kept = isWhole ? [] : await readSubmodules(file);
   const all = new Map([...kept, ...submodules.map(written)].map((entry) => [`${entry.url} ${entry.revision}`, entry]));
-  const content = { ...contentOf(lock, { redact, refused }), submodules: [...all.values()] };
+  const content = {
+    ...contentOf(lock, { redact, refused }),
+    submodules: [...all.values()],
+    ...(isWhole ? {} : { incomplete: true }),
+  };
   await writeIfChanged(file, `${JSON.stringify(content, null, 1)}\n`);
 }
 
-/** Whether the lock says what it said when it was written down. */
+/** Whether the lock says what it said when all of it was synced. */
 export async function isKnownLock(
   paths: StorePaths,
   lock: Lock,
@@ -70,8 +78,8 @@ export async function isKnownLock(
 ): Promise<boolean> {
   const text = (await readIfPresent(paths.knownLock(lock.name)))?.toString("utf8");
   try {
-    const { hex, git } = schema.parse(JSON.parse(text ?? ""));
-    return JSON.stringify({ hex, git }) === JSON.stringify(contentOf(lock, options));
+    const { hex, git, incomplete } = schema.parse(JSON.parse(text ?? ""));
+    return incomplete === undefined && JSON.stringify({ hex, git }) === JSON.stringify(contentOf(lock, options));
   } catch {
     return false;
   }
@@ -110,7 +118,7 @@ async function readKnownLock(path: string): Promise<Lock> {
       ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
     ];
     return { name: basename(path, ".json"), entries };
-  } catch (cause) {
-    throw new MirrorError("storage", `${path} is damaged; delete it and sync that lock again`, { cause });
+  } catch {
+    throw new MirrorError("storage", `${path} is damaged; delete it and sync that lock again`);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Every path in the mirror, and nothing else; those of one Hex repository are in registry-paths. Whatever is put into
- * a path was checked before (hex/names, git/url, plan/files).
+ * a path was checked where it was read (hex/names, git/url, plan/files), from our own files too.
  */
 import { join } from "node:path";
 import { organisationOf, servedName, sourceOf } from "../hex/repository.ts";
@@ -46,6 +46,11 @@ export class StorePaths {
     return join(this.lockDir, "last-sync");
   }
 
+  /** `.mirror/.lock/origins.json` */
+  get lockOrigins(): string {
+    return join(this.lockDir, "origins.json");
+  }
+
   /** `.mirror/locks` */
   get knownLocksDir(): string {
     return join(this.mirrorDir, "locks");
@@ -54,6 +59,11 @@ export class StorePaths {
   /** `.mirror/locks/my_app.json` */
   knownLock(name: string): string {
     return join(this.knownLocksDir, `${name}.json`);
+  }
+
+  /** `.mirror/upstream` */
+  get upstreamDir(): string {
+    return join(this.mirrorDir, "upstream");
   }
 
   /** `.mirror/hex/repos`: the repositories besides hexpm. */
@@ -68,12 +78,7 @@ export class StorePaths {
     return new RegistryPaths(
       repository,
       served === undefined ? this.hexDir : join(this.reposDir, served),
-      join(
-        this.mirrorDir,
-        "upstream",
-        sourceOf(repository),
-        ...(organisation === undefined ? [] : ["repos", organisation]),
-      ),
+      join(this.upstreamDir, sourceOf(repository), ...(organisation === undefined ? [] : ["repos", organisation])),
     );
   }
 

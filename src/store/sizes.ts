@@ -7,8 +7,15 @@ export async function sizeOf(path: string): Promise<number> {
   const entry = await stat(path).catch(() => undefined);
   if (entry === undefined) return 0;
   if (!entry.isDirectory()) return entry.size;
-  const files = (await readdir(path, { recursive: true, withFileTypes: true })).filter((found) => found.isFile());
-  const sizes = await Promise.all(files.map(async (file) => (await stat(join(file.parentPath, file.name))).size));
+  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((found) => found.isFile());
+  const sizes = await Promise.all(
+    files.map(async (file) => {
+      // Gone since it was listed, such as what git has packed meanwhile.
+      const found = await stat(join(file.parentPath, file.name)).catch(() => undefined);
+      return found?.size ?? 0;
+    }),
+  );
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 

@@ -10,6 +10,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
 import { readIfPresent, writeAtomic, writeIfChanged } from "../store/atomic.ts";
+import { takeWritersLock } from "../store/writers-lock.ts";
 import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
 
 export interface ServerIdentity extends KeyAndCertificate {
@@ -50,6 +51,8 @@ interface Authority {
 
 export interface IdentityOptions {
   readonly now?: Date;
+  /** Whether to make an authority where there is none; a server that runs must not: somebody is just replacing it. */
+  readonly mayCreate?: boolean;
   /** Whether the authority's key goes when it has signed. */
   readonly forgetCaKey?: boolean;
 }
@@ -58,23 +61,75 @@ export interface IdentityOptions {
 export async function loadServerIdentity(
   certsDir: string,
   hosts: readonly string[],
-  { now = new Date(), forgetCaKey = false }: IdentityOptions = {},
+  options: IdentityOptions = {},
 ): Promise<ServerIdentity> {
-  const authority = (await readAuthority(certsDir)) ?? (await createAuthority(certsDir, hosts, now));
+  const present = await readIdentity(certsDir, hosts, options);
+  // What is good is read without the lock, since the folder may be read-only.
+  const isDone = present?.isGood === true && (options.forgetCaKey !== true || present.authority.key === undefined);
+  if (isDone) {
+    await publish(certsDir, present.authority.cert);
+    return identityOf(present.authority, present.pair, hosts);
+  }
+  return asOnlyWriter(certsDir, () => makeIdentity(certsDir, hosts, options));
+}
+
+interface Present {
+  readonly authority: Authority;
+  readonly pair: KeyAndCertificate;
+  readonly isGood: boolean;
+}
+
+async function readIdentity(
+  certsDir: string,
+  hosts: readonly string[],
+  { now = new Date() }: IdentityOptions,
+): Promise<Present | undefined> {
+  const authority = await readAuthority(certsDir);
+  const pair = authority === undefined ? undefined : await readPair(certsDir, "server");
+  if (authority === undefined || pair === undefined) return undefined;
   const covered = hosts.filter((host) => mayVouchFor(authority.cert, host));
+  return { authority, pair, isGood: isStillGood(pair, authority.cert, covered, now) };
+}
+
+/** For callers that hold the folder's lock. */
+async function makeIdentity(
+  certsDir: string,
+  hosts: readonly string[],
+  { now = new Date(), forgetCaKey = false, mayCreate = true }: IdentityOptions,
+): Promise<ServerIdentity> {
+  const held = await readAuthority(certsDir);
+  if (held === undefined && !mayCreate) throw new MirrorError("config", `${join(certsDir, "ca.pem")} is missing`);
+  const authority = held ?? (await createAuthority(certsDir, hosts, now));
   const present = await readPair(certsDir, "server");
+  // What another server that shares the folder needs stays: they must not renew it against each other for ever.
+  const all = [...new Set([...hosts, ...(present === undefined ? [] : namesOf(new X509Certificate(present.cert)))])];
+  const covered = all.filter((host) => mayVouchFor(authority.cert, host));
   const isGood = present !== undefined && isStillGood(present, authority.cert, covered, now);
   const pair = isGood ? present : await renew(certsDir, { authority, present, covered, now });
   await publish(certsDir, authority.cert);
   if (forgetCaKey) await rm(join(certsDir, "ca.key"), { force: true });
+  return identityOf(forgetCaKey ? { ...authority, key: undefined } : authority, pair, hosts);
+}
+
+function identityOf(authority: Authority, pair: KeyAndCertificate, hosts: readonly string[]): ServerIdentity {
   const certificate = new X509Certificate(pair.cert);
   return {
     ...pair,
     caCertificate: authority.cert,
     uncovered: hosts.filter((host) => !namesHost(certificate, host)),
     validTo: new Date(certificate.validTo),
-    isRenewable: authority.key !== undefined && !forgetCaKey,
+    isRenewable: authority.key !== undefined,
   };
+}
+
+/** A server and a `certs renew` may come to write at once: what one leaves must be one authority's. */
+async function asOnlyWriter<T>(certsDir: string, work: () => Promise<T>): Promise<T> {
+  const lock = await takeWritersLock(join(certsDir, ".lock"), () => undefined);
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+  }
 }
 
 /** A folder that containers can be given whole: the authority's certificate, and no key. */
@@ -120,22 +175,19 @@ export async function renewServerIdentity(
   newCa: boolean,
   options: IdentityOptions = {},
 ): Promise<ServerIdentity> {
-  if (newCa) {
-    // The certificate first: what stands alone is taken for one whose key is forgotten, never for a pair.
-    for (const file of ["server.pem", "server.key", "ca.key", "ca.pem"])
-      await rm(join(certsDir, file), { force: true });
-  } else {
-    const authority = await readAuthority(certsDir);
-    if (authority !== undefined && authority.key === undefined) {
+  return asOnlyWriter(certsDir, async () => {
+    const authority = await readAuthority(certsDir, newCa);
+    if (!newCa && authority !== undefined && authority.key === undefined) {
       throw new MirrorError(
         "config",
         `the key of the authority in ${certsDir} is forgotten, so it cannot sign another certificate: run ` +
           '"mirror-server certs renew --new-ca", and give its ca.pem to every client',
       );
     }
-    for (const file of ["server.pem", "server.key"]) await rm(join(certsDir, file), { force: true });
-  }
-  return loadServerIdentity(certsDir, hosts, options);
+    const stale = ["server.pem", "server.key", ...(newCa ? ["ca.key", "ca.pem"] : [])];
+    for (const file of stale) await rm(join(certsDir, file), { force: true });
+    return makeIdentity(certsDir, hosts, options);
+  });
 }
 
 /** A certificate of the user's own. @throws MirrorError `config` */
@@ -195,13 +247,35 @@ function namesHost(certificate: X509Certificate, host: string): boolean {
   return names.includes(`DNS:${host}`) || names.includes(`DNS:*.${host.replace(/^[^.]*\./, "")}`);
 }
 
-async function readAuthority(certsDir: string): Promise<Authority | undefined> {
+/** @param isDoomed whether it will be replaced, so that what is wrong with it does not matter */
+async function readAuthority(certsDir: string, isDoomed = false): Promise<Authority | undefined> {
   const cert = (await readIfPresent(join(certsDir, "ca.pem")))?.toString("utf8");
   const key = (await readIfPresent(join(certsDir, "ca.key")))?.toString("utf8");
-  if (cert === undefined && key !== undefined) {
+  if (cert === undefined && key !== undefined && !isDoomed) {
     throw new MirrorError("config", `${join(certsDir, "ca.pem")} is missing; put it back, or delete ca.key too`);
   }
-  return cert === undefined ? undefined : { cert, key };
+  if (cert === undefined) return undefined;
+  if (key !== undefined && !isDoomed && !isPair(cert, key)) {
+    throw new MirrorError(
+      "config",
+      `ca.key in ${certsDir} is not the key of ca.pem there; run "mirror-server certs renew --new-ca"`,
+    );
+  }
+  return { cert, key };
+}
+
+function isPair(cert: string, key: string): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
+}
+
+/** The DNS names and addresses of a certificate. */
+function namesOf(certificate: X509Certificate): string[] {
+  const entries = (certificate.subjectAltName ?? "").split(", ");
+  return entries.map((entry) => entry.replace(/^(?:DNS|IP Address):/, "")).filter((entry) => entry !== "");
 }
 
 async function readPair(certsDir: string, name: string): Promise<KeyAndCertificate | undefined> {

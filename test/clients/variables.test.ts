@@ -36,6 +36,8 @@ describe("what was there before", () => {
     GIT_CONFIG_COUNT: "1",
     GIT_CONFIG_KEY_0: "core.editor",
     GIT_CONFIG_VALUE_0: "vi",
+    HEX_HOME: "/home/me/hex",
+    GIT_SSL_CAINFO: "/etc/corp.pem",
     HTTPS_PROXY: "http://proxy:3128",
     NO_PROXY: "corp.example",
   };
@@ -43,6 +45,7 @@ describe("what was there before", () => {
   test("of git's configuration and of hosts without proxy stays, and comes once however often it is added", () => {
     const once = { ...before, ...clientVariables(setup, before) };
     expect(once).toMatchObject({
+      MIRROR_SERVER_ACTIVE: setup.url,
       GIT_CONFIG_KEY_0: "core.editor",
       NO_PROXY: "corp.example,127.0.0.1",
       no_proxy: "127.0.0.1",
@@ -52,9 +55,22 @@ describe("what was there before", () => {
 
   test("is there again after --revert, and nothing of ours is", () => {
     const during: Record<string, string> = { ...before, ...clientVariables(setup, before) };
-    const { unset, set } = revertedVariables(setup, during);
+    const { unset, set } = revertedVariables(during);
     for (const name of unset) delete during[name];
     expect({ ...during, ...set }).toEqual({ ...before, NO_PROXY: "corp.example,127.0.0.1", no_proxy: "127.0.0.1" });
+  });
+
+  test("a second mirror takes the place of the first, and --revert still leads back to the start", () => {
+    const first = { ...before, ...clientVariables(setup, before) };
+    const second: Record<string, string> = { ...first, ...clientVariables({ ...setup, url: "http://other:1" }, first) };
+    expect(Object.values(second).filter((value) => value.includes("127.0.0.1:8000"))).toEqual([]);
+    const { unset, set } = revertedVariables(second);
+    for (const name of unset) delete second[name];
+    expect({ ...second, ...set }).toMatchObject({ ...before, NO_PROXY: "corp.example,127.0.0.1,other" });
+  });
+
+  test("where nothing was set, there is nothing to take back", () => {
+    expect(revertedVariables(before)).toEqual({ unset: [], set: {} });
   });
 
   test("no proxy, no list of hosts without one", () => {
@@ -73,8 +89,11 @@ describe("as text", () => {
   });
 
   test("docker, github-actions, json", () => {
-    expect(formatVariables("docker", set, ["C"])).toBe("# leave out C\nA=it's\nB=two words");
-    expect(formatVariables("github-actions", set, ["C"])).toBe("C=\nA=it's\nB=two words");
+    expect(formatVariables("docker", set)).toBe("A=it's\nB=two words");
+    expect(formatVariables("github-actions", set)).toBe("A=it's\nB=two words");
+    for (const format of ["docker", "github-actions"] as const) {
+      expect(() => formatVariables(format, set, ["C"])).toThrow(/knows no way to unset/);
+    }
     expect(JSON.parse(formatVariables("json", set))).toEqual(set);
     expect(JSON.parse(formatVariables("json", set, ["C"]))).toEqual({ set, unset: ["C"] });
   });

@@ -73,12 +73,29 @@ describe("exec", () => {
     expect(code).toBe(143);
   });
 
+  test("Ctrl-C is for the command, which may live on", async () => {
+    const script = "trap 'echo interrupted' INT; kill -INT $PPID; kill -INT $PPID; sleep 0.3; echo alive";
+    const { code, stdout } = await exec(["--", "sh", "-c", script]);
+    expect([code, stdout]).toEqual([0, "alive\n"]);
+  });
+
   test.each([
     [[], /give a command/],
     [["--", "no-such-program"], /no-such-program: there is no such program/],
   ])("%j is wrong usage", async (args, message) => {
     const { code, stderr } = await exec(args);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+
+  test("in a folder without a mirror none is made, and what to do is said", async () => {
+    const empty = join(cwd, "empty");
+    await mkdir(empty);
+    const { code, stderr } = await mirrorServer(["exec", ...cache(), "--", "true"], {
+      cwd: empty,
+      env: { HOME: home },
+    });
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/there is no mirror in .*empty\/\.mirror; sync one/)]);
+    expect(await readdir(empty)).toEqual([]);
   });
 
   test("a mirror that was never filled says what to do", async () => {
@@ -106,6 +123,27 @@ describe("exec", () => {
 });
 
 describe("env", () => {
+  test("says so when nobody answers there, and refuses to point at another mirror", async () => {
+    const none = await mirrorServer(["env", "--port", "9", ...cache()], { cwd, env: { HOME: home } });
+    expect([none.code, none.stderr]).toEqual([
+      0,
+      expect.stringContaining("no mirror-server answers at http://127.0.0.1:9 yet"),
+    ]);
+    const stranger = join(cwd, "stranger");
+    await mkdir(stranger);
+    const other = await startServer(["--no-tls"], { cwd: stranger });
+    const wrong = await mirrorServer(["env", "--port", String(other.port), ...cache()], { cwd, env: { HOME: home } });
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("serves another mirror")]);
+    const right = await mirrorServer(["env", "--url", other.url, "--format", "json", ...cache()], {
+      cwd,
+      env: { HOME: home },
+    });
+    expect(right.code).toBe(0);
+    const { HEX_HOME } = JSON.parse(right.stdout) as { HEX_HOME: string };
+    const key = await readFile(join(stranger, ".mirror/hex/public_key"), "utf8");
+    expect(await readFile(join(HEX_HOME, "hex.config"), "utf8")).toContain(key);
+  });
+
   test("prints what a shell evaluates, against a mirror that runs, with certificates verified over https", async () => {
     const server = await startServer([], { cwd });
     const urls = { http: server.url, https: `https://localhost:${server.tlsPort}` };
@@ -127,7 +165,7 @@ describe("env", () => {
     const run = `"${process.execPath}" "${main}" env --port 8000 --cache-dir cache`;
     const script = `env | sort > before; eval "$(${run})"; [ -n "$HEX_MIRROR" ] || exit 9; eval "$(${run} --revert)"; env | sort > after; diff before after`;
     const result = await runClient("bash", ["-c", script], { cwd, env: { HOME: home } });
-    expect(result).toEqual({ code: 0, output: "" });
+    expect([result.code, result.output]).toEqual([0, expect.stringMatching(/^(?:no mirror-server answers .*\n)*$/)]);
   });
 
   test.each([

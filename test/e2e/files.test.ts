@@ -1,6 +1,6 @@
 /** Release assets and other files: fetched once with redirects followed, checked ever after, served by host. */
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
@@ -96,6 +96,15 @@ describe("sync", () => {
     expect([code, stdout]).toEqual([1, expect.stringMatching(/^added 2, .*failed 2/)]);
     expect(stderr).toMatch(/failed http:.*\/nothing: upstream does not have it \(status 404\)/);
     expect(stderr).toMatch(/failed http:.*\/circle: .* redirects more than 5 times/);
+  });
+
+  test("a damaged record of checksums fails the files, and nothing else", async () => {
+    await configure([pattern()]);
+    await mkdir(join(cwd, ".mirror"));
+    await writeFile(join(cwd, ".mirror/files.json"), "garbage");
+    const { code, stdout, stderr } = await sync();
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/failed the files: .*files\.json is damaged/)]);
+    expect(stdout).toContain("registry: 0 packages");
   });
 
   test("a bad entry is refused before anything is fetched", async () => {

@@ -58,6 +58,12 @@ describe("what no lock names", () => {
     expect((await run("verify", "one")).stdout).toMatch(/missing plugin 7\.0\.8 \(lock \+packages\)/);
   });
 
+  test("one that upstream does not have is not asked for ever after", async () => {
+    expect((await sync("--package", "plugin@9.9.9")).code).toBe(1);
+    expect((await sync("--package", "plugin@7.0.8")).code).toBe(0);
+    expect((await run("status")).stdout).toMatch(/\+packages {2}1 packages/);
+  });
+
   test.each([
     ["plugin", /--package <name@version>: \["plugin"\] is not allowed; give NAME@VERSION/],
     ["../x@1.0.0", /is not allowed/],
@@ -105,13 +111,57 @@ describe("sync --if-changed", () => {
     expect((await ifChanged()).stdout).toBe("");
   });
 
-  test("tries again what failed", async () => {
+  test("tries again what failed, a commit that upstream lacked for a while too", async () => {
+    const later = "1".repeat(40);
+    await lock("one", mixLock([], [`"repo": {:git, "https://github.com/owner/repo.git", "${later}", []}`]));
+    expect((await ifChanged()).code).toBe(1);
+    expect((await ifChanged()).code).toBe(1);
+  });
+
+  test("tries again a tarball that failed", async () => {
     const bytes = hex.files.get("/tarballs/beta-2.1.0.tar") ?? Buffer.alloc(0);
     hex.files.delete("/tarballs/beta-2.1.0.tar");
     expect((await ifChanged()).code).toBe(1);
     hex.files.set("/tarballs/beta-2.1.0.tar", bytes);
     expect((await ifChanged()).stdout).toMatch(/^added 1,/);
   });
+});
+
+test("a lock whose name another has, which is still there, is refused before it takes its place", async () => {
+  await lock("x/one", mixLock([plugin]));
+  await sync("one");
+  const { code, stderr } = await sync("x/one");
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(/the mirror knows .*\/one\/mix\.lock as "one"; give .*--lock-name/),
+  ]);
+  expect((await sync("x/one", "--lock-name", "other")).code).toBe(0);
+  await rm(join(cwd, "one"), { recursive: true });
+  expect((await sync("x/one")).code).toBe(0);
+});
+
+test("a registry that clients could not read is found, whatever the locks say", async () => {
+  await sync("one");
+  await writeFile(mirror("hex/names"), "garbage");
+  const { code, stdout } = await run("verify", "one");
+  expect([code, stdout]).toEqual([3, expect.stringMatching(/corrupt registry hexpm: the registry cannot be served/)]);
+});
+
+test("a command on a mirror that is not there makes none", async () => {
+  for (const command of [["prune"], ["verify", "one", "--deep"]]) {
+    const { code, stderr } = await run(...(command as [string]), "--mirror", "typo");
+    expect([code, stderr]).toEqual([2, expect.stringContaining("typo")]);
+  }
+  expect(await readdir(cwd)).not.toContain("typo");
+});
+
+test("two locks that would have one name are refused together", async () => {
+  await lock("app", `[{<<"plugin">>,{pkg,<<"plugin">>,<<"7.0.8">>},0}].`, "rebar.lock");
+  await lock("app-rebar", mixLock([plugin]));
+  await lock("x/app", mixLock([alpha]));
+  await lock("y/x/app", mixLock([alpha]));
+  const { code, stderr } = await sync("x/app", "y/x/app");
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/would both be called "x-app"; .*--lock-name/)]);
 });
 
 describe("documentation", () => {
@@ -201,6 +251,31 @@ describe("prune", () => {
     expect(await readdir(mirror("upstream/hexpm/repos")).catch(() => [])).toEqual([]);
   });
 
+  test("signs before it removes: without the key, nothing goes", async () => {
+    await rm(mirror("private_key.pem"));
+    const before = await snapshot(mirror(""));
+    const { code, stderr } = await run("prune", "--keep-locks", "two");
+    expect([code, stderr]).toEqual([2, expect.stringContaining("signed with a key that is not here")]);
+    expect(await snapshot(mirror(""))).toEqual(before);
+  });
+
+  test("keeps repositories of this machine that a lock was allowed to name", async () => {
+    const url = `file://${join(cwd, "upstream/owner/repo.git")}`;
+    await lock("two", mixLock([newer], [`"local": {:git, "${url}", "${revision}", []}`]));
+    expect((await sync("two", "--allow-local-git")).code).toBe(0);
+    expect((await run("prune")).stdout).toBe("removed 0, 0 B\n");
+    expect((await run("status")).stdout).not.toContain("(no known lock)");
+  });
+
+  test("leaves folders outside of the mirror alone, empty or not", async () => {
+    const elsewhere = ["--git-dir", "outside/deep/git"];
+    await sync("one", ...elsewhere);
+    await lock("one", mixLock([beta]));
+    await sync("one", ...elsewhere);
+    expect((await run("prune", ...elsewhere)).stdout).toContain("removed https://github.com/owner/repo");
+    expect((await stat(join(cwd, "outside/deep/git"))).isDirectory()).toBe(true);
+  });
+
   test("refuses to empty a mirror, and names of locks that it does not know", async () => {
     const unknown = await run("prune", "--keep-locks", "three");
     expect([unknown.code, unknown.stderr]).toEqual([
@@ -241,6 +316,47 @@ describe("verify --deep", () => {
       stdout: expect.stringMatching(/^complete and intact/),
     });
     expect(await snapshot(mirror(""))).toEqual(before);
+  });
+
+  test("leaves oddities of genuine history alone", async () => {
+    const work = join(cwd, "upstream/owner/repo.git");
+    const tree = await git(work, ["rev-parse", "HEAD^{tree}"]);
+    const odd = `tree ${tree}\nauthor A <a@a> 1600000000 +051800\ncommitter A <a@a> 1600000000 +0000\n\nodd\n`;
+    await writeFile(join(cwd, "odd"), odd);
+    const id = await git(work, ["hash-object", "-t", "commit", "-w", "--literally", join(cwd, "odd")]);
+    await git(work, ["update-ref", "refs/heads/odd", id]);
+    expect((await sync("one", "two")).code).toBe(0);
+    const repository = mirror("git/github.com/owner/repo.git");
+    await expect(git(repository, ["fsck"])).rejects.toThrow(/badTimezone/);
+    expect(await run("verify", "--deep")).toMatchObject({ code: 0 });
+  });
+
+  test("takes a key that cannot be read for wrong usage, not for damage", async () => {
+    const before = await snapshot(mirror(""));
+    for (const command of [["verify", "--deep"], ["build"]]) {
+      const { code, stderr } = await run(...(command as [string]), "--hex-public-key", "typo.pem");
+      expect([command, code, stderr]).toEqual([command, 2, expect.stringContaining("cannot read")]);
+    }
+    expect(await snapshot(mirror(""))).toEqual(before);
+  });
+
+  test("files.json cannot make it move what lies outside", async () => {
+    await writeFile(join(cwd, "precious"), "x");
+    await writeFile(
+      mirror("files.json"),
+      JSON.stringify({ "h/../../../precious": { sha256: "0".repeat(64), bytes: 1 } }),
+    );
+    expect((await run("verify", "--deep")).stderr).toContain("files.json is damaged");
+    expect(await readFile(join(cwd, "precious"), "utf8")).toBe("x");
+  });
+
+  test("damage of our own files is found, not stumbled over", async () => {
+    await writeFile(mirror("hex/public_key"), "garbage");
+    expect((await run("verify")).code).toBe(3);
+    await rm(mirror("hex/tarballs/beta-2.1.0.tar"));
+    await mkdir(mirror("hex/tarballs/beta-2.1.0.tar"));
+    const { code, stdout } = await run("verify");
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/corrupt beta 2\.1\.0 .*EISDIR/)]);
   });
 
   test("moves what is damaged aside, needed or not, so that clients get none of it and the next sync heals it", async () => {

@@ -42,7 +42,7 @@ describe("init", () => {
   test("--commit sets the folder up for git, with a step for the CI that is there", async () => {
     await mkdir(join(cwd, ".github"));
     expect((await init("--commit")).code).toBe(0);
-    expect(await readFile(join(cwd, ".github/workflows/mirror.yml"), "utf8")).toContain("npx mirror-server verify");
+    expect(await readFile(join(cwd, ".github/workflows/mirror.yml"), "utf8")).toContain("- run: mirror-server verify");
     await cp(join(fixtures, "golden/hex"), join(cwd, ".mirror/hex"), { recursive: true });
     await writeFile(join(cwd, ".mirror/private_key.pem"), "secret");
     await git(cwd, ["init", "-q"]);
@@ -59,6 +59,23 @@ describe("init", () => {
         await readFile(join(fixtures, "golden/hex", file)),
       );
     }
+  });
+
+  test("goes from not committed to committed and back, since what it wrote itself is its own to replace", async () => {
+    await init();
+    expect((await init("--commit")).stdout).toContain("wrote .mirror/.gitignore");
+    expect((await init()).stdout).toContain("wrote .mirror/.gitignore");
+    await writeFile(join(cwd, ".mirror/.gitignore"), "mine");
+    expect((await init()).stdout).toContain("left .mirror/.gitignore alone");
+  });
+
+  test("--compose tells of a service that is not there, and of what the old stack left behind", async () => {
+    const compose = `services:\n  web:\n    image: x\n    links:\n      - git_deps:github.com\n    environment:\n      GIT_SSL_NO_VERIFY: "true"\n  db:\n    image: y\nvolumes:\n  app:\n`;
+    await writeFile(join(cwd, "docker-compose.yml"), compose);
+    const { stdout } = await init("--compose");
+    expect(stdout).toContain('has no service "app"; give --service, one of: web, db');
+    expect(stdout).toMatch(/mind: .*switches verification off/);
+    expect(stdout).toMatch(/mind: .*links github\.com/);
   });
 
   test("never writes over what is there", async () => {
@@ -90,7 +107,7 @@ describe("the hook", () => {
     await mkdir(join(cwd, "bin"));
     const main = new URL("../../dist/main.js", import.meta.url).pathname;
     // What npx finds where the package is installed.
-    await writeFile(join(cwd, "bin/npx"), `#!/bin/sh\nshift\nexec "${process.execPath}" "${main}" "$@"\n`, {
+    await writeFile(join(cwd, "bin/npx"), `#!/bin/sh\nshift 2\nexec "${process.execPath}" "${main}" "$@"\n`, {
       mode: 0o755,
     });
     const env = { ...gitEnvironment, PATH: `${join(cwd, "bin")}:${process.env["PATH"] ?? ""}` };

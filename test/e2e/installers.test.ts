@@ -96,6 +96,21 @@ describe("sync --installers", () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/hex-1\.x\.csv is not signed/)]);
   });
 
+  test("a list that was signed is not replaced by one without a signature", async () => {
+    publishInstallers(builds, "hex.csv", recent, key);
+    await sync();
+    const before = await snapshot(installs(""));
+    publishInstallers(
+      builds,
+      "hex.csv",
+      [installer("1.18.0/hex-2.2.1-otp-27.ez", "2.2.1,SHA512,1.18.0,27", "evil")],
+      undefined,
+    );
+    const { code, stderr } = await sync();
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/hex\.csv is not signed/)]);
+    expect(await snapshot(installs(""))).toEqual(before);
+  });
+
   test("a list is replaced only when all that it names is here and right", async () => {
     await sync();
     const [old, oldSignature] = await Promise.all(
@@ -116,6 +131,11 @@ describe("sync --installers", () => {
     builds.files.clear();
     const { code, stderr } = await sync();
     expect([code, stderr]).toEqual([1, expect.stringContaining("upstream has no list of installers")]);
+  });
+
+  test("installers that no list has are an error too", async () => {
+    const { code, stderr } = await sync("--elixir", "1.11.4", "--otp", "24");
+    expect([code, stderr]).toEqual([1, expect.stringContaining("no list has an installer for that Elixir and OTP")]);
   });
 
   test("they are served below the mirror, as builds.hex.pm and below repo.hex.pm", async () => {

@@ -62,8 +62,31 @@ describe("an organisation's packages", () => {
 
   test("are fetched with the token that Hex itself keeps", async () => {
     await mkdir(join(cwd, ".hex"));
-    await writeFile(join(cwd, ".hex/hex.config"), `{'$repos',#{<<"hexpm:acme">> => #{auth_key => <<"${token}">>}}}.\n`);
+    await writeFile(
+      join(cwd, ".hex/hex.config"),
+      `{'$repos',#{<<"hexpm">> => #{url => <<"${hex.url}">>},<<"hexpm:acme">> => #{auth_key => <<"${token}">>}}}.\n`,
+    );
     expect((await sync()).code).toBe(0);
+  });
+
+  test("a token of Hex is for the server that Hex knows by that name, and goes to no other", async () => {
+    await mkdir(join(cwd, ".hex"));
+    await writeFile(join(cwd, ".hex/hex.config"), `{'$repos',#{<<"hexpm:acme">> => #{auth_key => <<"${token}">>}}}.\n`);
+    expect((await sync()).code).toBe(1);
+    expect(hex.authorizations.get("/repos/acme/packages/secret")).toBeUndefined();
+  });
+
+  test("of another repository than hexpm keep their place in later runs", async () => {
+    const other = await startHexUpstream([]);
+    other.publish([secret], { organisation: { name: "team", token: "t" } });
+    await other.writePublicKey(join(cwd, "corp.pem"));
+    await writeFile(join(cwd, "mix.lock"), mixLock([alpha], [lockEntry(secret, "", "corp:team")]));
+    const corp = () => sync({ MIRROR_TOKEN_TEAM: "t" }, ["--repo", `corp=${other.url},corp.pem`]);
+    expect(await corp()).toMatchObject({ code: 0 });
+    expect(await corp()).toMatchObject({ code: 0 });
+    expect((await mirrorServer(["status"], { cwd })).stdout).toContain("corp:team  1 releases");
+    expect((await mirrorServer(["prune"], { cwd })).stdout).toBe("removed 0, 0 B\n");
+    expect((await mirrorServer(["verify"], { cwd })).code).toBe(0);
   });
 
   test("the token is in no output and in no file, whether it is right or wrong", async () => {

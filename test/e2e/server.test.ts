@@ -1,6 +1,6 @@
 /** The serving process as a whole: listeners, health, shutdown, children. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
@@ -178,6 +178,7 @@ test("--forget-ca-key leaves no key, and the next start needs none", async () =>
   const first = await startServer(["--forget-ca-key"], { cwd });
   expect((await readdir(join(cwd, "certs"))).sort()).toEqual([
     ".gitignore",
+    ".lock",
     "ca.pem",
     "public",
     "server.key",
@@ -208,4 +209,13 @@ test("a certificate of one's own is shown instead, and read again when it was re
   await waitUntil(async () => (await shownCertificate(server.tlsPort)).names.includes("other.mirror"), "the new one");
   const half = await mirrorServer(["serve", "--tls-cert", "cert.pem"], { cwd });
   expect([half.code, half.stderr]).toEqual([2, expect.stringContaining("--tls-cert and --tls-key belong together")]);
+});
+
+test("a certs folder that cannot be looked at does not end the server", async () => {
+  const server = await startServer([], { cwd });
+  const before = await shownCertificate(server.tlsPort);
+  await rm(join(cwd, "certs/ca.pem"));
+  await symlink("ca.pem", join(cwd, "certs/ca.pem"));
+  await waitUntil(() => server.log().includes("the server certificate stays as it is"), "a warning");
+  expect(await shownCertificate(server.tlsPort)).toEqual(before);
 });

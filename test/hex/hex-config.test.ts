@@ -11,7 +11,9 @@ const config = `
   <<"hexpm:stale">> => #{auth_key => <<"k">>,oauth_token => #{access_token => <<"old">>,expires_at => ${now + 60}}},
   <<"other">> => #{url => <<"https://other.example">>,public_key => <<"-----BEGIN…\\n">>,auth_key => <<"other-key">>}}}.
 `;
-const token = (repository: string, source = config) => readHexConfigToken(source, "hex.config", repository, now);
+const urls: Record<string, string> = { other: "https://other.example", unlisted: "https://unlisted.example" };
+const token = (repository: string, source = config, url = urls[repository] ?? "https://repo.hex.pm/repos/x") =>
+  readHexConfigToken(source, "hex.config", { repository, url, now });
 
 test.each([
   ["hexpm:acme", "acme-key"],
@@ -23,6 +25,14 @@ test.each([
   ["unlisted", undefined],
 ])("%s → %s", (repository, expected) => {
   expect(token(repository)).toBe(expected);
+});
+
+test.each([
+  ["hexpm:acme", "http://127.0.0.1:8000/repos/acme"],
+  ["hexpm:unlisted", "https://repo.hex.pm.evil.example/repos/x"],
+  ["other", "http://other.example"],
+])("%s is not told to %s, which is another server than the file knows", (repository, url) => {
+  expect(token(repository, config, url)).toBeUndefined();
 });
 
 test("older files, with lists instead of maps", () => {

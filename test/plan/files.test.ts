@@ -45,6 +45,21 @@ test("npm's scoped names and escaped characters are paths like others; what come
   ]);
 });
 
+test("a file that is listed twice keeps the checksum that one of them has", () => {
+  expect(fileJobs([{ url: "https://h/x", sha256: sha }, { url: "https://h/x" }])).toMatchObject([
+    { sha256: sha.toLowerCase() },
+  ]);
+  expect(() => fileJobs([{ url: "https://h/x" }, { url: "http://h/x" }])).toThrow(/it comes twice/);
+  const other = "0".repeat(64);
+  expect(() =>
+    fileJobs([
+      { url: "https://h/x", sha256: sha },
+      { url: "https://h/x", sha256: other },
+    ]),
+  ).toThrow(/twice/);
+  expect(() => fileJobs([{ url: "https://h/a" }, { url: "https://h/a/b" }])).toThrow(/cannot be a folder/);
+});
+
 describe("what cannot be mirrored is refused, with the URL and the reason", () => {
   test.each([
     [{ url: "ftp://h/x" }, /ftp:\/\/h\/x: it is no http or https URL/],
@@ -55,6 +70,8 @@ describe("what cannot be mirrored is refused, with the URL and the reason", () =
     [{ url: "https://h/.git/config" }, /cannot be a file's name/],
     [{ url: "https://h/" }, /cannot be a file's name/],
     [{ url: "https://h/{target}" }, /"target" stands in braces, but is not given/],
+    [{ url: "https://h/{t}", t: [] }, /"t" stands in braces, but is not given/],
+    [{ url: "https://[::1]/x" }, /its host is no name/],
     [{ url: "https://h/x", target: ["a"] }, /"target" does not stand in braces in it/],
     [{ url: "https://h/{t}", t: ["a", "b"], sha256: sha }, /it stands for 2 URLs; give "sha256" as an object/],
     [{ url: "https://h/{t}", t: ["a"], sha256: { b: sha } }, /"sha256" names b, which is none of its files/],

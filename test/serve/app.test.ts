@@ -334,6 +334,19 @@ describe("the face of repo.hex.pm", () => {
   });
 });
 
+test("a link that leads out of the registry is not followed", async () => {
+  await writeFile(join(folder, "private_key.pem"), "secret");
+  await symlink("../../private_key.pem", join(folder, "hex/packages/key"));
+  await symlink("../names", join(folder, "hex/packages/inside"));
+  expect((await get("/packages/key")).statusCode).toBe(404);
+  expect((await get("/packages/inside")).statusCode).toBe(200);
+});
+
+test("a host that is called like one of the mirror's own rooms does not take it over", async () => {
+  await mkdir(join(folder, "git/packages._"), { recursive: true });
+  expect((await get("/packages/alder")).statusCode).toBe(200);
+});
+
 describe("the API", () => {
   test("tells of a package and of a release in JSON", async () => {
     const answer = await get("/api/packages/alder");

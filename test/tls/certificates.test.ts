@@ -127,6 +127,7 @@ describe("the certs folder", () => {
     await loadServerIdentity(dir, hosts);
     expect((await readdir(dir)).sort()).toEqual([
       ".gitignore",
+      ".lock",
       "ca.key",
       "ca.pem",
       "public",
@@ -187,6 +188,23 @@ describe("the certs folder", () => {
     expect([second.cert === first.cert, second.uncovered]).toEqual([false, ["git.corp.example"]]);
     const third = await renewServerIdentity(dir, [...hosts, "git.corp.example"], true);
     expect(third.uncovered).toEqual([]);
+  });
+
+  test("keeps the names that another server, which shares it, needs", async () => {
+    const dir = await temporaryFolder();
+    await loadServerIdentity(dir, [...hosts, "gitlab.com"]);
+    const both = await loadServerIdentity(dir, [...hosts, "codeberg.org"]);
+    const before = await snapshot(dir);
+    expect((await loadServerIdentity(dir, [...hosts, "gitlab.com"])).cert).toBe(both.cert);
+    expect(await snapshot(dir)).toEqual(before);
+  });
+
+  test("with a key that is another certificate's is refused, and a new authority mends it", async () => {
+    const dir = await temporaryFolder();
+    await loadServerIdentity(dir, hosts);
+    await writeFile(join(dir, "ca.key"), authority.key);
+    await expect(loadServerIdentity(dir, hosts)).rejects.toThrow(/not the key of ca\.pem there; .*--new-ca/);
+    expect((await renewServerIdentity(dir, hosts, true)).isRenewable).toBe(true);
   });
 
   test("with a key that has no certificate is refused by name", async () => {

@@ -1,0 +1,42 @@
+/**
+ * Where on this machine each known lock came from: two apps whose folders have one name must not take turns in the
+ * mirror, each forgetting what the other needs. Stands beside the writers' lock, which belongs to this machine.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { MirrorError } from "../errors.ts";
+import { isFile } from "../files.ts";
+import type { Lock } from "../lock/entries.ts";
+import type { StorePaths } from "./paths.ts";
+
+const schema = z.record(z.string(), z.string());
+
+/** @throws MirrorError `usage` when a lock of that name is known from another place that is still there */
+export async function refuseOtherOrigins(paths: StorePaths, locks: readonly Lock[]): Promise<void> {
+  const known = await readOrigins(paths);
+  for (const { name, origin } of locks) {
+    const other = known[name];
+    if (origin === undefined || other === undefined || other === origin || !(await isFile(other))) continue;
+    throw new MirrorError(
+      "usage",
+      `the mirror knows ${other} as "${name}"; give ${origin} another name with --lock-name, or it would take its place`,
+    );
+  }
+}
+
+export async function writeOrigins(paths: StorePaths, locks: readonly Lock[]): Promise<void> {
+  const given = locks.flatMap(({ name, origin }) => (origin === undefined ? [] : [[name, origin] as const]));
+  const all = { ...(await readOrigins(paths)), ...Object.fromEntries(given) };
+  await mkdir(dirname(paths.lockOrigins), { recursive: true });
+  await writeFile(paths.lockOrigins, `${JSON.stringify(all, null, 1)}\n`);
+}
+
+/** None where there are none, or none that can be read: then nothing is known, and nothing refused. */
+async function readOrigins(paths: StorePaths): Promise<Record<string, string>> {
+  try {
+    return schema.parse(JSON.parse(await readFile(paths.lockOrigins, "utf8")));
+  } catch {
+    return {};
+  }
+}
