@@ -105,7 +105,7 @@ async function brokenRepositories(repositories: readonly HeldRepository[]): Prom
       const parts = await Promise.all(["HEAD", "objects", "refs"].map((name) => exists(join(dir, name))));
       return parts.every(Boolean)
         ? undefined
-        : `the copy of https://${host}/${path} is no whole git repository; delete it and sync again`;
+        : `the copy of https://${host}/${path} is no whole git repository; sync to fetch it anew`;
     }),
   );
   return problems.filter((problem) => problem !== undefined);

@@ -28,7 +28,10 @@ export async function verifyRepository(
     }
     const result = await checkCommit(dir, revision, environments.own, signal);
     if (result.state === "ok") continue;
-    const hint = result.state === "corrupt" ? `; delete ${dir} and sync again` : "";
+    const hint =
+      result.state === "corrupt"
+        ? `; "mirror-server verify --deep" moves ${dir} aside, and the next sync fetches it anew`
+        : "";
     const finding: Finding = { kind: "git", url, revision, lock, reason: `${result.reason}${hint}` };
     (result.state === "missing" ? findings.missing : findings.corrupt).push(finding);
   }
