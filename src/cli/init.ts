@@ -31,8 +31,8 @@ function nextSteps(compose: boolean, commit: boolean): string[] {
           `  docker compose ${files} up`,
         ]
       : [
-          "  npx mirror-server sync                 fill the mirror from the lock here",
-          "  npx mirror-server exec -- mix deps.get",
+          "  mirror-server sync                 fill the mirror from the lock here",
+          "  mirror-server exec -- mix deps.get",
         ]),
     ...(commit ? ["  git add .mirror                        after each sync"] : []),
     "  ln -s ../../mirror/pre-commit .git/hooks/pre-commit    to refuse commits that the mirror does not cover",

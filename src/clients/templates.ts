@@ -98,8 +98,8 @@ exec "$@"
 export const preCommit = `#!/bin/sh
 # Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
 # To switch it on: ln -s ../../mirror/pre-commit .git/hooks/pre-commit
-# Without mirror-server on the PATH or in node_modules this fails: nothing of that name is fetched from anywhere.
-exec npx --no-install mirror-server verify
+# mirror-server is what is installed, here or for all: nothing of that name is fetched from anywhere.
+PATH="$PWD/node_modules/.bin:$PATH" exec mirror-server verify
 `;
 
 export const workflow = `# Written by "mirror-server init"; yours to change. Fails when the lock names what the committed mirror lacks.

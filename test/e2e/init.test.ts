@@ -106,8 +106,8 @@ describe("the hook", () => {
     await init();
     await mkdir(join(cwd, "bin"));
     const main = new URL("../../dist/main.js", import.meta.url).pathname;
-    // What npx finds where the package is installed.
-    await writeFile(join(cwd, "bin/npx"), `#!/bin/sh\nshift 2\nexec "${process.execPath}" "${main}" "$@"\n`, {
+    // As `npm link` would have it.
+    await writeFile(join(cwd, "bin/mirror-server"), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {
       mode: 0o755,
     });
     const env = { ...gitEnvironment, PATH: `${join(cwd, "bin")}:${process.env["PATH"] ?? ""}` };
