@@ -55,7 +55,10 @@ test("a running clone may finish within the grace, and no child is left", async 
   await mirrorLargeRepository();
   const server = await startServer(["--no-tls", "--grace", "30"], { cwd });
   const clone = git(cwd, ["clone", "-q", `${server.url}/owner/repo`, "clone"]);
-  await waitUntil(() => descendants(server.pid).length > 0, "git upload-pack to start");
+  // Asking for the refs runs git as well: it is the last of its requests that has to be under way.
+  const packs = join(cwd, "clone/.git/objects/pack");
+  const isReceiving = async () => (await readdir(packs).catch(() => [])).some((name) => name.startsWith("tmp_pack"));
+  await waitUntil(isReceiving, "the pack to arrive");
   const children = descendants(server.pid);
   const stopped = server.stop("SIGTERM");
   await clone;
