@@ -9,7 +9,8 @@ import { isIP } from "node:net";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { loadServerIdentity, readOwnIdentity, type ServerIdentity } from "../tls/certs-folder.ts";
+import { loadServerIdentity } from "../tls/certs-folder.ts";
+import { readOwnIdentity, type ServerIdentity } from "../tls/server-identity.ts";
 
 const checkEverySeconds = 2;
 const renewEveryHours = 12;

@@ -1,27 +1,19 @@
 /**
  * `certs/`: ca.pem and ca.key (the local authority), public/ca.pem (the same certificate, in a folder without keys),
- * server.pem and server.key (what the server shows). Made on first
- * use; the server certificate is made again when hosts were added or its end is near. Clients trust ca.pem only, so
- * that renewing costs them nothing. The authority's key may be forgotten; then nothing can be renewed.
+ * server.pem and server.key (what the server shows). Made on first use; the server certificate is made again when hosts
+ * were added or its end is near. Clients trust ca.pem only, so that renewing costs them nothing. The authority's key may
+ * be forgotten; then nothing can be renewed.
  */
-import { X509Certificate, createPrivateKey } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
-import { isIP } from "node:net";
+import { X509Certificate } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
-import { readIfPresent, writeAtomic, writeIfChanged } from "../store/atomic.ts";
+import { writeIfChanged } from "../store/atomic.ts";
 import { takeWritersLock } from "../store/writers-lock.ts";
+import { daysLeft, isIssuedBy, isStillGood, namesOf } from "./certificate-checks.ts";
 import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
-
-export interface ServerIdentity extends KeyAndCertificate {
-  /** What clients have to trust, PEM; undefined for a certificate that they trust as it is. */
-  readonly caCertificate: string | undefined;
-  /** Hosts that the certificate lacks, and cannot get. */
-  readonly uncovered: readonly string[];
-  readonly validTo: Date;
-  /** Whether it is renewed by itself: the authority's key is here. */
-  readonly isRenewable: boolean;
-}
+import { publish, readAuthority, readPair, writePair, type Authority } from "./certs-files.ts";
+import { identityOf, type ServerIdentity } from "./server-identity.ts";
 
 /** Whom the authority may speak for besides the mirror's own hosts: the forges and Hex's servers. */
 const generousHosts = [
@@ -41,13 +33,6 @@ const generousHosts = [
 ];
 
 const gitignore = "# Written by mirror-server: keys and certificates of this machine.\n*\n!.gitignore\n!README.md\n";
-const renewDaysBefore = 30;
-
-interface Authority {
-  readonly cert: string;
-  /** undefined: forgotten. */
-  readonly key: string | undefined;
-}
 
 export interface IdentityOptions {
   readonly now?: Date;
@@ -111,17 +96,6 @@ async function makeIdentity(
   return identityOf(forgetCaKey ? { ...authority, key: undefined } : authority, pair, hosts);
 }
 
-function identityOf(authority: Authority, pair: KeyAndCertificate, hosts: readonly string[]): ServerIdentity {
-  const certificate = new X509Certificate(pair.cert);
-  return {
-    ...pair,
-    caCertificate: authority.cert,
-    uncovered: hosts.filter((host) => !namesHost(certificate, host)),
-    validTo: new Date(certificate.validTo),
-    isRenewable: authority.key !== undefined,
-  };
-}
-
 /** A server and a `certs renew` may come to write at once: what one leaves must be one authority's. */
 async function asOnlyWriter<T>(certsDir: string, work: () => Promise<T>): Promise<T> {
   const lock = await takeWritersLock(join(certsDir, ".lock"), () => undefined);
@@ -129,16 +103,6 @@ async function asOnlyWriter<T>(certsDir: string, work: () => Promise<T>): Promis
     return await work();
   } finally {
     await lock.release();
-  }
-}
-
-/** A folder that containers can be given whole: the authority's certificate, and no key. */
-async function publish(certsDir: string, authority: string): Promise<void> {
-  try {
-    await writeIfChanged(join(certsDir, "public", "ca.pem"), authority);
-  } catch (error) {
-    // Such as a folder that an engine made for its mount, as root: it is served at /ca.pem all the same.
-    if (!(error instanceof MirrorError) || error.code !== "storage") throw error;
   }
 }
 
@@ -190,106 +154,9 @@ export async function renewServerIdentity(
   });
 }
 
-/** A certificate of the user's own. @throws MirrorError `config` */
-export async function readOwnIdentity(
-  files: { readonly cert: string; readonly key: string; readonly ca: string | undefined },
-  hosts: readonly string[],
-): Promise<ServerIdentity> {
-  const read = async (file: string) =>
-    (await readFile(file, "utf8").catch((cause: unknown) => {
-      throw new MirrorError("config", `cannot read ${file}`, { cause });
-    })) satisfies string;
-  const [cert, key] = [await read(files.cert), await read(files.key)];
-  let certificate: X509Certificate;
-  try {
-    certificate = new X509Certificate(cert);
-    if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new Error("the key is another certificate's");
-  } catch (cause) {
-    throw new MirrorError("config", `${files.cert} and ${files.key} are no certificate and its key`, { cause });
-  }
-  return {
-    cert,
-    key,
-    caCertificate: files.ca === undefined ? undefined : await read(files.ca),
-    uncovered: hosts.filter((host) => !namesHost(certificate, host)),
-    validTo: new Date(certificate.validTo),
-    isRenewable: false,
-  };
-}
-
 async function createAuthority(certsDir: string, hosts: readonly string[], now: Date): Promise<KeyAndCertificate> {
   const made = makeAuthority([...new Set([...generousHosts, ...hosts])], now);
   await writeIfChanged(join(certsDir, ".gitignore"), gitignore);
   await writePair(certsDir, "ca", made);
   return made;
-}
-
-function isStillGood(pair: KeyAndCertificate, authority: string, hosts: readonly string[], now: Date): boolean {
-  const parsed = new X509Certificate(pair.cert);
-  const isFar = daysLeft(pair.cert, now) > renewDaysBefore;
-  return isFar && isIssuedBy(pair, authority) && hosts.every((host) => namesHost(parsed, host));
-}
-
-function isIssuedBy(pair: KeyAndCertificate, authority: string): boolean {
-  const parsed = new X509Certificate(pair.cert);
-  // A process that was killed between the two files leaves a key that is not this certificate's.
-  return parsed.checkPrivateKey(createPrivateKey(pair.key)) && parsed.verify(new X509Certificate(authority).publicKey);
-}
-
-function daysLeft(cert: string, now: Date): number {
-  return (Date.parse(new X509Certificate(cert).validTo) - now.getTime()) / 86_400_000;
-}
-
-function namesHost(certificate: X509Certificate, host: string): boolean {
-  if (isIP(host) !== 0) return certificate.checkIP(host) !== undefined;
-  // Compared as text: checkHost() refuses names with an underscore, which compose services may have.
-  const names = (certificate.subjectAltName ?? "").split(", ");
-  return names.includes(`DNS:${host}`) || names.includes(`DNS:*.${host.replace(/^[^.]*\./, "")}`);
-}
-
-/** @param isDoomed whether it will be replaced, so that what is wrong with it does not matter */
-async function readAuthority(certsDir: string, isDoomed = false): Promise<Authority | undefined> {
-  const cert = (await readIfPresent(join(certsDir, "ca.pem")))?.toString("utf8");
-  const key = (await readIfPresent(join(certsDir, "ca.key")))?.toString("utf8");
-  if (cert === undefined && key !== undefined && !isDoomed) {
-    throw new MirrorError("config", `${join(certsDir, "ca.pem")} is missing; put it back, or delete ca.key too`);
-  }
-  if (cert === undefined) return undefined;
-  if (key !== undefined && !isDoomed && !isPair(cert, key)) {
-    throw new MirrorError(
-      "config",
-      `ca.key in ${certsDir} is not the key of ca.pem there; run "mirror-server certs renew --new-ca"`,
-    );
-  }
-  return { cert, key };
-}
-
-function isPair(cert: string, key: string): boolean {
-  try {
-    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
-  } catch {
-    return false;
-  }
-}
-
-/** The DNS names and addresses of a certificate. */
-function namesOf(certificate: X509Certificate): string[] {
-  const entries = (certificate.subjectAltName ?? "").split(", ");
-  return entries.map((entry) => entry.replace(/^(?:DNS|IP Address):/, "")).filter((entry) => entry !== "");
-}
-
-async function readPair(certsDir: string, name: string): Promise<KeyAndCertificate | undefined> {
-  const cert = await readIfPresent(join(certsDir, `${name}.pem`));
-  const key = await readIfPresent(join(certsDir, `${name}.key`));
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) {
-    const missing = cert === undefined ? `${name}.pem` : `${name}.key`;
-    throw new MirrorError("config", `${join(certsDir, missing)} is missing; put it back, or delete its other half too`);
-  }
-  return { cert: cert.toString("utf8"), key: key.toString("utf8") };
-}
-
-async function writePair(certsDir: string, name: string, pair: KeyAndCertificate): Promise<void> {
-  await writeAtomic(join(certsDir, `${name}.key`), pair.key, 0o600);
-  await writeAtomic(join(certsDir, `${name}.pem`), pair.cert);
 }

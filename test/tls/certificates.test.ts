@@ -9,7 +9,8 @@ import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeAuthority, makeServerCertificate, mayVouchFor } from "../../src/tls/certificates.ts";
 import { identityProblem } from "../../src/mirror/live-identity.ts";
-import { loadServerIdentity, readOwnIdentity, renewServerIdentity } from "../../src/tls/certs-folder.ts";
+import { loadServerIdentity, renewServerIdentity } from "../../src/tls/certs-folder.ts";
+import { readOwnIdentity } from "../../src/tls/server-identity.ts";
 import { isInstalled } from "../support/clients.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 
