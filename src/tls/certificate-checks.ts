@@ -1,6 +1,6 @@
 /** Questions about certificates. Pure. */
 import { X509Certificate, createPrivateKey } from "node:crypto";
-import { isIP } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import type { KeyAndCertificate } from "./certificates.ts";
 
 const renewDaysBefore = 30;
@@ -39,5 +39,7 @@ export function isPair(cert: string, key: string): boolean {
 /** The DNS names and addresses of a certificate. */
 export function namesOf(certificate: X509Certificate): string[] {
   const entries = (certificate.subjectAltName ?? "").split(", ");
-  return entries.map((entry) => entry.replace(/^(?:DNS|IP Address):/, "")).filter((entry) => entry !== "");
+  const names = entries.map((entry) => entry.replace(/^(?:DNS|IP Address):/, "")).filter((entry) => entry !== "");
+  // Node shows `0:0:0:0:0:0:0:1` for what everybody else calls `::1`.
+  return names.map((name) => (isIPv6(name) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name));
 }
