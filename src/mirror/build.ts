@@ -8,15 +8,15 @@ import { publicKeyPem } from "../hex/keys.ts";
 import type { Package } from "../hex/records.ts";
 import { hexpm, servedName, signedName } from "../hex/repository.ts";
 import { isSignedBy, unwrap, wrap, type SignedResource } from "../hex/signed.ts";
-import { buildRegistry } from "../registry/registry.ts";
+import { RegistryBuilder } from "../registry/registry.ts";
 import { listFolder, readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
 import { FileIndex } from "../store/file-index.ts";
-import { listRegistries } from "../store/inventory.ts";
+import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { asOnlyWriter, registryName, type Context } from "./context.ts";
-import { readHeldReleases } from "./held-releases.ts";
+import { readHeldPackages } from "./held-releases.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 
 export interface BuildResult {
@@ -85,38 +85,43 @@ async function buildOne(
   },
   key: KeyObject | undefined,
 ) {
-  const held = await readHeldReleases(paths, context.config.cacheDir, without);
-  const { records, untrusted } = await readUpstreamRecords(
-    context,
-    paths,
-    new Set(held.releases.map(({ metadata }) => metadata.name)),
-  );
-  const releases = held.releases.filter(({ metadata }) => !untrusted.has(metadata.name));
-  const registry = buildRegistry({ ...names, releases, upstream: records });
+  const tarballs = (await listTarballs(paths)).filter(({ path }) => !without.has(path));
+  const packages = new Set(tarballs.map(({ name }) => name));
+  const { records, untrusted } = await readUpstreamRecords(context, paths, packages);
+  if (key !== undefined) await removeLeftovers(paths.packagesDir);
+  const builder = new RegistryBuilder(names);
+  const writer = await openWriter(context, paths, key);
+  const corrupt: { file: string; reason: string }[] = [];
+  // A package is signed and written while the next ones are read.
+  for await (const held of readHeldPackages(paths, context.config.cacheDir, tarballs)) {
+    corrupt.push(...held.corrupt);
+    const payload = untrusted.has(held.name)
+      ? undefined
+      : builder.add(held.name, held.releases, records.get(held.name));
+    if (payload !== undefined) writer.write(`packages/${held.name}`, payload);
+  }
+  for (const [resource, payload] of builder.finish()) writer.write(resource, payload);
+  const { written, known } = await writer.finish();
   const stale = (await listFolder(paths.packagesDir))
     .map((name) => `packages/${name}`)
-    .filter((resource) => !registry.resources.has(resource));
-
-  if (key !== undefined) await removeLeftovers(paths.packagesDir);
-  const written = await writeResources(context, paths, registry.resources, key);
+    .filter((resource) => !known.has(resource));
   if (key !== undefined) {
     if (await writeIfChanged(paths.publicKey, publicKeyPem(key))) written.push("public_key");
     for (const resource of stale) await rm(paths.resource(resource), { force: true });
   }
   const served = servedName(paths.repository);
   const shown = (resource: string) => (served === undefined ? resource : `repos/${served}/${resource}`);
-  const corrupt = [
-    ...held.corrupt,
+  const summary = builder.summary();
+  const leftOut = [
+    ...corrupt,
     ...[...untrusted].map(([name, reason]) => ({ file: `packages/${name}`, reason })),
-    ...registry.corrupt.map(({ name, version, reason }) => ({ file: `${name}-${version}.tar`, reason })),
+    ...summary.corrupt.map(({ name, version, reason }) => ({ file: `${name}-${version}.tar`, reason })),
   ];
   return {
-    packages: registry.packages,
-    releases: registry.releases,
-    optionalElsewhere: registry.optionalElsewhere,
+    ...summary,
     written: written.map(shown),
     removed: stale.map(shown),
-    corrupt: corrupt.map(({ file, reason }) => ({ file: shown(file), reason })),
+    corrupt: leftOut.map(({ file, reason }) => ({ file: shown(file), reason })),
   };
 }
 
@@ -147,32 +152,49 @@ async function readUpstreamRecords(
   return { records, untrusted };
 }
 
-/** Signs and writes what says something new. @returns what was written, or would be without a key */
-async function writeResources(
+interface ResourceWriter {
+  /** Begins to sign and write it, where it says something new. */
+  readonly write: (resource: string, payload: Uint8Array) => void;
+  /** @returns what was written, or would be without a key, and all that there is, when the last one is done */
+  readonly finish: () => Promise<{ written: string[]; known: ReadonlySet<string> }>;
+}
+
+async function openWriter(
   { config }: Context,
   paths: RegistryPaths,
-  resources: ReadonlyMap<string, Uint8Array>,
   key: KeyObject | undefined,
-): Promise<string[]> {
+): Promise<ResourceWriter> {
   // By resource, what lies there and is signed as it should be: reading and verifying it again costs more than all else.
   const signer = key === undefined ? "" : digest(publicKeyPem(key));
   const index = await FileIndex.open(config.cacheDir, `${paths.dir}\0signed`, (value) =>
     typeof value === "string" ? value : undefined,
   );
   const limit = pLimit(atOnce);
-  const write = async ([resource, payload]: [string, Uint8Array]) => {
+  const begun = new Map<string, Promise<boolean>>();
+  const write = async (resource: string, payload: Uint8Array): Promise<boolean> => {
     const file = paths.resource(resource);
     const content = `${signer} ${digest(payload)}`;
     const present = await index.get(resource, file, (path) => contentOf(path, key, signer)).catch(() => undefined);
-    if (present === content) return undefined;
-    if (key === undefined) return (await isSame(file, payload)) ? undefined : resource;
+    if (present === content) return false;
+    if (key === undefined) return !(await isSame(file, payload));
     await writeAtomic(file, await wrap(payload, key));
     index.put(resource, file, content);
-    return resource;
+    return true;
   };
-  const written = await Promise.all([...resources].map((entry) => limit(() => write(entry))));
-  if (key !== undefined) await index.save();
-  return written.filter((resource) => resource !== undefined);
+  return {
+    write: (resource, payload) => {
+      const done = limit(() => write(resource, payload));
+      // It is waited for at the end; until then nobody else hears of a failure.
+      done.catch(() => undefined);
+      begun.set(resource, done);
+    },
+    finish: async () => {
+      const written: string[] = [];
+      for (const [resource, done] of begun) if (await done) written.push(resource);
+      if (key !== undefined) await index.save();
+      return { written, known: new Set(begun.keys()) };
+    },
+  };
 }
 
 /** Digests of the signer's key and of the payload; empty for a file that is damaged or that another key signed. */

@@ -6,11 +6,13 @@ import { describeError } from "../errors.ts";
 import { readTarball } from "../hex/tarball.ts";
 import type { HeldRelease } from "../registry/registry.ts";
 import { FileIndex } from "../store/file-index.ts";
-import { listTarballs } from "../store/inventory.ts";
+import type { HeldFile } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
-export interface HeldReleases {
+export interface HeldPackage {
+  readonly name: string;
   readonly releases: readonly HeldRelease[];
+  /** Tarballs that are damaged, or not what their names say. */
   readonly corrupt: readonly { readonly file: string; readonly reason: string }[];
 }
 
@@ -33,43 +35,50 @@ const schema = z.object({
   inner: z.string(),
   outer: z.string(),
 });
-// Some tens of milliseconds of work.
-const yieldAfter = 32;
+// Some milliseconds of work.
+const yieldAfter = 8;
 
 type Indexed = z.infer<typeof schema>;
 
-/** One after another: they are read whole, and a mirror may hold thousands. */
-export async function readHeldReleases(
+/**
+ * Package by package, in the order of their names, one tarball after another: they are read whole, and a mirror may
+ * hold thousands. @param tarballs in that order
+ */
+export async function* readHeldPackages(
   registry: RegistryPaths,
   cacheDir: string,
-  without: ReadonlySet<string>,
-): Promise<HeldReleases> {
+  tarballs: readonly HeldFile[],
+): AsyncGenerator<HeldPackage> {
   const index = await FileIndex.open(cacheDir, registry.tarballsDir, (value) => schema.safeParse(value).data);
-  const releases: HeldRelease[] = [];
-  const corrupt: { file: string; reason: string }[] = [];
-  const tarballs = (await listTarballs(registry)).filter(({ path }) => !without.has(path));
+  let current: { name: string; releases: HeldRelease[]; corrupt: { file: string; reason: string }[] } | undefined;
   for (const [count, { path, name, version }] of tarballs.entries()) {
-    const file = `${name}-${version}.tar`;
-    // The lock's heartbeat, and whoever wants to stop us, get their turn.
+    // What was begun meanwhile, the lock's heartbeat, and whoever wants to stop us, get their turn.
     if (count % yieldAfter === 0) await setImmediate();
+    if (current?.name !== name) {
+      if (current !== undefined) yield current;
+      current = { name, releases: [], corrupt: [] };
+    }
+    const file = `${name}-${version}.tar`;
     try {
-      const { metadata, inner, outer } = await index.get(file, path, readIndexed);
-      if (metadata.name === name && metadata.version === version) {
-        const requirements = metadata.requirements.map((each) => ({ ...each, repository: each.repository }));
-        releases.push({
-          metadata: { ...metadata, requirements },
-          innerChecksum: Buffer.from(inner, "hex"),
-          outerChecksum: Buffer.from(outer, "hex"),
-        });
-      } else {
-        corrupt.push({ file, reason: `it holds ${metadata.name} ${metadata.version}` });
-      }
+      const indexed = await index.get(file, path, readIndexed);
+      const { metadata } = indexed;
+      if (metadata.name === name && metadata.version === version) current.releases.push(heldRelease(indexed));
+      else current.corrupt.push({ file, reason: `it holds ${metadata.name} ${metadata.version}` });
     } catch (error) {
-      corrupt.push({ file, reason: describeError(error) });
+      current.corrupt.push({ file, reason: describeError(error) });
     }
   }
+  if (current !== undefined) yield current;
   await index.save();
-  return { releases, corrupt };
+}
+
+function heldRelease({ metadata, inner, outer }: Indexed): HeldRelease {
+  const requirements = metadata.requirements.map((each) => ({ ...each, repository: each.repository }));
+  return {
+    metadata: { ...metadata, requirements },
+    innerChecksum: Buffer.from(inner, "hex"),
+    outerChecksum: Buffer.from(outer, "hex"),
+  };
 }
 
 /** Not by promise: opening, reading and closing thousands of files takes three times as long by it. */

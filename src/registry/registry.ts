@@ -23,21 +23,22 @@ export interface HeldRelease {
   readonly outerChecksum: Uint8Array;
 }
 
-export interface RegistryInput {
+export interface RegistryNames {
   /** The registry's name; clients check it. */
   readonly repository: string;
   /** What tarballs call this repository besides: those of hex.pm say `hexpm`, whatever the mirror's is called. */
   readonly alias?: string;
-  readonly releases: readonly HeldRelease[];
-  /** Upstream's records by package name, verified. */
-  readonly upstream: ReadonlyMap<string, Package>;
   /** Packages of this repository that releases of others depend on optionally. */
   readonly optional?: Iterable<string>;
 }
 
-export interface Registry {
-  /** Payloads, unsigned, by resource: `names`, `versions`, `packages/NAME`. */
-  readonly resources: ReadonlyMap<string, Uint8Array>;
+export interface RegistryInput extends RegistryNames {
+  readonly releases: readonly HeldRelease[];
+  /** Upstream's records by package name, verified. */
+  readonly upstream: ReadonlyMap<string, Package>;
+}
+
+export interface RegistrySummary {
   /** Releases that differ from upstream's signed record, and are left out. */
   readonly corrupt: readonly { readonly name: string; readonly version: string; readonly reason: string }[];
   /** What its releases depend on optionally in other repositories. */
@@ -46,58 +47,85 @@ export interface Registry {
   readonly releases: number;
 }
 
-export function buildRegistry(input: RegistryInput): Registry {
-  const { repository, releases, upstream } = input;
-  const resources = new Map<string, Uint8Array>();
-  const corrupt: { name: string; version: string; reason: string }[] = [];
-  const names: { name: string; updatedAt?: NonNullable<Release["publishedAt"]> }[] = [];
-  const versions: { name: string; versions: string[]; retired: number[]; withAdvisories: number[] }[] = [];
-  const optional = new Set<string>(input.optional);
-  const optionalElsewhere: { repository: string; package: string }[] = [];
-  let count = 0;
+export interface Registry extends RegistrySummary {
+  /** Payloads, unsigned, by resource: `names`, `versions`, `packages/NAME`. */
+  readonly resources: ReadonlyMap<string, Uint8Array>;
+}
 
-  for (const [name, held] of groupByName(releases)) {
-    const record = upstream.get(name);
+/** All at once, for a registry that fits into memory. */
+export function buildRegistry(input: RegistryInput): Registry {
+  const builder = new RegistryBuilder(input);
+  const resources = new Map<string, Uint8Array>();
+  for (const [name, held] of groupByName(input.releases)) {
+    const payload = builder.add(name, held, input.upstream.get(name));
+    if (payload !== undefined) resources.set(`packages/${name}`, payload);
+  }
+  for (const [resource, payload] of builder.finish()) resources.set(resource, payload);
+  return { resources, ...builder.summary() };
+}
+
+/** A package at a time, in the order of their names: signing one need not wait until all are read. */
+export class RegistryBuilder {
+  private readonly own: RegistryNames;
+  private readonly names: { name: string; updatedAt?: NonNullable<Release["publishedAt"]> }[] = [];
+  private readonly versions: { name: string; versions: string[]; retired: number[]; withAdvisories: number[] }[] = [];
+  private readonly optional: Set<string>;
+  private readonly optionalElsewhere: { repository: string; package: string }[] = [];
+  private readonly corrupt: { name: string; version: string; reason: string }[] = [];
+  private releases = 0;
+
+  constructor(own: RegistryNames) {
+    this.own = own;
+    this.optional = new Set(own.optional);
+  }
+
+  /** @returns the payload of `packages/NAME`; undefined when there is no release to list */
+  add(name: string, releases: readonly HeldRelease[], record: Package | undefined): Uint8Array | undefined {
+    const { repository } = this.own;
     const entries: Release[] = [];
-    for (const release of held) {
+    for (const release of releases.toSorted((a, b) => compareVersions(a.metadata.version, b.metadata.version))) {
       const upstreamRelease = record?.releases.find(({ version }) => version === release.metadata.version);
       const reason = upstreamRelease === undefined ? undefined : difference(release, upstreamRelease);
-      if (reason === undefined) entries.push(upstreamRelease ?? releaseFromMetadata(release, input));
-      else corrupt.push({ name, version: release.metadata.version, reason });
+      if (reason === undefined) entries.push(upstreamRelease ?? releaseFromMetadata(release, this.own));
+      else this.corrupt.push({ name, version: release.metadata.version, reason });
     }
-    if (entries.length === 0) continue;
-    count += entries.length;
-    // Advisories stay as a whole: releases refer to them by index.
-    resources.set(
-      `packages/${name}`,
-      encodePackage({ name, repository, releases: entries, advisories: record?.advisories ?? [] }, record),
-    );
+    if (entries.length === 0) return undefined;
+    this.releases += entries.length;
     const updatedAt = newestPublication(entries);
-    names.push(updatedAt === undefined ? { name } : { name, updatedAt });
-    versions.push({
+    this.names.push(updatedAt === undefined ? { name } : { name, updatedAt });
+    this.versions.push({
       name,
       versions: entries.map(({ version }) => version),
       retired: indexesWhere(entries, ({ retired }) => retired !== undefined),
       withAdvisories: indexesWhere(entries, ({ advisoryIndexes }) => advisoryIndexes.length > 0),
     });
-    for (const entry of entries) {
-      for (const dependency of entry.dependencies) {
-        if (!dependency.optional) continue;
-        if (dependency.repository === "") optional.add(dependency.package);
-        else optionalElsewhere.push({ repository: dependency.repository, package: dependency.package });
-      }
+    for (const dependency of entries.flatMap(({ dependencies }) => dependencies).filter(({ optional }) => optional)) {
+      if (dependency.repository === "") this.optional.add(dependency.package);
+      else this.optionalElsewhere.push({ repository: dependency.repository, package: dependency.package });
     }
+    // Advisories stay as a whole: releases refer to them by index.
+    return encodePackage({ name, repository, releases: entries, advisories: record?.advisories ?? [] }, record);
   }
 
-  // Clients ask for optional dependencies too, and print errors for what is not there: a record that lists no release
-  // silences them, and names and versions do not mention it.
-  for (const name of [...optional].sort(compareNames)) {
-    const resource = `packages/${name}`;
-    if (!resources.has(resource)) resources.set(resource, encodePackage({ name, repository, releases: [] }));
+  /** What can be told only when all packages are known, by resource. */
+  finish(): Map<string, Uint8Array> {
+    const { repository } = this.own;
+    const resources = new Map<string, Uint8Array>();
+    const listed = new Set(this.names.map(({ name }) => name));
+    // Clients ask for optional dependencies too, and print errors for what is not there: a record that lists no release
+    // silences them, and names and versions do not mention it.
+    for (const name of [...this.optional].filter((each) => !listed.has(each)).sort(compareNames)) {
+      resources.set(`packages/${name}`, encodePackage({ name, repository, releases: [] }));
+    }
+    resources.set("names", encodeNames({ packages: this.names, repository }));
+    resources.set("versions", encodeVersions({ packages: this.versions, repository }));
+    return resources;
   }
-  resources.set("names", encodeNames({ packages: names, repository }));
-  resources.set("versions", encodeVersions({ packages: versions, repository }));
-  return { resources, corrupt, optionalElsewhere, packages: names.length, releases: count };
+
+  summary(): RegistrySummary {
+    const { corrupt, optionalElsewhere, releases } = this;
+    return { corrupt, optionalElsewhere, packages: this.names.length, releases };
+  }
 }
 
 function groupByName(releases: readonly HeldRelease[]): [string, HeldRelease[]][] {
@@ -106,9 +134,6 @@ function groupByName(releases: readonly HeldRelease[]): [string, HeldRelease[]][
     const group = groups.get(release.metadata.name);
     if (group === undefined) groups.set(release.metadata.name, [release]);
     else group.push(release);
-  }
-  for (const group of groups.values()) {
-    group.sort((a, b) => compareVersions(a.metadata.version, b.metadata.version));
   }
   return [...groups].sort(([a], [b]) => compareNames(a, b));
 }
@@ -124,7 +149,7 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-function releaseFromMetadata(release: HeldRelease, { repository, alias }: RegistryInput): Release {
+function releaseFromMetadata(release: HeldRelease, { repository, alias }: RegistryNames): Release {
   const own = new Set([repository, alias]);
   return createRelease({
     version: release.metadata.version,
