@@ -141,7 +141,7 @@ async function damagedRepositories(
       cwd: dir,
       signal,
     });
-    const [first] = `${stderr}\n${stdout.toString("utf8")}`.split("\n").filter(tellsOfDamage);
+    const first = `${stderr}\n${stdout.toString("utf8")}`.split("\n").find(tellsOfDamage);
     if (code !== 0 && first !== undefined) damaged.push({ path: dir, reason: `git fsck: ${first}` });
   }
   return damaged;
