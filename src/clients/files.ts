@@ -1,5 +1,5 @@
 /** The files that go with the variables: Hex's and rebar3's configuration, and a bundle of authorities. */
-import { readFile, mkdir, symlink } from "node:fs/promises";
+import { chmod, mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { isFolder } from "../files.ts";
@@ -34,7 +34,9 @@ export async function writeClientFiles(input: ClientFilesInput): Promise<ClientF
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await writeIfChanged(join(hexHome, "hex.config"), hexConfig(publicKey));
   // For the owner only: the user's own, which is in it, may hold keys.
-  await writeIfChanged(join(rebarHome, ".config/rebar3/rebar.config"), await rebarConfig(input), 0o600);
+  const rebarFile = join(rebarHome, ".config/rebar3/rebar.config");
+  await writeIfChanged(rebarFile, await rebarConfig(input), 0o600);
+  await chmod(rebarFile, 0o600);
   // Tarballs that Hex has fetched before are of use here too: it checks each against the record.
   if (await isFolder(hexPackages)) await symlink(hexPackages, join(hexHome, "packages")).catch(() => undefined);
   await mkdir(join(rebarHome, "cache"), { recursive: true });

@@ -27,6 +27,8 @@ export interface ClientSetup {
 
 const active = "MIRROR_SERVER_ACTIVE";
 const saved = "MIRROR_SERVER_SAVED_";
+/** The names that were set, for whoever takes them back, or sets them for another mirror. */
+const setNames = "MIRROR_SERVER_NAMES";
 
 /** @param present the environment that they are added to: its own rules for git, and hosts without proxy, stay */
 export function clientVariables(setup: ClientSetup, present: Environment): Record<string, string> {
@@ -48,6 +50,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
     ...plain,
     ...savedValues(Object.keys(plain), present),
     [active]: url,
+    [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain)])].join(","),
     ...gitConfig([...foreignGitConfig(present, present[active] ?? url), ...gitRules(setup)]),
     ...withoutProxy(url, present),
   };
@@ -62,8 +65,7 @@ export function revertedVariables(present: Environment): { unset: string[]; set:
     ...Object.fromEntries(before.map(([name, value]) => [name.slice(saved.length), value ?? ""])),
     ...gitConfig(foreignGitConfig(present, url)),
   };
-  const setup = { url, gitHosts: [], hexHome: "", rebarHome: "", caBundle: "-", ca: "-" };
-  const added = [...Object.keys(clientVariables(setup, {})), ...before.map(([name]) => name)];
+  const added = [active, setNames, ...namesSet(present), ...before.map(([name]) => name)];
   // Hosts without proxy may have been there before, and do no harm.
   const unset = [...added, ...Object.keys(present).filter(isGitConfig)].filter((name) => !(name in set));
   return { unset: [...new Set(unset)].filter((name) => name in present).sort(), set };
@@ -71,11 +73,16 @@ export function revertedVariables(present: Environment): { unset: string[]; set:
 
 /** What a variable said before, under another name, so that it can be put back. */
 function savedValues(names: readonly string[], present: Environment): Record<string, string> {
-  const isActive = present[active] !== undefined;
-  const entries = isActive
-    ? Object.entries(present).filter(([name]) => name.startsWith(saved))
-    : names.map((name) => [`${saved}${name}`, present[name]] as const);
+  const ours = namesSet(present);
+  const entries = [
+    ...Object.entries(present).filter(([name]) => name.startsWith(saved)),
+    ...names.filter((name) => !ours.includes(name)).map((name) => [`${saved}${name}`, present[name]] as const),
+  ];
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function namesSet(present: Environment): string[] {
+  return (present[setNames] ?? "").split(",").filter((name) => name !== "");
 }
 
 /** Every form in which a lock may write a URL of that host; the longest match wins in git, so each is whole. */

@@ -93,15 +93,21 @@ async function buildOne(
   const writer = await openWriter(context, paths, key);
   const corrupt: { file: string; reason: string }[] = [];
   // A package is signed and written while the next ones are read.
-  for await (const held of readHeldPackages(paths, context.config.cacheDir, tarballs)) {
-    corrupt.push(...held.corrupt);
-    const payload = untrusted.has(held.name)
-      ? undefined
-      : builder.add(held.name, held.releases, records.get(held.name));
-    if (payload !== undefined) writer.write(`packages/${held.name}`, payload);
-  }
-  for (const [resource, payload] of builder.finish()) writer.write(resource, payload);
-  const { written, known } = await writer.finish();
+  const write = async () => {
+    for await (const held of readHeldPackages(paths, context.config.cacheDir, tarballs)) {
+      corrupt.push(...held.corrupt);
+      const isTrusted = !untrusted.has(held.name);
+      const payload = isTrusted ? builder.add(held.name, held.releases, records.get(held.name)) : undefined;
+      if (payload !== undefined) await writer.write(`packages/${held.name}`, payload);
+    }
+    for (const [resource, payload] of builder.finish()) await writer.write(resource, payload);
+    return writer.finish();
+  };
+  const { written, known } = await write().catch(async (error: unknown) => {
+    // Nothing may be under way any more when the writers' lock is given back.
+    await writer.settled();
+    throw error;
+  });
   const stale = (await listFolder(paths.packagesDir))
     .map((name) => `packages/${name}`)
     .filter((resource) => !known.has(resource));
@@ -153,10 +159,12 @@ async function readUpstreamRecords(
 }
 
 interface ResourceWriter {
-  /** Begins to sign and write it, where it says something new. */
-  readonly write: (resource: string, payload: Uint8Array) => void;
+  /** Begins to sign and write it, where it says something new; resolves when there is room for the next. */
+  readonly write: (resource: string, payload: Uint8Array) => Promise<void>;
   /** @returns what was written, or would be without a key, and all that there is, when the last one is done */
   readonly finish: () => Promise<{ written: string[]; known: ReadonlySet<string> }>;
+  /** When nothing is being written any more, whatever became of it. */
+  readonly settled: () => Promise<void>;
 }
 
 async function openWriter(
@@ -182,12 +190,14 @@ async function openWriter(
     return true;
   };
   return {
-    write: (resource, payload) => {
+    write: async (resource, payload) => {
       const done = limit(() => write(resource, payload));
       // It is waited for at the end; until then nobody else hears of a failure.
       done.catch(() => undefined);
       begun.set(resource, done);
+      if (limit.pendingCount > atOnce) await done.catch(() => undefined);
     },
+    settled: async () => void (await Promise.allSettled(begun.values())),
     finish: async () => {
       const written: string[] = [];
       for (const [resource, done] of begun) if (await done) written.push(resource);

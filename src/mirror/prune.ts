@@ -42,7 +42,7 @@ async function pruneAsOnlyWriter(context: Context): Promise<PruneResult> {
   const known = await readKnownLocks(paths);
   const kept = locksToKeep(known, config.keepLocks);
   const configured = lockOfPackages(config);
-  if (kept.length === 0 && configured === undefined) {
+  if (kept.every(({ entries }) => entries.length === 0) && configured === undefined) {
     throw new MirrorError("usage", 'no lock is left, so everything would go; "mirror-server sync" a lock first');
   }
   // What a sync was allowed to take is not lost for want of its option here.

@@ -3,7 +3,6 @@
  * tarball fetched that is missing or not the one it should be.
  */
 import { readFile } from "node:fs/promises";
-import { gunzipSync } from "node:zlib";
 import pLimit from "p-limit";
 import { MirrorError } from "../errors.ts";
 import { fetchDocs, fetchRecord, fetchTarball, verifyRecord, type HexUpstream } from "../fetch/hex.ts";
@@ -12,6 +11,7 @@ import { demandProblem, tarballProblem } from "../hex/check.ts";
 import { publicKeyPem } from "../hex/keys.ts";
 import type { Package, Release } from "../hex/records.ts";
 import { hexpm, servedName, shownPackage } from "../hex/repository.ts";
+import { isFile } from "../files.ts";
 import { readTarball } from "../hex/tarball.ts";
 import type { Demand, PackageJob } from "../plan/plan.ts";
 import { readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
@@ -184,7 +184,7 @@ async function syncDocs(context: Context, name: string, version: string, registr
   const key = `docs/${name}-${version}`;
   const item = `the documentation of ${shownPackage(paths.repository, name)} ${version}`;
   try {
-    const isHere = await isWhole(path);
+    const isHere = await isFile(path);
     const validator = isHere ? validators.get(key) : undefined;
     const fetched = await fetchDocs(http, upstream, { name, version }, validator, transfer(context));
     if (fetched === undefined) return;
@@ -196,16 +196,6 @@ async function syncDocs(context: Context, name: string, version: string, registr
   } catch (error) {
     context.reporter.begin(1);
     context.reporter.failed(item, error);
-  }
-}
-
-/** What was damaged since counts as not here, so that it is fetched whole. */
-async function isWhole(path: string): Promise<boolean> {
-  try {
-    gunzipSync((await readIfPresent(path)) ?? Buffer.alloc(0));
-    return true;
-  } catch {
-    return false;
   }
 }
 

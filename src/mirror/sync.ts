@@ -3,10 +3,10 @@
  * told and does not stop the rest, and what arrived stays.
  */
 import { MirrorError } from "../errors.ts";
-import { isFile } from "../files.ts";
 import { createHttpClient } from "../fetch/http.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { redactUrl } from "../git/url.ts";
+import { shownPackage } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
@@ -82,7 +82,7 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
   }
   const submodules = git.status === "fulfilled" ? git.value : new Map<string, never>();
   const isWhole = tally.failures.length === 0 && !context.signal.aborted;
-  for (const lock of await withoutMistakes(context, locks, before)) {
+  for (const lock of withoutMistakes(locks, tally.notFound)) {
     const earlier = before.find(({ name }) => name === lock.name);
     if (earlier !== undefined && isAnother(earlier, lock)) {
       tally.note(`the mirror knew another lock as "${lock.name}" and forgets it now; tell them apart with --lock-name`);
@@ -109,25 +109,15 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
 }
 
 /** A package that was asked for once and that upstream does not have must not be asked for ever after. */
-async function withoutMistakes(
-  { paths }: Context,
-  locks: readonly Lock[],
-  before: readonly Lock[],
-): Promise<readonly Lock[]> {
-  const known = before.find(({ name }) => name === packagesLock)?.entries.length ?? 0;
-  return Promise.all(
-    locks.map(async (lock) => {
-      if (lock.name !== packagesLock) return lock;
-      const isKept = await Promise.all(
-        lock.entries.map(async (entry, index) => {
-          const isEarlier = index < known;
-          if (isEarlier || entry.kind !== "hex") return true;
-          return isFile(paths.registry(entry.repository).tarball(entry.name, entry.version));
-        }),
-      );
-      return { ...lock, entries: lock.entries.filter((_, index) => isKept[index]) };
-    }),
-  );
+function withoutMistakes(locks: readonly Lock[], notFound: ReadonlySet<string>): readonly Lock[] {
+  return locks.flatMap((lock) => {
+    if (lock.name !== packagesLock) return [lock];
+    const entries = lock.entries.filter(
+      (entry) =>
+        entry.kind !== "hex" || !notFound.has(`${shownPackage(entry.repository, entry.name)} ${entry.version}`),
+    );
+    return entries.length === 0 ? [] : [{ ...lock, entries }];
+  });
 }
 
 /** Two projects whose folders have the same name, rather than one whose lock has changed. */

@@ -1,5 +1,5 @@
 /** Counts what goes by on its way to the reporter. */
-import { describeError } from "../errors.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import type { Reporter } from "./reporter.ts";
 
 export interface Totals {
@@ -15,6 +15,8 @@ export class Tally implements Reporter {
   private readonly to: Reporter;
   private readonly counts = { added: 0, updated: 0, unchanged: 0, bytes: 0 };
   readonly failures: { item: string; error: string }[] = [];
+  /** What upstream does not have, as it says. */
+  readonly notFound = new Set<string>();
 
   constructor(to: Reporter) {
     this.to = to;
@@ -30,6 +32,7 @@ export class Tally implements Reporter {
   }
 
   failed(item: string, error: unknown): void {
+    if (error instanceof MirrorError && error.code === "not_found") this.notFound.add(item);
     this.failures.push({ item, error: describeError(error) });
     this.to.failed(item, error);
   }

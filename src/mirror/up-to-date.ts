@@ -1,7 +1,6 @@
 /** Is there anything for a sync to do but to ask upstream for news? Answered from the folder, in milliseconds. */
 import { isFile, isFolder } from "../files.ts";
 import { redactUrl } from "../git/url.ts";
-import { hexpm } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
 import { makePlan } from "../plan/plan.ts";
@@ -29,7 +28,8 @@ export async function isUpToDate({ paths, config }: Context, given: readonly Loc
     if ((await findRepository(paths, host, path)) === undefined) return false;
   }
   const { docs, installers } = config;
-  if (docs && plan.packages.length > 0 && !(await isFolder(paths.registry(hexpm).docsDir))) return false;
+  const folders = plan.packages.map(({ repository }) => paths.registry(repository).docsDir);
+  if (docs && folders.length > 0 && !(await Promise.all(folders.map(isFolder))).some(Boolean)) return false;
   if (installers !== undefined && !(await isFolder(paths.installsDir))) return false;
   return areHere(fileJobs(config.files).map(({ host, path }) => paths.file(host, path)));
 }

@@ -2,7 +2,7 @@
  * Where on this machine each known lock came from: two apps whose folders have one name must not take turns in the
  * mirror, each forgetting what the other needs. Stands beside the writers' lock, which belongs to this machine.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
@@ -17,7 +17,8 @@ export async function refuseOtherOrigins(paths: StorePaths, locks: readonly Lock
   const known = await readOrigins(paths);
   for (const { name, origin } of locks) {
     const other = known[name];
-    if (origin === undefined || other === undefined || other === origin || !(await isFile(other))) continue;
+    if (origin === undefined || other === undefined || !(await isFile(other))) continue;
+    if ((await realpath(origin)) === (await realpath(other))) continue;
     throw new MirrorError(
       "usage",
       `the mirror knows ${other} as "${name}"; give ${origin} another name with --lock-name, or it would take its place`,

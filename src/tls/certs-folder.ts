@@ -48,10 +48,12 @@ export async function loadServerIdentity(
   hosts: readonly string[],
   options: IdentityOptions = {},
 ): Promise<ServerIdentity> {
-  const present = await readIdentity(certsDir, hosts, options);
-  // What is good is read without the lock, since the folder may be read-only.
-  const isDone = present?.isGood === true && (options.forgetCaKey !== true || present.authority.key === undefined);
-  if (isDone) {
+  // Without the lock, since the folder may be read-only. What somebody is just writing is looked at again under it.
+  const present = await readIdentity(certsDir, hosts, options).catch(() => undefined);
+  const isKeyGone = present?.authority.key === undefined;
+  const isDone = present?.isGood === true && (options.forgetCaKey !== true || isKeyGone);
+  // Where nothing can be renewed there is nothing to write either.
+  if (present !== undefined && (isDone || (isKeyGone && present.isValid))) {
     await publish(certsDir, present.authority.cert);
     return identityOf(present.authority, present.pair, hosts);
   }
@@ -61,7 +63,10 @@ export async function loadServerIdentity(
 interface Present {
   readonly authority: Authority;
   readonly pair: KeyAndCertificate;
+  /** It need not be renewed. */
   readonly isGood: boolean;
+  /** It has not ended. */
+  readonly isValid: boolean;
 }
 
 async function readIdentity(
@@ -73,7 +78,12 @@ async function readIdentity(
   const pair = authority === undefined ? undefined : await readPair(certsDir, "server");
   if (authority === undefined || pair === undefined) return undefined;
   const covered = hosts.filter((host) => mayVouchFor(authority.cert, host));
-  return { authority, pair, isGood: isStillGood(pair, authority.cert, covered, now) };
+  return {
+    authority,
+    pair,
+    isGood: isStillGood(pair, authority.cert, covered, now),
+    isValid: isIssuedBy(pair, authority.cert) && daysLeft(pair.cert, now) > 0,
+  };
 }
 
 /** For callers that hold the folder's lock. */

@@ -69,6 +69,15 @@ describe("what was there before", () => {
     expect({ ...second, ...set }).toMatchObject({ ...before, NO_PROXY: "corp.example,127.0.0.1,other" });
   });
 
+  test("what only the second mirror sets is put back too", () => {
+    const own = { GIT_SSL_CAINFO: "/corp.pem", NODE_EXTRA_CA_CERTS: "/corp.pem" };
+    const first = { ...own, ...clientVariables({ ...setup, caBundle: undefined, ca: undefined }, own) };
+    const second: Record<string, string> = { ...first, ...clientVariables(setup, first) };
+    const { unset, set } = revertedVariables(second);
+    for (const name of unset) delete second[name];
+    expect({ ...second, ...set }).toEqual(own);
+  });
+
   test("where nothing was set, there is nothing to take back", () => {
     expect(revertedVariables(before)).toEqual({ unset: [], set: {} });
   });

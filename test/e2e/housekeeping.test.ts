@@ -62,6 +62,19 @@ describe("what no lock names", () => {
     expect((await sync("--package", "plugin@9.9.9")).code).toBe(1);
     expect((await sync("--package", "plugin@7.0.8")).code).toBe(0);
     expect((await run("status")).stdout).toMatch(/\+packages {2}1 packages/);
+    // One that could not be asked for just now stays asked for.
+    const offline = await run(
+      "sync",
+      "--hex-url",
+      "http://127.0.0.1:9",
+      "--hex-public-key",
+      key,
+      "--package",
+      "alpha@1.1.0",
+    );
+    expect(offline.code).toBe(1);
+    expect((await sync("--package", "plugin@7.0.8")).code).toBe(0);
+    expect(await tarballs()).toContain("alpha-1.1.0.tar");
   });
 
   test.each([

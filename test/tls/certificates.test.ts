@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { createServer } from "node:https";
 import { request } from "node:https";
 import type { AddressInfo } from "node:net";
-import { readFile, readdir, stat, writeFile } from "node:fs/promises";
+import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -179,6 +179,22 @@ describe("the certs folder", () => {
     const renewed = await renewServerIdentity(dir, hosts, true);
     expect(renewed.caCertificate).not.toBe(first.caCertificate);
     expect(renewed.isRenewable).toBe(true);
+  });
+
+  test("is read without being written to where there is nothing to renew", async () => {
+    const dir = await temporaryFolder();
+    const first = await loadServerIdentity(dir, hosts, { forgetCaKey: true });
+    await rm(join(dir, ".lock"), { recursive: true });
+    const before = await snapshot(dir);
+    const soon = { now: new Date(first.validTo.getTime() - 5 * 86_400_000) };
+    expect((await loadServerIdentity(dir, [...hosts, "gitlab.com"], soon)).cert).toBe(first.cert);
+    expect([await snapshot(dir), await readdir(dir)]).toEqual([before, expect.not.arrayContaining([".lock"])]);
+  });
+
+  test("is made once by several servers that start at once", async () => {
+    const dir = await temporaryFolder();
+    const all = await Promise.all(Array.from({ length: 8 }, () => loadServerIdentity(dir, hosts)));
+    expect(new Set(all.map(({ cert }) => cert)).size).toBe(1);
   });
 
   test("is renewed under the same authority, or under a new one that may vouch for more", async () => {
