@@ -37,19 +37,28 @@ export async function writeTogether(files: readonly NewFile[]): Promise<void> {
       current = path;
       const temporary = temporaryPath(path);
       temporaries.push({ temporary, path });
-      await mkdir(dirname(path), { recursive: true });
-      await writeSynced(temporary, content, mode ?? 0o644);
+      await writeInFolder(temporary, content, mode ?? 0o644);
     }
     for (const { temporary, path } of temporaries) {
       current = path;
       await rename(temporary, path);
     }
   } catch (cause) {
-    throw new MirrorError("storage", `cannot write ${current}`, { cause });
-  } finally {
     for (const { temporary } of temporaries) {
       await rm(temporary, { force: true, recursive: true }).catch(() => undefined);
     }
+    throw new MirrorError("storage", `cannot write ${current}`, { cause });
+  }
+}
+
+/** The folder is there but for the first time, so it is made only then. */
+async function writeInFolder(path: string, content: Uint8Array | string, mode: number): Promise<void> {
+  try {
+    await writeSynced(path, content, mode);
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw error;
+    await mkdir(dirname(path), { recursive: true });
+    await writeSynced(path, content, mode);
   }
 }
 

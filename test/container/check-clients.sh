@@ -58,8 +58,11 @@ echo '{application, app, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.' >"$wo
 own
 
 step "init writes beside it, and a second run changes nothing"
-mirror_server init --compose --service web | grep -q "wrote docker-compose.mirror.yml" || fail "init wrote no compose file"
-if mirror_server init --compose --service web | grep -q "^wrote"; then fail "init wrote again"; fi
+# Kept first: `grep -q` would close the pipe while the engine still writes.
+said=$(mirror_server init --compose --service web)
+grep -q "wrote docker-compose.mirror.yml" <<<"$said" || fail "init wrote no compose file: $said"
+said=$(mirror_server init --compose --service web)
+if grep -q "^wrote" <<<"$said"; then fail "init wrote again: $said"; fi
 mirror_server build >/dev/null
 
 step "what it wrote comes up, and the app starts when the mirror is healthy"
