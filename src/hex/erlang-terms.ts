@@ -29,6 +29,11 @@ export function readErlangTerms(source: string, where = "metadata.config"): Erla
   return terms;
 }
 
+/** What a string or a binary says; undefined for any other term. */
+export function textOf(term: ErlangTerm | undefined): string | undefined {
+  return term?.type === "binary" || term?.type === "string" ? term.text : undefined;
+}
+
 class Reader {
   private readonly source: string;
   private readonly where: string;

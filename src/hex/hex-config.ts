@@ -8,7 +8,7 @@
  * A token that it left and that still lasts is used; else the key itself is sent.
  */
 import { MirrorError, describeError } from "../errors.ts";
-import { readErlangTerms, type ErlangTerm } from "./erlang-terms.ts";
+import { readErlangTerms, textOf, type ErlangTerm } from "./erlang-terms.ts";
 import { hexpm, organisationOf, sourceOf } from "./repository.ts";
 
 // As Hex does: a token that is about to end is not begun with.
@@ -77,11 +77,6 @@ function get(term: ErlangTerm | undefined, key: string): ErlangTerm | undefined 
   return term?.type === "map" ? term.pairs.find(([name]) => nameOf(name) === key)?.[1] : undefined;
 }
 
-function textOf(term: ErlangTerm | undefined): string | undefined {
-  return term?.type === "binary" || term?.type === "string" ? term.text : undefined;
-}
-
 function nameOf(term: ErlangTerm): string | undefined {
-  if (term.type === "atom") return term.name;
-  return term.type === "binary" || term.type === "string" ? term.text : undefined;
+  return term.type === "atom" ? term.name : textOf(term);
 }

@@ -3,7 +3,7 @@
  * and the API need is read. https://github.com/hexpm/specifications/blob/main/package_metadata.md
  */
 import { MirrorError } from "../errors.ts";
-import { readErlangTerms, type ErlangTerm } from "./erlang-terms.ts";
+import { readErlangTerms, textOf, type ErlangTerm } from "./erlang-terms.ts";
 import { compareNames, isPackageName, isVersion } from "./names.ts";
 
 export interface Requirement {
@@ -123,10 +123,6 @@ function pairsOf(term: ErlangTerm): (readonly [ErlangTerm, ErlangTerm])[] {
     if (key === undefined || value === undefined) throw malformed("an entry is no pair of key and value");
     return [key, value];
   });
-}
-
-function textOf(term: ErlangTerm | undefined): string | undefined {
-  return term?.type === "binary" || term?.type === "string" ? term.text : undefined;
 }
 
 function requiredText(fields: Map<string, ErlangTerm>, key: string): string {

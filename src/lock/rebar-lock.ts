@@ -9,7 +9,7 @@
  * Source: rebar3's apps/rebar/src/rebar_config.erl and rebar_git_resource.erl.
  */
 import { MirrorError, describeError } from "../errors.ts";
-import { readErlangTerms, type ErlangTerm } from "../hex/erlang-terms.ts";
+import { readErlangTerms, textOf, type ErlangTerm } from "../hex/erlang-terms.ts";
 import { isPackageName, isVersion } from "../hex/names.ts";
 import { hexpm } from "../hex/repository.ts";
 import type { LockEntry } from "./entries.ts";
@@ -89,8 +89,4 @@ function hashes(term: ErlangTerm | undefined, key: string): Map<string, string> 
   const list = found?.type === "tuple" ? found.items[1] : undefined;
   const pairs = (list?.type === "list" ? list.items : []).map((item) => (item.type === "tuple" ? item.items : []));
   return new Map(pairs.map(([name, hash]) => [textOf(name) ?? "", (textOf(hash) ?? "").toLowerCase()]));
-}
-
-function textOf(term: ErlangTerm | undefined): string | undefined {
-  return term?.type === "binary" || term?.type === "string" ? term.text : undefined;
 }

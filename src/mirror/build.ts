@@ -16,7 +16,7 @@ import { writeMirrorFile } from "../store/mirror-file.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { asOnlyWriter, registryName, type Context } from "./context.ts";
-import { readHeldPackages } from "./held-releases.ts";
+import { readHeldPackages } from "./held-packages.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 
 export interface BuildResult {

@@ -4,7 +4,7 @@ import { MirrorError } from "../errors.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import { renewServerIdentity } from "../tls/certs-folder.ts";
 import type { Context } from "./context.ts";
-import { ownHosts } from "./live-identity.ts";
+import { hostsToAnswerFor } from "./live-identity.ts";
 
 export interface RenewedCertificates {
   /** What clients trust. */
@@ -20,8 +20,7 @@ export async function renewCertificates({ config, paths }: Context): Promise<Ren
   if (config.ownCertificate !== undefined) {
     throw new MirrorError("config", "--tls-cert: a certificate of your own is renewed by whoever issued it");
   }
-  const served = createServedHosts(paths).list();
-  const hosts = [...new Set([...ownHosts(config.host), ...config.names, ...served])];
+  const hosts = hostsToAnswerFor(config, createServedHosts(paths).list());
   const { validTo, uncovered } = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey });
   return {
     ca: join(certsDir, "ca.pem"),

@@ -23,6 +23,11 @@ export async function registryName({ config, paths }: Context): Promise<string> 
   return config.registryName ?? (await readRegistryName(paths)) ?? "hexpm";
 }
 
+/** How transfers of this job are watched and stopped. */
+export function transferOf({ signal, reporter }: Pick<Context, "signal" | "reporter">) {
+  return { signal, onBytes: reporter.received };
+}
+
 /** A key that an option names. @throws MirrorError `config` */
 export async function readKeyFile(file: string, option: string): Promise<KeyObject> {
   const pem = await readFile(file, "utf8").catch((cause: unknown) => {

@@ -29,7 +29,7 @@ export async function openIdentity(
   servedHosts: () => readonly string[],
   logger: Logger,
 ): Promise<LiveIdentity> {
-  const hosts = () => [...new Set([...ownHosts(config.host), ...config.names, ...servedHosts()])];
+  const hosts = () => hostsToAnswerFor(config, servedHosts());
   let current = await load(config, hosts());
   warnOf(current, config, logger);
   let timer: NodeJS.Timeout | undefined;
@@ -74,8 +74,13 @@ export function identityProblem({ validTo, isRenewable }: ServerIdentity, now: D
   );
 }
 
+/** Every name and address that the certificate has to name. @param served the hosts that are mirrored */
+export function hostsToAnswerFor({ host, names }: Config, served: readonly string[]): string[] {
+  return [...new Set([...ownHosts(host), ...names, ...served])];
+}
+
 /** The mirror's own names and addresses: localhost, app_deps, and what the server can be reached at. */
-export function ownHosts(host: string): string[] {
+function ownHosts(host: string): string[] {
   const own = ["localhost", "127.0.0.1", "::1", "app_deps"];
   if (host === "0.0.0.0" || host === "::") {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);

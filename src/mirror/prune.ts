@@ -18,7 +18,7 @@ import { listFiles, sizeOf } from "../store/sizes.ts";
 import { readValidators, writeValidators } from "../store/validators.ts";
 import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
 import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
-import { lockOfPackages } from "./wanted.ts";
+import { configuredLocks } from "./wanted.ts";
 
 export interface PruneResult {
   readonly removed: readonly { readonly item: string; readonly bytes: number }[];
@@ -41,12 +41,12 @@ async function pruneAsOnlyWriter(context: Context): Promise<PruneResult> {
   const { paths, config } = context;
   const known = await readKnownLocks(paths);
   const kept = locksToKeep(known, config.keepLocks);
-  const configured = lockOfPackages(config);
-  if (kept.every(({ entries }) => entries.length === 0) && configured === undefined) {
+  const configured = configuredLocks(config);
+  if (kept.every(({ entries }) => entries.length === 0) && configured.length === 0) {
     throw new MirrorError("usage", 'no lock is left, so everything would go; "mirror-server sync" a lock first');
   }
   // What a sync was allowed to take is not lost for want of its option here.
-  const plan = makePlan([...kept, ...(configured === undefined ? [] : [configured])], { allowLocalGit: true });
+  const plan = makePlan([...kept, ...configured], { allowLocalGit: true });
   for (const { app, lock, reason } of plan.refused) {
     throw new MirrorError(
       "config",

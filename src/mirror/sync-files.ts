@@ -11,7 +11,7 @@ import type { FileJob } from "../plan/files.ts";
 import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
 import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
 import { FileIndex } from "../store/file-index.ts";
-import type { Context } from "./context.ts";
+import { transferOf, type Context } from "./context.ts";
 
 // Release assets may be large; an answer without end must not fill the disk. Bytes.
 const maxFileSize = 8 * 1024 ** 3;
@@ -47,7 +47,7 @@ interface Tools {
 }
 
 async function syncFile(
-  { paths, signal, reporter }: Context,
+  { paths, ...context }: Context,
   job: FileJob,
   { http, checksums, index }: Tools,
 ): Promise<{ outcome: "added" | "updated" | "unchanged"; bytes: number }> {
@@ -65,8 +65,7 @@ async function syncFile(
     await mkdir(dirname(file), { recursive: true });
     const { status, sha256, bytes } = await http.download(job.url, temporary, {
       maxSize: maxFileSize,
-      signal,
-      onBytes: reporter.received,
+      ...transferOf(context),
     });
     if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
     if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);

@@ -11,7 +11,7 @@ import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
 import { installerLists, wantedInstallers, type Installer, type InstallerList } from "../plan/installers.ts";
 import { isFile } from "../files.ts";
 import { holds, readIfPresent, removeLeftovers, writeAtomic, writeTogether } from "../store/atomic.ts";
-import { readKeyFile, type Context } from "./context.ts";
+import { readKeyFile, transferOf, type Context } from "./context.ts";
 
 /** @param publicKey undefined: no installers are wanted */
 export async function syncInstallers(
@@ -24,6 +24,7 @@ export async function syncInstallers(
   await removeLeftovers(paths.installsDir);
   let found = 0;
   let wanted = 0;
+  let hasFailed = false;
   for (const list of installerLists) {
     if (signal.aborted) return;
     const url = `${config.buildsUrl}/installs/${list.name}`;
@@ -31,21 +32,20 @@ export async function syncInstallers(
       // What was signed once does not become unsigned because somebody keeps the signature back.
       const wasSigned = await isFile(join(paths.installsDir, `${list.name}.signed`));
       const mustBeSigned = !list.hasOtp || wasSigned;
-      const fetched = await fetchInstallerList(http, url, publicKey, { mustBeSigned }, transfer(context));
+      const fetched = await fetchInstallerList(http, url, publicKey, { mustBeSigned }, transferOf(context));
       if (fetched === undefined) continue;
       found += 1;
       wanted += await syncList(context, list, fetched, http);
     } catch (error) {
+      hasFailed = true;
       reporter.begin(1);
       reporter.failed(url, error);
     }
   }
-  if (found > 0 && wanted > 0) return;
+  // What failed has been told by its own name.
+  if (hasFailed || signal.aborted || wanted > 0) return;
   reporter.begin(1);
-  const why =
-    found === 0
-      ? "upstream has no list of installers that can be had"
-      : "no list has an installer for that Elixir and OTP";
+  const why = found === 0 ? "upstream has no list of installers" : "no list has an installer for that Elixir and OTP";
   reporter.failed(`${config.buildsUrl}/installs`, new MirrorError("not_found", why));
 }
 
@@ -88,7 +88,7 @@ async function syncInstaller({ config, paths, ...context }: Context, installer: 
   const held = await readIfPresent(file);
   if (held !== undefined && sha512Of(held) === installer.sha512) return 0;
   const base = `${config.buildsUrl}/installs`;
-  const bytes = await fetchInstaller(http, base, installer, transfer(context));
+  const bytes = await fetchInstaller(http, base, installer, transferOf(context));
   await writeAtomic(file, bytes);
   return bytes.length;
 }
@@ -98,8 +98,4 @@ export async function readInstallersKey({ config }: Context): Promise<KeyObject 
   if (config.installers === undefined) return undefined;
   const file = config.buildsPublicKeyFile;
   return file === undefined ? readPublicKey(mixPublicKey, "Mix's key") : readKeyFile(file, "--builds-public-key");
-}
-
-function transfer({ signal, reporter }: Pick<Context, "signal" | "reporter">) {
-  return { signal, onBytes: reporter.received };
 }

@@ -18,7 +18,7 @@ import { readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../
 import { listRegistries } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { readValidators, writeValidators, type Validators } from "../store/validators.ts";
-import type { Context } from "./context.ts";
+import { transferOf, type Context } from "./context.ts";
 
 export interface PackageTools {
   readonly http: HttpClient;
@@ -129,7 +129,7 @@ async function refreshRecord(context: Context, name: string, registry: Registry)
   const file = paths.upstreamPackage(name);
   const held = await readHeldRecord(file, name, upstream);
   const validator = held === undefined ? undefined : validators.get(name);
-  const fetched = await fetchRecord(http, upstream, name, validator, transfer(context));
+  const fetched = await fetchRecord(http, upstream, name, validator, transferOf(context));
   if (!fetched.changed && held !== undefined) return held.record;
   if (!fetched.changed) throw new MirrorError("upstream", `upstream sent no record of ${name}`);
   if (held?.bytes.equals(fetched.bytes) !== true) await writeAtomic(file, fetched.bytes);
@@ -162,7 +162,7 @@ async function syncTarball(
 ): Promise<number> {
   const path = paths.tarball(name, release.version);
   if (await isHeld(path, name, release, demands)) return 0;
-  const bytes = await fetchTarball(http, upstream, { name, record: release, demands }, transfer(context));
+  const bytes = await fetchTarball(http, upstream, { name, record: release, demands }, transferOf(context));
   await writeAtomic(path, bytes);
   return bytes.length;
 }
@@ -186,7 +186,7 @@ async function syncDocs(context: Context, name: string, version: string, registr
   try {
     const isHere = await isFile(path);
     const validator = isHere ? validators.get(key) : undefined;
-    const fetched = await fetchDocs(http, upstream, { name, version }, validator, transfer(context));
+    const fetched = await fetchDocs(http, upstream, { name, version }, validator, transferOf(context));
     if (fetched === undefined) return;
     const isNew = await writeIfChanged(path, fetched.bytes);
     validators.set(key, fetched.validator);
@@ -197,10 +197,6 @@ async function syncDocs(context: Context, name: string, version: string, registr
     context.reporter.begin(1);
     context.reporter.failed(item, error);
   }
-}
-
-function transfer({ signal, reporter }: Context) {
-  return { signal, onBytes: reporter.received };
 }
 
 function notListed(name: string, version: string): MirrorError {

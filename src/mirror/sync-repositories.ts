@@ -2,8 +2,8 @@
  * Every git repository that the locks name, and every one that those have as submodules, level by level: a submodule's
  * URL and commit are known only once its parent is here.
  */
-import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import pLimit from "p-limit";
 import { isFolder } from "../files.ts";
 import { listLfsFiles, listSubmodules } from "../git/contents.ts";
@@ -15,6 +15,7 @@ import type { GitEntry, Lock } from "../lock/entries.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { refsWanted } from "../plan/refs.ts";
 import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
+import { moveToCorrupt } from "../store/corrupt.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
@@ -112,10 +113,7 @@ async function syncRepository(
 /** What is no git repository any more is in the way of one. */
 async function moveBrokenAside(paths: StorePaths, dir: string, note: (text: string) => void): Promise<void> {
   if (!(await isFolder(dir)) || (await keepEmptyFolders(dir))) return;
-  const target = join(paths.corruptDir, "git", relative(paths.gitDir, dir));
-  await mkdir(dirname(target), { recursive: true });
-  await rm(target, { recursive: true, force: true });
-  await rename(dir, target);
+  const target = await moveToCorrupt(paths, dir);
   note(`was no whole git repository; it lies in ${target} now, and is fetched anew`);
 }
 

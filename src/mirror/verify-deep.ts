@@ -3,10 +3,10 @@
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
 import type { KeyObject } from "node:crypto";
-import { cp, mkdir, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { describeError, hasErrno } from "../errors.ts";
+import { describeError } from "../errors.ts";
 import { isFile } from "../files.ts";
 import { verifyRecord } from "../fetch/hex.ts";
 import { sha512Of } from "../fetch/installers.ts";
@@ -18,6 +18,7 @@ import { signedName } from "../hex/repository.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { installerLists, wantedInstallers } from "../plan/installers.ts";
 import { listFolder, readIfPresent } from "../store/atomic.ts";
+import { moveToCorrupt } from "../store/corrupt.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
 import { listDocs, listRegistries, listRepositories, listTarballs } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
@@ -154,17 +155,7 @@ function tellsOfDamage(line: string): boolean {
   );
 }
 
-/** An older finding of the same name makes way. */
-async function moveAside({ paths, config }: Context, { path, reason }: MovedAside): Promise<MovedAside> {
-  if (config.dryRun) return { path, reason };
-  const target = join(paths.corruptDir, relative(paths.mirrorDir, path).replaceAll("..", "_"));
-  await mkdir(dirname(target), { recursive: true });
-  await rm(target, { recursive: true, force: true });
-  await rename(path, target).catch(async (error: unknown) => {
-    // `--hex-dir` and `--git-dir` may lie on another file system.
-    if (!hasErrno(error, "EXDEV")) throw error;
-    await cp(path, target, { recursive: true });
-    await rm(path, { recursive: true });
-  });
-  return { path, reason };
+async function moveAside({ paths, config }: Context, found: MovedAside): Promise<MovedAside> {
+  if (!config.dryRun) await moveToCorrupt(paths, found.path);
+  return found;
 }

@@ -8,15 +8,15 @@ import type { Lock } from "../lock/entries.ts";
 import { fileJobs, type FileJob } from "../plan/files.ts";
 import { makePlan } from "../plan/plan.ts";
 import { readFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
+import { listRegistries } from "../store/inventory.ts";
 import type { Context } from "./context.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
-import { listRegistries } from "../store/inventory.ts";
 import { readRegistry } from "./health.ts";
 import { hashFile } from "./sync-files.ts";
 import { moveCorruptAside } from "./verify-deep.ts";
 import { readRegistryKey, verifyPackage } from "./verify-packages.ts";
 import { verifyRepository } from "./verify-repositories.ts";
-import { lockOfPackages } from "./wanted.ts";
+import { configuredLocks } from "./wanted.ts";
 
 export async function verify(
   context: Context,
@@ -24,8 +24,7 @@ export async function verify(
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<VerifyResult> {
   const { config } = context;
-  const added = lockOfPackages(config);
-  const plan = makePlan(added === undefined ? given : [...given, added], config);
+  const plan = makePlan([...given, ...configuredLocks(config)], config);
   // First, so that what it moves aside is found missing.
   const movedAside = config.deep ? await moveCorruptAside(context, gitEnvironments) : undefined;
   const findings: Findings = { checked: 0, missing: [], corrupt: [] };

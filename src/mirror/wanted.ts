@@ -5,8 +5,8 @@ import type { HexEntry, Lock, LockEntry } from "../lock/entries.ts";
 /** Under which name the mirror knows the packages that no lock names; no project's folder is called so. */
 export const packagesLock = "+packages";
 
-/** `--package`, or `packages` in the configuration, as if a lock named them. undefined: there are none. */
-export function lockOfPackages({ packages }: Pick<Config, "packages">): Lock | undefined {
+/** `--package`, or `packages` in the configuration, as if a lock named them: that lock, or none. */
+export function configuredLocks({ packages }: Pick<Config, "packages">): Lock[] {
   const entries = packages.map(({ repository, name, version }): HexEntry => ({
     kind: "hex",
     app: name,
@@ -14,12 +14,12 @@ export function lockOfPackages({ packages }: Pick<Config, "packages">): Lock | u
     version,
     repository,
   }));
-  return entries.length === 0 ? undefined : { name: packagesLock, entries };
+  return entries.length === 0 ? [] : [{ name: packagesLock, entries }];
 }
 
 /** Given ones first; what was asked for once with `--package` stays, until `prune` is told to forget it. */
 export function withPackages(locks: readonly Lock[], config: Config, known: readonly Lock[]): Lock[] {
-  const added = lockOfPackages(config);
+  const [added] = configuredLocks(config);
   if (added === undefined) return [...locks];
   const earlier = known.find(({ name }) => name === packagesLock)?.entries ?? [];
   const all = new Map([...earlier, ...added.entries].map((entry) => [keyOf(entry), entry]));

@@ -2,8 +2,8 @@
  * When the mirror was last synced. It stands beside the writers' lock, which belongs to this machine: the rest of the
  * folder knows no clock, so that a sync that changes nothing changes no byte.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
+import { writeAtomic } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 /** undefined: never, or on another machine. */
@@ -14,6 +14,5 @@ export async function readLastSync(paths: StorePaths): Promise<Date | undefined>
 }
 
 export async function writeLastSync(paths: StorePaths, now: Date): Promise<void> {
-  await mkdir(dirname(paths.lastSync), { recursive: true });
-  await writeFile(paths.lastSync, `${now.toISOString()}\n`);
+  await writeAtomic(paths.lastSync, `${now.toISOString()}\n`);
 }

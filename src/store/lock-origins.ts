@@ -2,12 +2,12 @@
  * Where on this machine each known lock came from: two apps whose folders have one name must not take turns in the
  * mirror, each forgetting what the other needs. Stands beside the writers' lock, which belongs to this machine.
  */
-import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile, realpath } from "node:fs/promises";
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
 import { isFile } from "../files.ts";
 import type { Lock } from "../lock/entries.ts";
+import { writeAtomic } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(z.string(), z.string());
@@ -29,8 +29,7 @@ export async function refuseOtherOrigins(paths: StorePaths, locks: readonly Lock
 export async function writeOrigins(paths: StorePaths, locks: readonly Lock[]): Promise<void> {
   const given = locks.flatMap(({ name, origin }) => (origin === undefined ? [] : [[name, origin] as const]));
   const all = { ...(await readOrigins(paths)), ...Object.fromEntries(given) };
-  await mkdir(dirname(paths.lockOrigins), { recursive: true });
-  await writeFile(paths.lockOrigins, `${JSON.stringify(all, null, 1)}\n`);
+  await writeAtomic(paths.lockOrigins, `${JSON.stringify(all, null, 1)}\n`);
 }
 
 /** None where there are none, or none that can be read: then nothing is known, and nothing refused. */

@@ -11,13 +11,18 @@ export function isStillGood(pair: KeyAndCertificate, authority: string, hosts: r
   return isFar && isIssuedBy(pair, authority) && hosts.every((host) => namesHost(parsed, host));
 }
 
-export function isIssuedBy(pair: KeyAndCertificate, authority: string): boolean {
+function isIssuedBy(pair: KeyAndCertificate, authority: string): boolean {
   const parsed = new X509Certificate(pair.cert);
   // A process that was killed between the two files leaves a key that is not this certificate's.
   return parsed.checkPrivateKey(createPrivateKey(pair.key)) && parsed.verify(new X509Certificate(authority).publicKey);
 }
 
-export function daysLeft(cert: string, now: Date): number {
+/** Whether clients take it today, whatever hosts it names. */
+export function isValid(pair: KeyAndCertificate, authority: string, now: Date): boolean {
+  return isIssuedBy(pair, authority) && daysLeft(pair.cert, now) > 0;
+}
+
+function daysLeft(cert: string, now: Date): number {
   return (Date.parse(new X509Certificate(cert).validTo) - now.getTime()) / 86_400_000;
 }
 

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
 import { writeIfChanged } from "../store/atomic.ts";
 import { takeWritersLock } from "../store/writers-lock.ts";
-import { daysLeft, isIssuedBy, isStillGood, namesOf } from "./certificate-checks.ts";
+import { isStillGood, isValid, namesOf } from "./certificate-checks.ts";
 import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
 import { publish, readAuthority, readPair, writePair, type Authority } from "./certs-files.ts";
 import { identityOf, type ServerIdentity } from "./server-identity.ts";
@@ -82,7 +82,7 @@ async function readIdentity(
     authority,
     pair,
     isGood: isStillGood(pair, authority.cert, covered, now),
-    isValid: isIssuedBy(pair, authority.cert) && daysLeft(pair.cert, now) > 0,
+    isValid: isValid(pair, authority.cert, now),
   };
 }
 
@@ -131,7 +131,7 @@ async function renew(
     await writePair(certsDir, "server", made);
     return made;
   }
-  if (present !== undefined && isIssuedBy(present, authority.cert) && daysLeft(present.cert, now) > 0) return present;
+  if (present !== undefined && isValid(present, authority.cert, now)) return present;
   throw new MirrorError(
     "config",
     `the server certificate in ${certsDir} is missing or has ended, and the authority's key is forgotten: run ` +
