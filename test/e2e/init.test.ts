@@ -143,7 +143,7 @@ describe("the entrypoint", () => {
 
   test("goes online without HEX_REGISTRY, and says so", async () => {
     const { code, output } = await run("echo ${HEX_MIRROR-none}", {});
-    expect([code, output]).toEqual([0, "mirror: HEX_REGISTRY is not set, so Hex goes online\nnone\n"]);
+    expect([code, output]).toEqual([0, "none\nmirror: HEX_REGISTRY is not set, so Hex goes online\n"]);
   });
 
   test("says what is missing while the mirror was not filled", async () => {

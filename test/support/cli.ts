@@ -1,6 +1,7 @@
 /** Runs the built program as users do: its own process, its own environment, its own folder. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 
 const main = new URL("../../dist/main.js", import.meta.url).pathname;
@@ -23,21 +24,20 @@ function environment(cwd: string, env: Readonly<Record<string, string>> = {}): R
 
 export async function mirrorServer(args: readonly string[], { cwd, env }: RunOptions): Promise<RunOutput> {
   const child = spawn(process.execPath, [main, ...args], { cwd, env: environment(cwd, env) });
-  const output = { stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk: Buffer) => (output.stdout += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (output.stderr += chunk.toString()));
   child.stdin.end();
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, ...output };
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "close") as Promise<[number | null]>,
+  ]);
+  return { code, stdout, stderr };
 }
 
 /** Runs the program with a reader that closes the pipe before anything is written. @returns what it had to say */
 export async function mirrorServerToClosedPipe(args: readonly string[], { cwd, env }: RunOptions): Promise<RunOutput> {
   const child = spawn(process.execPath, [main, ...args], { cwd, env: environment(cwd, env) });
   child.stdout.destroy();
-  let stderr = "";
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  const [code] = (await once(child, "close")) as [number | null];
+  const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, "close") as Promise<[number | null]>]);
   return { code, stdout: "", stderr };
 }
 

@@ -1,6 +1,7 @@
 /** Real clients, where they are installed; tests say plainly what they skipped elsewhere. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { text } from "node:stream/consumers";
 
 export function isInstalled(program: string, ...args: string[]): boolean {
   return spawnSync(program, args, { stdio: "ignore", timeout: 60_000 }).status === 0;
@@ -8,7 +9,7 @@ export function isInstalled(program: string, ...args: string[]): boolean {
 
 export interface ClientRun {
   readonly code: number | null;
-  /** Both outputs, as a person at a terminal would see them. */
+  /** All of its standard output, then all of its standard error: in what order two pipes are read is left to chance. */
   readonly output: string;
 }
 
@@ -22,11 +23,12 @@ export async function runClient(
     env: { PATH: process.env["PATH"] ?? "", LANG: "C.UTF-8", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let output = "";
-  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, output };
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "close") as Promise<[number | null]>,
+  ]);
+  return { code, output: stdout + stderr };
 }
 
 /** The folder that holds Hex's archive, for MIX_ARCHIVES: tests give Mix a home of its own. undefined: no Hex here. */
