@@ -1,5 +1,5 @@
 /** The tarballs of a registry, read: what a record of each needs. Those that were read before are not read again. */
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
 import { describeError } from "../errors.ts";
@@ -81,13 +81,29 @@ function heldRelease({ metadata, inner, outer }: Indexed): HeldRelease {
   };
 }
 
-/** Not by promise: opening, reading and closing thousands of files takes three times as long by it. */
 function readIndexed(path: string): Indexed {
-  const { metadata, innerChecksum, outerChecksum } = readTarball(readFileSync(path));
+  const { metadata, innerChecksum, outerChecksum } = readTarball(readWhole(path));
   const { name, version, app, requirements } = metadata;
   return {
     metadata: { name, version, app, requirements: [...requirements] },
     inner: innerChecksum.toString("hex"),
     outer: outerChecksum.toString("hex"),
   };
+}
+
+let room = Buffer.allocUnsafe(1024 * 1024);
+
+/**
+ * Into the same memory each time, since fresh memory for each of thousands of tarballs costs more than reading them;
+ * and not by promise, which takes three times as long. @returns a view that holds until the next call
+ */
+function readWhole(path: string): Buffer {
+  const file = openSync(path, "r");
+  try {
+    const { size } = fstatSync(file);
+    if (size > room.length) room = Buffer.allocUnsafe(size);
+    return room.subarray(0, readSync(file, room, 0, size, 0));
+  } finally {
+    closeSync(file);
+  }
 }

@@ -2,7 +2,7 @@
  * The packages of every Hex repository that the locks name. Of each package, upstream's record is refreshed, then each
  * tarball fetched that is missing or not the one it should be.
  */
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import pLimit from "p-limit";
 import { MirrorError } from "../errors.ts";
 import { fetchDocs, fetchRecord, fetchTarball, verifyRecord, type HexUpstream } from "../fetch/hex.ts";
@@ -83,6 +83,8 @@ async function syncRegistry(
   }
   const paths = context.paths.registry(repository);
   for (const dir of [paths.tarballsDir, paths.docsDir, paths.upstreamPackagesDir]) await removeLeftovers(dir);
+  // Even where nothing is documented, so that --if-changed can tell that documentation was asked for.
+  if (context.config.docs) await mkdir(paths.docsDir, { recursive: true });
   const validators = await readValidators(paths);
   let isVerified = false;
   const registry: Registry = { paths, upstream, http, validators, onVerified: () => (isVerified = true) };

@@ -28,8 +28,8 @@ export async function isUpToDate({ paths, config }: Context, given: readonly Loc
     if ((await findRepository(paths, host, path)) === undefined) return false;
   }
   const { docs, installers } = config;
-  const folders = plan.packages.map(({ repository }) => paths.registry(repository).docsDir);
-  if (docs && folders.length > 0 && !(await Promise.all(folders.map(isFolder))).some(Boolean)) return false;
+  const docsDirs = new Set(plan.packages.map(({ repository }) => paths.registry(repository).docsDir));
+  if (docs && !(await Promise.all([...docsDirs].map(isFolder))).every(Boolean)) return false;
   if (installers !== undefined && !(await isFolder(paths.installsDir))) return false;
   return areHere(fileJobs(config.files).map(({ host, path }) => paths.file(host, path)));
 }

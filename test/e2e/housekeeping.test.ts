@@ -124,6 +124,13 @@ describe("sync --if-changed", () => {
     expect((await ifChanged()).stdout).toBe("");
   });
 
+  test("syncs when documentation is asked for, and not ever after where there is none", async () => {
+    hex.files.delete("/docs/alpha-1.0.0.tar.gz");
+    await ifChanged();
+    expect((await ifChanged("--docs")).stdout).toMatch(/^added 0,/);
+    expect((await ifChanged("--docs")).stdout).toBe("");
+  });
+
   test("tries again what failed, a commit that upstream lacked for a while too", async () => {
     const later = "1".repeat(40);
     await lock("one", mixLock([], [`"repo": {:git, "https://github.com/owner/repo.git", "${later}", []}`]));
