@@ -63,7 +63,10 @@ function readRsaKey(read: () => KeyObject, kind: string, where: string): KeyObje
 /** The public half as Hex's tools write it: PKCS#1 `RSA PUBLIC KEY`, with the empty line at the end that they add. */
 export function publicKeyPem(key: KeyObject): string {
   const publicKey = key.type === "private" ? createPublicKey(key) : key;
-  return `${publicKey.export({ type: "pkcs1", format: "pem" }).toString()}\n`;
+  // Through SPKI, since Node 24 cannot write as PKCS#1 what it has read as PKCS#1 ("Failed to encode public key").
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  const again = createPublicKey({ key: spki, type: "spki", format: "der" });
+  return `${again.export({ type: "pkcs1", format: "pem" }).toString()}\n`;
 }
 
 /** As Hex shows it: `SHA256:` and the base64 of a hash over the key in ssh's encoding (RFC 4253, section 6.6). */

@@ -54,6 +54,11 @@ describe("keys", () => {
     expect(publicKeyPem(readPrivateKey(pkcs1, "k"))).toBe(publicKeyPem(key));
   });
 
+  test("public ones are written as they were read", () => {
+    const pem = publicKeyPem(key);
+    expect(publicKeyPem(readPublicKey(pem, "k"))).toBe(pem);
+  });
+
   test("that are none are refused by name", () => {
     expect(() => readPrivateKey("nonsense", "my.pem")).toThrow("my.pem holds no RSA private key in PEM format");
     expect(() => readPublicKey("nonsense", "my.pem")).toThrow("my.pem holds no RSA public key in PEM format");
