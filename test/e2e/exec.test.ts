@@ -3,7 +3,7 @@ import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
-import { hexArchives, isInstalled, runClient } from "../support/clients.ts";
+import { hexArchives, isInstalled, rebar3ForMix, runClient } from "../support/clients.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
@@ -203,6 +203,7 @@ describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3", () => {
 });
 
 describe.skipIf(!hasMix)("Mix", () => {
+  const ofMix = () => ({ LANG: "C.UTF-8", MIX_HOME: join(cwd, "mix"), ...rebar3ForMix() });
   const writeApp = async (deps: string) => {
     await writeFile(
       join(cwd, "mix.exs"),
@@ -219,7 +220,7 @@ describe.skipIf(!hasMix)("Mix", () => {
       join(cwd, "mix.lock"),
       mixLock([], [`"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`]),
     );
-    const { code, stdout } = await exec(["mix", "deps.get"], { MIX_HOME: join(cwd, "mix") });
+    const { code, stdout } = await exec(["mix", "deps.get"], ofMix());
     expect([code, stdout]).toEqual([0, expect.stringContaining("repo")]);
     expect(await git(join(cwd, "deps/repo"), ["rev-parse", "HEAD"])).toBe(revision);
   });
@@ -229,7 +230,7 @@ describe.skipIf(!hasMix)("Mix", () => {
     async () => {
       await writeApp('{:beta, "~> 2.0"}');
       const server = await startServer(["--no-tls"], { cwd });
-      const env = { MIX_HOME: join(cwd, "mix"), MIX_ARCHIVES: archives ?? "" };
+      const env = { ...ofMix(), MIX_ARCHIVES: archives ?? "" };
       const { code, stdout, stderr } = await exec(["--port", String(server.port), "mix", "deps.get"], env);
       expect([code, stderr, stdout]).toEqual([0, "", expect.stringContaining("* Getting beta (Hex package)")]);
       // The user's own package cache is used and filled.

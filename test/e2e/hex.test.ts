@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { createTar } from "nanotar";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
-import { githubAt, hexArchives, isInstalled, runClient } from "../support/clients.ts";
+import { githubAt, hexArchives, isInstalled, runClient, rebar3ForMix } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { recordOf, startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
@@ -100,6 +100,7 @@ describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has 
     MIX_HOME: join(cwd, "mix"),
     MIX_ARCHIVES: archives ?? "",
     HEX_HOME: join(cwd, name),
+    ...rebar3ForMix(),
     ...gitEnvironment,
   });
   const ofMirror = () => ({

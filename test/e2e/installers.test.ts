@@ -176,20 +176,16 @@ describe.skipIf(!isInstalled("mix", "--version"))("Mix", () => {
     });
     const archive = await readFile(join(cwd, "hex.ez"));
     const rebar = Buffer.from("#!/bin/sh\necho rebar\n");
-    const elixir = execFileSync("elixir", ["-e", "IO.write(System.version())"], { encoding: "utf8" });
-    publishInstallers(
-      builds,
-      "hex-1.x.csv",
-      [{ path: "1.12.0/hex-9.9.9.ez", line: "9.9.9,SHA512,1.12.0", content: archive }],
-      key,
-    );
-    publishInstallers(
-      builds,
-      "rebar3-1.x.csv",
-      [{ path: "1.12.0/rebar3-3.22.0", line: "3.22.0,SHA512,1.12.0", content: rebar }],
-      key,
-    );
-    expect((await sync("--elixir", elixir)).code).toBe(0);
+    // One pair of lists is for Mix up to 1.18.3, the other for what came after.
+    const publish = (list: string, path: string, line: string, content: Buffer) =>
+      publishInstallers(builds, list, [{ path: `1.12.0/${path}`, line, content }], key);
+    publish("hex-1.x.csv", "hex-9.9.9.ez", "9.9.9,SHA512,1.12.0", archive);
+    publish("rebar3-1.x.csv", "rebar3-3.22.0", "3.22.0,SHA512,1.12.0", rebar);
+    publish("hex.csv", "hex-9.9.9-otp-24.ez", "9.9.9,SHA512,1.12.0,24", archive);
+    publish("rebar.csv", "rebar3-3.22.0-otp-24", "3.22.0,SHA512,1.12.0,24", rebar);
+    const versions = 'IO.write(System.version() <> " " <> System.otp_release())';
+    const [elixir = "", otp = ""] = execFileSync("elixir", ["-e", versions], { encoding: "utf8" }).split(" ");
+    expect((await sync("--elixir", elixir, "--otp", otp)).code).toBe(0);
     const server = await startServer(["--no-tls"], { cwd });
     await mkdir(join(cwd, "mix/public_keys"), { recursive: true });
     await writeFile(join(cwd, "mix/public_keys/test.pem"), key.publicKey);

@@ -40,6 +40,15 @@ export function hexArchives(): string | undefined {
   return status === 0 && stdout !== "" ? stdout : undefined;
 }
 
+/**
+ * From 1.15 on Mix downloads rebar3 in the middle of `deps.get` when a dependency needs it and none is installed: tests
+ * of anything else give it the machine's own.
+ */
+export function rebar3ForMix(): Record<string, string> {
+  const { stdout } = spawnSync("sh", ["-c", "command -v rebar3"], { encoding: "utf8" });
+  return stdout === "" ? {} : { MIX_REBAR3: stdout.trim() };
+}
+
 /** Resolves github.com to a mirror's HTTPS listener, whatever its port: what an alias in compose does. @param ca PEM file */
 export function githubAt(tlsPort: number, ca: string): Record<string, string> {
   return {

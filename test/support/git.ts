@@ -12,7 +12,7 @@ const execute = promisify(execFile);
 export const gitEnvironment: Record<string, string> = {
   PATH: process.env["PATH"] ?? "",
   HOME: "/nonexistent",
-  LC_ALL: "C",
+  LC_ALL: "C.UTF-8",
   GIT_CONFIG_NOSYSTEM: "1",
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_TERMINAL_PROMPT: "0",
