@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { MirrorError } from "../errors.ts";
+import { foreignSettings } from "./foreign-settings.ts";
 import { isReachable } from "./mirror-repository.ts";
 import { runGit, tryGit } from "./run.ts";
 
@@ -19,6 +20,8 @@ export async function checkCommit(
   signal?: AbortSignal,
 ): Promise<CommitState> {
   const options = { env, cwd: dir, signal };
+  const foreign = await foreignSettings(dir);
+  if (foreign !== undefined) return { state: "corrupt", reason: foreign };
   const { stdout } = await tryGit(["cat-file", "-t", revision], options);
   if (stdout.toString("latin1").trim() !== "commit") return { state: "missing", reason: "the commit is not here" };
   // Its history, which every clone needs, then its own objects.

@@ -27,13 +27,16 @@ const forUpstream =
   /^(?:HOME|USER|LOGNAME|USERPROFILE|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|XDG_CONFIG_HOME|XDG_RUNTIME_DIR|SSH_AUTH_SOCK|SSH_AGENT_PID|GIT_SSH|GIT_SSH_COMMAND|GIT_SSH_VARIANT|GIT_SSL_\w+|GIT_HTTP_\w+|GIT_PROXY_\w+|GIT_CONFIG_(?:COUNT|KEY_\d+|VALUE_\d+|SYSTEM|NOSYSTEM)|https?_proxy|HTTPS?_PROXY|all_proxy|ALL_PROXY|no_proxy|NO_PROXY|SSL_CERT_FILE|SSL_CERT_DIR)$/;
 
 // A repository on a bind mount belongs to another user, which git would refuse; git before 2.38 takes this setting
-// from a file only. Objects by id: clients ask for locked commits, whatever branch they are on.
+// from a file only. Packs stay packs: a transfer that breaks then leaves nothing, where unpacked objects would leave a
+// commit without its files. Objects by id: clients ask for locked commits, whatever branch they are on.
 const ownConfig = `[safe]
 	directory = *
 [gc]
 	auto = 0
 [maintenance]
 	auto = false
+[fetch]
+	unpackLimit = 1
 [core]
 	hooksPath = /dev/null
 [uploadpack]
@@ -53,6 +56,8 @@ export async function createGitEnvironments(environment: Environment): Promise<G
     GIT_TERMINAL_PROMPT: "0",
     // Never fetch what a partial clone lacks behind a client's back.
     GIT_NO_LAZY_FETCH: "1",
+    // What every git can read, whatever newer ones would make.
+    GIT_DEFAULT_REF_FORMAT: "files",
   };
   await checkVersion(common);
 

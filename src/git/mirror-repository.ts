@@ -11,6 +11,7 @@ import { MirrorError } from "../errors.ts";
 import { exists } from "../files.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { keepEmptyFolders } from "./empty-folders.ts";
+import { foreignSettings } from "./foreign-settings.ts";
 import { removeGitLeftovers } from "./leftovers.ts";
 import { runGit, tryGit } from "./run.ts";
 
@@ -97,6 +98,13 @@ async function refresh(
   if (!(await keepEmptyFolders(dir))) {
     throw new MirrorError("git", `${dir} is no whole git repository; delete it and sync again`);
   }
+  const foreign = await foreignSettings(dir);
+  if (foreign !== undefined) {
+    throw new MirrorError(
+      "git",
+      `${dir} is not used, since ${foreign}; remove that, or delete the folder and sync again`,
+    );
+  }
   await removeGitLeftovers(dir);
   const before = await readRefs(dir, tools);
   const wanted = selectRefs(upstream, job.refs);
@@ -106,10 +114,12 @@ async function refresh(
   const behind = [...wanted].filter(([ref, id]) => before.get(ref) !== id).map(([ref]) => ref);
   let changed = false;
 
-  if (stale.length > 0) {
-    // Before the fetch: a branch `a` that is gone stands in the way of a new branch `a/b`.
-    const commands = stale.map((ref) => `delete ${ref}\n`).join("");
-    await runGit(["update-ref", "--stdin"], { ...own(tools, dir), input: commands });
+  if (stale.length > 0 || behind.length > 0) {
+    // An outage in the middle must not take away what clients could check out: first every commit that is here is
+    // pinned. Stale branches go before the fetch: a branch `a` that is gone stands in the way of a new branch `a/b`.
+    const held = await advertised(dir, job.revisions, tools);
+    const updates = held.map((revision) => `update ${pins}${revision} ${revision}\n`);
+    await updateRefs(dir, [...updates, ...stale.map((ref) => `delete ${ref}\n`)], tools);
     changed = true;
   }
   if (!isShallow && (await exists(join(dir, "shallow")))) {
@@ -126,7 +136,6 @@ async function refresh(
       specs.map((ref) => `+${ref}:${ref}`),
       tools,
     );
-    changed = true;
   }
   // A commit that cannot be had must not cost the others their pins: their heads may be gone already.
   let missing: unknown;
@@ -138,6 +147,7 @@ async function refresh(
       missing ??= error;
     }
   }
+  if (changed) await dropNeedlessPins(dir, tools);
   const [pinned] = job.revisions;
   const head = upstream.head !== undefined && wanted.has(upstream.head) ? upstream.head : undefined;
   // Without upstream's default branch, HEAD names some commit that is here: a HEAD that leads nowhere breaks clones.
@@ -155,16 +165,16 @@ async function pin(
   depth: readonly string[],
   tools: RepositoryTools,
 ): Promise<boolean> {
-  if (!(await hasCommit(dir, revision, tools))) {
+  if (await isReachable(dir, revision, tools.environments.own, tools.signal)) return false;
+  if (!(await hasWholeCommit(dir, revision, tools))) {
     await fetchInto(dir, url, depth, [revision], tools).catch((cause: unknown) => {
       if (!saysNotThere(cause)) throw cause;
       throw new MirrorError("not_found", `upstream does not have the locked commit ${revision}`, { cause });
     });
-    if (!(await hasCommit(dir, revision, tools))) {
+    if (!(await hasWholeCommit(dir, revision, tools))) {
       throw new MirrorError("not_found", `upstream's ${revision} is no commit`);
     }
   }
-  if (await isReachable(dir, revision, tools.environments.own, tools.signal)) return false;
   await runGit(["update-ref", `${pins}${revision}`, revision], own(tools, dir));
   return true;
 }
@@ -175,9 +185,37 @@ function saysNotThere(error: unknown): boolean {
   return /not our ref|unadvertised object|couldn't find remote ref|not a valid ref/i.test(stderr);
 }
 
-async function hasCommit(dir: string, revision: string, tools: RepositoryTools): Promise<boolean> {
-  const { code } = await tryGit(["cat-file", "-e", `${revision}^{commit}`], own(tools, dir));
-  return code === 0;
+/** With all that it leads to and no ref does: a transfer that broke may have left a commit without its files. */
+async function hasWholeCommit(dir: string, revision: string, tools: RepositoryTools): Promise<boolean> {
+  const commit = `${revision}^{commit}`;
+  if ((await tryGit(["cat-file", "-e", commit], own(tools, dir))).code !== 0) return false;
+  return (await tryGit(["rev-list", "--objects", "--quiet", commit, "--not", "--all"], own(tools, dir))).code === 0;
+}
+
+/** Those of the commits that a head leads to. */
+async function advertised(dir: string, revisions: readonly string[], tools: RepositoryTools): Promise<string[]> {
+  const found: string[] = [];
+  for (const revision of revisions) {
+    if (await isReachable(dir, revision, tools.environments.own, tools.signal)) found.push(revision);
+  }
+  return found;
+}
+
+/** A commit that a head of upstream's leads to needs no pin. */
+async function dropNeedlessPins(dir: string, tools: RepositoryTools): Promise<void> {
+  const pinned = [...(await readRefs(dir, tools))].filter(([ref]) => ref.startsWith(pins));
+  const needless: string[] = [];
+  for (const [ref, revision] of pinned) {
+    const args = ["for-each-ref", "--format=%(refname)", `--contains=${revision}`, "refs/heads/"];
+    const heads = (await runGit(args, own(tools, dir))).split("\n").filter((head) => head !== "");
+    if (heads.some((head) => !head.startsWith(pins))) needless.push(`delete ${ref}\n`);
+  }
+  await updateRefs(dir, needless, tools);
+}
+
+/** All of them, or none. @param commands of `git update-ref --stdin`, a line each */
+async function updateRefs(dir: string, commands: readonly string[], tools: RepositoryTools): Promise<void> {
+  if (commands.length > 0) await runGit(["update-ref", "--stdin"], { ...own(tools, dir), input: commands.join("") });
 }
 
 /** Whether an advertised head contains the commit. False, too, when the commit or the repository is not there. */

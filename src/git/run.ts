@@ -28,6 +28,7 @@ export interface RunResult {
 
 export type GitChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
+const isProgress = /^remote: (?:\w+ objects:|Total )/;
 // Enough for any message, and a bound on what a chatty remote can make us keep.
 const maxStderr = 64 * 1024;
 
@@ -114,7 +115,7 @@ export async function runGit(args: readonly string[], options: RunOptions): Prom
 export function classifyFailure(args: readonly string[], code: number | null, stderr: string): MirrorError {
   const words = stderr
     .split(/[\r\n]+/)
-    .filter((line) => /^(?:fatal|error|remote):/.test(line))
+    .filter((line) => /^(?:fatal|error|remote):/.test(line) && !isProgress.test(line))
     .join("; ");
   const said = words === "" ? `exit code ${code}` : words;
   const is = (pattern: RegExp) => pattern.test(stderr);

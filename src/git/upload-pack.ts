@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { Transform, type Readable } from "node:stream";
 import pLimit from "p-limit";
 import { MirrorError } from "../errors.ts";
+import { foreignSettings } from "./foreign-settings.ts";
 import { endGit, startGit, type GitChild } from "./run.ts";
 
 export interface UploadPackRequest {
@@ -79,6 +80,11 @@ async function run(
   onAnswer: (answer: GitAnswer) => void,
 ): Promise<void> {
   if (signal.aborted) throw gone();
+  const foreign = await foreignSettings(dir);
+  if (foreign !== undefined) {
+    settings.onFailure(dir, `not served: ${foreign}`);
+    throw unreadable();
+  }
   const env = { ...settings.env, ...(protocol === undefined ? {} : { GIT_PROTOCOL: protocol }) };
   const child = startGit(["upload-pack", "--strict", "--stateless-rpc", ...args, dir], env);
   const end = () => {
@@ -121,7 +127,7 @@ async function run(
       output.end();
       onAnswer(answer);
     } else {
-      throw new MirrorError("git", "the mirror cannot read its copy of this repository; its log tells why");
+      throw unreadable();
     }
   } catch (error) {
     // Whoever has the output already must not wait for more.
@@ -160,6 +166,10 @@ function collectStderr(child: GitChild): () => string {
     if (text.length < 16_384) text += chunk.toString("utf8");
   });
   return () => text.trim();
+}
+
+function unreadable(): MirrorError {
+  return new MirrorError("git", "the mirror cannot read its copy of this repository; its log tells why");
 }
 
 function gone(): MirrorError {

@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import pLimit from "p-limit";
 import { isFolder } from "../files.ts";
+import { packDamage } from "../git/check-packs.ts";
 import { listLfsFiles, listSubmodules } from "../git/contents.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
@@ -16,7 +17,6 @@ import { makePlan, type GitJob } from "../plan/plan.ts";
 import { refsWanted } from "../plan/refs.ts";
 import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
 import { moveToCorrupt } from "../store/corrupt.ts";
-import type { StorePaths } from "../store/paths.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
 
@@ -55,14 +55,12 @@ export async function syncRepositories(
     const found = await Promise.all(
       level.map((job) => limit(() => syncRepository(context, withDemands(job, demands), environments))),
     );
-    for (const job of level) for (const { revision } of job.entries) done.add(`${keyOf(job)} ${revision}`);
+    for (const job of level) for (const entry of job.entries) done.add(demandOf(job, entry));
     for (const { lock, entry } of found.flat()) submodules.set(lock, [...(submodules.get(lock) ?? []), entry]);
     const next = found.flat().map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
     const plan = makePlan(next, config);
     for (const { app, reason } of plan.refused) reporter.failed(app, reason);
-    level = plan.repositories.filter((job) =>
-      job.entries.some(({ revision }) => !done.has(`${keyOf(job)} ${revision}`)),
-    );
+    level = plan.repositories.filter((job) => job.entries.some((entry) => !done.has(demandOf(job, entry))));
     reporter.begin(level.length);
   }
   return submodules;
@@ -75,10 +73,11 @@ function withDemands(job: GitJob, demands: ReadonlyMap<string, GitJob["entries"]
 }
 
 async function syncRepository(
-  { paths, config, reporter, signal }: Context,
+  context: Context,
   job: GitJob,
   environments: GitEnvironments,
 ): Promise<{ lock: string; entry: GitEntry }[]> {
+  const { paths, config, reporter, signal } = context;
   if (signal.aborted) return [];
   const item = `https://${job.host}/${job.path}`;
   const dir = (await findRepository(paths, job.host, job.path)) ?? paths.repository(job.host, job.path);
@@ -87,7 +86,7 @@ async function syncRepository(
   const isSelf = leadsTo(["app_deps", ...config.names], ports);
   try {
     await mkdir(paths.gitDir, { recursive: true });
-    await moveBrokenAside(paths, dir, (text) => reporter.note(`${item} ${text}`));
+    await moveBrokenAside(context, dir, (text) => reporter.note(`${item} ${text}`));
     const upstream = await withoutSelfRedirect(environments.upstream, job.url, isSelf);
     const refs = refsWanted(job.entries, { refs: config.gitRefs, shallow: config.gitShallow });
     const outcome = await mirrorRepository(
@@ -110,11 +109,13 @@ async function syncRepository(
   }
 }
 
-/** What is no git repository any more is in the way of one. */
-async function moveBrokenAside(paths: StorePaths, dir: string, note: (text: string) => void): Promise<void> {
-  if (!(await isFolder(dir)) || (await keepEmptyFolders(dir))) return;
+/** What is no git repository any more is in the way of one, and a damaged one is of no use to anybody. */
+async function moveBrokenAside({ paths, signal }: Context, dir: string, note: (text: string) => void): Promise<void> {
+  if (!(await isFolder(dir))) return;
+  const problem = (await keepEmptyFolders(dir)) ? await packDamage(dir, signal) : "it is no whole git repository";
+  if (problem === undefined) return;
   const target = await moveToCorrupt(paths, dir);
-  note(`was no whole git repository; it lies in ${target} now, and is fetched anew`);
+  note(`is fetched anew, since ${problem}; what was here lies in ${target} now`);
 }
 
 /** What the entries with `submodules: true` need besides; recursively, as Mix fetches them. */
@@ -137,6 +138,14 @@ export async function submodulesOf(
     }
   }
   return found;
+}
+
+/** What an entry asks of a repository: a commit, and whether with what that has as submodules. */
+export function demandOf(
+  { host, path }: Pick<GitJob, "host" | "path">,
+  { revision, options }: GitJob["entries"][number],
+) {
+  return `${host}/${path} ${revision} ${options.submodules === true}`.toLowerCase();
 }
 
 function lfsWarning(item: string, files: readonly string[]): string {

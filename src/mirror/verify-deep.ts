@@ -11,6 +11,7 @@ import { isFile } from "../files.ts";
 import { verifyRecord } from "../fetch/hex.ts";
 import { sha512Of } from "../fetch/installers.ts";
 import type { GitEnvironments } from "../git/environment.ts";
+import { foreignSettings } from "../git/foreign-settings.ts";
 import { tryGit } from "../git/run.ts";
 import { tarballProblem } from "../hex/check.ts";
 import type { Package } from "../hex/records.ts";
@@ -136,6 +137,11 @@ async function damagedRepositories(
 ): Promise<MovedAside[]> {
   const damaged: MovedAside[] = [];
   for (const { dir } of await listRepositories(paths)) {
+    const foreign = await foreignSettings(dir);
+    if (foreign !== undefined) {
+      damaged.push({ path: dir, reason: foreign });
+      continue;
+    }
     const { own } = await gitEnvironments();
     const { code, stderr, stdout } = await tryGit(["fsck", "--full", "--no-dangling", "--no-progress"], {
       env: own,

@@ -1,11 +1,12 @@
 /** Are the commits that the locks name here, with every object of their trees? */
-import { checkCommit } from "../git/check-commit.ts";
+import { checkCommit, type CommitState } from "../git/check-commit.ts";
+import { packDamage } from "../git/check-packs.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
 import type { Finding, Findings } from "./findings.ts";
-import { submodulesOf } from "./sync-repositories.ts";
+import { demandOf, submodulesOf } from "./sync-repositories.ts";
 
 /** A repository and, where an entry asks for them, its submodules, all the way down. */
 export async function verifyRepository(
@@ -17,8 +18,13 @@ export async function verifyRepository(
 ): Promise<void> {
   const { paths, signal, config } = context;
   const url = `https://${job.host}/${job.path}`;
+  const fresh = job.entries.filter((entry) => !seen.has(demandOf(job, entry)));
+  if (fresh.length === 0) return;
+  for (const entry of fresh) seen.add(demandOf(job, entry));
   const dir = await findRepository(paths, job.host, job.path);
-  for (const { revision, lock } of job.entries) {
+  const damage = dir === undefined ? undefined : await packDamage(dir, signal);
+  for (const { revision, lock } of fresh) {
+    // With and without submodules it is one commit.
     if (seen.has(`${url} ${revision}`)) continue;
     seen.add(`${url} ${revision}`);
     findings.checked += 1;
@@ -26,24 +32,23 @@ export async function verifyRepository(
       findings.missing.push({ kind: "git", url, revision, lock, reason: "the repository is not here" });
       continue;
     }
-    const result = await checkCommit(dir, revision, environments.own, signal);
+    const result: CommitState =
+      damage === undefined
+        ? await checkCommit(dir, revision, environments.own, signal)
+        : { state: "corrupt", reason: damage };
     if (result.state === "ok") continue;
-    const hint =
-      result.state === "corrupt"
-        ? `; "mirror-server verify --deep" moves ${dir} aside, and the next sync fetches it anew`
-        : "";
-    const finding: Finding = { kind: "git", url, revision, lock, reason: `${result.reason}${hint}` };
+    const aside = `"mirror-server verify --deep" moves ${dir} aside, and the next sync fetches it anew`;
+    const hint = damage === undefined ? aside : "the next sync fetches it anew";
+    const reason = result.state === "corrupt" ? `${result.reason}; ${hint}` : result.reason;
+    const finding: Finding = { kind: "git", url, revision, lock, reason };
     (result.state === "missing" ? findings.missing : findings.corrupt).push(finding);
   }
   if (dir === undefined) return;
-  const found = await submodulesOf(job, dir, environments, signal);
-  const fresh = found.map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
-  const plan = makePlan(fresh, config);
+  const found = await submodulesOf({ ...job, entries: fresh }, dir, environments, signal);
+  const nested = found.map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
+  const plan = makePlan(nested, config);
   for (const { lock, app, reason } of plan.refused) {
     findings.missing.push({ kind: "git", url: app, revision: "", lock, reason });
   }
-  for (const child of plan.repositories) {
-    const isNew = child.entries.some(({ revision }) => !seen.has(`https://${child.host}/${child.path} ${revision}`));
-    if (isNew) await verifyRepository(context, child, environments, findings, seen);
-  }
+  for (const child of plan.repositories) await verifyRepository(context, child, environments, findings, seen);
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -111,6 +112,62 @@ test("fetches a locked commit that no branch has by its id", async () => {
   await git(work, ["reset", "-q", "--hard", first]);
   expect(await mirror([hidden])).toBe("added");
   expect(await refs()).toContain(`refs/heads/mirror-server/${hidden}`);
+});
+
+test("a transfer that breaks leaves no commit without its files, and the next run brings them", async () => {
+  await mirror([first]);
+  const hidden = await commit(work, { "h.bin": randomBytes(300_000).toString("base64") }, "hidden");
+  await git(work, ["reset", "-q", "--hard", first]);
+  upstream.cutAfter = 100_000;
+  await expect(mirror([hidden])).rejects.toMatchObject({ code: "upstream" });
+  upstream.cutAfter = undefined;
+  expect(await mirror([hidden])).toBe("updated");
+  expect(await checkCommit(dir, hidden, environments.own)).toEqual({ state: "ok" });
+});
+
+test("half a commit is not taken for the commit", async () => {
+  await mirror([first]);
+  const hidden = await commit(work, { "h.txt": "h\n" }, "hidden");
+  const text = await git(work, ["cat-file", "commit", hidden]);
+  await git(work, ["reset", "-q", "--hard", first]);
+  await writeFile(join(root, "commit"), `${text}\n`);
+  expect(await git(dir, ["hash-object", "-t", "commit", "-w", join(root, "commit")])).toBe(hidden);
+  expect(await mirror([hidden])).toBe("updated");
+  expect(await checkCommit(dir, hidden, environments.own)).toEqual({ state: "ok" });
+});
+
+test("an outage in the middle takes away nothing that clients could check out", async () => {
+  await git(work, ["switch", "-q", "-c", "dev"]);
+  const locked = await commit(work, { "d.txt": "d\n" }, "dev");
+  await mirror([locked]);
+  await git(work, ["switch", "-q", "main"]);
+  await git(work, ["branch", "-q", "-D", "dev"]);
+  await commit(work, { "big.bin": randomBytes(300_000).toString("base64") }, "second");
+  upstream.cutAfter = 100_000;
+  await expect(mirror([locked])).rejects.toMatchObject({ code: "upstream" });
+  expect(await checkCommit(dir, locked, environments.own)).toEqual({ state: "ok" });
+  upstream.cutAfter = undefined;
+  await git(work, ["update-ref", "refs/heads/dev", locked]);
+  // When a branch leads to it again, it needs no pin.
+  expect(await mirror([locked])).toBe("updated");
+  expect(await refs()).toEqual(["refs/heads/dev", "refs/heads/main"]);
+});
+
+test("a repository whose own configuration would act is not touched, and nothing of it runs", async () => {
+  await mirror([first]);
+  const { own } = environments;
+  const config = await readFile(join(dir, "config"), "utf8");
+  const trap = join(root, "trap");
+  await writeFile(join(dir, "config"), `${config}[core]\n\tsshCommand = touch ${trap};\n`);
+  await writeFile(join(dir, "config"), `[url "ssh://x/"]\n\tinsteadOf = ${upstream.url}/\n`, { flag: "a" });
+  await expect(mirror([first])).rejects.toThrow(/repo\.git is not used, since its config says core\.sshCommand/);
+  expect(await checkCommit(dir, first, own)).toMatchObject({ state: "corrupt" });
+  await writeFile(join(dir, "config"), config);
+  await writeFile(join(dir, "objects/info/alternates"), `${join(work, ".git/objects")}\n`);
+  await expect(mirror([first])).rejects.toThrow(/objects\/info\/alternates/);
+  await rm(join(dir, "objects/info/alternates"));
+  expect(await mirror([first])).toBe("unchanged");
+  await expect(readFile(trap)).rejects.toThrow(/ENOENT/);
 });
 
 test("a locked commit that is nowhere is named; what else there is, is mirrored", async () => {

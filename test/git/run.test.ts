@@ -53,6 +53,7 @@ test("hands only what is listed to git", async () => {
   expect(Object.keys(environments.own).sort()).toEqual([
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_NOSYSTEM",
+    "GIT_DEFAULT_REF_FORMAT",
     "GIT_NO_LAZY_FETCH",
     "GIT_OPTIONAL_LOCKS",
     "GIT_TERMINAL_PROMPT",
@@ -72,6 +73,11 @@ test.each([
   ["fatal: could not read Username for 'https://x': terminal prompts disabled", "upstream", /wants a login/],
   ["remote: gone\nfatal: repository 'https://x/' not found", "not_found", /is not there/],
   ["fatal: unable to access 'https://x/': server certificate verification failed.", "upstream", /does not trust/],
+  [
+    "remote: Counting objects:  25% (1/4)\rremote: Total 4 (delta 0)\nfatal: early EOF",
+    "upstream",
+    /server: fatal: early EOF$/,
+  ],
   ["fatal: bad object", "git", /git fetch failed: fatal: bad object/],
   ["", "git", /exit code 1/],
 ])("classifies %j", (stderr, code, message) => {

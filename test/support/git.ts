@@ -68,11 +68,14 @@ export interface GitUpstream {
   readonly url: string;
   /** `GET /owner/repo.git/info/refs?service=…`, in order. */
   readonly log: string[];
+  /** Bytes of a fetch after which its connection breaks; undefined: it holds. */
+  cutAfter: number | undefined;
 }
 
 /** Serves every repository below `root` by git's own `http-backend`: the reference, and none of our code. */
 export async function startGitUpstream(root: string): Promise<GitUpstream> {
   const log: string[] = [];
+  const upstream: GitUpstream = { url: "", log, cutAfter: undefined };
   const server = createServer((request, response) => {
     log.push(`${request.method} ${request.url}`);
     const { pathname, search } = new URL(request.url ?? "/", "http://upstream");
@@ -105,8 +108,11 @@ export async function startGitUpstream(root: string): Promise<GitUpstream> {
       const fields = head.map((line): [string, string] => [line.split(": ")[0] ?? "", line.split(": ")[1] ?? ""]);
       const headers = Object.fromEntries(fields.filter(([name]) => name !== "Status" && name !== ""));
       const status = Number(/^Status: (\d+)/m.exec(head.join("\n"))?.[1] ?? 200);
-      response.writeHead(status, headers).end(output.subarray(end + 4));
+      const body = output.subarray(end + 4);
+      response.writeHead(status, headers);
+      if (upstream.cutAfter === undefined || body.length <= upstream.cutAfter) response.end(body);
+      else response.write(body.subarray(0, upstream.cutAfter), () => request.socket.destroy());
     });
   });
-  return { url: await listenOnLoopback(server), log };
+  return Object.assign(upstream, { url: await listenOnLoopback(server) });
 }

@@ -1,0 +1,40 @@
+/**
+ * Are the packs of a repository as git wrote them? Each pack and each index ends with a hash of all that stands before,
+ * so that reading them once finds a flipped bit anywhere, in objects too that no locked commit needs: clients fetch all.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { hasErrno } from "../errors.ts";
+
+/** @returns what is wrong with the first that is damaged; undefined when all are whole */
+export async function packDamage(dir: string, signal: AbortSignal): Promise<string | undefined> {
+  const folder = join(dir, "objects", "pack");
+  const names: string[] = await readdir(folder).catch((error: unknown) => {
+    if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  });
+  for (const name of names.sort()) {
+    const [, id = "", kind = ""] = /^pack-([0-9a-f]{40}|[0-9a-f]{64})\.(pack|idx)$/.exec(name) ?? [];
+    if (kind === "") continue;
+    // The length of the name tells the repository's hash.
+    const isWhole = await endsWithItsHash(join(folder, name), id.length === 64 ? "sha256" : "sha1", signal);
+    if (!isWhole) return `the ${kind === "idx" ? "index" : "pack"} ${name} is damaged`;
+    if (kind === "pack" && !names.includes(`pack-${id}.idx`)) return `the pack ${name} has no index`;
+  }
+  return undefined;
+}
+
+async function endsWithItsHash(path: string, algorithm: "sha1" | "sha256", signal: AbortSignal): Promise<boolean> {
+  const hash = createHash(algorithm);
+  const length = algorithm === "sha1" ? 20 : 32;
+  let last: Buffer = Buffer.alloc(0);
+  for await (const chunk of createReadStream(path, { signal, highWaterMark: 1024 * 1024 })) {
+    const bytes = last.length === 0 ? (chunk as Buffer) : Buffer.concat([last, chunk as Buffer]);
+    const end = Math.max(0, bytes.length - length);
+    hash.update(bytes.subarray(0, end));
+    last = bytes.subarray(end);
+  }
+  return last.length === length && hash.digest().equals(last);
+}
