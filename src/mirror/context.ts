@@ -52,9 +52,10 @@ export async function asOnlyWriter<T>(
   wait = true,
 ): Promise<T> {
   const onWait = () => context.reporter.note("another process is writing to this mirror; waiting for it");
-  const lock = await takeWritersLock(context.paths.lockDir, wait ? onWait : undefined);
+  const { signal } = context;
+  const lock = await takeWritersLock(context.paths.lockDir, { onWait: wait ? onWait : undefined, signal });
   try {
-    return await work({ ...context, signal: AbortSignal.any([context.signal, lock.signal]) });
+    return await work({ ...context, signal: AbortSignal.any([signal, lock.signal]) });
   } finally {
     await lock.release();
   }

@@ -95,9 +95,10 @@ function locksToKeep(known: readonly Lock[], names: readonly string[] | undefine
 async function hexRemovals({ paths }: Context, plan: Plan): Promise<Removal[]> {
   const removals: Removal[] = [];
   for (const registry of await listRegistries(paths)) {
-    const jobs = plan.packages.filter(({ repository }) => repository === registry.repository);
-    if (jobs.length === 0 && registry.repository !== hexpm && (await isFolder(registry.upstreamDir))) {
-      removals.push({ item: `the repository ${registry.repository}`, paths: [registry.dir, registry.upstreamDir] });
+    // By place: whose a folder is that was made by hand, its name does not tell.
+    const jobs = plan.packages.filter(({ repository }) => paths.registry(repository).dir === registry.dir);
+    if (jobs.length === 0 && registry.repository !== hexpm && (await isFolder(registry.upstreamPackagesDir))) {
+      removals.push({ item: `the repository ${registry.repository}`, paths: [registry.dir, ...registry.ofUpstream] });
       continue;
     }
     const needed = new Set(jobs.flatMap(({ name, releases }) => releases.map(({ version }) => `${name} ${version}`)));

@@ -56,7 +56,8 @@ async function syncFile(
   // What the configuration says is what someone looked up; what we recorded is only what came first.
   const expected = job.sha256 ?? checksums.get(key)?.sha256;
   const held = await index.get(key, file, hashFile).catch(() => undefined);
-  if (held !== undefined && (expected === undefined || held === expected)) {
+  // What no checksum is known of is not trusted as it lies: what upstream sends decides.
+  if (held !== undefined && held === expected) {
     checksums.set(key, { sha256: held, bytes: (await stat(file)).size });
     return { outcome: "unchanged", bytes: 0 };
   }
@@ -70,8 +71,9 @@ async function syncFile(
     if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
     if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
     if (expected !== undefined && sha256 !== expected) throw mismatch(job, sha256, expected);
-    await rename(temporary, file);
     checksums.set(key, { sha256, bytes });
+    if (held === sha256) return { outcome: "unchanged", bytes };
+    await rename(temporary, file);
     return { outcome: held === undefined ? "added" : "updated", bytes };
   } finally {
     await rm(temporary, { force: true });

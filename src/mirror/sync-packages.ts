@@ -11,7 +11,7 @@ import { demandProblem, tarballProblem } from "../hex/check.ts";
 import { publicKeyPem } from "../hex/keys.ts";
 import type { Package, Release } from "../hex/records.ts";
 import { hexpm, servedName, shownPackage } from "../hex/repository.ts";
-import { isFile } from "../files.ts";
+import { isFile, isFolder } from "../files.ts";
 import { readTarball } from "../hex/tarball.ts";
 import type { Demand, PackageJob } from "../plan/plan.ts";
 import { readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
@@ -43,7 +43,11 @@ export async function syncPackages(
 ): Promise<void> {
   const { paths, config, reporter } = context;
   const limit = pLimit(config.concurrency);
-  const places = new Map((await listRegistries(paths)).map(({ repository }) => [servedName(repository), repository]));
+  const places = new Map<string | undefined, string>();
+  for (const { repository, upstreamDir } of await listRegistries(paths)) {
+    // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.
+    if (await isFolder(upstreamDir)) places.set(servedName(repository), repository);
+  }
   for (const [repository, upstream] of upstreams) {
     const own = jobs.filter((job) => job.repository === repository);
     try {

@@ -80,8 +80,11 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
     // One that fails as a whole, such as by a file of ours that is damaged, does not stop the others either.
     if (stage.status === "rejected" && !context.signal.aborted) tally.failed(stages[index] ?? "", stage.reason);
   }
+  const { aborted } = context.signal;
+  const registry = aborted ? undefined : await signRegistry(context, tally);
+  // Last of all: what was killed before is not taken for complete.
   const submodules = git.status === "fulfilled" ? git.value : new Map<string, never>();
-  const isWhole = tally.failures.length === 0 && !context.signal.aborted;
+  const isWhole = tally.failures.length === 0 && !aborted;
   for (const lock of withoutMistakes(locks, tally.notFound)) {
     const earlier = before.find(({ name }) => name === lock.name);
     if (earlier !== undefined && isAnother(earlier, lock)) {
@@ -94,18 +97,22 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
     });
   }
   await writeOrigins(paths, given);
-  if (context.signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
+  if (aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
 
-  let registry: BuildResult | undefined;
-  try {
-    registry = await buildAsOnlyWriter(context);
-    for (const { file, reason } of registry.corrupt) tally.failed(file, reason);
-  } catch (error) {
-    tally.failed("the registry", error);
-  }
   // What could not be asked is not as of today.
   if (tally.failures.length === 0) await writeLastSync(paths, new Date());
   return { ...tally.result(), skipped: plan.skipped, registry };
+}
+
+async function signRegistry(context: Context, tally: Tally): Promise<BuildResult | undefined> {
+  try {
+    const registry = await buildAsOnlyWriter(context);
+    for (const { file, reason } of registry.corrupt) tally.failed(file, reason);
+    return registry;
+  } catch (error) {
+    tally.failed("the registry", error);
+    return undefined;
+  }
 }
 
 /** A package that was asked for once and that upstream does not have must not be asked for ever after. */

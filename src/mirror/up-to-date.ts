@@ -11,7 +11,8 @@ import { withPackages } from "./wanted.ts";
 
 /** Whether every lock is as it was at its last sync, and all that it names is here. */
 export async function isUpToDate({ paths, config }: Context, given: readonly Lock[]): Promise<boolean> {
-  const locks = withPackages(given, config, await readKnownLocks(paths));
+  const known = await readKnownLocks(paths);
+  const locks = withPackages(given, config, known);
   const plan = makePlan(locks, config);
   for (const lock of locks) {
     if (!(await isKnownLock(paths, lock, { redact: redactUrl, refused: plan.refused }))) return false;
@@ -24,7 +25,9 @@ export async function isUpToDate({ paths, config }: Context, given: readonly Loc
     ];
     if (!(await areHere(files))) return false;
   }
-  for (const { host, path } of plan.repositories) {
+  // As they were synced: with their submodules, which the locks themselves do not name.
+  const asSynced = known.filter(({ name }) => locks.some((lock) => lock.name === name));
+  for (const { host, path } of makePlan(asSynced, config).repositories) {
     if ((await findRepository(paths, host, path)) === undefined) return false;
   }
   const { docs, installers } = config;

@@ -60,10 +60,15 @@ export async function writeKnownLock(
 ): Promise<void> {
   const file = paths.knownLock(lock.name);
   const written = (entry: GitEntry) => gitSchema.parse({ ...entry, url: redact(entry.url) });
-  const kept = isWhole ? [] : await readSubmodules(file);
+  const earlier = isWhole ? undefined : await readContent(file);
+  const kept = earlier?.submodules ?? [];
   const all = new Map([...kept, ...submodules.map(written)].map((entry) => [`${entry.url} ${entry.revision}`, entry]));
+  const { hex, git } = contentOf(lock, { redact, refused });
+  // What an earlier sync was allowed to take is still needed.
+  const taken = (earlier?.git ?? []).filter(({ app }) => isRefused(refused, lock.name, app));
   const content = {
-    ...contentOf(lock, { redact, refused }),
+    hex,
+    git: [...git, ...taken],
     submodules: [...all.values()],
     ...(isWhole ? {} : { incomplete: true }),
   };
@@ -76,31 +81,32 @@ export async function isKnownLock(
   lock: Lock,
   options: Pick<WriteOptions, "redact" | "refused">,
 ): Promise<boolean> {
-  const text = (await readIfPresent(paths.knownLock(lock.name)))?.toString("utf8");
-  try {
-    const { hex, git, incomplete } = schema.parse(JSON.parse(text ?? ""));
-    return incomplete === undefined && JSON.stringify({ hex, git }) === JSON.stringify(contentOf(lock, options));
-  } catch {
-    return false;
-  }
+  const known = await readContent(paths.knownLock(lock.name));
+  if (known === undefined || known.incomplete === true) return false;
+  const { hex, git } = known;
+  return JSON.stringify({ hex, git }) === JSON.stringify(contentOf(lock, options));
 }
 
 function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" | "refused">) {
-  const isRefused = (entry: GitEntry) => refused.some(({ lock: name, app }) => name === lock.name && app === entry.app);
-  const git = lock.entries.filter((entry) => entry.kind === "git" && !isRefused(entry)) as GitEntry[];
+  const git = lock.entries.filter((entry) => entry.kind === "git");
   return {
     hex: lock.entries.filter((entry) => entry.kind === "hex").map((entry) => hexSchema.parse(entry)),
-    git: git.map((entry) => gitSchema.parse({ ...entry, url: redact(entry.url) })),
+    git: git
+      .filter(({ app }) => !isRefused(refused, lock.name, app))
+      .map((entry) => gitSchema.parse({ ...entry, url: redact(entry.url) })),
   };
 }
 
-async function readSubmodules(file: string): Promise<z.infer<typeof gitSchema>[]> {
-  const text = (await readIfPresent(file))?.toString("utf8");
+function isRefused(refused: WriteOptions["refused"], lock: string, app: string): boolean {
+  return refused.some((entry) => entry.lock === lock && entry.app === app);
+}
+
+/** undefined, too, for what is damaged: it is written anew. */
+async function readContent(file: string): Promise<z.infer<typeof schema> | undefined> {
   try {
-    return text === undefined ? [] : schema.parse(JSON.parse(text)).submodules;
+    return schema.parse(JSON.parse((await readIfPresent(file))?.toString("utf8") ?? ""));
   } catch {
-    // What is damaged is written anew.
-    return [];
+    return undefined;
   }
 }
 

@@ -72,6 +72,11 @@ export class RegistryPaths {
   get upstreamPublicKey(): string {
     return join(this.upstreamDir, "public_key");
   }
+
+  /** All that there is of upstream, without what its organisations have below the same folder. */
+  get ofUpstream(): string[] {
+    return [this.upstreamPackagesDir, this.validators, this.upstreamPublicKey];
+  }
 }
 
 /** `jason-1.4.1.tar` → its package and version; undefined for any other name. Package names hold no `-`. */

@@ -6,6 +6,7 @@ import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { generatePrivateKey, publicKeyPem, readPrivateKey, readPublicKey } from "../hex/keys.ts";
 import { hexpm } from "../hex/repository.ts";
+import { isSignedBy, unwrap, type SignedResource } from "../hex/signed.ts";
 import { readIfPresent, writeAtomic } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
@@ -14,8 +15,10 @@ export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promis
   const { publicKey } = paths.registry(hexpm);
   const pem = await readIfPresent(paths.privateKey);
   const published = await readIfPresent(publicKey);
+  const signed = published === undefined ? await readSigned(paths.registry(hexpm).resource("names")) : undefined;
   if (pem === undefined) {
-    if (published !== undefined && !newKey) throw foreignKey(paths, `${paths.privateKey} is not there`);
+    const isSigned = published !== undefined || signed !== undefined;
+    if (isSigned && !newKey) throw foreignKey(paths, `${paths.privateKey} is not there`);
     const made = generatePrivateKey();
     await writeAtomic(paths.privateKey, made, 0o600);
     return readPrivateKey(made, paths.privateKey);
@@ -26,7 +29,21 @@ export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promis
       throw foreignKey(paths, `${paths.privateKey} is another key`);
     }
   }
+  // Without a public_key, what was signed tells by whom.
+  if (signed !== undefined && !newKey && !isSignedBy(signed, key)) {
+    throw foreignKey(paths, `${paths.privateKey} is another key`);
+  }
   return key;
+}
+
+/** undefined, too, for what is damaged: it is made anew. */
+async function readSigned(file: string): Promise<SignedResource | undefined> {
+  const bytes = await readIfPresent(file);
+  try {
+    return bytes === undefined ? undefined : unwrap(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 function foreignKey(paths: StorePaths, why: string): MirrorError {

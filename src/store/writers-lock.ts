@@ -5,10 +5,13 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { lock } from "proper-lockfile";
 import { MirrorError, hasErrno } from "../errors.ts";
 
 const waitSeconds = 120;
+const retryMilliseconds = 500;
+const maxTries = (waitSeconds * 1000) / retryMilliseconds;
 
 export interface WritersLock {
   /** Aborted when the lock was lost, such as after the machine slept; whoever holds it must stop writing. */
@@ -16,29 +19,36 @@ export interface WritersLock {
   readonly release: () => Promise<void>;
 }
 
-/**
- * @param onWait called once when another process holds the lock; undefined: do not wait for it
- * @throws MirrorError `busy`, `storage`
- */
-export async function takeWritersLock(lockDir: string, onWait: (() => void) | undefined): Promise<WritersLock> {
+export interface LockOptions {
+  /** Called once when another process holds the lock; undefined: do not wait for it. */
+  readonly onWait?: (() => void) | undefined;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws MirrorError `busy`, `cancelled`, `storage` */
+export async function takeWritersLock(lockDir: string, { onWait, signal }: LockOptions): Promise<WritersLock> {
   const lost = new AbortController();
+  const take = () =>
+    lock(lockDir, {
+      lockfilePath: join(lockDir, "writer"),
+      stale: 30_000,
+      update: 5_000,
+      onCompromised: (error) => lost.abort(new MirrorError("busy", "the mirror's lock was lost", { cause: error })),
+    });
   try {
     await mkdir(lockDir, { recursive: true });
-    const take = (retries: number): Promise<() => Promise<void>> =>
-      lock(lockDir, {
-        lockfilePath: join(lockDir, "writer"),
-        stale: 30_000,
-        update: 5_000,
-        retries: { retries, factor: 1, minTimeout: 500, maxTimeout: 500 },
-        onCompromised: (error) => lost.abort(new MirrorError("busy", "the mirror's lock was lost", { cause: error })),
+    for (let tries = 0; ; tries++) {
+      const release = await take().catch((error: unknown) => {
+        if (!hasErrno(error, "ELOCKED") || onWait === undefined || tries === maxTries) throw error;
       });
-    const release = await take(0).catch((error: unknown) => {
-      if (!hasErrno(error, "ELOCKED") || onWait === undefined) throw error;
-      onWait();
-      return take(waitSeconds * 2);
-    });
-    return { signal: lost.signal, release: () => release().catch(() => undefined) };
+      if (release !== undefined) return { signal: lost.signal, release: () => release().catch(() => undefined) };
+      if (tries === 0) onWait?.();
+      await setTimeout(retryMilliseconds, undefined, { signal });
+    }
   } catch (cause) {
+    if (signal?.aborted === true)
+      throw new MirrorError("cancelled", "stopped while waiting for another writer", { cause });
     if (hasErrno(cause, "ELOCKED")) {
       const since = onWait === undefined ? "is" : `has for ${waitSeconds} s been`;
       throw new MirrorError("busy", `another process ${since} writing to this mirror`, { cause });

@@ -108,7 +108,7 @@ async function makeIdentity(
 
 /** A server and a `certs renew` may come to write at once: what one leaves must be one authority's. */
 async function asOnlyWriter<T>(certsDir: string, work: () => Promise<T>): Promise<T> {
-  const lock = await takeWritersLock(join(certsDir, ".lock"), () => undefined);
+  const lock = await takeWritersLock(join(certsDir, ".lock"), { onWait: () => undefined });
   try {
     return await work();
   } finally {

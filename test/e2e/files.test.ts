@@ -1,7 +1,7 @@
 /** Release assets and other files: fetched once with redirects followed, checked ever after, served by host. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
 import { startFileUpstream, type FileUpstream } from "../support/file-upstream.ts";
@@ -63,6 +63,20 @@ describe("sync", () => {
     ]);
     upstream.files.set("/o/r/releases/download/v1/tool-macos", Buffer.from("other"));
     expect((await sync()).stdout).toMatch(/^added 0, updated 1, unchanged 1/);
+    expect((await verify()).code).toBe(0);
+  });
+
+  test("a file that lies there without a checksum is not trusted: what upstream sends decides", async () => {
+    const url = `${upstream.url}/o/r/releases/download/v1/tool-linux-x64`;
+    const file = mirrored("o/r/releases/download/v1/tool-linux-x64");
+    await configure([{ url }]);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, "planted");
+    expect((await verify()).code).toBe(3);
+    expect((await sync()).stdout).toMatch(/^added 0, updated 1/);
+    expect(await readFile(file)).toEqual(asset);
+    await rm(join(cwd, ".mirror/files.json"));
+    expect((await sync()).stdout).toMatch(/^added 0, updated 0, unchanged 1/);
     expect((await verify()).code).toBe(0);
   });
 

@@ -1,5 +1,5 @@
 /** What a lock can ask of git beyond a plain repository: submodules, less than everything, LFS, local paths. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
@@ -66,6 +66,29 @@ describe("submodules", () => {
     expect(JSON.parse((await verify()).stdout)).toMatchObject({
       ok: false,
       missing: [{ url: "https://github.com/owner/inner", revision: inner }],
+    });
+  });
+
+  test("are found although the lock names their parent without them too", async () => {
+    const inner = await makeRepository(join(cwd, "upstream/owner/inner.git"));
+    const withSubmodule = async (parent: string, url: string, revision: string) => {
+      await writeFile(join(parent, ".gitmodules"), `[submodule "x"]\n\tpath = x\n\turl = ${url}\n`);
+      await git(parent, ["update-index", "--add", "--cacheinfo", `160000,${revision},x`]);
+      await git(parent, ["add", ".gitmodules"]);
+      await git(parent, ["commit", "-q", "-m", "submodule"]);
+      return git(parent, ["rev-parse", "HEAD"]);
+    };
+    const middle = join(cwd, "upstream/owner/middle.git");
+    await makeRepository(middle);
+    const middleHead = await withSubmodule(middle, "../inner.git", inner);
+    const head = await withSubmodule(work, "../middle.git", middleHead);
+    const plain = `"middle": {:git, "https://github.com/owner/middle.git", "${middleHead}", []}`;
+    expect((await sync([plain, entry(head, "[submodules: true]")])).stdout).toMatch(/^added 3,/);
+    expect(JSON.parse((await verify()).stdout)).toMatchObject({ ok: true, checked: 3 });
+    await rm(mirrored("owner/inner"), { recursive: true });
+    expect(JSON.parse((await verify()).stdout)).toMatchObject({
+      ok: false,
+      missing: [{ url: "https://github.com/owner/inner" }],
     });
   });
 
@@ -162,6 +185,28 @@ test("files in Git LFS are named in a warning", async () => {
   expect(stderr).toContain(
     "warning: https://github.com/owner/repo keeps 1 file(s) in Git LFS, which is not mirrored: big.bin",
   );
+});
+
+test("a flipped bit anywhere in a pack is found by verify and healed by sync", async () => {
+  const old = await commit(work, { "a.txt": "b\n" }, "second");
+  await sync([entry(old)]);
+  const folder = join(mirrored("owner/repo"), "objects/pack");
+  const pack = join(folder, (await readdir(folder)).find((name) => name.endsWith(".pack")) ?? "");
+  const bytes = await readFile(pack);
+  // In the middle: as likely as not in an object of history, which the locked tree does not need.
+  const middle = Math.floor(bytes.length / 2);
+  bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle);
+  await chmod(pack, 0o644);
+  await writeFile(pack, bytes);
+  const found = await verify();
+  expect([found.code, JSON.parse(found.stdout)]).toMatchObject([
+    3,
+    { corrupt: [{ reason: expect.stringMatching(/pack-.*damaged/) }] },
+  ]);
+  const healed = await sync([entry(old)]);
+  expect([healed.code, healed.stdout]).toEqual([0, expect.stringMatching(/^added 1,/)]);
+  expect(healed.stderr).toMatch(/is fetched anew, since the pack .* is damaged/);
+  expect((await verify()).code).toBe(0);
 });
 
 test("repositories on this machine are refused, and mirrored when that is allowed", async () => {

@@ -138,6 +138,39 @@ describe("sync --if-changed", () => {
     expect((await ifChanged()).code).toBe(1);
   });
 
+  test("tries again when the registry could not be signed", async () => {
+    await ifChanged();
+    await lock("one", mixLock([newer, beta]));
+    // What is in the way of the new record cannot be replaced by a file.
+    const record = mirror("hex/packages/alpha");
+    const held = await readFile(record);
+    await rm(record);
+    await mkdir(join(record, "in the way"), { recursive: true });
+    const failed = await sync("one");
+    expect([failed.code, failed.stderr]).toEqual([1, expect.stringMatching(/the registry: cannot write .*alpha/)]);
+    await rm(record, { recursive: true });
+    await writeFile(record, held);
+    expect((await ifChanged()).stdout).toMatch(/^added 0,/);
+    expect((await run("verify")).code).toBe(0);
+  });
+
+  test("fetches a submodule's repository that is gone", async () => {
+    const inner = await makeRepository(join(cwd, "upstream/owner/inner.git"));
+    const outer = join(cwd, "upstream/owner/outer.git");
+    await makeRepository(outer);
+    await writeFile(join(outer, ".gitmodules"), '[submodule "x"]\n\tpath = x\n\turl = ../inner.git\n');
+    await git(outer, ["update-index", "--add", "--cacheinfo", `160000,${inner},x`]);
+    await git(outer, ["add", ".gitmodules"]);
+    await git(outer, ["commit", "-q", "-m", "submodule"]);
+    const head = await git(outer, ["rev-parse", "HEAD"]);
+    const url = "https://github.com/owner/outer.git";
+    await lock("two", mixLock([newer], [`"outer": {:git, "${url}", "${head}", [submodules: true]}`]));
+    await ifChanged();
+    await rm(mirror("git/github.com/owner/inner.git"), { recursive: true });
+    expect((await ifChanged()).stdout).toMatch(/^added 1,/);
+    expect((await ifChanged()).stdout).toBe("");
+  });
+
   test("tries again a tarball that failed", async () => {
     const bytes = hex.files.get("/tarballs/beta-2.1.0.tar") ?? Buffer.alloc(0);
     hex.files.delete("/tarballs/beta-2.1.0.tar");
@@ -285,6 +318,26 @@ describe("prune", () => {
     expect((await sync("two", "--allow-local-git")).code).toBe(0);
     expect((await run("prune")).stdout).toBe("removed 0, 0 B\n");
     expect((await run("status")).stdout).not.toContain("(no known lock)");
+    // A sync that forgets the option takes nothing new, and what was taken stays needed.
+    expect((await sync("two")).code).toBe(1);
+    expect((await run("prune")).stdout).toBe("removed 0, 0 B\n");
+    expect((await sync("two", "--if-changed", "--allow-local-git")).code).toBe(0);
+  });
+
+  test("keeps what was put by hand where a lock's repository has its place", async () => {
+    await lock("two", mixLock([newer], [lockEntry(plugin, "", "mycorp")]));
+    expect((await sync("two")).code).toBe(1);
+    await mkdir(mirror("hex/repos/mycorp/tarballs"), { recursive: true });
+    await writeFile(mirror("hex/repos/mycorp/tarballs/plugin-7.0.8.tar"), plugin.bytes);
+    expect((await run("build")).code).toBe(0);
+    expect((await run("prune")).stdout).toBe("removed 0, 0 B\n");
+    expect((await run("verify", "two")).code).toBe(0);
+    // And a sync may adopt it, when it learns where the repository is.
+    const other = await startHexUpstream([]);
+    other.publish([plugin], { repository: "mycorp" });
+    const otherKey = await other.writePublicKey(join(cwd, "mycorp.pem"));
+    const adopted = await sync("two", "--repo", `mycorp=${other.url},${otherKey}`);
+    expect([adopted.code, adopted.stderr]).toEqual([0, expect.not.stringContaining("cannot be")]);
   });
 
   test("leaves folders outside of the mirror alone, empty or not", async () => {

@@ -271,6 +271,9 @@ describe("build", () => {
       expect.stringMatching(/was signed with a key that is not here.*--new-key/s),
     ]);
     const before = await readFile(mirror("hex/public_key"), "utf8");
+    // Nor when only what was signed tells by whom.
+    await rm(join(cwd, ".mirror/hex/public_key"));
+    expect((await mirrorServer(["build"], { cwd })).stderr).toContain("was signed with a key that is not here");
     expect((await mirrorServer(["build", "--new-key"], { cwd })).code).toBe(0);
     expect(await readFile(mirror("hex/public_key"), "utf8")).not.toBe(before);
   });
