@@ -108,7 +108,7 @@ export interface Sources {
   readonly cwd: string;
 }
 
-/** The environment of this process; handed to `loadConfig` and to git, and read nowhere else. */
+/** The environment of this process, which clients are given; read nowhere else. */
 export function processEnvironment(): Environment {
   return process.env;
 }

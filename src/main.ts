@@ -3,6 +3,7 @@
 import { CommanderError } from "commander";
 import { createProgress } from "./cli/progress.ts";
 import { parseCommandLine } from "./cli/program.ts";
+import { usersEnvironment } from "./clients/variables.ts";
 import { loadConfig, processEnvironment } from "./config.ts";
 import { describeError, hasErrno, outcomeOf } from "./errors.ts";
 import { openMirror } from "./mirror/mirror.ts";
@@ -39,7 +40,8 @@ async function main(argv: readonly string[]): Promise<number> {
     const invocation = await parseCommandLine(argv);
     if (invocation === undefined) return 0;
     const cwd = process.cwd();
-    const config = loadConfig({ flags: invocation.flags, environment: processEnvironment(), cwd });
+    const environment = usersEnvironment(processEnvironment());
+    const config = loadConfig({ flags: invocation.flags, environment, cwd });
     for (const warning of config.warnings) process.stderr.write(`mirror-server: ${warning}\n`);
     const mirror = openMirror(config, progress, stop.signal);
     try {

@@ -274,7 +274,7 @@ export const options = {
   },
   requireToken: {
     flag: "--require-token <file>",
-    help: "guard /repos/… with the tokens in this file, one a line",
+    help: "guard /repos/… with the tokens in this file, one a line; clients send the first",
     allowed: "a file",
     schema: text,
     isPath: true,

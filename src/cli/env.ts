@@ -2,13 +2,14 @@
 import { formatVariables } from "../clients/formats.ts";
 import { MirrorError } from "../errors.ts";
 import type { Command } from "./command.ts";
+import { projectLocks } from "./locks.ts";
 
-export const env: Command = async ({ config, mirror, print }) => {
+export const env: Command = async ({ config, mirror, cwd, print }) => {
   if (config.url === undefined && config.port === 0) {
     throw new MirrorError("config", "--port: give the port that the server listens on");
   }
   const format = config.json ? "json" : config.format;
-  const { set, unset } = await mirror.clientVariables(config.revert);
+  const { set, unset } = await mirror.clientVariables(await projectLocks(cwd, config), config.revert);
   print(formatVariables(format, set, unset));
   return 0;
 };

@@ -3,13 +3,17 @@ import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { MirrorError, hasErrno } from "../errors.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { projectLocks } from "./locks.ts";
 
-export const exec: Command = async ({ mirror, cwd, handOverSignals }, args) => {
+export const exec: Command = async ({ mirror, config, cwd, signal, handOverSignals }, args) => {
   const [program, ...rest] = args;
   if (program === undefined) {
     throw new MirrorError("usage", 'give a command: "mirror-server exec -- mix deps.get"');
   }
-  return mirror.withClients((environment) => run(program, rest, { cwd, environment, handOverSignals }));
+  return mirror.withClients(await projectLocks(cwd, config), async (environment) => {
+    if (signal.aborted) throw new MirrorError("cancelled", `stopped before ${program} was begun`);
+    return run(program, rest, { cwd, environment, handOverSignals });
+  });
 };
 
 /** @returns its exit code, or, as shells have it, 128 and the signal that ended it */

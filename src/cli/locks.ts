@@ -43,6 +43,11 @@ export async function readLocks(
   return Promise.all(unique.map(async (file, index) => readLock(file, names[index] ?? "app")));
 }
 
+/** Those of the working folder, for what a command does with or without them: none where they cannot be read. */
+export async function projectLocks(cwd: string, config: Wanted): Promise<readonly Lock[]> {
+  return (await readLocks([], cwd, config, true).catch(() => undefined)) ?? [];
+}
+
 async function readLock(file: string, name: string): Promise<Lock> {
   let source: string;
   try {

@@ -116,7 +116,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
     argument: { name: "command", help: "after --, with its arguments" },
     passesOptions: true,
-    options: ["url", "host", "port", "certsDir", "cacheDir"],
+    options: ["url", "requireToken", "host", "port", "certsDir", "cacheDir"],
     examples: [
       "mirror-server exec -- mix deps.get",
       "mirror-server exec -- sh                         # a shell in which every client uses the mirror",
@@ -125,7 +125,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
   env: {
     load: async () => (await import("./env.ts")).env,
     summary: "print the environment variables that point clients at the running mirror",
-    options: ["format", "revert", "url", "host", "port", "certsDir", "cacheDir"],
+    options: ["format", "revert", "url", "requireToken", "host", "port", "certsDir", "cacheDir"],
     examples: [
       'eval "$(mirror-server env)"',
       'eval "$(mirror-server env --revert)"             # back online',

@@ -3,6 +3,7 @@ import { chmod, mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { isFolder } from "../files.ts";
+import { hexpm, signedName, sourceOf } from "../hex/repository.ts";
 import { readIfPresent, writeIfChanged } from "../store/atomic.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -10,62 +11,102 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface ClientFilesInput {
   /** Where to put them; made. */
   readonly dir: string;
+  /** Where the mirror is reached, without a slash at the end. */
+  readonly url: string;
   /** The key that the mirror signs with, PEM. */
   readonly publicKey: string;
   /** Organisations and other repositories that the mirror has. */
   readonly repositories: readonly string[];
+  /** What a mirror that guards these wants to be sent; undefined: it does not. */
+  readonly token: string | undefined;
   /** The authority of the mirror's certificate, a PEM file; undefined: none. */
   readonly ca: string | undefined;
   /** The folder in which the user's own Hex keeps tarballs. */
   readonly hexPackages: string;
+  /** As the user has it, without what points at a mirror. */
   readonly environment: Environment;
 }
 
 export interface ClientFiles {
   readonly hexHome: string;
   readonly rebarHome: string;
+  /** The authorities that the user's clients trust, and the mirror's. */
   readonly caBundle: string | undefined;
+  /** The same for Node, which adds them to its own. */
+  readonly ca: string | undefined;
+}
+
+/** Whether the files hold the mirror's URL: clients know hexpm's from the environment, others from nowhere else. */
+export function dependOnUrl({ repositories, token }: Pick<ClientFilesInput, "repositories" | "token">): boolean {
+  return repositories.some((name) => !isPublic(name) && (token !== undefined || !isOrganisation(name)));
 }
 
 export async function writeClientFiles(input: ClientFilesInput): Promise<ClientFiles> {
-  const { dir, publicKey, ca, hexPackages, environment } = input;
+  const { dir, ca, hexPackages, environment } = input;
   const hexHome = join(dir, "hex");
   const rebarHome = join(dir, "rebar3");
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  await writeIfChanged(join(hexHome, "hex.config"), hexConfig(publicKey));
-  // For the owner only: the user's own, which is in it, may hold keys.
-  const rebarFile = join(rebarHome, ".config/rebar3/rebar.config");
-  await writeIfChanged(rebarFile, await rebarConfig(input), 0o600);
-  await chmod(rebarFile, 0o600);
+  // For the owner only: they may hold the mirror's token, and what the user's own rebar.config holds.
+  await writePrivate(join(hexHome, "hex.config"), hexConfig(input));
+  await writePrivate(join(rebarHome, ".config/rebar3/rebar.config"), await rebarConfig(input));
   // Tarballs that Hex has fetched before are of use here too: it checks each against the record.
   if (await isFolder(hexPackages)) await symlink(hexPackages, join(hexHome, "packages")).catch(() => undefined);
   await mkdir(join(rebarHome, "cache"), { recursive: true });
-  return { hexHome, rebarHome, caBundle: ca === undefined ? undefined : await writeBundle(dir, ca, environment) };
+  if (ca === undefined) return { hexHome, rebarHome, caBundle: undefined, ca };
+  return {
+    hexHome,
+    rebarHome,
+    caBundle: await writeBundle(join(dir, "ca-bundle.pem"), ca, await clientAuthorities(environment)),
+    ca: await writeBundle(join(dir, "ca-node.pem"), ca, await readGiven([environment["NODE_EXTRA_CA_CERTS"]])),
+  };
 }
 
-/** One term: the key of hexpm, and of the organisations, which inherit it. */
-function hexConfig(publicKey: string): string {
-  return `{'$repos',#{<<"hexpm">> => #{url => <<"https://repo.hex.pm">>,public_key => ${binary(publicKey)}}}}.\n`;
+async function writePrivate(file: string, text: string): Promise<void> {
+  await writeIfChanged(file, text, 0o600);
+  await chmod(file, 0o600);
+}
+
+function isPublic(repository: string): boolean {
+  return repository === hexpm;
+}
+
+function isOrganisation(repository: string): boolean {
+  return sourceOf(repository) === hexpm && !isPublic(repository);
 }
 
 /**
- * The URL comes by HEX_CDN, which rebar3 prefers. What the user has set for all projects stays, but for `hex`: of what
- * stands twice, the last one counts.
+ * One term. Organisations have key and URL from hexpm; where they need a token, Hex asks the URL that stands here, and
+ * no longer the one of HEX_MIRROR. What another repository is called, only this tells, and Hex wants all of its fields.
  */
-async function rebarConfig({ publicKey, repositories, environment }: ClientFilesInput): Promise<string> {
-  const base = environment["REBAR_GLOBAL_CONFIG_DIR"] ?? environment["HOME"] ?? "";
-  const own = (await readIfPresent(join(base, ".config/rebar3/rebar.config")))?.toString("utf8") ?? "";
-  const hexpm = `#{name => <<"hexpm">>, repo_public_key => ${binary(publicKey)}, repo_verify => true, repo_verify_origin => true}`;
-  const organisations = repositories
-    .filter((name) => name.startsWith("hexpm:"))
-    .map((name) => `#{name => ${binary(name)}}`);
-  // Our own file, when this runs within an environment that was made by it.
-  const isOurs = own.startsWith(marker);
-  const repos = [hexpm, ...organisations].join(", ");
-  return `${marker}\n${isOurs ? "" : `${own.trimEnd()}\n`}{hex, [{repos, [${repos}]}]}.\n`;
+function hexConfig({ url, publicKey, repositories, token }: ClientFilesInput): string {
+  const key = `public_key => ${binary(publicKey)}`;
+  const secret = `auth_key => ${token === undefined ? "nil" : binary(token)},oauth_exchange => false`;
+  const entries = repositories.flatMap((name) => {
+    if (isPublic(name) || (isOrganisation(name) && token === undefined)) return [];
+    if (isOrganisation(name)) return [`${binary(name)} => #{${secret},auth_key_owner => organization}`];
+    return [`${binary(name)} => #{url => ${binary(`${url}/repos/${signedName(name)}`)},${key},${secret}}`];
+  });
+  const hexpmUrl = token === undefined ? "https://repo.hex.pm" : url;
+  return `{'$repos',#{${[`<<"hexpm">> => #{url => ${binary(hexpmUrl)},${key}}`, ...entries].join(",")}}}.\n`;
 }
 
-const marker = "%% Written by mirror-server.";
+/**
+ * The URL of hexpm comes by HEX_CDN, which rebar3 prefers. What the user has set for all projects stays, but for `hex`:
+ * of what stands twice, the last one counts.
+ */
+async function rebarConfig({ url, publicKey, repositories, token, environment }: ClientFilesInput): Promise<string> {
+  const base = environment["REBAR_GLOBAL_CONFIG_DIR"] ?? environment["HOME"] ?? "";
+  const own = (await readIfPresent(join(base, ".config/rebar3/rebar.config")))?.toString("utf8") ?? "";
+  const key = `repo_public_key => ${binary(publicKey)}, repo_verify => true, repo_verify_origin => true`;
+  const secret = token === undefined ? "" : `, repo_key => ${binary(token)}`;
+  const entryOf = (name: string) => {
+    if (isPublic(name)) return `#{name => <<"hexpm">>, ${key}}`;
+    if (isOrganisation(name)) return `#{name => ${binary(name)}${secret}}`;
+    return `#{name => ${binary(name)}, repo_url => ${binary(`${url}/repos/${signedName(name)}`)}, ${key}${secret}}`;
+  };
+  const repos = [hexpm, ...repositories.filter((name) => !isPublic(name))].map(entryOf).join(", ");
+  return `%% Written by mirror-server.\n${own.trimEnd()}\n{hex, [{repos, [${repos}]}]}.\n`;
+}
 
 function binary(text: string): string {
   return `<<"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}">>`;
@@ -79,15 +120,24 @@ const systemBundles = [
 ];
 
 /** Clients replace their authorities by what they are given, so that all of them have to be in one file. */
-async function writeBundle(dir: string, ca: string, environment: Environment): Promise<string> {
-  const file = join(dir, "ca-bundle.pem");
-  const given = ["GIT_SSL_CAINFO", "HEX_CACERTS_PATH", "CURL_CA_BUNDLE", "SSL_CERT_FILE"].map(
-    (name) => environment[name],
-  );
-  const others = [...given, ...systemBundles].filter((path) => path !== undefined && path !== file);
-  let found: Buffer | undefined;
-  for (const path of others) found ??= await readFile(path ?? "").catch(() => undefined);
-  const authorities = found?.toString("utf8") ?? `${rootCertificates.join("\n")}\n`;
-  await writeIfChanged(file, `${authorities.trimEnd()}\n${await readFile(ca, "utf8")}`);
+async function clientAuthorities(environment: Environment): Promise<string> {
+  const given = ["GIT_SSL_CAINFO", "HEX_CACERTS_PATH", "CURL_CA_BUNDLE", "SSL_CERT_FILE"];
+  const found = await readGiven([...given.map((name) => environment[name]), ...systemBundles]);
+  return found === "" ? `${rootCertificates.join("\n")}\n` : found;
+}
+
+/** The first of the files that can be read; empty when none can. */
+async function readGiven(files: readonly (string | undefined)[]): Promise<string> {
+  for (const file of files) {
+    const text = file === undefined ? "" : await readFile(file, "utf8").catch(() => "");
+    if (text !== "") return text;
+  }
+  return "";
+}
+
+/** @returns its path */
+async function writeBundle(file: string, ca: string, authorities: string): Promise<string> {
+  const ours = await readFile(ca, "utf8");
+  await writeIfChanged(file, authorities === "" ? ours : `${authorities.trimEnd()}\n${ours}`);
   return file;
 }

@@ -16,6 +16,8 @@ export interface ClientSetup {
   readonly url: string;
   /** Hosts whose repositories are mirrored. */
   readonly gitHosts: readonly string[];
+  /** How locks begin URLs of such hosts otherwise than everybody does: `ssh://git@git.example.org:2222/`. */
+  readonly gitPrefixes: readonly { readonly prefix: string; readonly host: string }[];
   /** Folders that clients may write to, made for this. */
   readonly hexHome: string;
   readonly rebarHome: string;
@@ -71,6 +73,13 @@ export function revertedVariables(present: Environment): { unset: string[]; set:
   return { unset: [...new Set(unset)].filter((name) => name in present).sort(), set };
 }
 
+/** The environment as the user has it, where this runs inside of one that points at a mirror. */
+export function usersEnvironment(present: Environment): Environment {
+  const { unset, set } = revertedVariables(present);
+  const kept = Object.entries(present).filter(([name]) => !unset.includes(name));
+  return { ...Object.fromEntries(kept), ...set };
+}
+
 /** What a variable said before, under another name, so that it can be put back. */
 function savedValues(names: readonly string[], present: Environment): Record<string, string> {
   const ours = namesSet(present);
@@ -86,8 +95,8 @@ function namesSet(present: Environment): string[] {
 }
 
 /** Every form in which a lock may write a URL of that host; the longest match wins in git, so each is whole. */
-function gitRules({ url, gitHosts }: ClientSetup): (readonly [string, string])[] {
-  return gitHosts.flatMap((host) =>
+function gitRules({ url, gitHosts, gitPrefixes }: ClientSetup): (readonly [string, string])[] {
+  const usual = gitHosts.flatMap((host) =>
     [
       `https://${host}/`,
       `http://${host}/`,
@@ -96,8 +105,10 @@ function gitRules({ url, gitHosts }: ClientSetup): (readonly [string, string])[]
       `ssh://${host}/`,
       `git+ssh://git@${host}/`,
       `git@${host}:`,
-    ].map((from) => [`url.${url}/${host}/.insteadOf`, from] as const),
+    ].map((prefix) => ({ prefix, host })),
   );
+  const rules = new Map([...usual, ...gitPrefixes].map(({ prefix, host }) => [prefix, host]));
+  return [...rules].map(([prefix, host]) => [`url.${url}/${host}/.insteadOf`, prefix] as const);
 }
 
 function gitConfig(entries: readonly (readonly [string, string])[]): Record<string, string> {

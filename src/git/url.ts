@@ -23,6 +23,11 @@ const scpLike = /^(?:[^/@:\s]+@)?([^/:@\s[\]]+):(?!\/\/)\/*([^\s?#]+)$/;
 const hostName = /^(?!-)[a-z0-9_.-]+(?<![.-])$/;
 const pathSegment = /^(?![-.])[A-Za-z0-9._~+@-]+$/;
 
+/** Lower case; an IPv6 address without brackets. */
+export function isHostName(host: string): boolean {
+  return hostName.test(host) || isIPv6(host);
+}
+
 /**
  * @param allowLocal whether a path on this machine, plain or as file://, may be mirrored; as of the host `localhost`
  * @throws MirrorError `refused` saying what is wrong with the URL
@@ -43,13 +48,27 @@ export function parseGitUrl(url: string, allowLocal = false): GitSource {
   const short = full === null ? scpLike.exec(url) : null;
   const host = (full?.[2] ?? short?.[1] ?? "").toLowerCase().replace(/^\[(.*)\]$/, "$1");
   const rawPath = full?.[4] ?? short?.[2];
-  if (rawPath === undefined || !(hostName.test(host) || isIPv6(host)))
-    throw refuse("use https://HOST/OWNER/REPO, ssh or git@HOST:PATH");
+  if (rawPath === undefined || !isHostName(host)) throw refuse("use https://HOST/OWNER/REPO, ssh or git@HOST:PATH");
 
   const path = normalisePath(rawPath);
   if (path === undefined) throw refuse("its path holds a segment that could leave the mirror's folder");
   const isClosed = full?.[1]?.toLowerCase() === "git" && forgesWithoutGitProtocol.has(host);
   return { host, path, fetchUrl: isClosed ? `https://${host}/${path}.git` : url };
+}
+
+/**
+ * What stands before the path in a git URL, user and port included, as a rule of git's has to have it.
+ * `ssh://git@host:2222/o/r` → `ssh://git@host:2222/`, `org-1@github.com:o/r` → `org-1@github.com:`
+ * @returns undefined for what is no URL of a host, and where it holds a secret
+ */
+export function urlPrefix(url: string): { prefix: string; host: string } | undefined {
+  const path = scheme.exec(url)?.[4] ?? scpLike.exec(url)?.[2];
+  if (path === undefined) return undefined;
+  const prefix = url.slice(0, url.length - path.length).replace(/\/+$/, "/");
+  const user = /^(?:[a-z+]+:\/\/)?([^/@]*)@/i.exec(prefix)?.[1] ?? "";
+  // A password, or a token in a user's place: short names are all that people are called by.
+  if (!/^[\w.-]{0,24}$/.test(user)) return undefined;
+  return { prefix, host: parseGitUrl(url).host };
 }
 
 /** `owner/repo.git/` → `owner/repo`; undefined for anything that must not become a path. */

@@ -1,17 +1,24 @@
 /** Points clients at a mirror: at one that runs, or at one that is started for as long as a command runs. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { z } from "zod";
+import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
+import { clientVariables, usersEnvironment, type ClientSetup } from "../clients/variables.ts";
+import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
-import { isFile } from "../files.ts";
-import { writeClientFiles } from "../clients/files.ts";
-import { clientVariables, type ClientSetup } from "../clients/variables.ts";
 import { localUrl, plainGet } from "../fetch/plain-get.ts";
+import { isFile } from "../files.ts";
+import { isHostName, urlPrefix } from "../git/url.ts";
 import { readPublicKey } from "../hex/keys.ts";
+import { isRepositoryName } from "../hex/names.ts";
 import { hexpm } from "../hex/repository.ts";
+import type { Lock } from "../lock/entries.ts";
 import { readIfPresent } from "../store/atomic.ts";
 import { listRegistries } from "../store/inventory.ts";
+import { readKnownLocks } from "../store/known-locks.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import type { Context } from "./context.ts";
+import { readTokens } from "./tokens.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -27,31 +34,76 @@ export async function runningMirror({ config, paths }: Context): Promise<"this" 
   return theirs === ours ? "this" : "another";
 }
 
-/** @param url where clients reach it @param environment what the variables are added to */
-export async function clientEnvironment(
-  context: Context,
-  url: string,
-  environment: Environment,
-): Promise<Record<string, string>> {
+export interface Client {
+  /** What the variables are added to. */
+  readonly environment: Environment;
+  /** Of the project that it works on. */
+  readonly locks: readonly Lock[];
+}
+
+export interface ClientEnvironment {
+  readonly variables: Record<string, string>;
+  /** The folder with its files, where they are of use for this URL only. */
+  readonly ofUrl: string | undefined;
+}
+
+/** @param url where clients reach it */
+export async function clientEnvironment(context: Context, url: string, client: Client): Promise<ClientEnvironment> {
   const { config, paths } = context;
   const publicKey = await publicKeyOf(context, url);
-  // Nothing in these files depends on the URL, so that a mirror on a new port at each run needs no new ones.
-  const name = createHash("sha256").update(`${paths.mirrorDir}\0${publicKey}`).digest("hex").slice(0, 16);
-  const caFile = config.ownCertificate?.ca ?? join(config.certsDir, "ca.pem");
-  const ca = (await isFile(caFile)) ? caFile : undefined;
-  const files = await writeClientFiles({
-    dir: join(config.cacheDir, "clients", name),
-    publicKey,
+  const { hosts, repositories } = (await toldBy(context, url)) ?? {
+    hosts: createServedHosts(paths).list(),
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
-    ca,
+  };
+  const [token] = (await readTokens(config)) ?? [];
+  const isOfUrl = dependOnUrl({ repositories, token });
+  // Without the URL where nothing depends on it: a mirror on a new port at each run then needs no new files.
+  const parts = [paths.mirrorDir, publicKey, ...(isOfUrl ? [url] : [])];
+  const name = createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 16);
+  const dir = join(config.cacheDir, "clients", name);
+  const caFile = config.ownCertificate?.ca ?? join(config.certsDir, "ca.pem");
+  const files = await writeClientFiles({
+    dir,
+    url,
+    publicKey,
+    repositories,
+    token,
+    ca: (await isFile(caFile)) ? caFile : undefined,
     hexPackages: config.hexPackagesDir,
-    environment,
+    environment: usersEnvironment(client.environment),
   });
-  const gitHosts = createServedHosts(paths)
-    .list()
-    .filter((host) => !hexHosts.has(host));
-  const setup: ClientSetup = { url, gitHosts, ca, ...files };
-  return clientVariables(setup, environment);
+  const gitHosts = hosts.filter((host) => !hexHosts.has(host));
+  const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
+  const variables = clientVariables({ url, gitHosts, gitPrefixes, ...files }, client.environment);
+  return { variables, ofUrl: isOfUrl ? dir : undefined };
+}
+
+/** Known locks hold no user of https URLs, since that may be a token; the project's own lock does. */
+function prefixesOf(locks: readonly Lock[], hosts: ReadonlySet<string>): ClientSetup["gitPrefixes"] {
+  const entries = locks.flatMap((lock) => lock.entries).filter((entry) => entry.kind === "git");
+  const found = entries.map(({ url }) => urlPrefix(url)).filter((each) => each !== undefined);
+  return [...new Map(found.map((each) => [each.prefix, each])).values()].filter(({ host }) => hosts.has(host));
+}
+
+const told = z.object({
+  hex: z.object({ repositories: z.array(z.string().refine(isRepositoryName)) }),
+  git: z.object({ hosts: z.array(z.string().refine(isHostName)) }),
+});
+
+/** What a mirror elsewhere holds it tells itself; undefined where it cannot be reached from here. */
+async function toldBy({ config, reporter }: Context, url: string) {
+  if (config.url === undefined) return undefined;
+  try {
+    const { hex, git } = told.parse(JSON.parse(await plainGet(`${url}/health`, await trusting(config))));
+    return { hosts: git.hosts, repositories: [hexpm, ...hex.repositories] };
+  } catch {
+    reporter.note(`the mirror at ${url} does not answer here; what it holds is taken from ${config.mirrorDir}`);
+    return undefined;
+  }
+}
+
+async function trusting({ certsDir }: Config) {
+  return { seconds: 2, ca: (await readIfPresent(join(certsDir, "ca.pem")))?.toString("utf8") };
 }
 
 /** For a mirror elsewhere that mirror tells it, if it can be reached from here; else the folder does. */
@@ -62,9 +114,8 @@ async function publicKeyOf({ config, paths }: Context, url: string): Promise<str
     if (held !== undefined) return held;
     throw new MirrorError("config", `there is no signed registry in ${paths.hexDir}; sync, build or serve it first`);
   }
-  const ca = (await readIfPresent(join(config.certsDir, "ca.pem")))?.toString("utf8");
   try {
-    const pem = await plainGet(`${url}/public_key`, { seconds: 2, ca });
+    const pem = await plainGet(`${url}/public_key`, await trusting(config));
     readPublicKey(pem, `${url}/public_key`);
     return pem;
   } catch (cause) {

@@ -8,7 +8,7 @@ import { describeError } from "../errors.ts";
 import { exists } from "../files.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { decodeNames, decodeVersions } from "../hex/records.ts";
-import { servedName } from "../hex/repository.ts";
+import { hexpm, servedName } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { Health } from "../serve/app.ts";
 import { readIfPresent } from "../store/atomic.ts";
@@ -23,11 +23,18 @@ interface RegistryState {
   readonly problem: string | undefined;
 }
 
-/** @param certificateProblem what is wrong with the certificate, if anything */
+export interface HealthSources {
+  /** Milliseconds since 1970. */
+  readonly started: number;
+  /** The hosts that are stood in for. */
+  readonly hosts: () => readonly string[];
+  /** What is wrong with the certificate, if anything. */
+  readonly certificateProblem: () => string | undefined;
+}
+
 export function createHealthCheck(
   paths: StorePaths,
-  started: number,
-  certificateProblem: () => string | undefined = () => undefined,
+  { started, hosts, certificateProblem }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
@@ -47,8 +54,12 @@ export function createHealthCheck(
       status: state.problem !== undefined ? "unhealthy" : lesser.length > 0 ? "degraded" : "ok",
       version,
       uptime_s: Math.floor((Date.now() - started) / 1000),
-      hex: { packages: state.packages, releases: state.releases },
-      git: { repositories: repositories.length },
+      hex: {
+        packages: state.packages,
+        releases: state.releases,
+        repositories: registries.map(({ repository }) => repository).filter((repository) => repository !== hexpm),
+      },
+      git: { repositories: repositories.length, hosts: [...hosts()].sort() },
       problems,
     };
   };

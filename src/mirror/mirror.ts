@@ -3,6 +3,7 @@
  * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use;
  * 4 each job's own modules, loaded when it is asked for, so that a short command starts fast.
  */
+import { usersEnvironment } from "../clients/variables.ts";
 import { processEnvironment, type Config } from "../config.ts";
 import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
@@ -31,10 +32,19 @@ export interface Mirror {
   readonly prune: () => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
   readonly init: (folder: string, locks: readonly Lock[]) => Promise<InitResult>;
-  /** What points clients at the server that the configuration describes, or what takes that back. */
-  readonly clientVariables: (revert: boolean) => Promise<{ set: Record<string, string>; unset: string[] }>;
+  /**
+   * What points clients at the server that the configuration describes, or what takes that back.
+   * @param locks of the project that they work on
+   */
+  readonly clientVariables: (
+    locks: readonly Lock[],
+    revert: boolean,
+  ) => Promise<{ set: Record<string, string>; unset: string[] }>;
   /** Runs `work` with an environment whose clients use this mirror; it is served meanwhile where it was not. */
-  readonly withClients: <T>(work: (environment: Record<string, string>) => Promise<T>) => Promise<T>;
+  readonly withClients: <T>(
+    locks: readonly Lock[],
+    work: (environment: Record<string, string>) => Promise<T>,
+  ) => Promise<T>;
   readonly renewCertificates: () => Promise<RenewedCertificates>;
   readonly serve: (logger: Logger) => Promise<Listening>;
   /** The locks that were synced before. */
@@ -47,7 +57,7 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
   const paths = new StorePaths(config);
   const context: Context = { config, paths, reporter, signal };
   let environments: Promise<GitEnvironments> | undefined;
-  const gitEnvironments = () => (environments ??= createGitEnvironments(processEnvironment()));
+  const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(processEnvironment())));
   return {
     sync: async (locks) => (await import("./sync.ts")).sync(context, locks, { gitEnvironments }),
     previewSync: async (locks) => (await import("./preview.ts")).previewSync(context, locks),
@@ -57,9 +67,12 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     prune: async () => (await import("./prune.ts")).prune(context),
     status: async () => (await import("./status.ts")).status(context),
     init: async (folder, locks) => (await import("./init.ts")).init(context, folder, locks),
-    clientVariables: async (revert) => (await import("./use.ts")).variables(context, processEnvironment(), revert),
-    withClients: async (work) =>
-      (await import("./use.ts")).withClients(context, { environment: processEnvironment(), gitEnvironments }, work),
+    clientVariables: async (locks, revert) =>
+      (await import("./use.ts")).variables(context, { environment: processEnvironment(), locks }, revert),
+    withClients: async (locks, work) => {
+      const use = { environment: processEnvironment(), locks };
+      return (await import("./use.ts")).withClients(context, { ...use, gitEnvironments }, work);
+    },
     renewCertificates: async () => (await import("./certificates.ts")).renewCertificates(context),
     serve: async (logger) => (await import("./serve.ts")).serve(context, { logger, gitEnvironments }),
     knownLocks: () => readKnownLocks(paths),

@@ -1,5 +1,5 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
-import { access, constants, mkdir, readFile } from "node:fs/promises";
+import { access, constants, mkdir, } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
@@ -12,7 +12,6 @@ import { isFile } from "../files.ts";
 import { hexpm } from "../hex/repository.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
 import { buildApp } from "../serve/app.ts";
-import { parseTokens } from "../serve/guard.ts";
 import { listen, type Listening } from "../serve/listen.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
@@ -21,6 +20,7 @@ import { createApi } from "./api.ts";
 import { build } from "./build.ts";
 import type { Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
+import { readTokens } from "./tokens.ts";
 import { identityProblem, openIdentity } from "./live-identity.ts";
 
 export interface ServeTools {
@@ -71,9 +71,11 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     filePath: (host, path) => paths.filePath(host, path),
     ...createApi(paths),
     caCertificate: () => identity?.current().caCertificate,
-    health: createHealthCheck(paths, Date.now(), () =>
-      identity === undefined ? undefined : identityProblem(identity.current(), new Date()),
-    ),
+    health: createHealthCheck(paths, {
+      started: Date.now(),
+      hosts: served.list,
+      certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
+    }),
     uploadPack,
     findRepository: createRepositoryFinder(paths),
   });
@@ -88,17 +90,6 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
       await listening.close(graceSeconds);
     },
   };
-}
-
-/** @throws MirrorError `config`: a guard that cannot be read must not become an open door */
-async function readTokens({ requireTokenFile }: Config): Promise<string[] | undefined> {
-  if (requireTokenFile === undefined) return undefined;
-  const text = await readFile(requireTokenFile, "utf8").catch((cause: unknown) => {
-    throw new MirrorError("config", `--require-token: cannot read ${requireTokenFile}`, { cause });
-  });
-  const tokens = parseTokens(text);
-  if (tokens.length === 0) throw new MirrorError("config", `--require-token: ${requireTokenFile} holds no token`);
-  return tokens;
 }
 
 /** A cache folder that cannot be used costs speed, nothing else. */

@@ -1,4 +1,5 @@
 /** A mirror as clients use it: `env`, and `exec`. */
+import { rm } from "node:fs/promises";
 import { pino } from "pino";
 import { revertedVariables } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
@@ -6,19 +7,17 @@ import { isFile } from "../files.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../hex/repository.ts";
 import { localUrl } from "../fetch/plain-get.ts";
-import { clientEnvironment, runningMirror } from "./client-setup.ts";
+import { clientEnvironment, runningMirror, type Client } from "./client-setup.ts";
 import type { Context } from "./context.ts";
 import { serve } from "./serve.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 export async function variables(
   context: Context,
-  environment: Environment,
+  client: Client,
   revert: boolean,
 ): Promise<{ set: Record<string, string>; unset: string[] }> {
   const { config, reporter } = context;
-  if (revert) return revertedVariables(environment);
+  if (revert) return revertedVariables(client.environment);
   const url = config.url ?? localUrl(config);
   const running = config.url === undefined ? await runningMirror(context) : "this";
   if (running === "another") {
@@ -28,23 +27,27 @@ export async function variables(
     );
   }
   if (running === "none") reporter.note(`no mirror-server answers at ${url} yet; start it with "mirror-server serve"`);
-  return { set: await clientEnvironment(context, url, environment), unset: [] };
+  return { set: (await clientEnvironment(context, url, client)).variables, unset: [] };
 }
 
-export interface UseTools {
-  readonly environment: Environment;
+export interface UseTools extends Client {
   readonly gitEnvironments: () => Promise<GitEnvironments>;
 }
 
 export async function withClients<T>(
   context: Context,
-  { environment, gitEnvironments }: UseTools,
+  { gitEnvironments, ...client }: UseTools,
   work: (environment: Record<string, string>) => Promise<T>,
 ): Promise<T> {
   const { config, paths, reporter } = context;
-  const use = async (url: string) => {
-    const set = await clientEnvironment(context, url, environment);
-    return work({ ...defined(environment), ...set });
+  const use = async (url: string, isTemporary = false) => {
+    const { variables: set, ofUrl } = await clientEnvironment(context, url, client);
+    try {
+      return await work({ ...defined(client.environment), ...set });
+    } finally {
+      // Nobody will come back to a port that was free just now.
+      if (isTemporary && ofUrl !== undefined) await rm(ofUrl, { recursive: true, force: true });
+    }
   };
   if (config.url !== undefined) return use(config.url);
   if (!(await isFile(paths.registry(hexpm).publicKey))) {
@@ -59,13 +62,13 @@ export async function withClients<T>(
   const logger = pino({ level: config.logLevel === "info" ? "warn" : config.logLevel }, pino.destination(2));
   const listening = await serve({ ...context, config: temporary }, { logger, gitEnvironments });
   try {
-    return await use(`http://127.0.0.1:${listening.port}`);
+    return await use(`http://127.0.0.1:${listening.port}`, true);
   } finally {
     await listening.close(0);
   }
 }
 
-function defined(environment: Environment): Record<string, string> {
+function defined(environment: Client["environment"]): Record<string, string> {
   return Object.fromEntries(
     Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined),
   );

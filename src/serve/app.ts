@@ -29,8 +29,10 @@ export interface Health {
   readonly status: "ok" | "degraded" | "unhealthy";
   readonly version: string;
   readonly uptime_s: number;
-  readonly hex: { readonly packages: number; readonly releases: number };
-  readonly git: { readonly repositories: number };
+  /** `repositories`: those besides hexpm, as locks call them. */
+  readonly hex: { readonly packages: number; readonly releases: number; readonly repositories: readonly string[] };
+  /** `hosts`: those that the mirror stands in for. */
+  readonly git: { readonly repositories: number; readonly hosts: readonly string[] };
   readonly problems: readonly string[];
 }
 

@@ -1,12 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { formatVariables } from "../../src/clients/formats.ts";
-import { clientVariables, revertedVariables } from "../../src/clients/variables.ts";
+import { clientVariables, revertedVariables, usersEnvironment } from "../../src/clients/variables.ts";
 import { gitEnvironment } from "../support/git.ts";
 
 const setup = {
   url: "http://127.0.0.1:8000",
   gitHosts: ["github.com", "gitlab.example.org"],
+  gitPrefixes: [
+    { prefix: "https://jdoe@github.com/", host: "github.com" },
+    { prefix: "ssh://git@gitlab.example.org:2222/", host: "gitlab.example.org" },
+    { prefix: "org-1@github.com:", host: "github.com" },
+  ],
   hexHome: "/cache/hex",
   rebarHome: "/cache/rebar3",
   caBundle: "/cache/ca-bundle.pem",
@@ -21,6 +26,9 @@ describe("git, with these variables, asks the mirror for", () => {
     ["ssh://git@github.com/o/r.git", "http://127.0.0.1:8000/github.com/o/r.git"],
     ["ssh://gitlab.example.org/g/s/p", "http://127.0.0.1:8000/gitlab.example.org/g/s/p"],
     ["git@github.com:o/r.git", "http://127.0.0.1:8000/github.com/o/r.git"],
+    ["https://jdoe@github.com/o/r.git", "http://127.0.0.1:8000/github.com/o/r.git"],
+    ["ssh://git@gitlab.example.org:2222/g/p", "http://127.0.0.1:8000/gitlab.example.org/g/p"],
+    ["org-1@github.com:o/r.git", "http://127.0.0.1:8000/github.com/o/r.git"],
     // Others are left alone.
     ["https://gitlab.com/o/r", "https://gitlab.com/o/r"],
     ["https://github.com.evil.example/o/r", "https://github.com.evil.example/o/r"],
@@ -51,6 +59,12 @@ describe("what was there before", () => {
       no_proxy: "127.0.0.1",
     });
     expect({ ...once, ...clientVariables(setup, once) }).toEqual(once);
+  });
+
+  test("is what the user's own environment is taken for", () => {
+    const during = { ...before, ...clientVariables(setup, before) };
+    expect(usersEnvironment(during)).toEqual({ ...before, NO_PROXY: "corp.example,127.0.0.1", no_proxy: "127.0.0.1" });
+    expect(usersEnvironment(before)).toEqual(before);
   });
 
   test("is there again after --revert, and nothing of ours is", () => {

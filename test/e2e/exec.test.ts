@@ -1,5 +1,8 @@
 /** `exec` and `env`: real clients, unmodified, in a home that stays as it was. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
@@ -7,9 +10,11 @@ import { hexArchives, isInstalled, rebar3ForMix, runClient } from "../support/cl
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
+import { listenOnLoopback } from "../support/loopback.ts";
 import { alpha, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
 
 const beta = makeTarball({ name: "beta", version: "2.1.0", requirements: [{ name: "alpha", requirement: "~> 1.0" }] });
+const main = new URL("../../dist/main.js", import.meta.url).pathname;
 const hasMix = isInstalled("mix", "--version");
 const archives = hasMix ? hexArchives() : undefined;
 
@@ -122,7 +127,55 @@ describe("exec", () => {
   });
 });
 
+test("git URLs with a user, as the project's own lock has them, lead to the mirror too", async () => {
+  const url = "https://jdoe@github.com/owner/repo.git";
+  await writeFile(join(cwd, "mix.lock"), mixLock([], [`"repo": {:git, "${url}", "${revision}", []}`]));
+  const { code, stdout } = await exec(["--", "git", "ls-remote", url, "HEAD"]);
+  expect([code, stdout]).toEqual([0, `${revision}\tHEAD\n`]);
+});
+
+test("who is asked to stop before the command was begun does not begin it", async () => {
+  const silent = createServer(() => undefined);
+  const url = await listenOnLoopback(silent);
+  const asked = once(silent, "connection");
+  const child = spawn(process.execPath, [main, "exec", "--url", url, ...cache(), "--", "touch", "begun"], {
+    cwd,
+    env: { PATH: process.env["PATH"] ?? "", HOME: home },
+  });
+  await asked;
+  child.kill("SIGTERM");
+  const [code] = (await once(child, "close")) as [number | null];
+  expect(code).toBe(1);
+  expect(await readdir(cwd)).not.toContain("begun");
+});
+
 describe("env", () => {
+  test("within an environment that it made, what the user has set is still found", async () => {
+    await mkdir(join(home, ".config/rebar3"), { recursive: true });
+    await writeFile(join(home, ".config/rebar3/rebar.config"), "{plugins, [my_plugin]}.\n");
+    await writeFile(join(cwd, "corp.pem"), "corporate authority\n");
+    await startServer([], { cwd });
+    const enter = `eval "$("${process.execPath}" "${main}" env --port 8000 --cache-dir cache)"`;
+    const show = 'cat "$REBAR_GLOBAL_CONFIG_DIR/.config/rebar3/rebar.config" "$GIT_SSL_CAINFO" "$NODE_EXTRA_CA_CERTS"';
+    const corporate = join(cwd, "corp.pem");
+    const env = { HOME: home, GIT_SSL_CAINFO: corporate, NODE_EXTRA_CA_CERTS: corporate };
+    const { output } = await runClient("bash", ["-c", `${enter}; ${enter}; ${show}`], { cwd, env });
+    expect(output).toContain("my_plugin");
+    expect(output.split("corporate authority")).toHaveLength(3);
+  });
+
+  test("of a mirror elsewhere points git at the hosts that it tells of", async () => {
+    await mkdir(join(cwd, ".mirror/git/git.example.org/o/r.git"), { recursive: true });
+    const server = await startServer(["--no-tls"], { cwd });
+    const elsewhere = join(cwd, "elsewhere");
+    await mkdir(elsewhere);
+    const args = ["env", "--url", server.url, "--format", "json", ...cache()];
+    const { stdout } = await mirrorServer(args, { cwd: elsewhere, env: { HOME: home } });
+    expect(Object.values(JSON.parse(stdout) as object)).toContain("https://git.example.org/");
+    const gone = await mirrorServer(["env", "--url", "http://127.0.0.1:9", ...cache()], { cwd, env: { HOME: home } });
+    expect([gone.code, gone.stderr]).toEqual([0, expect.stringContaining("http://127.0.0.1:9 does not answer here")]);
+  });
+
   test("says so when nobody answers there, and refuses to point at another mirror", async () => {
     const none = await mirrorServer(["env", "--port", "9", ...cache()], { cwd, env: { HOME: home } });
     expect([none.code, none.stderr]).toEqual([
@@ -161,7 +214,6 @@ describe("env", () => {
   });
 
   test("--revert takes it back, in the same shell", async () => {
-    const main = new URL("../../dist/main.js", import.meta.url).pathname;
     const run = `"${process.execPath}" "${main}" env --port 8000 --cache-dir cache`;
     const script = `env | sort > before; eval "$(${run})"; [ -n "$HEX_MIRROR" ] || exit 9; eval "$(${run} --revert)"; env | sort > after; diff before after`;
     const result = await runClient("bash", ["-c", script], { cwd, env: { HOME: home } });

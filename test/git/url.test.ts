@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { normalisePath, parseGitUrl, redactUrl } from "../../src/git/url.ts";
+import { normalisePath, parseGitUrl, redactUrl, urlPrefix } from "../../src/git/url.ts";
 
 describe("parseGitUrl", () => {
   test.each([
@@ -75,4 +75,16 @@ test("redactUrl takes the user part out of every URL in a text", () => {
   expect(redactUrl("fatal: unable to access 'https://me:token@host/a': ssh://git@host/b")).toBe(
     "fatal: unable to access 'https://host/a': ssh://host/b",
   );
+});
+
+test.each([
+  ["https://jdoe@bitbucket.org/o/r.git", { prefix: "https://jdoe@bitbucket.org/", host: "bitbucket.org" }],
+  ["ssh://git@Git.Example:2222/o/r", { prefix: "ssh://git@Git.Example:2222/", host: "git.example" }],
+  ["org-1@github.com:o/r.git", { prefix: "org-1@github.com:", host: "github.com" }],
+  // What must not be printed: a password, a token in a user's place.
+  ["https://jdoe:secret@github.com/o/r", undefined],
+  ["https://ghp_0123456789abcdefghij0123456789abcdef@github.com/o/r", undefined],
+  ["/a/path", undefined],
+])("the prefix of %s", (url, expected) => {
+  expect(urlPrefix(url)).toEqual(expected);
 });

@@ -44,7 +44,7 @@ export async function testApp(
     filePath: (host, path) => paths.filePath(host, path),
     ...createApi(paths),
     caCertificate: () => undefined,
-    health: createHealthCheck(paths, Date.now()),
+    health: createHealthCheck(paths, { started: Date.now(), hosts: () => [], certificateProblem: () => undefined }),
     uploadPack: cacheUploadPack(
       createUploadPack({
         env: environments.own,

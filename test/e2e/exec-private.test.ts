@@ -1,0 +1,80 @@
+/** `exec` in front of organisations and other repositories, open and guarded: nothing but the lock and a token. */
+import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { mirrorServer } from "../support/cli.ts";
+import { hexArchives, isInstalled, rebar3ForMix } from "../support/clients.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { startHexUpstream } from "../support/hex-upstream.ts";
+import { alpha, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
+
+const secret = makeTarball({ name: "secret", version: "0.3.0" });
+const tool = makeTarball({ name: "tool", version: "2.0.0" });
+const archives = isInstalled("mix", "--version") ? hexArchives() : undefined;
+
+let cwd: string;
+
+beforeEach(async () => {
+  cwd = await temporaryFolder();
+  const hex = await startHexUpstream([alpha]);
+  hex.publish([secret], { organisation: { name: "acme", token: "t" } });
+  const corp = await startHexUpstream([]);
+  corp.publish([tool], { repository: "mycorp" });
+  const key = await hex.writePublicKey(join(cwd, "upstream.pem"));
+  const corpKey = await corp.writePublicKey(join(cwd, "mycorp.pem"));
+  const entries = [lockEntry(secret, "", "hexpm:acme"), lockEntry(tool, "", "mycorp")];
+  await writeFile(join(cwd, "mix.lock"), mixLock([alpha], entries));
+  await writeFile(join(cwd, "tokens"), "# of this mirror\nletmein\n");
+  const repo = ["--repo", `mycorp=${corp.url},${corpKey}`];
+  const synced = await mirrorServer(["sync", "--hex-url", hex.url, "--hex-public-key", key, ...repo], {
+    cwd,
+    env: { MIRROR_TOKEN_ACME: "t" },
+  });
+  expect(synced).toMatchObject({ code: 0 });
+});
+
+const exec = (args: readonly string[], command: string, env: Record<string, string> = {}) =>
+  mirrorServer(["exec", "--port", "0", "--cache-dir", "cache", ...args, "--", "sh", "-c", command], { cwd, env });
+
+const cases: [string, string[]][] = [
+  ["open to all", []],
+  ["guarded by a token", ["--require-token", "tokens"]],
+];
+
+describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3", () => {
+  test.each(cases)("%s", async (_what, args) => {
+    await mkdir(join(cwd, "app/src"), { recursive: true });
+    await writeFile(join(cwd, "app/rebar.config"), '{deps, [{alpha, "1.0.0"}, {secret, "0.3.0"}, {tool, "2.0.0"}]}.\n');
+    await writeFile(
+      join(cwd, "app/src/app.app.src"),
+      '{application, app, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.\n',
+    );
+    const { code, stdout } = await exec(args, "cd app && rebar3 get-deps");
+    expect([code, stdout]).toEqual([0, expect.stringContaining("Fetching tool v2.0.0")]);
+    expect((await readdir(join(cwd, "app/_build/default/lib"))).sort()).toEqual(["alpha", "secret", "tool"]);
+    // What was made for a port that is free again is not kept.
+    expect(await readdir(join(cwd, "cache/clients"))).toEqual([]);
+  });
+});
+
+describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has not been run)", () => {
+  test.each(cases)("%s", async (_what, args) => {
+    await writeFile(
+      join(cwd, "mix.exs"),
+      `defmodule App.MixProject do
+         use Mix.Project
+         def project, do: [app: :app, version: "0.1.0", deps: [
+           {:alpha, "~> 1.0"},
+           {:secret, "~> 0.3", organization: "acme"},
+           {:tool, "~> 2.0", repo: "mycorp"}
+         ]]
+       end\n`,
+    );
+    const lock = await readFile(join(cwd, "mix.lock"), "utf8");
+    const env = { LANG: "C.UTF-8", MIX_HOME: join(cwd, "mix"), MIX_ARCHIVES: archives ?? "", ...rebar3ForMix() };
+    const { code, stdout, stderr } = await exec(args, "mix deps.get", env);
+    expect([code, stderr, stdout]).toEqual([0, "", expect.stringContaining("* Getting tool (Hex package)")]);
+    expect((await readdir(join(cwd, "deps"))).sort()).toEqual(["alpha", "secret", "tool"]);
+    expect(await readFile(join(cwd, "mix.lock"), "utf8")).toBe(lock);
+  });
+});
