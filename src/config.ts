@@ -116,7 +116,7 @@ export function processEnvironment(): Environment {
 /** @throws MirrorError `config` naming the option, where it was set and what is allowed */
 export function loadConfig({ flags, environment, cwd }: Sources): Config {
   const warnings: string[] = [];
-  const file = readConfigFile(flags["config"] ?? environment["MIRROR_CONFIG"], cwd);
+  const file = readConfigFile(flags["config"] ?? (environment["MIRROR_CONFIG"] || undefined), cwd);
   const get = <K extends OptionKey>(key: K): z.infer<(typeof options)[K]["schema"]> | undefined => {
     const option: Option = options[key];
     const variable = variableOf(key);
@@ -237,17 +237,18 @@ function hexHome(environment: Environment, variable: string, folder: string): st
   return environment["HEX_HOME"] || (xdg ?? join(home, ".hex"));
 }
 
+/** By the name of the variable. */
 function tokensIn(environment: Environment): Map<string, string> {
-  const prefix = "MIRROR_TOKEN_";
-  const entries = Object.entries(environment).filter(([name, value]) => name.startsWith(prefix) && value);
-  return new Map(entries.map(([name, value]) => [name.slice(prefix.length), value ?? ""]));
+  const entries = Object.entries(environment).filter(([name]) => name.startsWith("MIRROR_TOKEN_"));
+  return new Map(entries.flatMap(([name, value]) => (value ? [[name, value] as const] : [])));
 }
 
 function readConfigFile(given: unknown, cwd: string): { path: string; values: Record<string, unknown> } {
   const path = resolve(cwd, typeof given === "string" ? given : "mirror.config.json");
   let source: string;
   try {
-    source = readFileSync(path, "utf8");
+    // Some editors begin a file with a mark of its encoding.
+    source = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (cause) {
     if (given === undefined && hasErrno(cause, "ENOENT")) return { path, values: {} };
     throw new MirrorError("config", `cannot read the configuration file ${path}`, { cause });
@@ -278,12 +279,19 @@ function userCacheDir(environment: Environment): string {
 }
 
 function proxyOf(environment: Environment): Config["proxy"] {
-  const httpProxy = environment["http_proxy"] ?? environment["HTTP_PROXY"];
-  const httpsProxy = environment["https_proxy"] ?? environment["HTTPS_PROXY"];
+  const httpProxy = proxyUrl(environment, "http_proxy") ?? proxyUrl(environment, "HTTP_PROXY");
+  const httpsProxy = proxyUrl(environment, "https_proxy") ?? proxyUrl(environment, "HTTPS_PROXY");
   const noProxy = environment["no_proxy"] ?? environment["NO_PROXY"];
   return {
-    ...(httpProxy ? { httpProxy } : {}),
-    ...(httpsProxy ? { httpsProxy } : {}),
+    ...(httpProxy === undefined ? {} : { httpProxy }),
+    ...(httpsProxy === undefined ? {} : { httpsProxy }),
     ...(noProxy ? { noProxy } : {}),
   };
+}
+
+/** `proxy.corp:3128` is one to curl and git, so it is one here. */
+function proxyUrl(environment: Environment, name: string): string | undefined {
+  const value = environment[name];
+  if (value === undefined || value === "") return undefined;
+  return value.includes("://") ? value : `http://${value}`;
 }

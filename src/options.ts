@@ -18,7 +18,7 @@ const words = z.union([z.array(z.string()), z.string().transform((value) => valu
 const httpUrl = z
   .url({ protocol: /^https?$/ })
   // They would be shown in every error.
-  .refine((url) => new URL(url).username === "" && new URL(url).password === "")
+  .refine((url) => URL.canParse(url) && new URL(url).username === "" && new URL(url).password === "")
   .transform((url) => url.replace(/\/+$/, ""));
 
 const repository = z

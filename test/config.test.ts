@@ -55,6 +55,7 @@ test("service variables that an orchestrator injects are passed over with a warn
 });
 
 test("proxies are taken from the environment in either case", () => {
+  expect(load({}, { http_proxy: "proxy.corp:3128" }).proxy).toEqual({ httpProxy: "http://proxy.corp:3128" });
   expect(load({}, { https_proxy: "http://p:1", NO_PROXY: "localhost" }).proxy).toEqual({
     httpsProxy: "http://p:1",
     noProxy: "localhost",
@@ -65,6 +66,7 @@ describe("bad values name the option, where it was set, and what is allowed", ()
   test.each([
     [{ port: "http" }, {}, '--port <number>: "http" is not allowed; give a number from 0 to 65535'],
     [{}, { MIRROR_CONCURRENCY: "0" }, 'MIRROR_CONCURRENCY: "0" is not allowed; give a number from 1 to 64'],
+    [{ hexUrl: "notaurl" }, {}, '--hex-url <url>: "notaurl" is not allowed; give an http or https URL'],
     [{ hexUrl: "ftp://x" }, {}, '--hex-url <url>: "ftp://x" is not allowed; give an http or https URL'],
     [{}, { MIRROR_LOG_LEVEL: "loud" }, "give trace, debug, info, warn, error, fatal or silent"],
     [{ name: "a b" }, {}, "give host names, separated by commas"],

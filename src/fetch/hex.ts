@@ -2,8 +2,10 @@
 import type { KeyObject } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { MirrorError } from "../errors.ts";
+import { redactUrl } from "../git/url.ts";
 import { demandProblem, tarballProblem } from "../hex/check.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
+import { tokenVariable } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { maxTarballSize, readTarball, type Tarball } from "../hex/tarball.ts";
 import type { Demand } from "../plan/plan.ts";
@@ -45,7 +47,7 @@ export async function fetchRecord(
   const url = `${upstream.url}/packages/${name}`;
   const answer = await http.get(url, { headers: headersFor(upstream, validator), maxSize: maxRecordSize, ...transfer });
   if (answer.status === 304 && validator !== undefined) return { changed: false };
-  expectOk(answer, url);
+  expectOk(answer, url, upstream);
   return {
     changed: true,
     bytes: answer.body,
@@ -94,7 +96,7 @@ export async function fetchTarball(
 ): Promise<Buffer> {
   const url = `${upstream.url}/tarballs/${release.name}-${release.record.version}.tar`;
   const answer = await http.get(url, { headers: headersFor(upstream), maxSize: maxTarballSize, ...transfer });
-  expectOk(answer, url);
+  expectOk(answer, url, upstream);
   let tarball: Tarball;
   try {
     tarball = readTarball(answer.body);
@@ -126,7 +128,7 @@ export async function fetchDocs(
     ...transfer,
   });
   if ([304, 403, 404].includes(answer.status)) return undefined;
-  expectOk(answer, url);
+  expectOk(answer, url, upstream);
   try {
     gunzipSync(answer.body, { maxOutputLength: maxDocsSize });
   } catch (cause) {
@@ -135,16 +137,18 @@ export async function fetchDocs(
   return { bytes: answer.body, validator: validatorOf(answer) };
 }
 
-function expectOk(answer: HttpAnswer, url: string): void {
+function expectOk(answer: HttpAnswer, url: string, { repository, token }: HexUpstream): void {
   if (answer.status === 200) return;
   if (answer.status === 401) {
-    throw new MirrorError("refused", `upstream wants a token for ${url}, or another one`);
+    const what = token === undefined ? "wants a token" : "does not take the token that it was sent";
+    const remedy = `give ${tokenVariable(repository)}, or log in with Hex`;
+    throw new MirrorError("refused", `upstream ${what} for ${url}; ${remedy}`);
   }
   // S3 and Fastly, which serve hex.pm's files, answer 403 for what is not there.
   if (answer.status === 404 || answer.status === 403) {
     throw new MirrorError("not_found", `upstream has no ${url} (status ${answer.status})`);
   }
   const location = answer.headers["location"];
-  const hint = location === undefined ? "" : ` and points to ${location}; if that is right, set --hex-url`;
+  const hint = location === undefined ? "" : ` and points to ${redactUrl(location)}; if that is right, set --hex-url`;
   throw new MirrorError("upstream", `upstream answered ${url} with status ${answer.status}${hint}`);
 }

@@ -120,6 +120,8 @@ async function run(
     const code = await exit;
     if (signal.aborted) throw gone();
     if (fed.error !== undefined) throw fed.error;
+    // No fault of this server's, and nothing for its log: anybody may send anything.
+    if (code !== 0 && !hasOutput && isClientsFault.test(stderr())) throw notTheProtocol();
     if (code !== 0) settings.onFailure(dir, code === null ? "ended: nothing moved for too long" : stderr());
     if (code === 0 || (code !== null && hasOutput)) {
       // What git had to say to its client when it failed is in the output.
@@ -166,6 +168,13 @@ function collectStderr(child: GitChild): () => string {
     if (text.length < 16_384) text += chunk.toString("utf8");
   });
   return () => text.trim();
+}
+
+const isClientsFault =
+  /^fatal: (?:git upload-pack: )?(?:protocol error|the remote end hung up|unknown capability|invalid command|unexpected )/m;
+
+function notTheProtocol(): MirrorError {
+  return new MirrorError("malformed", "that is no request of git's protocol");
 }
 
 function unreadable(): MirrorError {

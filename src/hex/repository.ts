@@ -34,3 +34,10 @@ export function sourceOf(repository: string): string {
 export function shownPackage(repository: string, name: string): string {
   return repository === hexpm ? name : `${repository}/${name}`;
 }
+
+/** `hexpm:my-org` → `MIRROR_TOKEN_MY_ORG`: the variable that says what to send to its upstream. */
+export function tokenVariable(repository: string): string {
+  return `MIRROR_TOKEN_${signedName(repository)
+    .toUpperCase()
+    .replace(/[^A-Z0-9]/g, "_")}`;
+}

@@ -4,7 +4,7 @@ import { MirrorError } from "../errors.ts";
 import type { HexUpstream } from "../fetch/hex.ts";
 import { readHexConfigToken } from "../hex/hex-config.ts";
 import { hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
-import { hexpm, organisationOf, signedName, sourceOf } from "../hex/repository.ts";
+import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../hex/repository.ts";
 import { readIfPresent } from "../store/atomic.ts";
 import { readKeyFile, type Context } from "./context.ts";
 
@@ -80,10 +80,7 @@ export async function heldRecordsKey(context: Context, repository: string): Prom
  * user's own token for it goes nowhere.
  */
 async function tokenFor({ config }: Context, repository: string, url: string): Promise<string | undefined> {
-  const variable = signedName(repository)
-    .toUpperCase()
-    .replace(/[^A-Z0-9]/g, "_");
-  const given = config.tokens.get(variable);
+  const given = config.tokens.get(tokenVariable(repository));
   if (given !== undefined || repository === hexpm) return given;
   const text = (await readIfPresent(config.hexConfigFile))?.toString("utf8");
   return text === undefined

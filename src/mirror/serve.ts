@@ -1,5 +1,5 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
-import { access, constants, mkdir, } from "node:fs/promises";
+import { access, constants, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";

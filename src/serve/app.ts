@@ -22,7 +22,7 @@ import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
 import { createGuard } from "./guard.ts";
-import { findTarget, type KnownHosts, type Target } from "./hosts.ts";
+import { findTarget, requestPlace, type KnownHosts, type Target } from "./hosts.ts";
 import { logRequests } from "./request-log.ts";
 
 export interface Health {
@@ -52,9 +52,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     loggerInstance: dependencies.logger,
     logController: new LogController({ disableRequestLogging: true }),
     rewriteUrl: (request) => {
-      const url = request.url ?? "/";
-      const path = url.replace(/\?.*$/s, "");
-      const target = findTarget(request.headers.host, path, dependencies.hosts);
+      const { host, path } = requestPlace(request.url ?? "/", request.headers.host);
+      const target = findTarget(host, path, dependencies.hosts);
       targets.set(request, target);
       return internalUrl(target);
     },

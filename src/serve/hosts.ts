@@ -54,6 +54,17 @@ const upstreamRecord = /^\/(?:repos\/[^/]+\/)?(?:names|versions|public_key|packa
 const sharedFile = /^\/(?:repos\/[^/]+\/)?(?:tarballs|docs)\/[^/]+$/;
 const dumbFile = /^(.+?\.git)\/(?:HEAD|config|description|packed-refs|objects\/.*|refs\/.*|hooks\/.*|info\/.*)$/;
 
+/**
+ * Where a request leads, without its query. A client that takes us for a proxy sends the whole URL, whose host then
+ * counts (RFC 9112, section 3.2.2); its user part is nobody's business.
+ */
+export function requestPlace(url: string, hostHeader: string | undefined): { host: string | undefined; path: string } {
+  const plain = url.replace(/[?#].*$/s, "");
+  const [, authority, rest = ""] = /^https?:\/\/([^/]*)(.*)$/is.exec(plain) ?? [];
+  if (authority === undefined) return { host: hostHeader, path: plain };
+  return { host: authority.replace(/^.*@/, ""), path: rest === "" ? "/" : rest };
+}
+
 /** @param path as the client sent it, without its query */
 export function findTarget(hostHeader: string | undefined, path: string, known: KnownHosts): Target {
   let host = hostOf(hostHeader);

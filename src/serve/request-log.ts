@@ -1,6 +1,7 @@
 /** One line a request, when it is over. Neither headers nor queries are logged: both may carry credentials. */
 import { performance } from "node:perf_hooks";
 import type { FastifyInstance } from "fastify";
+import { requestPlace } from "./hosts.ts";
 
 export function logRequests(app: FastifyInstance): void {
   app.addHook("onRequest", (request, reply, done) => {
@@ -12,8 +13,7 @@ export function logRequests(app: FastifyInstance): void {
       request.log.info(
         {
           method: request.method,
-          host: request.headers.host,
-          path: request.originalUrl.replace(/\?.*$/s, ""),
+          ...requestPlace(request.originalUrl, request.headers.host),
           status: reply.raw.statusCode,
           bytes: socket.bytesWritten - writtenBefore,
           ms: Math.round((performance.now() - started) * 10) / 10,

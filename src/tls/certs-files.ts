@@ -1,7 +1,8 @@
 /** The files of the certs folder. */
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
-import { readIfPresent, writeAtomic, writeIfChanged } from "../store/atomic.ts";
+import { isFile } from "../files.ts";
+import { readIfPresent, writeIfChanged, writeTogether } from "../store/atomic.ts";
 import { isPair } from "./certificate-checks.ts";
 import type { KeyAndCertificate } from "./certificates.ts";
 
@@ -25,7 +26,9 @@ export async function publish(certsDir: string, authority: string): Promise<void
 export async function readAuthority(certsDir: string, isDoomed = false): Promise<Authority | undefined> {
   const cert = (await readIfPresent(join(certsDir, "ca.pem")))?.toString("utf8");
   const key = (await readIfPresent(join(certsDir, "ca.key")))?.toString("utf8");
-  if (cert === undefined && key !== undefined && !isDoomed) {
+  // A key alone is what a first start leaves that was killed: nobody trusts it yet, so it is made anew.
+  const wasUsed = key !== undefined && (await isFile(join(certsDir, "server.pem")));
+  if (cert === undefined && wasUsed && !isDoomed) {
     throw new MirrorError("config", `${join(certsDir, "ca.pem")} is missing; put it back, or delete ca.key too`);
   }
   if (cert === undefined) return undefined;
@@ -38,18 +41,16 @@ export async function readAuthority(certsDir: string, isDoomed = false): Promise
   return { cert, key };
 }
 
+/** undefined, too, for half of one, such as a killed start leaves: it is made anew. */
 export async function readPair(certsDir: string, name: string): Promise<KeyAndCertificate | undefined> {
-  const cert = await readIfPresent(join(certsDir, `${name}.pem`));
-  const key = await readIfPresent(join(certsDir, `${name}.key`));
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) {
-    const missing = cert === undefined ? `${name}.pem` : `${name}.key`;
-    throw new MirrorError("config", `${join(certsDir, missing)} is missing; put it back, or delete its other half too`);
-  }
-  return { cert: cert.toString("utf8"), key: key.toString("utf8") };
+  const cert = (await readIfPresent(join(certsDir, `${name}.pem`)))?.toString("utf8");
+  const key = (await readIfPresent(join(certsDir, `${name}.key`)))?.toString("utf8");
+  return cert === undefined || key === undefined ? undefined : { cert, key };
 }
 
-export async function writePair(certsDir: string, name: string, pair: KeyAndCertificate): Promise<void> {
-  await writeAtomic(join(certsDir, `${name}.key`), pair.key, 0o600);
-  await writeAtomic(join(certsDir, `${name}.pem`), pair.cert);
+export async function writePair(certsDir: string, name: string, { cert, key }: KeyAndCertificate): Promise<void> {
+  await writeTogether([
+    { path: join(certsDir, `${name}.key`), content: key, mode: 0o600 },
+    { path: join(certsDir, `${name}.pem`), content: cert },
+  ]);
 }

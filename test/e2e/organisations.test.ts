@@ -93,7 +93,9 @@ describe("an organisation's packages", () => {
     const right = await sync(withToken);
     const wrong = await sync({ MIRROR_TOKEN_ACME: `${token}-wrong` });
     expect(wrong.code).toBe(1);
-    expect(wrong.stderr).toMatch(/failed hexpm:acme\/secret 0\.3\.0: upstream wants a token for .*\/packages\/secret/);
+    expect(wrong.stderr).toMatch(
+      /failed hexpm:acme\/secret 0\.3\.0: upstream does not take the token .*; give MIRROR_TOKEN_ACME/,
+    );
     for (const { stdout, stderr } of [right, wrong]) expect(stdout + stderr).not.toContain(token);
     const files = await readdir(join(cwd, ".mirror"), { recursive: true, withFileTypes: true });
     for (const file of files.filter((entry) => entry.isFile())) {
@@ -102,6 +104,7 @@ describe("an organisation's packages", () => {
     // What the public repository is asked for carries no token.
     expect(hex.authorizations.get("/packages/alpha")).toBeUndefined();
     expect(hex.authorizations.get("/repos/acme/packages/secret")).toBeDefined();
+    expect((await sync({})).stderr).toMatch(/upstream wants a token for .*\/packages\/secret; give MIRROR_TOKEN_ACME/);
   });
 });
 

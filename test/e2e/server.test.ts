@@ -105,6 +105,25 @@ test("a request body may come in chunks, and HEAD asks for no body", async () =>
   expect([head.status, await head.text()]).toEqual([200, ""]);
 });
 
+test("clients that take it for a proxy are answered for the host that they name, and nothing they send is logged", async () => {
+  await makeRepository(join(cwd, "work"));
+  await git(cwd, ["clone", "-q", "--bare", "work", ".mirror/git/github.com/owner/repo.git"]);
+  const server = await startServer(["--no-tls"], { cwd });
+  const ask = (url: string) =>
+    new Promise<string>((resolve, reject) => {
+      const options = { host: "127.0.0.1", port: server.port, path: url, headers: { host: "elsewhere.example" } };
+      request(options, (answer) => void text(answer).then(resolve, reject))
+        .on("error", reject)
+        .end();
+    });
+  const refs = await ask("http://me:s3cret@github.com/owner/repo.git/info/refs?service=git-upload-pack&token=s3cret");
+  expect(refs).toMatch(/^001e# service=git-upload-pack/);
+  expect(JSON.parse(await ask("http://localhost/health"))).toMatchObject({ status: "ok" });
+  expect(await ask("http://example.org/names")).toContain("holds nothing of the host example.org");
+  expect(server.log()).toContain('"host":"github.com","path":"/owner/repo.git/info/refs"');
+  expect(server.log()).not.toContain("s3cret");
+});
+
 test("fifty stalled clients cost neither processes nor much memory", async () => {
   await mirrorLargeRepository();
   const server = await startServer(["--no-tls", "--git-max-processes", "2"], { cwd });

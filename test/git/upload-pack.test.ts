@@ -86,6 +86,18 @@ test("whether git ended well is known at the end", async () => {
   expect(await bad.succeeded).toBe(false);
 });
 
+test.each([
+  ["garbage", "garbage", "version=2"],
+  ["a bad length", "ffff", "version=2"],
+  ["an unknown command", `${packet("command=nothing")}0000`, "version=2"],
+  ["nothing", "", undefined],
+])("%s is the client's fault, and not for the log", async (_what, body, protocol) => {
+  const { signal } = new AbortController();
+  const answer = make().answer({ dir, protocol, signal, body: Readable.from([body]) });
+  await expect(answer).rejects.toMatchObject({ code: "malformed" });
+  expect(failures).toEqual([]);
+});
+
 test("only well-formed protocol headers enter the environment", () => {
   expect(["version=2", "version=1:version=2"].map(protocolVersion)).toEqual(["version=2", "version=1:version=2"]);
   expect([undefined, "", "version=22", "version=2;x", "a\nb", "version=2:foo=bar"].map(protocolVersion)).toEqual(

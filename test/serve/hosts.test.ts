@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findTarget } from "../../src/serve/hosts.ts";
+import { findTarget, requestPlace } from "../../src/serve/hosts.ts";
 
 const served = new Set(["github.com", "gitlab.example.org", "gitserver", "repo.hex.pm", "builds.hex.pm", "hex.pm"]);
 const known = { own: new Set(["mirror.corp.example"]), isServed: (host: string) => served.has(host) };
@@ -60,4 +60,13 @@ test.each([
   ["localhost", "/example.org/x", { kind: "own", path: "/example.org/x" }],
 ])("%s %s", (host, path, target) => {
   expect(find(host, path)).toEqual(target);
+});
+
+test.each([
+  ["/names?x=1", "localhost:8000", { host: "localhost:8000", path: "/names" }],
+  ["http://github.com/o/r.git/info/refs?service=x", "proxy", { host: "github.com", path: "/o/r.git/info/refs" }],
+  ["http://user:secret@github.com:80", "proxy", { host: "github.com:80", path: "/" }],
+  ["//github.com/names", "localhost", { host: "localhost", path: "//github.com/names" }],
+])("a request for %s with the host %s", (url, host, expected) => {
+  expect(requestPlace(url, host)).toEqual(expected);
 });

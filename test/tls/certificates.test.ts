@@ -226,10 +226,25 @@ describe("the certs folder", () => {
     expect((await renewServerIdentity(dir, hosts, true)).isRenewable).toBe(true);
   });
 
-  test("with a key that has no certificate is refused by name", async () => {
+  test("without the certificate of an authority that was in use is refused by name", async () => {
     const dir = await temporaryFolder();
-    await writeFile(join(dir, "ca.key"), authority.key);
+    await loadServerIdentity(dir, hosts);
+    await rm(join(dir, "ca.pem"));
     await expect(loadServerIdentity(dir, hosts)).rejects.toThrow(/ca\.pem is missing/);
+  });
+
+  test.each([
+    ["before it had an authority", ["ca.key"]],
+    ["before it had a certificate", ["ca.key", "ca.pem", "server.key"]],
+  ])("that a killed first start left half made, %s, is made whole", async (_when, left) => {
+    const dir = await temporaryFolder();
+    await loadServerIdentity(dir, hosts);
+    for (const file of await readdir(dir)) {
+      if (!left.includes(file)) await rm(join(dir, file), { recursive: true });
+    }
+    const { cert } = await loadServerIdentity(dir, hosts);
+    expect(new X509Certificate(cert).checkHost("github.com")).toBe("github.com");
+    expect(await loadServerIdentity(dir, hosts)).toMatchObject({ cert });
   });
 });
 
