@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The program's edge: arguments in, exit code out. Signals are heard here; nothing else ends the process. */
+import { constants } from "node:os";
 import { CommanderError } from "commander";
 import { createProgress } from "./cli/progress.ts";
 import { parseCommandLine } from "./cli/program.ts";
@@ -12,16 +13,16 @@ async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
   let signals = 0;
   let onTerminate: (() => void) | undefined;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
       if (onTerminate !== undefined) {
-        if (name === "SIGTERM") onTerminate();
+        if (name !== "SIGINT") onTerminate();
         return;
       }
       signals += 1;
       stop.abort(new Error(name));
       // Whoever asks twice does not want to wait.
-      if (signals > 1) process.exit(name === "SIGINT" ? 130 : 143);
+      if (signals > 1) process.exit(128 + constants.signals[name]);
     });
   }
   // `mirror-server status | head` closes the pipe when it has read enough: no reason to complain.

@@ -6,8 +6,10 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { isPackageName, isRepositoryName, isVersion } from "./hex/names.ts";
 
-const port = z.coerce.number().int().min(0).max(65535);
-const positive = z.coerce.number().int().min(1);
+// Not of an empty text, which would be zero.
+const whole = (least: number, most: number) =>
+  z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.number().int().min(least).max(most));
+const port = whole(0, 65535);
 const flag = z.union([z.boolean(), z.stringbool()]);
 const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(",").map((item) => item.trim()))]);
 const hostName = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/i;
@@ -103,7 +105,12 @@ export const options = {
     schema: text,
     isPath: true,
   },
-  host: { flag: "--host <address>", help: "address to listen on", allowed: "a host name or address", schema: text },
+  host: {
+    flag: "--host <address>",
+    help: "address that the server listens on",
+    allowed: "a host name or address",
+    schema: text,
+  },
   port: {
     flag: "--port <number>",
     help: "HTTP port; 0 takes any free one",
@@ -137,7 +144,7 @@ export const options = {
   },
   hexPublicKey: {
     flag: "--hex-public-key <file>",
-    help: "its public key, when it is not hex.pm's",
+    help: "public key of the Hex registry that is mirrored, when it is not hex.pm's",
     allowed: "a PEM file",
     schema: text,
     isPath: true,
@@ -146,7 +153,7 @@ export const options = {
     flag: "--concurrency <number>",
     help: "how much is fetched at once",
     allowed: "a number from 1 to 64",
-    schema: positive.max(64),
+    schema: whole(1, 64),
   },
   grace: {
     flag: "--grace <seconds>",
@@ -207,7 +214,7 @@ export const options = {
     flag: "--git-max-processes <number>",
     help: "how many git upload-pack processes run at once; more requests wait",
     allowed: "a number from 1 to 256",
-    schema: positive.max(256),
+    schema: whole(1, 256),
   },
   repos: {
     flag: "--repo <name=url,keyfile>",

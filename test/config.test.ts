@@ -66,6 +66,7 @@ describe("bad values name the option, where it was set, and what is allowed", ()
   test.each([
     [{ port: "http" }, {}, '--port <number>: "http" is not allowed; give a number from 0 to 65535'],
     [{}, { MIRROR_CONCURRENCY: "0" }, 'MIRROR_CONCURRENCY: "0" is not allowed; give a number from 1 to 64'],
+    [{ tlsPort: "" }, {}, '--tls-port <number>: "" is not allowed; give a number from 0 to 65535'],
     [{ hexUrl: "notaurl" }, {}, '--hex-url <url>: "notaurl" is not allowed; give an http or https URL'],
     [{ hexUrl: "ftp://x" }, {}, '--hex-url <url>: "ftp://x" is not allowed; give an http or https URL'],
     [{}, { MIRROR_LOG_LEVEL: "loud" }, "give trace, debug, info, warn, error, fatal or silent"],

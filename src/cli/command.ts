@@ -6,9 +6,9 @@ export interface CommandContext {
   readonly config: Config;
   readonly mirror: Mirror;
   readonly cwd: string;
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** From now on signals are for somebody else: `onTerminate` is called for SIGTERM, and SIGINT does nothing here. */
+  /** From now on signals are for somebody else: `onTerminate` is called for SIGTERM and SIGHUP, and SIGINT does nothing here. */
   readonly handOverSignals: (onTerminate: () => void) => void;
   /** Writes a line to standard output: the result, text or JSON. */
   readonly print: (text: string) => void;

@@ -14,7 +14,7 @@ function lines({ written, unchanged, kept, notes }: InitResult, { config }: Comm
   return [
     ...written.map((path) => `wrote ${path}`),
     ...unchanged.map((path) => `${path} is as it should be`),
-    ...kept.map((path) => `left ${path} alone: it is there and says something else`),
+    ...kept.map((path) => `left ${path} alone: it is there and says something else; delete it to have it written anew`),
     ...notes.map((note) => `mind: ${note}`),
     ...(written.length === 0 ? [] : ["", ...nextSteps(config.compose, config.commit)]),
   ];

@@ -25,7 +25,7 @@ function lines({ lastSync, locks, hex, repositories, git, installers, files }: S
     `locks: ${locks.length}`,
     ...locks.map(({ name, hex: packages, git: gits }) => `  ${name}  ${packages} packages, ${gits} repositories`),
     lastSync === undefined
-      ? "records and refs: not synced on this machine"
+      ? "records and refs: never synced as a whole on this machine"
       : `records and refs: as of ${age(now - Date.parse(lastSync))} ago (${lastSync})`,
   ];
 }

@@ -8,7 +8,7 @@ export const verify: Command = async (context, args) => {
   const locks = await locksToVerify(context, args);
   const result = await context.mirror.verify(locks);
   const names = locks.map(({ name }) => name).join(", ");
-  printResult(context, result, (found) => lines(found, names));
+  printResult(context, result, (found) => lines(found, names, context.config.dryRun));
   return result.ok ? 0 : 3;
 };
 
@@ -18,14 +18,16 @@ async function locksToVerify({ cwd, mirror, config }: CommandContext, args: read
   return (await readLocks(args, cwd, config, known.length > 0)) ?? known;
 }
 
-function lines({ ok, checked, missing, corrupt, movedAside = [] }: VerifyResult, names: string): string[] {
+function lines(result: VerifyResult, names: string, dryRun: boolean): string[] {
+  const { ok, checked, missing, corrupt, movedAside = [] } = result;
+  const aside = dryRun ? "would be moved aside" : "moved aside";
   return [
-    ...movedAside.map(({ path, reason }) => `moved aside ${path}: ${reason}`),
+    ...movedAside.map(({ path, reason }) => `${aside} ${path}: ${reason}`),
     ...missing.map((finding) => `missing ${describe(finding)}`),
     ...corrupt.map((finding) => `corrupt ${describe(finding)}`),
     ok
       ? `complete and intact: ${checked} checked for ${names}`
-      : `${movedAside.length === 0 ? "" : `${movedAside.length} moved aside, `}${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces what is damaged`,
+      : `${movedAside.length === 0 ? "" : `${movedAside.length} ${aside}, `}${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces what is damaged`,
   ];
 }
 

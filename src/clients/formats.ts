@@ -3,14 +3,14 @@ import { MirrorError } from "../errors.ts";
 
 export type Format = "sh" | "docker" | "github-actions" | "json";
 
-/** @param unset names that shall not be set any more */
+/** @param unset names that shall not be set any more; undefined where that is not the question */
 export function formatVariables(
   format: Format,
   set: Readonly<Record<string, string>>,
-  unset: readonly string[] = [],
+  unset?: readonly string[],
 ): string {
   const pairs = Object.entries(set);
-  if (unset.length > 0 && (format === "docker" || format === "github-actions")) {
+  if (unset !== undefined && unset.length > 0 && (format === "docker" || format === "github-actions")) {
     throw new MirrorError(
       "config",
       `--revert: ${format} knows no way to unset a variable; end the job or the container`,
@@ -20,10 +20,10 @@ export function formatVariables(
   if (broken !== undefined) throw new MirrorError("config", `${broken[0]} holds a line break`);
   switch (format) {
     case "json":
-      return JSON.stringify(unset.length > 0 ? { set, unset } : set, null, 2);
+      return JSON.stringify(unset === undefined ? set : { set, unset }, null, 2);
     case "sh":
       return [
-        ...(unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
+        ...(unset !== undefined && unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
         ...pairs.map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
       ].join("\n");
     // Both take values as they stand, quotes included.

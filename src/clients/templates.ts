@@ -7,10 +7,35 @@ export interface ComposeInput {
   readonly gitHosts: readonly string[];
   /** What the mirror calls the app's lock. */
   readonly lockName: string;
+  /** Where the mirror's parts lie, from the compose file: `./.mirror`. */
+  readonly folders: MirrorFolders;
 }
 
-export function composeOverride({ service, gitHosts, lockName }: ComposeInput): string {
+export interface MirrorFolders {
+  readonly mirror: string;
+  /** undefined: within the mirror. */
+  readonly hex: string | undefined;
+  readonly git: string | undefined;
+  readonly privateKey: string | undefined;
+}
+
+export function composeOverride({ service, gitHosts, lockName, folders }: ComposeInput): string {
   const names = ["app_deps", ...gitHosts].map((name) => `"mirror:${name}"`).join(", ");
+  const { mirror, hex = `${mirror}/hex`, git, privateKey } = folders;
+  const mounts = Object.entries({
+    "/mirror": mirror,
+    "/mirror/hex": folders.hex,
+    "/mirror/git": git,
+    "/mirror/private_key.pem": privateKey,
+  }).flatMap(([target, source]) =>
+    source === undefined ? [] : [`\n      - ${JSON.stringify(`${source}:${target}`)}`],
+  );
+  // A configuration in the project names folders of the host.
+  const places = Object.entries({
+    MIRROR_HEX_DIR: [folders.hex, "/mirror/hex"],
+    MIRROR_GIT_DIR: [git, "/mirror/git"],
+    MIRROR_PRIVATE_KEY: [privateKey, "/mirror/private_key.pem"],
+  }).flatMap(([name, [source, target]]) => (source === undefined ? [] : [`\n      ${name}: ${target}`]));
   return `# Written by "mirror-server init --compose"; yours to change.
 #
 #   docker compose -f docker-compose.yml -f docker-compose.mirror.yml run --rm mirror-sync    fill the mirror
@@ -20,8 +45,7 @@ export function composeOverride({ service, gitHosts, lockName }: ComposeInput): 
 services:
   mirror:
     image: \${MIRROR_IMAGE:-mirror-server}
-    volumes:
-      - ./.mirror:/mirror
+    volumes:${mounts.join("")}
       - ./mirror/certs:/certs
     restart: unless-stopped
     stop_grace_period: 15s
@@ -34,11 +58,10 @@ services:
     command: ["sync"]
     profiles: [mirror-sync]
     working_dir: /project
-    volumes:
-      - ./.mirror:/mirror
+    volumes:${mounts.join("")}
       - .:/project:ro
     environment:
-      MIRROR_LOCK_NAME: ${lockName}
+      MIRROR_LOCK_NAME: ${JSON.stringify(lockName)}${places.join("")}
 
   ${service}:
     depends_on:
@@ -52,7 +75,7 @@ services:
     volumes:
       - ./mirror/entrypoint.sh:/mirror-setup/entrypoint.sh:ro
       - ./mirror/certs/public:/mirror-setup/certs:ro
-      - ./.mirror/hex:/mirror-setup/hex:ro
+      - ${JSON.stringify(`${hex}:/mirror-setup/hex:ro`)}
     environment:
       HEX_REGISTRY: \${HEX_REGISTRY-http://app_deps}
 `;
@@ -95,12 +118,23 @@ export HEX_CACERTS_PATH="$bundle" GIT_SSL_CAINFO="$bundle" CURL_CA_BUNDLE="$bund
 exec "$@"
 `;
 
-export const preCommit = `#!/bin/sh
+/** @param mirror the folder, from the top of the repository */
+export function preCommit(mirror: string): string {
+  return `#!/bin/sh
 # Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
 # To switch it on: ln -s ../../mirror/pre-commit .git/hooks/pre-commit
 # mirror-server is what is installed, here or for all: nothing of that name is fetched from anywhere.
+mirror='${mirror.replaceAll("'", `'\\''`)}'
+
+# Where the mirror is committed, what is verified has to be what is committed.
+if [ -f "$mirror/.gitattributes" ] &&
+  [ -n "$(git ls-files --others --modified --exclude-standard -- "$mirror" | head -n 1)" ]; then
+  echo "mirror: $mirror has changes that this commit lacks; git add $mirror" >&2
+  exit 1
+fi
 PATH="$PWD/node_modules/.bin:$PATH" exec mirror-server verify
 `;
+}
 
 export const workflow = `# Written by "mirror-server init"; yours to change. Fails when the lock names what the committed mirror lacks.
 name: mirror

@@ -51,7 +51,8 @@ export function parseGitUrl(url: string, allowLocal = false): GitSource {
   if (rawPath === undefined || !isHostName(host)) throw refuse("use https://HOST/OWNER/REPO, ssh or git@HOST:PATH");
 
   const path = normalisePath(rawPath);
-  if (path === undefined) throw refuse("its path holds a segment that could leave the mirror's folder");
+  if (path === undefined)
+    throw refuse("its path holds a segment that is no folder's name here (letters, digits and ._~+@- are)");
   const isClosed = full?.[1]?.toLowerCase() === "git" && forgesWithoutGitProtocol.has(host);
   return { host, path, fetchUrl: isClosed ? `https://${host}/${path}.git` : url };
 }

@@ -25,15 +25,15 @@ export function readMixLock(source: string, where: string): LockEntry[] {
     return new MirrorError("lock_syntax", `${where}:${line}:${column}: ${what}`, { data: { line, column } });
   };
   if (term.type !== "map") throw fail(term.at, "a lock is a map, %{…}");
-  const seen = new Set<string>();
-  return term.pairs.map(([key, value]) => {
+  const entries = new Map<string, LockEntry>();
+  for (const [key, value] of term.pairs) {
     if (key.type !== "string" && key.type !== "atom") throw fail(key.at, "an entry's key is a string or an atom");
     const app = key.type === "string" ? key.text : key.name;
     if (app.includes("\0")) throw fail(key.at, "an entry's key holds a NUL character");
-    if (seen.has(app)) throw fail(key.at, `"${app}" comes twice`);
-    seen.add(app);
-    return readEntry(app, value, fail);
-  });
+    // Of an entry that a merge has doubled, the last one counts, as to Mix.
+    entries.set(app, readEntry(app, value, fail));
+  }
+  return [...entries.values()];
 }
 
 type Fail = (at: number, what: string) => MirrorError;

@@ -15,7 +15,7 @@ import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
-import { asOnlyWriter, registryName, type Context } from "./context.ts";
+import { asOnlyWriter, registryName, requireMirror, type Context } from "./context.ts";
 import { readHeldPackages } from "./held-packages.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 
@@ -34,6 +34,7 @@ const atOnce = 32;
 
 /** @throws MirrorError `config` when the registry was signed with a key that is not here */
 export async function build(context: Context, { wait = true } = {}): Promise<BuildResult> {
+  await requireMirror(context);
   return context.config.dryRun ? buildAsOnlyWriter(context) : asOnlyWriter(context, buildAsOnlyWriter, wait);
 }
 
@@ -88,7 +89,7 @@ async function buildOne(
   const tarballs = (await listTarballs(paths)).filter(({ path }) => !without.has(path));
   const packages = new Set(tarballs.map(({ name }) => name));
   const { records, untrusted } = await readUpstreamRecords(context, paths, packages);
-  if (key !== undefined) await removeLeftovers(paths.packagesDir);
+  if (key !== undefined) await Promise.all([paths.dir, paths.packagesDir].map(removeLeftovers));
   const builder = new RegistryBuilder(names);
   const writer = await openWriter(context, paths, key);
   const corrupt: { file: string; reason: string }[] = [];

@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
 import { isFolder } from "../files.ts";
 import { readPublicKey } from "../hex/keys.ts";
+import { removeLeftovers } from "../store/atomic.ts";
 import { readRegistryName } from "../store/mirror-file.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { takeWritersLock } from "../store/writers-lock.ts";
@@ -55,6 +56,7 @@ export async function asOnlyWriter<T>(
   const { signal } = context;
   const lock = await takeWritersLock(context.paths.lockDir, { onWait: wait ? onWait : undefined, signal });
   try {
+    await Promise.all([context.paths.mirrorDir, context.paths.knownLocksDir].map(removeLeftovers));
     return await work({ ...context, signal: AbortSignal.any([signal, lock.signal]) });
   } finally {
     await lock.release();

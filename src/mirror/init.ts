@@ -1,8 +1,16 @@
 /** Writes what a project needs to use a mirror beside its own files, and never over them. */
 import { chmod } from "node:fs/promises";
-import { join, relative } from "node:path";
-import { composeOverride, entrypoint, gitattributes, gitignoreAll, preCommit, workflow } from "../clients/templates.ts";
-import { isFolder } from "../files.ts";
+import { isAbsolute, join, relative, sep } from "node:path";
+import {
+  composeOverride,
+  entrypoint,
+  gitattributes,
+  gitignoreAll,
+  preCommit,
+  workflow,
+  type MirrorFolders,
+} from "../clients/templates.ts";
+import { exists, isFolder } from "../files.ts";
 import type { Lock } from "../lock/entries.ts";
 import { makePlan } from "../plan/plan.ts";
 import { holds, readIfPresent, writeAtomic } from "../store/atomic.ts";
@@ -30,7 +38,12 @@ interface Plan {
 
 /** @param folder the project's @param locks its own, if it has any */
 export async function init(context: Context, folder: string, locks: readonly Lock[]): Promise<InitResult> {
-  const notes = context.config.compose ? await composeNotes(folder, context.config.service) : [];
+  const { config } = context;
+  const notes = [
+    ...(config.compose ? await composeNotes(folder, config.service) : []),
+    ...(config.commit ? await lockNameNotes(folder, locks) : []),
+    ...((await isCommitted(context)) && !config.commit ? [committedNote] : []),
+  ];
   const result = { written: [] as string[], unchanged: [] as string[], kept: [] as string[], notes };
   for (const { path, content, isExecutable, ours = [] } of await planned(context, folder, locks)) {
     const shown = relative(folder, path);
@@ -44,6 +57,23 @@ export async function init(context: Context, folder: string, locks: readonly Loc
   }
   return result;
 }
+
+const committedNote =
+  "the mirror is set up to be committed, and stays so; to take that back, delete its .gitattributes and run init again";
+
+/** What `init --commit` leaves, and nothing else does. */
+async function isCommitted({ paths }: Context): Promise<boolean> {
+  return holds(join(paths.mirrorDir, ".gitattributes"), gitattributes);
+}
+
+/** A committed mirror is synced from clones, each in a folder of its own name: the lock needs one name in all of them. */
+async function lockNameNotes(folder: string, locks: readonly Lock[]): Promise<string[]> {
+  const text = (await readIfPresent(join(folder, configFile)))?.toString("utf8");
+  if (text === undefined || locks.length !== 1 || /"lockName"/.test(text)) return [];
+  return [`${configFile} has no "lockName"; give ${JSON.stringify(locks[0]?.name)}, so that every clone calls it so`];
+}
+
+const configFile = "mirror.config.json";
 
 /** Read by its lines alone: enough to tell a name that is not there, too little to refuse one. */
 async function composeNotes(folder: string, service: string): Promise<string[]> {
@@ -74,16 +104,26 @@ async function isOneOf(path: string, contents: readonly string[]): Promise<boole
   return (await Promise.all(contents.map((content) => holds(path, content)))).some(Boolean);
 }
 
-async function planned({ config, paths }: Context, folder: string, locks: readonly Lock[]): Promise<Plan[]> {
+async function planned(context: Context, folder: string, locks: readonly Lock[]): Promise<Plan[]> {
+  const { config, paths } = context;
+  const commit = config.commit || (await isCommitted(context));
   const files: Plan[] = [
     {
       path: paths.gitignore,
-      content: config.commit ? mirrorGitignore : gitignoreAll,
+      content: commit ? mirrorGitignore : gitignoreAll,
       ours: [mirrorGitignore, gitignoreAll],
     },
-    ...(config.commit ? [{ path: join(paths.mirrorDir, ".gitattributes"), content: gitattributes }] : []),
-    { path: join(folder, "mirror/pre-commit"), content: preCommit, isExecutable: true as const },
+    ...(commit ? [{ path: join(paths.mirrorDir, ".gitattributes"), content: gitattributes }] : []),
+    {
+      path: join(folder, "mirror/pre-commit"),
+      content: preCommit(relative(folder, paths.mirrorDir)),
+      isExecutable: true as const,
+    },
   ];
+  const [lock, ...more] = locks;
+  if (config.commit && lock !== undefined && more.length === 0 && !(await exists(join(folder, configFile)))) {
+    files.push({ path: join(folder, configFile), content: `${JSON.stringify({ lockName: lock.name }, null, 2)}\n` });
+  }
   if (config.commit && (await isFolder(join(folder, ".github")))) {
     files.push({ path: join(folder, ".github/workflows/mirror.yml"), content: workflow });
   }
@@ -95,7 +135,8 @@ async function planned({ config, paths }: Context, folder: string, locks: readon
     const input = {
       service: config.service,
       gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),
-      lockName: locks[0]?.name ?? "app",
+      lockName: lock?.name ?? "app",
+      folders: foldersFrom(folder, context),
     };
     files.push(
       { path: join(folder, "docker-compose.mirror.yml"), content: composeOverride(input) },
@@ -103,4 +144,20 @@ async function planned({ config, paths }: Context, folder: string, locks: readon
     );
   }
   return files;
+}
+
+/** As compose writes them: relative to its file where they lie below it. */
+function foldersFrom(folder: string, { config, paths }: Context): MirrorFolders {
+  const shown = (path: string) => {
+    const below = relative(folder, path);
+    return below.startsWith("..") || isAbsolute(below) ? path : `./${below}`;
+  };
+  const isWithin = (path: string) => path.startsWith(config.mirrorDir + sep);
+  const outside = (path: string) => (isWithin(path) ? undefined : shown(path));
+  return {
+    mirror: shown(config.mirrorDir),
+    hex: outside(paths.hexDir),
+    git: outside(paths.gitDir),
+    privateKey: outside(paths.privateKey),
+  };
 }

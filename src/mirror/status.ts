@@ -7,7 +7,7 @@ import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { listFiles, sizeOf } from "../store/sizes.ts";
-import type { Context } from "./context.ts";
+import { requireMirror, type Context } from "./context.ts";
 
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */
@@ -39,7 +39,9 @@ export interface HexStatus {
   readonly bytes: number;
 }
 
-export async function status({ paths }: Context): Promise<Status> {
+export async function status(context: Context): Promise<Status> {
+  await requireMirror(context);
+  const { paths } = context;
   const known = await readKnownLocks(paths);
   const plan = makePlan(known, { allowLocalGit: true });
   const needed = new Set(

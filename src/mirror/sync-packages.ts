@@ -86,7 +86,8 @@ async function syncRegistry(
     reporter.note(`warning: what ${repository} keeps private, this mirror shows to whoever reaches it; ${guard}`);
   }
   const paths = context.paths.registry(repository);
-  for (const dir of [paths.tarballsDir, paths.docsDir, paths.upstreamPackagesDir]) await removeLeftovers(dir);
+  const written = [paths.tarballsDir, paths.docsDir, paths.upstreamDir, paths.upstreamPackagesDir];
+  await Promise.all(written.map(removeLeftovers));
   // Even where nothing is documented, so that --if-changed can tell that documentation was asked for.
   if (context.config.docs) await mkdir(paths.docsDir, { recursive: true });
   const validators = await readValidators(paths);

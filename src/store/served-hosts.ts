@@ -3,6 +3,7 @@
  * Asked for each request, so answered from memory while nothing changes.
  */
 import { readdirSync, statSync } from "node:fs";
+import { isHostName } from "../git/url.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 
 const always = ["github.com", "repo.hex.pm", "builds.hex.pm", "hex.pm"];
@@ -16,7 +17,9 @@ export function createServedHosts(paths: StorePaths): { has: (host: string) => b
     const stamps = folders.map((folder) => statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0);
     if (stamps.join() === seen) return;
     const names = folders.flatMap((folder, index) => (stamps[index] === 0 ? [] : readdirSync(folder)));
-    hosts = new Set([...always, ...names.map(hostOfFolder).filter((host) => host !== undefined)]);
+    const found = names.map(hostOfFolder).filter((host) => host !== undefined);
+    // Whatever else lies there is no host that a certificate could name.
+    hosts = new Set([...always, ...found.filter(isHostName)]);
     seen = stamps.join();
   };
   const current = (): Set<string> => {

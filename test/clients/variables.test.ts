@@ -104,6 +104,11 @@ describe("what was there before", () => {
 describe("as text", () => {
   const set = { A: "it's", B: "two words" };
 
+  test("json tells of both where it was to be taken back", () => {
+    expect(JSON.parse(formatVariables("json", {}, []))).toEqual({ set: {}, unset: [] });
+    expect(JSON.parse(formatVariables("json", set))).toEqual(set);
+  });
+
   test("sh", () => {
     const text = formatVariables("sh", set, ["C", "D"]);
     expect(text).toBe("unset C D\nexport A='it'\\''s'\nexport B='two words'");

@@ -1,5 +1,5 @@
 /** Wrong input: what, where, what to do; exit code 2; nothing lost. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -41,11 +41,14 @@ describe("wrong usage", () => {
     [["sync", "--hex-public-key", "none.pem", "a.lock"], /--hex-public-key: cannot read .*none\.pem/],
     [["sync", "--lock-name", "x", "a.lock", "b.lock"], /--lock-name names one lock, but there are 2/],
     [["serve", "--config", "none.json"], /cannot read the configuration file .*none\.json/],
-    [["build", "--private-key", "a.lock"], /a\.lock holds no RSA private key in PEM format/],
+    [["build"], /there is no mirror in .*\.mirror; give --mirror/],
+    [["status"], /there is no mirror in .*\.mirror; give --mirror/],
+    [["sync", "empty.lock", "--private-key", "a.lock"], /a\.lock holds no RSA private key in PEM format/],
     [["sync", "bad.lock"], /bad\.lock:2:3: unexpected "<"/],
   ])("%j", async (args, message) => {
     await writeFile(join(cwd, "a.lock"), '%{"a": {:hex, :a, "1.0.0"}}');
     await writeFile(join(cwd, "b.lock"), "%{}");
+    await writeFile(join(cwd, "empty.lock"), "%{}\n");
     await writeFile(join(cwd, "bad.lock"), "%{\n  <html>");
     const { code, stdout, stderr } = await run(...args);
     expect(stderr).toMatch(message);
@@ -63,7 +66,8 @@ describe("wrong usage", () => {
 
   test("a mirror where a file stands", async () => {
     await writeFile(join(cwd, "file"), "");
-    const { code, stderr } = await run("build", "--mirror", "file");
+    await writeFile(join(cwd, "mix.lock"), "%{}\n");
+    const { code, stderr } = await run("sync", "--mirror", "file");
     expect([code, stderr]).toEqual([1, expect.stringContaining("cannot write in")]);
   });
 });
@@ -76,7 +80,26 @@ test("health says when nobody answers", async () => {
 });
 
 test("a reader that has seen enough is no error", async () => {
+  await mkdir(join(cwd, ".mirror"));
   expect(await mirrorServerToClosedPipe(["status"], { cwd })).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("a folder without a lock says where there is one, or what makes one", async () => {
+  await mkdir(join(cwd, "umbrella/apps/web"), { recursive: true });
+  await mkdir(join(cwd, "erlang"));
+  await writeFile(join(cwd, "umbrella/mix.lock"), "%{}\n");
+  await writeFile(join(cwd, "erlang/rebar.config"), "{deps, []}.\n");
+  const inApp = await mirrorServer(["verify"], { cwd: join(cwd, "umbrella/apps/web") });
+  expect(inApp.stderr).toContain(`; there is one in ${join(cwd, "umbrella")}\n`);
+  expect((await run("sync", "erlang")).stderr).toContain('run "rebar3 lock" there once');
+});
+
+test("a configuration may begin with a mark of its encoding, and an empty MIRROR_CONFIG names none", async () => {
+  await writeFile(join(cwd, "mirror.config.json"), '\uFEFF{"lockName": "x"}');
+  await writeFile(join(cwd, "mix.lock"), "%{}\n");
+  const { code, stdout } = await mirrorServer(["sync", "--json"], { cwd, env: { MIRROR_CONFIG: "" } });
+  expect([code, await readdir(join(cwd, ".mirror/locks"))]).toEqual([0, ["x.json"]]);
+  expect(JSON.parse(stdout)).toMatchObject({ failed: [] });
 });
 
 test("an empty lock is fine", async () => {

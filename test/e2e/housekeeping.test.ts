@@ -363,10 +363,12 @@ describe("prune", () => {
 });
 
 test("status tells what is held, for which locks, how big and how old", async () => {
-  expect((await run("status")).stdout).toContain("records and refs: not synced on this machine");
+  await mkdir(mirror(""));
+  expect((await run("status")).stdout).toContain("records and refs: never synced as a whole on this machine");
   await sync("--docs", "one", "two");
   await lock("two", mixLock([]));
-  await sync("two");
+  // Such as after a merge that went wrong.
+  expect((await sync("two")).stderr).toContain("the lock two names nothing any more, where it named 1 dependencies");
   const { stdout } = await run("status");
   expect(stdout).toMatch(
     /^Hex: 2 packages, 3 releases, [\d.]+ kB\n {2}hexpm {2}3 releases, 1 that no known lock names, documentation of 1\n/,

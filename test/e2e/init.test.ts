@@ -1,6 +1,6 @@
 /** `init`: what it writes, that it writes over nothing, and that what it wrote works. */
-import { cp, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
 import { isInstalled, runClient } from "../support/clients.ts";
@@ -61,9 +61,24 @@ describe("init", () => {
     }
   });
 
+  test("--commit gives the lock one name in every clone, and says where that is missing", async () => {
+    await init("--commit");
+    const name = basename(cwd);
+    expect(JSON.parse(await readFile(join(cwd, "mirror.config.json"), "utf8"))).toEqual({ lockName: name });
+    await writeFile(join(cwd, "mirror.config.json"), "{}");
+    const { stdout } = await init("--commit");
+    expect(await readFile(join(cwd, "mirror.config.json"), "utf8")).toBe("{}");
+    expect(stdout).toContain(`mind: mirror.config.json has no "lockName"; give "${name}"`);
+  });
+
   test("goes from not committed to committed and back, since what it wrote itself is its own to replace", async () => {
     await init();
     expect((await init("--commit")).stdout).toContain("wrote .mirror/.gitignore");
+    // Not by the way, as by `init --compose`: what is synced from then on would silently not be committed.
+    const kept = (await init("--compose")).stdout;
+    expect(kept).toContain(".mirror/.gitignore is as it should be");
+    expect(kept).toContain("mind: the mirror is set up to be committed, and stays so");
+    await rm(join(cwd, ".mirror/.gitattributes"));
     expect((await init()).stdout).toContain("wrote .mirror/.gitignore");
     await writeFile(join(cwd, ".mirror/.gitignore"), "mine");
     expect((await init()).stdout).toContain("left .mirror/.gitignore alone");
@@ -76,6 +91,24 @@ describe("init", () => {
     expect(stdout).toContain('has no service "app"; give --service, one of: web, db');
     expect(stdout).toMatch(/mind: .*switches verification off/);
     expect(stdout).toMatch(/mind: .*links github\.com/);
+  });
+
+  test("--compose mounts the folders that the configuration names", async () => {
+    const config = { hexDir: ".hex_repo", gitDir: ".git_repo", privateKey: "private_key.pem", lockName: "true" };
+    await writeFile(join(cwd, "mirror.config.json"), JSON.stringify(config));
+    await init("--compose");
+    const compose = await readFile(join(cwd, "docker-compose.mirror.yml"), "utf8");
+    for (const line of [
+      '- "./.mirror:/mirror"',
+      '- "./.hex_repo:/mirror/hex"',
+      '- "./.git_repo:/mirror/git"',
+      '- "./private_key.pem:/mirror/private_key.pem"',
+    ]) {
+      // For the server, and for the one that syncs.
+      expect(compose.split(line)).toHaveLength(3);
+    }
+    expect(compose).toContain('- "./.hex_repo:/mirror-setup/hex:ro"');
+    expect(compose).toMatch(/MIRROR_LOCK_NAME: "true"\n {6}MIRROR_HEX_DIR: \/mirror\/hex\n/);
   });
 
   test("never writes over what is there", async () => {
@@ -122,6 +155,15 @@ describe("the hook", () => {
     await writeFile(join(cwd, "mix.lock"), "%{}\n");
     await git(cwd, ["add", "mix.lock"]);
     expect(await runClient("git", ["commit", "-qm", "x"], { cwd, env })).toMatchObject({ code: 0 });
+    // A mirror that is committed has to be in the commit.
+    await init("--commit");
+    const half = await runClient("git", ["commit", "-qm", "y", "--allow-empty"], { cwd, env });
+    expect([half.code, half.output]).toEqual([
+      1,
+      expect.stringContaining(".mirror has changes that this commit lacks"),
+    ]);
+    await git(cwd, ["add", "--all"]);
+    expect(await runClient("git", ["commit", "-qm", "y"], { cwd, env })).toMatchObject({ code: 0 });
   });
 });
 

@@ -108,7 +108,6 @@ describe("errors name file, line and column", () => {
     ['%{"a": variable}', /^mix\.lock:1:8: unexpected "v"/],
     ["[]", /^mix\.lock:1:1: a lock is a map/],
     ["%{} %{}", /^mix\.lock:1:5: expected the end of the file/],
-    ['%{"a": {:hex, :a, "1.0.0"}, "a": {:hex, :a, "1.0.0"}}', /"a" comes twice/],
     ['%{"a": "text"}', /is not a tuple that begins with an atom/],
     ['%{"a": {:git, "https://github.com/a/b", "main", []}}', /names no commit/],
     ['%{"a": {:hex, :a, "1.0.0", "abc"}}', /a checksum is not 64 hex digits/],
@@ -145,4 +144,10 @@ describe("hostile input is refused, fast", () => {
   ])("%s", (_, source, message) => {
     expect(() => read(source)).toThrow(message);
   });
+});
+
+test("of an entry that a merge has doubled, the last one counts, as to Mix", () => {
+  const sum = "a".repeat(64);
+  const entry = (version: string) => `"a": {:hex, :a, "${version}", "${sum}", [:mix], [], "hexpm", "${sum}"}`;
+  expect(readMixLock(`%{${entry("1.0.0")}, ${entry("1.1.0")}}`, "mix.lock")).toMatchObject([{ version: "1.1.0" }]);
 });
