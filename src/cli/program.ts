@@ -134,7 +134,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
   },
   init: {
     load: async () => (await import("./init.ts")).init,
-    summary: "write what a project needs to use a mirror, beside its own files and never over them",
+    summary: "write what a project needs to use a mirror, beside its own files, never over what is yours",
     options: ["compose", "service", "commit", "allowLocalGit"],
     examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
   },
