@@ -10,6 +10,6 @@ export const env: Command = async ({ config, mirror, cwd, print }) => {
   }
   const format = config.json ? "json" : config.format;
   const { set, unset } = await mirror.clientVariables(await projectLocks(cwd, config), config.revert);
-  print(formatVariables(format, set, config.revert ? unset : undefined));
+  print(formatVariables(format, { set, unset, isRevert: config.revert }));
   return 0;
 };

@@ -3,32 +3,41 @@ import { MirrorError } from "../errors.ts";
 
 export type Format = "sh" | "docker" | "github-actions" | "json";
 
-/** @param unset names that shall not be set any more; undefined where that is not the question */
-export function formatVariables(
-  format: Format,
-  set: Readonly<Record<string, string>>,
-  unset?: readonly string[],
-): string {
+export interface Change {
+  readonly set: Readonly<Record<string, string>>;
+  /** Names that shall not be set any more. */
+  readonly unset: readonly string[];
+  /** Whether it takes back what was set before. */
+  readonly isRevert: boolean;
+}
+
+/** @throws MirrorError `config` for what the format cannot say */
+export function formatVariables(format: Format, { set, unset, isRevert }: Change): string {
   const pairs = Object.entries(set);
-  if (unset !== undefined && unset.length > 0 && (format === "docker" || format === "github-actions")) {
-    throw new MirrorError(
-      "config",
-      `--revert: ${format} knows no way to unset a variable; end the job or the container`,
-    );
-  }
   const broken = pairs.find(([, value]) => /[\r\n]/.test(value));
   if (broken !== undefined) throw new MirrorError("config", `${broken[0]} holds a line break`);
   switch (format) {
-    case "json":
-      return JSON.stringify(unset === undefined ? set : { set, unset }, null, 2);
+    case "json": {
+      const change = isRevert ? { set, unset } : { ...set, ...Object.fromEntries(unset.map((name) => [name, null])) };
+      return JSON.stringify(change, null, 2);
+    }
     case "sh":
       return [
-        ...(unset !== undefined && unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
+        ...(unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
         ...pairs.map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
       ].join("\n");
     // Both take values as they stand, quotes included.
     case "docker":
+      // A container begins without any of ours, and without what this shell has.
+      if (isRevert && unset.length > 0) throw cannotUnset(format, unset);
+      break;
     case "github-actions":
-      return pairs.map(([name, value]) => `${name}=${value}`).join("\n");
+      if (unset.length > 0) throw cannotUnset(format, unset);
   }
+  return pairs.map(([name, value]) => `${name}=${value}`).join("\n");
+}
+
+function cannotUnset(format: Format, names: readonly string[]): MirrorError {
+  const remedy = "do it where they are set, or end the job or the container";
+  return new MirrorError("config", `${format} knows no way to unset ${names.join(", ")}; ${remedy}`);
 }

@@ -112,7 +112,9 @@ for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt 
 done
 cat "$setup/certs/ca.pem" >>"$bundle"
 
-export HEX_HOME="$home/hex" HEX_MIRROR="$HEX_REGISTRY" HEX_BUILDS_URL="$HEX_REGISTRY" HEX_API_URL="$HEX_REGISTRY/api"
+# Keys for hex.pm are not for the mirror. rebar3 from 3.28 on checks no signature where HEX_MIRROR is set alone.
+unset HEX_API_KEY HEX_REPOS_KEY HEX_MIRROR_URL HEX_TRUSTED_MIRROR_URL
+export HEX_HOME="$home/hex" HEX_MIRROR="$HEX_REGISTRY" HEX_TRUSTED_MIRROR="$HEX_REGISTRY" HEX_BUILDS_URL="$HEX_REGISTRY" HEX_API_URL="$HEX_REGISTRY/api"
 export HEX_CDN="$HEX_REGISTRY" REBAR_GLOBAL_CONFIG_DIR="$home/rebar3" REBAR_CACHE_DIR="$home/rebar3/cache"
 export HEX_CACERTS_PATH="$bundle" GIT_SSL_CAINFO="$bundle" CURL_CA_BUNDLE="$bundle" NODE_EXTRA_CA_CERTS="$setup/certs/ca.pem"
 exec "$@"

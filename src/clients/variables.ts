@@ -5,7 +5,9 @@
  *   Hex       a HEX_HOME of its own with the mirror's key, and HEX_MIRROR for its URL: for a URL that stands in the
  *             configuration instead, Hex would send the user's hex.pm token along
  *   Mix       HEX_BUILDS_URL, or HEX_MIRROR before Elixir 1.15, for local.hex and local.rebar
- *   rebar3    a global configuration of its own, and HEX_CDN, since it takes the URL of hexpm from nowhere else
+ *   rebar3    a global configuration of its own, and HEX_CDN, since it takes the URL of hexpm from nowhere else. From
+ *             3.28 on it takes HEX_MIRROR too, and then checks no signature at all, unless HEX_TRUSTED_MIRROR says the
+ *             same. That would make clients send what keys they have, so the variables that hold some go
  *   git       a rule for every mirrored host and every form of its URLs
  */
 
@@ -38,6 +40,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
   const plain: Record<string, string> = {
     HEX_HOME: hexHome,
     HEX_MIRROR: url,
+    HEX_TRUSTED_MIRROR: url,
     HEX_BUILDS_URL: url,
     HEX_API_URL: `${url}/api`,
     HEX_CDN: url,
@@ -50,12 +53,20 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
   };
   return {
     ...plain,
-    ...savedValues(Object.keys(plain), present),
+    ...savedValues([...Object.keys(plain), ...inTheWay], present),
     [active]: url,
     [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain)])].join(","),
     ...gitConfig([...foreignGitConfig(present, present[active] ?? url), ...gitRules(setup)]),
     ...withoutProxy(url, present),
   };
+}
+
+// Keys for hex.pm, and other names of what we set, which would win.
+const inTheWay = ["HEX_API_KEY", "HEX_REPOS_KEY", "HEX_MIRROR_URL", "HEX_TRUSTED_MIRROR_URL"];
+
+/** What must not be set while clients are pointed at a mirror. */
+export function variablesInTheWay(present: Environment): string[] {
+  return inTheWay.filter((name) => present[name] !== undefined);
 }
 
 /** What takes them back, given the environment that they were added to: names to unset, values to be as before. */

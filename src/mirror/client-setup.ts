@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
-import { clientVariables, usersEnvironment, type ClientSetup } from "../clients/variables.ts";
+import { clientVariables, usersEnvironment, variablesInTheWay, type ClientSetup } from "../clients/variables.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
 import { localUrl, plainGet } from "../fetch/plain-get.ts";
@@ -42,7 +42,8 @@ export interface Client {
 }
 
 export interface ClientEnvironment {
-  readonly variables: Record<string, string>;
+  readonly set: Record<string, string>;
+  readonly unset: readonly string[];
   /** The folder with its files, where they are of use for this URL only. */
   readonly ofUrl: string | undefined;
 }
@@ -74,8 +75,11 @@ export async function clientEnvironment(context: Context, url: string, client: C
   });
   const gitHosts = hosts.filter((host) => !hexHosts.has(host));
   const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
-  const variables = clientVariables({ url, gitHosts, gitPrefixes, ...files }, client.environment);
-  return { variables, ofUrl: isOfUrl ? dir : undefined };
+  return {
+    set: clientVariables({ url, gitHosts, gitPrefixes, ...files }, client.environment),
+    unset: variablesInTheWay(client.environment),
+    ofUrl: isOfUrl ? dir : undefined,
+  };
 }
 
 /** Known locks hold no user of https URLs, since that may be a token; the project's own lock does. */

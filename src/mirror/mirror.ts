@@ -39,7 +39,7 @@ export interface Mirror {
   readonly clientVariables: (
     locks: readonly Lock[],
     revert: boolean,
-  ) => Promise<{ set: Record<string, string>; unset: string[] }>;
+  ) => Promise<{ set: Record<string, string>; unset: readonly string[] }>;
   /** Runs `work` with an environment whose clients use this mirror; it is served meanwhile where it was not. */
   readonly withClients: <T>(
     locks: readonly Lock[],

@@ -15,7 +15,7 @@ export async function variables(
   context: Context,
   client: Client,
   revert: boolean,
-): Promise<{ set: Record<string, string>; unset: string[] }> {
+): Promise<{ set: Record<string, string>; unset: readonly string[] }> {
   const { config, reporter } = context;
   if (revert) return revertedVariables(client.environment);
   const url = config.url ?? localUrl(config);
@@ -27,7 +27,7 @@ export async function variables(
     );
   }
   if (running === "none") reporter.note(`no mirror-server answers at ${url} yet; start it with "mirror-server serve"`);
-  return { set: (await clientEnvironment(context, url, client)).variables, unset: [] };
+  return clientEnvironment(context, url, client);
 }
 
 export interface UseTools extends Client {
@@ -41,9 +41,9 @@ export async function withClients<T>(
 ): Promise<T> {
   const { config, paths, reporter } = context;
   const use = async (url: string, isTemporary = false) => {
-    const { variables: set, ofUrl } = await clientEnvironment(context, url, client);
+    const { set, unset, ofUrl } = await clientEnvironment(context, url, client);
     try {
-      return await work({ ...defined(client.environment), ...set });
+      return await work({ ...without(client.environment, unset), ...set });
     } finally {
       // Nobody will come back to a port that was free just now.
       if (isTemporary && ofUrl !== undefined) await rm(ofUrl, { recursive: true, force: true });
@@ -68,8 +68,7 @@ export async function withClients<T>(
   }
 }
 
-function defined(environment: Client["environment"]): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined),
-  );
+function without(environment: Client["environment"], names: readonly string[]): Record<string, string> {
+  const kept = Object.entries(environment).filter(([name]) => !names.includes(name));
+  return Object.fromEntries(kept.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }

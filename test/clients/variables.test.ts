@@ -1,7 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { formatVariables } from "../../src/clients/formats.ts";
-import { clientVariables, revertedVariables, usersEnvironment } from "../../src/clients/variables.ts";
+import {
+  clientVariables,
+  revertedVariables,
+  usersEnvironment,
+  variablesInTheWay,
+} from "../../src/clients/variables.ts";
 import { gitEnvironment } from "../support/git.ts";
 
 const setup = {
@@ -92,6 +97,15 @@ describe("what was there before", () => {
     expect({ ...second, ...set }).toEqual(own);
   });
 
+  test("keys for hex.pm are taken out, and put back", () => {
+    const own = { HEX_API_KEY: "secret", HEX_MIRROR_URL: "http://other" };
+    expect(variablesInTheWay(own)).toEqual(["HEX_API_KEY", "HEX_MIRROR_URL"]);
+    const during = clientVariables(setup, own);
+    expect(variablesInTheWay(during)).toEqual([]);
+    expect(revertedVariables(during).set).toEqual(own);
+    expect(usersEnvironment(during)).toEqual(own);
+  });
+
   test("where nothing was set, there is nothing to take back", () => {
     expect(revertedVariables(before)).toEqual({ unset: [], set: {} });
   });
@@ -104,29 +118,33 @@ describe("what was there before", () => {
 describe("as text", () => {
   const set = { A: "it's", B: "two words" };
 
-  test("json tells of both where it was to be taken back", () => {
-    expect(JSON.parse(formatVariables("json", {}, []))).toEqual({ set: {}, unset: [] });
-    expect(JSON.parse(formatVariables("json", set))).toEqual(set);
-  });
-
   test("sh", () => {
-    const text = formatVariables("sh", set, ["C", "D"]);
+    const text = formatVariables("sh", { set, unset: ["C", "D"], isRevert: false });
     expect(text).toBe("unset C D\nexport A='it'\\''s'\nexport B='two words'");
     const script = `C=1; ${text}; printf '%s|%s|%s' "$A" "$B" "\${C-none}"`;
     expect(execFileSync("sh", ["-c", script], { encoding: "utf8" })).toBe("it's|two words|none");
   });
 
   test("docker, github-actions, json", () => {
-    expect(formatVariables("docker", set)).toBe("A=it's\nB=two words");
-    expect(formatVariables("github-actions", set)).toBe("A=it's\nB=two words");
+    const plain = { set, unset: [], isRevert: false };
+    expect(formatVariables("docker", plain)).toBe("A=it's\nB=two words");
+    expect(formatVariables("github-actions", plain)).toBe("A=it's\nB=two words");
+    expect(JSON.parse(formatVariables("json", plain))).toEqual(set);
+    // What is in the way in this shell is not there in a container, and would be in the next step of a job.
+    const less = { set, unset: ["C"], isRevert: false };
+    expect(formatVariables("docker", less)).toBe("A=it's\nB=two words");
+    expect(() => formatVariables("github-actions", less)).toThrow(/github-actions knows no way to unset C;/);
+    expect(JSON.parse(formatVariables("json", less))).toEqual({ ...set, C: null });
+    const back = { set, unset: ["C"], isRevert: true };
     for (const format of ["docker", "github-actions"] as const) {
-      expect(() => formatVariables(format, set, ["C"])).toThrow(/knows no way to unset/);
+      expect(() => formatVariables(format, back)).toThrow(/knows no way to unset C;/);
     }
-    expect(JSON.parse(formatVariables("json", set))).toEqual(set);
-    expect(JSON.parse(formatVariables("json", set, ["C"]))).toEqual({ set, unset: ["C"] });
+    expect(JSON.parse(formatVariables("json", back))).toEqual({ set, unset: ["C"] });
   });
 
   test("a value that would end its line is refused", () => {
-    expect(() => formatVariables("docker", { A: "x\nB=y" })).toThrow(/A holds a line break/);
+    expect(() => formatVariables("docker", { set: { A: "x\nB=y" }, unset: [], isRevert: false })).toThrow(
+      /A holds a line break/,
+    );
   });
 });

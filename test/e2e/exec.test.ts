@@ -254,6 +254,29 @@ describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3", () => {
   });
 });
 
+describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3's verification", () => {
+  test("is on: a registry that another key signed is refused", async () => {
+    await mkdir(join(cwd, "app/src"), { recursive: true });
+    await writeFile(join(cwd, "app/rebar.config"), '{deps, [{beta, "2.1.0"}]}.\n');
+    await writeFile(
+      join(cwd, "app/src/app.app.src"),
+      '{application, app, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.\n',
+    );
+    await writeFile(
+      join(cwd, "swap.mjs"),
+      `import { readFileSync, writeFileSync } from "node:fs";
+       const file = process.env.REBAR_GLOBAL_CONFIG_DIR + "/.config/rebar3/rebar.config";
+       const other = readFileSync("upstream.pem", "utf8");
+       writeFileSync(file, readFileSync(file, "utf8").replace(/-----BEGIN.*?-----END.*?-----\\n/s, other));`,
+    );
+    const script = `cd app && rebar3 get-deps && cd .. && rm -r app/_build "$REBAR_CACHE_DIR" && "${process.execPath}" swap.mjs && cd app && rebar3 get-deps`;
+    const { code, stdout } = await exec(["--", "sh", "-c", script]);
+    // The first one, with the mirror's own key, is not.
+    expect(stdout.split("Fetching beta v2.1.0")).toHaveLength(2);
+    expect(code).not.toBe(0);
+  });
+});
+
 describe.skipIf(!hasMix)("Mix", () => {
   const ofMix = () => ({ LANG: "C.UTF-8", MIX_HOME: join(cwd, "mix"), ...rebar3ForMix() });
   const writeApp = async (deps: string) => {
@@ -288,6 +311,13 @@ describe.skipIf(!hasMix)("Mix", () => {
       // The user's own package cache is used and filled.
       expect((await readdir(join(home, ".hex/packages/hexpm"))).sort()).toEqual(["alpha-1.0.0.tar", "beta-2.1.0.tar"]);
       expect(await readFile(join(home, ".hex/hex.config"), "utf8")).toContain("the user's own token");
+      // Nor keys for hex.pm that stand in the environment: asked at a server that keeps what it is sent.
+      const witness = await startHexUpstream([alpha]);
+      const keys = { HEX_API_KEY: "for hex.pm", HEX_REPOS_KEY: "for hex.pm", HEX_MIRROR_URL: "http://127.0.0.1:9" };
+      const watched = ["--url", witness.url, "--", "mix", "hex.package", "fetch", "alpha", "1.0.0"];
+      expect(await exec(watched, { ...env, ...keys })).toMatchObject({ code: 0 });
+      expect([...witness.authorizations.keys()]).toContain("/packages/alpha");
+      expect([...witness.authorizations.values()].filter((sent) => sent !== undefined)).toEqual([]);
       // The same over https, with the bundle.
       const secure = await startServer([], { cwd });
       const fetch = ["mix", "hex.package", "fetch", "alpha", "1.0.0"];
