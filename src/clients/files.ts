@@ -36,7 +36,7 @@ export interface ClientFiles {
   readonly ca: string | undefined;
 }
 
-/** Whether the files hold the mirror's URL: clients know hexpm's from the environment, others from nowhere else. */
+/** Whether the files have to hold the mirror's URL: only hexpm's can come by the environment. */
 export function dependOnUrl({ repositories, token }: Pick<ClientFilesInput, "repositories" | "token">): boolean {
   return repositories.some((name) => !isPublic(name) && (token !== undefined || !isOrganisation(name)));
 }
@@ -76,9 +76,10 @@ function isOrganisation(repository: string): boolean {
 
 /**
  * One term. Organisations have key and URL from hexpm; where they need a token, Hex asks the URL that stands here, and
- * no longer the one of HEX_MIRROR. What another repository is called, only this tells, and Hex wants all of its fields.
+ * no longer that of the environment. Of another repository Hex wants all fields.
  */
-function hexConfig({ url, publicKey, repositories, token }: ClientFilesInput): string {
+function hexConfig(input: ClientFilesInput): string {
+  const { url, publicKey, repositories, token } = input;
   const key = `public_key => ${binary(publicKey)}`;
   const secret = `auth_key => ${token === undefined ? "nil" : binary(token)},oauth_exchange => false`;
   const entries = repositories.flatMap((name) => {
@@ -86,7 +87,7 @@ function hexConfig({ url, publicKey, repositories, token }: ClientFilesInput): s
     if (isOrganisation(name)) return [`${binary(name)} => #{${secret},auth_key_owner => organization}`];
     return [`${binary(name)} => #{url => ${binary(`${url}/repos/${signedName(name)}`)},${key},${secret}}`];
   });
-  const hexpmUrl = token === undefined ? "https://repo.hex.pm" : url;
+  const hexpmUrl = dependOnUrl(input) ? url : "https://repo.hex.pm";
   return `{'$repos',#{${[`<<"hexpm">> => #{url => ${binary(hexpmUrl)},${key}}`, ...entries].join(",")}}}.\n`;
 }
 

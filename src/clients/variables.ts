@@ -2,12 +2,12 @@
  * The environment that points every client at a mirror, and nothing else: no file of the user or the project changes.
  * Pure.
  *
- *   Hex       a HEX_HOME of its own with the mirror's key, and HEX_MIRROR for its URL: for a URL that stands in the
- *             configuration instead, Hex would send the user's hex.pm token along
+ *   Hex       a HEX_HOME of its own with the mirror's key, and HEX_MIRROR for its URL, where it does not have to stand
+ *             in that home for other reasons
  *   Mix       HEX_BUILDS_URL, or HEX_MIRROR before Elixir 1.15, for local.hex and local.rebar
  *   rebar3    a global configuration of its own, and HEX_CDN, since it takes the URL of hexpm from nowhere else. From
- *             3.28 on it takes HEX_MIRROR too, and then checks no signature at all, unless HEX_TRUSTED_MIRROR says the
- *             same. That would make clients send what keys they have, so the variables that hold some go
+ *             3.28 on it takes HEX_MIRROR too, for every repository, and then checks no signature at all, unless
+ *             HEX_TRUSTED_MIRROR says the same. That would make clients send what keys they have, so these go
  *   git       a rule for every mirrored host and every form of its URLs
  */
 
@@ -23,6 +23,8 @@ export interface ClientSetup {
   /** Folders that clients may write to, made for this. */
   readonly hexHome: string;
   readonly rebarHome: string;
+  /** Whether the URL stands in their files already, for more repositories than hexpm. */
+  readonly hasUrlInFiles: boolean;
   /** The system's authorities and the mirror's, PEM; undefined where the mirror has none. */
   readonly caBundle: string | undefined;
   /** The mirror's authority alone, for clients that add to their own. */
@@ -36,11 +38,10 @@ const setNames = "MIRROR_SERVER_NAMES";
 
 /** @param present the environment that they are added to: its own rules for git, and hosts without proxy, stay */
 export function clientVariables(setup: ClientSetup, present: Environment): Record<string, string> {
-  const { url, hexHome, rebarHome, caBundle, ca } = setup;
+  const { url, hexHome, rebarHome, hasUrlInFiles, caBundle, ca } = setup;
   const plain: Record<string, string> = {
     HEX_HOME: hexHome,
-    HEX_MIRROR: url,
-    HEX_TRUSTED_MIRROR: url,
+    ...(hasUrlInFiles ? {} : { HEX_MIRROR: url, HEX_TRUSTED_MIRROR: url }),
     HEX_BUILDS_URL: url,
     HEX_API_URL: `${url}/api`,
     HEX_CDN: url,
@@ -53,7 +54,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
   };
   return {
     ...plain,
-    ...savedValues([...Object.keys(plain), ...inTheWay], present),
+    ...savedValues([...new Set([...Object.keys(plain), ...inTheWay])], present),
     [active]: url,
     [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain)])].join(","),
     ...gitConfig([...foreignGitConfig(present, present[active] ?? url), ...gitRules(setup)]),
@@ -62,11 +63,18 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
 }
 
 // Keys for hex.pm, and other names of what we set, which would win.
-const inTheWay = ["HEX_API_KEY", "HEX_REPOS_KEY", "HEX_MIRROR_URL", "HEX_TRUSTED_MIRROR_URL"];
+const inTheWay = [
+  "HEX_API_KEY",
+  "HEX_REPOS_KEY",
+  "HEX_MIRROR",
+  "HEX_MIRROR_URL",
+  "HEX_TRUSTED_MIRROR",
+  "HEX_TRUSTED_MIRROR_URL",
+];
 
-/** What must not be set while clients are pointed at a mirror. */
-export function variablesInTheWay(present: Environment): string[] {
-  return inTheWay.filter((name) => present[name] !== undefined);
+/** What must not be set while clients are pointed at a mirror. @param set what is */
+export function variablesInTheWay(present: Environment, set: Environment): string[] {
+  return inTheWay.filter((name) => present[name] !== undefined && set[name] === undefined);
 }
 
 /** What takes them back, given the environment that they were added to: names to unset, values to be as before. */

@@ -75,9 +75,11 @@ export async function clientEnvironment(context: Context, url: string, client: C
   });
   const gitHosts = hosts.filter((host) => !hexHosts.has(host));
   const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
+  const setup: ClientSetup = { url, gitHosts, gitPrefixes, hasUrlInFiles: isOfUrl, ...files };
+  const set = clientVariables(setup, client.environment);
   return {
-    set: clientVariables({ url, gitHosts, gitPrefixes, ...files }, client.environment),
-    unset: variablesInTheWay(client.environment),
+    set,
+    unset: variablesInTheWay(client.environment, set),
     ofUrl: isOfUrl ? dir : undefined,
   };
 }

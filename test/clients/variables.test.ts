@@ -19,6 +19,7 @@ const setup = {
   ],
   hexHome: "/cache/hex",
   rebarHome: "/cache/rebar3",
+  hasUrlInFiles: false,
   caBundle: "/cache/ca-bundle.pem",
   ca: "/certs/ca.pem",
 };
@@ -99,9 +100,13 @@ describe("what was there before", () => {
 
   test("keys for hex.pm are taken out, and put back", () => {
     const own = { HEX_API_KEY: "secret", HEX_MIRROR_URL: "http://other" };
-    expect(variablesInTheWay(own)).toEqual(["HEX_API_KEY", "HEX_MIRROR_URL"]);
     const during = clientVariables(setup, own);
-    expect(variablesInTheWay(during)).toEqual([]);
+    expect(variablesInTheWay(own, during)).toEqual(["HEX_API_KEY", "HEX_MIRROR_URL"]);
+    expect(during).toMatchObject({ HEX_MIRROR: setup.url, HEX_TRUSTED_MIRROR: setup.url });
+    // Where files say it, the environment must not: rebar3 would take it for every repository.
+    const less = clientVariables({ ...setup, hasUrlInFiles: true }, { HEX_MIRROR: "http://other" });
+    expect(less).not.toHaveProperty("HEX_MIRROR");
+    expect(variablesInTheWay({ HEX_MIRROR: "http://other" }, less)).toEqual(["HEX_MIRROR"]);
     expect(revertedVariables(during).set).toEqual(own);
     expect(usersEnvironment(during)).toEqual(own);
   });
