@@ -117,7 +117,9 @@ async function refresh(
   if (stale.length > 0 || behind.length > 0) {
     // An outage in the middle must not take away what clients could check out: first every commit that is here is
     // pinned. Stale branches go before the fetch: a branch `a` that is gone stands in the way of a new branch `a/b`.
-    const held = await advertised(dir, job.revisions, tools);
+    // An upstream that has a branch of that name leaves no room for pins.
+    const hasRoom = ![before, wanted].some((refs) => refs.has(pins.slice(0, -1)));
+    const held = hasRoom ? await advertised(dir, job.revisions, tools) : [];
     const updates = held.map((revision) => `update ${pins}${revision} ${revision}\n`);
     await updateRefs(dir, [...updates, ...stale.map((ref) => `delete ${ref}\n`)], tools);
     changed = true;

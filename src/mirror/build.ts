@@ -7,13 +7,14 @@ import { verifyRecord, type HexUpstream } from "../fetch/hex.ts";
 import { publicKeyPem } from "../hex/keys.ts";
 import type { Package } from "../hex/records.ts";
 import { hexpm, servedName, signedName } from "../hex/repository.ts";
-import { isSignedBy, unwrap, wrap, type SignedResource } from "../hex/signed.ts";
+import { isSignedBy, wrap } from "../hex/signed.ts";
 import { RegistryBuilder } from "../registry/registry.ts";
 import { listFolder, readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
 import { FileIndex } from "../store/file-index.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
+import { readSigned } from "../store/signed-files.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { asOnlyWriter, registryName, requireMirror, type Context } from "./context.ts";
 import { readHeldPackages } from "./held-packages.ts";
@@ -219,15 +220,6 @@ async function contentOf(path: string, key: KeyObject | undefined, signer: strin
 async function isSame(path: string, payload: Uint8Array): Promise<boolean> {
   const resource = await readSigned(path);
   return resource !== undefined && Buffer.compare(resource.payload, payload) === 0;
-}
-
-async function readSigned(path: string): Promise<SignedResource | undefined> {
-  const bytes = await readIfPresent(path);
-  try {
-    return bytes === undefined ? undefined : unwrap(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 function digest(content: Uint8Array | string): string {

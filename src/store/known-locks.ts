@@ -103,8 +103,9 @@ function isRefused(refused: WriteOptions["refused"], lock: string, app: string):
 
 /** undefined, too, for what is damaged: it is written anew. */
 async function readContent(file: string): Promise<z.infer<typeof schema> | undefined> {
+  const text = (await readIfPresent(file))?.toString("utf8") ?? "";
   try {
-    return schema.parse(JSON.parse((await readIfPresent(file))?.toString("utf8") ?? ""));
+    return schema.parse(JSON.parse(text));
   } catch {
     return undefined;
   }

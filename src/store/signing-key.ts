@@ -6,9 +6,10 @@ import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { generatePrivateKey, publicKeyPem, readPrivateKey, readPublicKey } from "../hex/keys.ts";
 import { hexpm } from "../hex/repository.ts";
-import { isSignedBy, unwrap, type SignedResource } from "../hex/signed.ts";
+import { isSignedBy } from "../hex/signed.ts";
 import { readIfPresent, writeAtomic } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
+import { readSigned } from "./signed-files.ts";
 
 /** Makes the key on first use. @param newKey sign with the key here although clients know another */
 export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promise<KeyObject> {
@@ -34,16 +35,6 @@ export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promis
     throw foreignKey(paths, `${paths.privateKey} is another key`);
   }
   return key;
-}
-
-/** undefined, too, for what is damaged: it is made anew. */
-async function readSigned(file: string): Promise<SignedResource | undefined> {
-  const bytes = await readIfPresent(file);
-  try {
-    return bytes === undefined ? undefined : unwrap(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 function foreignKey(paths: StorePaths, why: string): MirrorError {

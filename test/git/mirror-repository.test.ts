@@ -125,6 +125,14 @@ test("a transfer that breaks leaves no commit without its files, and the next ru
   expect(await checkCommit(dir, hidden, environments.own)).toEqual({ state: "ok" });
 });
 
+test("an upstream with a branch that is called like our pins is refreshed all the same", async () => {
+  await git(work, ["branch", "mirror-server"]);
+  await mirror([first]);
+  const second = await commit(work, { "new.txt": "new\n" }, "second");
+  expect(await mirror([first, second])).toBe("updated");
+  expect(await refs()).toEqual(["refs/heads/main", "refs/heads/mirror-server"]);
+});
+
 test("half a commit is not taken for the commit", async () => {
   await mirror([first]);
   const hidden = await commit(work, { "h.txt": "h\n" }, "hidden");
