@@ -13,6 +13,7 @@ const tool = makeTarball({ name: "tool", version: "2.0.0" });
 const archives = isInstalled("mix", "--version") ? hexArchives() : undefined;
 
 let cwd: string;
+let sync: (...args: string[]) => ReturnType<typeof mirrorServer>;
 
 beforeEach(async () => {
   cwd = await temporaryFolder();
@@ -25,12 +26,9 @@ beforeEach(async () => {
   const entries = [lockEntry(secret, "", "hexpm:acme"), lockEntry(tool, "", "mycorp")];
   await writeFile(join(cwd, "mix.lock"), mixLock([alpha], entries));
   await writeFile(join(cwd, "tokens"), "# of this mirror\nletmein\n");
-  const repo = ["--repo", `mycorp=${corp.url},${corpKey}`];
-  const synced = await mirrorServer(["sync", "--hex-url", hex.url, "--hex-public-key", key, ...repo], {
-    cwd,
-    env: { MIRROR_TOKEN_ACME: "t" },
-  });
-  expect(synced).toMatchObject({ code: 0 });
+  const upstream = ["--hex-url", hex.url, "--hex-public-key", key, "--repo", `mycorp=${corp.url},${corpKey}`];
+  sync = (...args) => mirrorServer(["sync", ...upstream, ...args], { cwd, env: { MIRROR_TOKEN_ACME: "t" } });
+  expect(await sync()).toMatchObject({ code: 0 });
 });
 
 const exec = (args: readonly string[], command: string, env: Record<string, string> = {}) =>
@@ -54,6 +52,23 @@ describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3", () => {
     expect((await readdir(join(cwd, "app/_build/default/lib"))).sort()).toEqual(["alpha", "secret", "tool"]);
     // What was made for a port that is free again is not kept.
     expect(await readdir(join(cwd, "cache/clients"))).toEqual([]);
+  });
+});
+
+describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3 and an organisation alone", () => {
+  test("are served without a file for each port", async () => {
+    await mkdir(join(cwd, "solo"));
+    await writeFile(join(cwd, "solo/mix.lock"), mixLock([alpha], [lockEntry(secret, "", "hexpm:acme")]));
+    expect(await sync("solo", "--mirror", "solo.mirror")).toMatchObject({ code: 0 });
+    await mkdir(join(cwd, "app/src"), { recursive: true });
+    await writeFile(join(cwd, "app/rebar.config"), '{deps, [{alpha, "1.0.0"}, {secret, "0.3.0"}]}.\n');
+    await writeFile(
+      join(cwd, "app/src/app.app.src"),
+      '{application, app, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.\n',
+    );
+    const { code, stdout } = await exec(["--mirror", "solo.mirror"], "cd app && rebar3 get-deps");
+    expect([code, stdout]).toEqual([0, expect.stringContaining("Fetching secret v0.3.0")]);
+    expect(await readdir(join(cwd, "cache/clients"))).toHaveLength(1);
   });
 });
 
