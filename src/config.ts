@@ -279,8 +279,8 @@ function userCacheDir(environment: Environment): string {
 }
 
 function proxyOf(environment: Environment): Config["proxy"] {
-  const httpProxy = proxyUrl(environment, "http_proxy") ?? proxyUrl(environment, "HTTP_PROXY");
-  const httpsProxy = proxyUrl(environment, "https_proxy") ?? proxyUrl(environment, "HTTPS_PROXY");
+  const httpProxy = proxyUrl(environment["http_proxy"] ?? environment["HTTP_PROXY"]);
+  const httpsProxy = proxyUrl(environment["https_proxy"] ?? environment["HTTPS_PROXY"]);
   const noProxy = environment["no_proxy"] ?? environment["NO_PROXY"];
   return {
     ...(httpProxy === undefined ? {} : { httpProxy }),
@@ -290,8 +290,7 @@ function proxyOf(environment: Environment): Config["proxy"] {
 }
 
 /** `proxy.corp:3128` is one to curl and git, so it is one here. */
-function proxyUrl(environment: Environment, name: string): string | undefined {
-  const value = environment[name];
+function proxyUrl(value: string | undefined): string | undefined {
   if (value === undefined || value === "") return undefined;
   return value.includes("://") ? value : `http://${value}`;
 }

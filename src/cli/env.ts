@@ -9,7 +9,7 @@ export const env: Command = async ({ config, mirror, cwd, print }) => {
     throw new MirrorError("config", "--port: give the port that the server listens on");
   }
   const format = config.json ? "json" : config.format;
-  const { set, unset } = await mirror.clientVariables(await projectLocks(cwd, config), config.revert);
-  print(formatVariables(format, { set, unset, isRevert: config.revert }));
+  const change = await mirror.clientVariables(await projectLocks(cwd, config), config.revert);
+  print(formatVariables(format, change, config.revert));
   return 0;
 };

@@ -1,18 +1,11 @@
 /** Environment variables as text, for those who will read them. Pure. */
 import { MirrorError } from "../errors.ts";
+import type { Change } from "./variables.ts";
 
 export type Format = "sh" | "docker" | "github-actions" | "json";
 
-export interface Change {
-  readonly set: Readonly<Record<string, string>>;
-  /** Names that shall not be set any more. */
-  readonly unset: readonly string[];
-  /** Whether it takes back what was set before. */
-  readonly isRevert: boolean;
-}
-
-/** @throws MirrorError `config` for what the format cannot say */
-export function formatVariables(format: Format, { set, unset, isRevert }: Change): string {
+/** @param isRevert whether it takes back what was set before @throws MirrorError `config` for what the format cannot say */
+export function formatVariables(format: Format, { set, unset, moved }: Change, isRevert: boolean): string {
   const pairs = Object.entries(set);
   const broken = pairs.find(([, value]) => /[\r\n]/.test(value));
   if (broken !== undefined) throw new MirrorError("config", `${broken[0]} holds a line break`);
@@ -23,6 +16,7 @@ export function formatVariables(format: Format, { set, unset, isRevert }: Change
     }
     case "sh":
       return [
+        ...moved.map(({ from, to }) => `export ${to}="$${from}"`),
         ...(unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
         ...pairs.map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
       ].join("\n");

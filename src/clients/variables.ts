@@ -4,7 +4,8 @@
  *
  *   Hex       a HEX_HOME of its own with the mirror's key, and HEX_MIRROR for its URL, where it does not have to stand
  *             in that home for other reasons
- *   Mix       HEX_BUILDS_URL, or HEX_MIRROR before Elixir 1.15, for local.hex and local.rebar
+ *   Mix       HEX_BUILDS_URL, or HEX_MIRROR before Elixir 1.15, for local.hex and local.rebar: these go online where
+ *             neither is set
  *   rebar3    a global configuration of its own, and HEX_CDN, since it takes the URL of hexpm from nowhere else. From
  *             3.28 on it takes HEX_MIRROR too, for every repository, and then checks no signature at all, unless
  *             HEX_TRUSTED_MIRROR says the same. That would make clients send what keys they have, so these go
@@ -54,7 +55,10 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
   };
   return {
     ...plain,
-    ...savedValues([...new Set([...Object.keys(plain), ...inTheWay])], present),
+    ...savedValues(
+      [...new Set([...Object.keys(plain), ...inTheWay])].filter((name) => !isSecret(name)),
+      present,
+    ),
     [active]: url,
     [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain)])].join(","),
     ...gitConfig([...foreignGitConfig(present, present[active] ?? url), ...gitRules(setup)]),
@@ -73,37 +77,62 @@ const inTheWay = [
 ];
 
 /** What must not be set while clients are pointed at a mirror. @param set what is */
-export function variablesInTheWay(present: Environment, set: Environment): string[] {
+function variablesInTheWay(present: Environment, set: Environment): string[] {
   return inTheWay.filter((name) => present[name] !== undefined && set[name] === undefined);
 }
 
+/** Their values are never printed: a shell can keep them by itself, other formats forget them. */
+function isSecret(name: string): boolean {
+  return name.endsWith("_KEY");
+}
+
+export interface Change {
+  readonly set: Readonly<Record<string, string>>;
+  /** Names that shall not be set any more. */
+  readonly unset: readonly string[];
+  /** From one name to another, whatever the value is; before the first is unset. */
+  readonly moved: readonly { readonly from: string; readonly to: string }[];
+}
+
+/** @param set what points at the mirror */
+export function changeTo(set: Readonly<Record<string, string>>, present: Environment): Change {
+  const unset = variablesInTheWay(present, set);
+  return { set, unset, moved: unset.filter(isSecret).map((name) => ({ from: name, to: `${saved}${name}` })) };
+}
+
 /** What takes them back, given the environment that they were added to: names to unset, values to be as before. */
-export function revertedVariables(present: Environment): { unset: string[]; set: Record<string, string> } {
+export function revertedVariables(present: Environment): Change {
   const url = present[active];
-  if (url === undefined) return { unset: [], set: {} };
-  const before = Object.entries(present).filter(([name]) => name.startsWith(saved));
+  if (url === undefined) return { unset: [], set: {}, moved: [] };
+  const kept = Object.keys(present).filter((name) => name.startsWith(saved));
+  const moved = kept.filter(isSecret).map((name) => ({ from: name, to: name.slice(saved.length) }));
+  const before = Object.entries(present).filter(([name]) => name.startsWith(saved) && !isSecret(name));
   const set = {
     ...Object.fromEntries(before.map(([name, value]) => [name.slice(saved.length), value ?? ""])),
     ...gitConfig(foreignGitConfig(present, url)),
   };
-  const added = [active, setNames, ...namesSet(present), ...before.map(([name]) => name)];
+  const added = [active, setNames, ...namesSet(present), ...kept];
   // Hosts without proxy may have been there before, and do no harm.
   const unset = [...added, ...Object.keys(present).filter(isGitConfig)].filter((name) => !(name in set));
-  return { unset: [...new Set(unset)].filter((name) => name in present).sort(), set };
+  return { unset: [...new Set(unset)].filter((name) => name in present).sort(), set, moved };
 }
 
 /** The environment as the user has it, where this runs inside of one that points at a mirror. */
 export function usersEnvironment(present: Environment): Environment {
-  const { unset, set } = revertedVariables(present);
+  const { unset, set, moved } = revertedVariables(present);
   const kept = Object.entries(present).filter(([name]) => !unset.includes(name));
-  return { ...Object.fromEntries(kept), ...set };
+  return {
+    ...Object.fromEntries(kept),
+    ...set,
+    ...Object.fromEntries(moved.map(({ from, to }) => [to, present[from]])),
+  };
 }
 
 /** What a variable said before, under another name, so that it can be put back. */
 function savedValues(names: readonly string[], present: Environment): Record<string, string> {
   const ours = namesSet(present);
   const entries = [
-    ...Object.entries(present).filter(([name]) => name.startsWith(saved)),
+    ...Object.entries(present).filter(([name]) => name.startsWith(saved) && !isSecret(name)),
     ...names.filter((name) => !ours.includes(name)).map((name) => [`${saved}${name}`, present[name]] as const),
   ];
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));

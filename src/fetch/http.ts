@@ -54,7 +54,7 @@ export interface HttpSettings {
 /** @throws MirrorError `config` for a proxy that cannot be used; its URL may hold a password, and is not shown */
 export function createHttpClient({ userAgent, connections, proxy }: HttpSettings): HttpClient {
   for (const [name, url] of Object.entries({ HTTP_PROXY: proxy.httpProxy, HTTPS_PROXY: proxy.httpsProxy })) {
-    if (url === undefined || (URL.canParse(url) && /^https?:/i.test(url))) continue;
+    if (url === undefined || (URL.canParse(url) && /^(?:https?|socks5?):/i.test(url))) continue;
     throw new MirrorError("config", `${name} names no proxy that can be used; give http://HOST:PORT`);
   }
   const agent = new EnvHttpProxyAgent({

@@ -19,9 +19,13 @@ export async function packDamage(dir: string, signal: AbortSignal): Promise<stri
     const [, id = "", kind = ""] = /^pack-([0-9a-f]{40}|[0-9a-f]{64})\.(pack|idx)$/.exec(name) ?? [];
     if (kind === "") continue;
     // The length of the name tells the repository's hash.
-    const isWhole = await endsWithItsHash(join(folder, name), id.length === 64 ? "sha256" : "sha1", signal);
+    const algorithm = id.length === 64 ? "sha256" : "sha1";
+    const isWhole = await endsWithItsHash(join(folder, name), algorithm, signal).catch((error: unknown) => {
+      // A sync in another process has just put everything into a new pack.
+      if (hasErrno(error, "ENOENT")) return true;
+      throw error;
+    });
     if (!isWhole) return `the ${kind === "idx" ? "index" : "pack"} ${name} is damaged`;
-    if (kind === "pack" && !names.includes(`pack-${id}.idx`)) return `the pack ${name} has no index`;
   }
   return undefined;
 }

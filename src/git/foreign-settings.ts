@@ -3,7 +3,7 @@
  * from instead, another folder to read objects from. A mirror may have come by git, by a cache or on a stick, so before
  * git runs in one of its repositories, what it says must be what a plain repository says.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { exists } from "../files.ts";
 
@@ -11,23 +11,33 @@ import { exists } from "../files.ts";
 // Remotes only by a plain name: a section that is named like a URL would be taken for the one that we fetch from.
 const harmless = [
   /^core\.(?:repositoryformatversion|filemode|bare|ignorecase|precomposeunicode|symlinks|logallrefupdates|sharedrepository)$/,
-  /^extensions\.objectformat$/,
-  /^remote\.[\w-]+\.(?:url|fetch|mirror|tagopt)$/,
+  /^core\.(?:compression|loosecompression|bigfilethreshold|packedgit\w+|deltabasecachelimit|commitgraph|multipackindex)$/,
+  /^(?:extensions\.objectformat|lfs\.repositoryformatversion)$/,
+  /^remote\.[\w-]+\.(?:url|fetch|mirror|tagopt|prune|prunetags)$/,
   /^branch\..+\.(?:remote|merge|rebase)$/,
-  /^uploadpack\.(?:allow\w+|hiderefs)$/,
+  /^uploadpack\.(?:allow\w+|hiderefs|keepalive)$/,
   /^http\.(?:uploadpack|receivepack|getanyfile)$/,
-  /^receive\.deny\w+$/,
-  /^(?:gc|maintenance)\.auto$/,
+  /^(?:fetch|transfer)\.(?:prune|prunetags|hiderefs|fsckobjects|unpacklimit)$/,
+  /^receive\.(?:deny\w+|hiderefs|fsckobjects|unpacklimit|autogc)$/,
+  // Numbers, times and switches.
+  /^(?:gc|pack|repack|maintenance|gitweb|user)\.[\w.-]+$/,
 ];
 
 // Folders that git would go to besides: for objects, or for the configuration itself.
 const leadElsewhere = ["objects/info/alternates", "objects/info/http-alternates", "commondir"];
+// Files below them are remotes of an old kind, by name: an URL without a slash is one, too.
+const oldRemotes = ["remotes", "branches"];
 
 /** @returns what would make git do something else than read the repository; undefined where all is plain */
 export async function foreignSettings(dir: string): Promise<string | undefined> {
   for (const name of leadElsewhere) {
     if (await exists(join(dir, name))) return `it has ${name}, which sends git to other folders`;
   }
+  for (const name of oldRemotes) {
+    if ((await readdir(join(dir, name)).catch(() => [])).length > 0)
+      return `it has ${name}/, which git would fetch from`;
+  }
+  if (await exists(join(dir, "info/grafts"))) return "it has info/grafts, which makes another history of it";
   // Git takes a repository without one for what it seems to be.
   const setting = firstForeign(await readFile(join(dir, "config"), "utf8").catch(() => ""));
   return setting === undefined ? undefined : `its config says ${setting}, which git would act upon`;

@@ -9,7 +9,12 @@ export async function removeGitLeftovers(dir: string): Promise<void> {
   await removeWhere(dir, (name) => name.endsWith(".lock"));
   await removeWhere(join(dir, "refs"), (name) => name.endsWith(".lock"));
   await removeWhere(join(dir, "objects", "info"), (name) => name.endsWith(".lock"));
-  await removeWhere(join(dir, "objects", "pack"), (name) => /^\.?tmp[-_]/.test(name) || name.endsWith(".lock"));
+  const packs = join(dir, "objects", "pack");
+  const names = new Set(await readdir(packs).catch(() => []));
+  // A pack has its name before its index, and is kept from repacking until a ref leads to it.
+  const isHalf = (name: string) => name.endsWith(".pack") && !names.has(name.replace(/\.pack$/, ".idx"));
+  const isLeftover = (name: string) => /^\.?tmp[-_]/.test(name) || /\.(?:lock|keep)$/.test(name) || isHalf(name);
+  await removeWhere(packs, isLeftover);
 }
 
 async function removeWhere(dir: string, isLeftover: (name: string) => boolean): Promise<void> {

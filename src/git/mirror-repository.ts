@@ -119,7 +119,8 @@ async function refresh(
     // pinned. Stale branches go before the fetch: a branch `a` that is gone stands in the way of a new branch `a/b`.
     // An upstream that has a branch of that name leaves no room for pins.
     const hasRoom = ![before, wanted].some((refs) => refs.has(pins.slice(0, -1)));
-    const held = hasRoom ? await advertised(dir, job.revisions, tools) : [];
+    const unadvertised = await unreachable(dir, job.revisions, tools);
+    const held = hasRoom ? job.revisions.filter((revision) => !unadvertised.has(revision)) : [];
     const updates = held.map((revision) => `update ${pins}${revision} ${revision}\n`);
     await updateRefs(dir, [...updates, ...stale.map((ref) => `delete ${ref}\n`)], tools);
     changed = true;
@@ -141,9 +142,10 @@ async function refresh(
   }
   // A commit that cannot be had must not cost the others their pins: their heads may be gone already.
   let missing: unknown;
-  for (const revision of job.revisions) {
+  for (const revision of await unreachable(dir, job.revisions, tools)) {
     try {
-      if (await pin(dir, job.url, revision, depth, tools)) changed = true;
+      await pin(dir, job.url, revision, depth, tools);
+      changed = true;
     } catch (error) {
       if (tools.signal.aborted) throw error;
       missing ??= error;
@@ -159,15 +161,14 @@ async function refresh(
   return { changed, missing };
 }
 
-/** Makes sure that `revision` is here and advertised. @returns whether something had to be done */
+/** Makes sure that `revision`, which no head leads to, is here, and advertises it. */
 async function pin(
   dir: string,
   url: string,
   revision: string,
   depth: readonly string[],
   tools: RepositoryTools,
-): Promise<boolean> {
-  if (await isReachable(dir, revision, tools.environments.own, tools.signal)) return false;
+): Promise<void> {
   if (!(await hasWholeCommit(dir, revision, tools))) {
     await fetchInto(dir, url, depth, [revision], tools).catch((cause: unknown) => {
       if (!saysNotThere(cause)) throw cause;
@@ -177,8 +178,7 @@ async function pin(
       throw new MirrorError("not_found", `upstream's ${revision} is no commit`);
     }
   }
-  await runGit(["update-ref", `${pins}${revision}`, revision], own(tools, dir));
-  return true;
+  await updateRefs(dir, [`update ${pins}${revision} ${revision}\n`], tools);
 }
 
 /** An outage must not look like a commit that is not there. */
@@ -194,25 +194,41 @@ async function hasWholeCommit(dir: string, revision: string, tools: RepositoryTo
   return (await tryGit(["rev-list", "--objects", "--quiet", commit, "--not", "--all"], own(tools, dir))).code === 0;
 }
 
-/** Those of the commits that a head leads to. */
-async function advertised(dir: string, revisions: readonly string[], tools: RepositoryTools): Promise<string[]> {
-  const found: string[] = [];
-  for (const revision of revisions) {
-    if (await isReachable(dir, revision, tools.environments.own, tools.signal)) found.push(revision);
-  }
-  return found;
-}
-
 /** A commit that a head of upstream's leads to needs no pin. */
 async function dropNeedlessPins(dir: string, tools: RepositoryTools): Promise<void> {
-  const pinned = [...(await readRefs(dir, tools))].filter(([ref]) => ref.startsWith(pins));
-  const needless: string[] = [];
-  for (const [ref, revision] of pinned) {
-    const args = ["for-each-ref", "--format=%(refname)", `--contains=${revision}`, "refs/heads/"];
-    const heads = (await runGit(args, own(tools, dir))).split("\n").filter((head) => head !== "");
-    if (heads.some((head) => !head.startsWith(pins))) needless.push(`delete ${ref}\n`);
-  }
-  await updateRefs(dir, needless, tools);
+  const pinned = [...(await readRefs(dir, tools)).keys()].filter((ref) => ref.startsWith(pins));
+  const revisions = pinned.map((ref) => ref.slice(pins.length));
+  const needed = await unreachable(dir, revisions, tools, ["--exclude=mirror-server/*"]);
+  const needless = revisions.filter((revision) => !needed.has(revision));
+  await updateRefs(
+    dir,
+    needless.map((revision) => `delete ${pins}${revision}\n`),
+    tools,
+  );
+}
+
+/**
+ * Those of the commits that no head leads to, or that are not here: in one walk, however many there are.
+ * @param heads which heads not to look at
+ */
+async function unreachable(
+  dir: string,
+  revisions: readonly string[],
+  tools: RepositoryTools,
+  heads: readonly string[] = [],
+): Promise<Set<string>> {
+  const input = revisions.map((revision) => `${revision}\n`).join("");
+  const types =
+    revisions.length === 0 ? "" : await runGit(["cat-file", "--batch-check"], { ...own(tools, dir), input });
+  const lines = types.split("\n");
+  const here = revisions.filter((_, index) => lines[index]?.split(" ")[1] === "commit");
+  const absent = revisions.filter((revision) => !here.includes(revision));
+  if (here.length === 0) return new Set(absent);
+  const { code, stdout } = await tryGit(["rev-list", ...here, "--not", ...heads, "--branches"], own(tools, dir));
+  // Where the history of one is not whole, none is taken for advertised.
+  if (code !== 0) return new Set(revisions);
+  const outside = new Set(stdout.toString("latin1").split("\n"));
+  return new Set([...absent, ...here.filter((revision) => outside.has(revision))]);
 }
 
 /** All of them, or none. @param commands of `git update-ref --stdin`, a line each */

@@ -63,13 +63,15 @@ export function parseGitUrl(url: string, allowLocal = false): GitSource {
  * @returns undefined for what is no URL of a host, and where it holds a secret
  */
 export function urlPrefix(url: string): { prefix: string; host: string } | undefined {
-  const path = scheme.exec(url)?.[4] ?? scpLike.exec(url)?.[2];
-  if (path === undefined) return undefined;
+  const full = scheme.exec(url);
+  const short = full === null ? scpLike.exec(url) : null;
+  const path = full?.[4] ?? short?.[2];
+  const host = (full?.[2] ?? short?.[1] ?? "").toLowerCase();
+  if (path === undefined || !isHostName(host)) return undefined;
   const prefix = url.slice(0, url.length - path.length).replace(/\/+$/, "/");
   const user = /^(?:[a-z+]+:\/\/)?([^/@]*)@/i.exec(prefix)?.[1] ?? "";
   // A password, or a token in a user's place: short names are all that people are called by.
-  if (!/^[\w.-]{0,24}$/.test(user)) return undefined;
-  return { prefix, host: parseGitUrl(url).host };
+  return /^[\w.-]{0,16}$/.test(user) ? { prefix, host } : undefined;
 }
 
 /** `owner/repo.git/` → `owner/repo`; undefined for anything that must not become a path. */

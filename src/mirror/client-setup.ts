@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
 import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
-import { clientVariables, usersEnvironment, variablesInTheWay, type ClientSetup } from "../clients/variables.ts";
+import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSetup } from "../clients/variables.ts";
 import type { Config } from "../config.ts";
-import { MirrorError } from "../errors.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import { localUrl, plainGet } from "../fetch/plain-get.ts";
 import { isFile } from "../files.ts";
 import { isHostName, urlPrefix } from "../git/url.ts";
@@ -42,8 +42,7 @@ export interface Client {
 }
 
 export interface ClientEnvironment {
-  readonly set: Record<string, string>;
-  readonly unset: readonly string[];
+  readonly change: Change;
   /** The folder with its files, where they are of use for this URL only. */
   readonly ofUrl: string | undefined;
 }
@@ -56,7 +55,7 @@ export async function clientEnvironment(context: Context, url: string, client: C
     hosts: createServedHosts(paths).list(),
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
   };
-  const [token] = (await readTokens(config)) ?? [];
+  const token = repositories.length > 1 ? await tokenToSend(context) : undefined;
   const isOfUrl = dependOnUrl({ repositories, token });
   // Without the URL where nothing depends on it: a mirror on a new port at each run then needs no new files.
   const parts = [paths.mirrorDir, publicKey, ...(isOfUrl ? [url] : [])];
@@ -76,12 +75,18 @@ export async function clientEnvironment(context: Context, url: string, client: C
   const gitHosts = hosts.filter((host) => !hexHosts.has(host));
   const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
   const setup: ClientSetup = { url, gitHosts, gitPrefixes, hasUrlInFiles: isOfUrl, ...files };
-  const set = clientVariables(setup, client.environment);
-  return {
-    set,
-    unset: variablesInTheWay(client.environment, set),
-    ofUrl: isOfUrl ? dir : undefined,
-  };
+  const change = changeTo(clientVariables(setup, client.environment), client.environment);
+  return { change, ofUrl: isOfUrl ? dir : undefined };
+}
+
+/** The file may be the server's, and on the server alone. */
+async function tokenToSend({ config, reporter }: Context): Promise<string | undefined> {
+  try {
+    return (await readTokens(config))?.[0];
+  } catch (error) {
+    reporter.note(`private repositories are asked for without a token: ${describeError(error)}`);
+    return undefined;
+  }
 }
 
 /** Known locks hold no user of https URLs, since that may be a token; the project's own lock does. */

@@ -28,13 +28,15 @@ export interface HealthSources {
   readonly started: number;
   /** The hosts that are stood in for. */
   readonly hosts: () => readonly string[];
+  /** Whether private repositories are guarded: then not even their names are told. */
+  readonly isGuarded: boolean;
   /** What is wrong with the certificate, if anything. */
   readonly certificateProblem: () => string | undefined;
 }
 
 export function createHealthCheck(
   paths: StorePaths,
-  { started, hosts, certificateProblem }: HealthSources,
+  { started, hosts, isGuarded, certificateProblem }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
@@ -57,7 +59,7 @@ export function createHealthCheck(
       hex: {
         packages: state.packages,
         releases: state.releases,
-        repositories: registries.map(({ repository }) => repository).filter((repository) => repository !== hexpm),
+        repositories: isGuarded ? [] : registries.map(({ repository }) => repository).filter((name) => name !== hexpm),
       },
       git: { repositories: repositories.length, hosts: [...hosts()].sort() },
       problems,

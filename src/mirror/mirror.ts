@@ -3,7 +3,7 @@
  * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use;
  * 4 each job's own modules, loaded when it is asked for, so that a short command starts fast.
  */
-import { usersEnvironment } from "../clients/variables.ts";
+import { usersEnvironment, type Change } from "../clients/variables.ts";
 import { processEnvironment, type Config } from "../config.ts";
 import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
@@ -36,10 +36,7 @@ export interface Mirror {
    * What points clients at the server that the configuration describes, or what takes that back.
    * @param locks of the project that they work on
    */
-  readonly clientVariables: (
-    locks: readonly Lock[],
-    revert: boolean,
-  ) => Promise<{ set: Record<string, string>; unset: readonly string[] }>;
+  readonly clientVariables: (locks: readonly Lock[], revert: boolean) => Promise<Change>;
   /** Runs `work` with an environment whose clients use this mirror; it is served meanwhile where it was not. */
   readonly withClients: <T>(
     locks: readonly Lock[],

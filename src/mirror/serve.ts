@@ -61,10 +61,11 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   const identity = config.tlsPort === undefined ? undefined : await openIdentity(config, served.list, logger);
 
   // 4 the application and its sockets
+  const tokens = await readTokens(config);
   const app = await buildApp({
     logger,
     hosts: { own: new Set(config.names), isServed: served.has },
-    tokens: await readTokens(config),
+    tokens,
     hexDir: paths.hexDir,
     upstreamDir: paths.registry(hexpm).upstreamDir,
     filesDir: paths.filesDir,
@@ -74,6 +75,7 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     health: createHealthCheck(paths, {
       started: Date.now(),
       hosts: served.list,
+      isGuarded: tokens !== undefined,
       certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     }),
     uploadPack,

@@ -2,7 +2,7 @@
  * Every git repository that the locks name, and every one that those have as submodules, level by level: a submodule's
  * URL and commit are known only once its parent is here.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import pLimit from "p-limit";
 import { isFolder } from "../files.ts";
@@ -10,13 +10,14 @@ import { packDamage } from "../git/check-packs.ts";
 import { listLfsFiles, listSubmodules } from "../git/contents.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { mirrorRepository } from "../git/mirror-repository.ts";
+import { mirrorRepository, type RepositoryOutcome } from "../git/mirror-repository.ts";
 import { leadsTo, withoutSelfRedirect } from "../git/self-redirect.ts";
 import type { GitEntry, Lock } from "../lock/entries.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { refsWanted } from "../plan/refs.ts";
 import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
 import { moveToCorrupt } from "../store/corrupt.ts";
+import type { StorePaths } from "../store/paths.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
 
@@ -86,17 +87,18 @@ async function syncRepository(
   const isSelf = leadsTo(["app_deps", ...config.names], ports);
   try {
     await mkdir(paths.gitDir, { recursive: true });
-    await moveBrokenAside(context, dir, (text) => reporter.note(`${item} ${text}`));
     const upstream = await withoutSelfRedirect(environments.upstream, job.url, isSelf);
     const refs = refsWanted(job.entries, { refs: config.gitRefs, shallow: config.gitShallow });
-    const outcome = await mirrorRepository(
-      { url: job.url, dir, temporaryDir: temporaryPath(dir), revisions, refs },
-      {
-        environments: { ...environments, upstream },
-        signal,
-        onProgress: (line) => reporter.progress(item, line),
-      },
-    );
+    const tools = {
+      environments: { ...environments, upstream },
+      signal,
+      onProgress: (line: string) => reporter.progress(item, line),
+    };
+    const mirrorAt = (target: string) =>
+      mirrorRepository({ url: job.url, dir: target, temporaryDir: temporaryPath(dir), revisions, refs }, tools);
+    const damage = await damageOf(dir, signal);
+    const note = (text: string) => reporter.note(`${item} ${text}`);
+    const outcome = damage === undefined ? await mirrorAt(dir) : await replace(paths, dir, { damage, mirrorAt, note });
     reporter.done(item, outcome, 0);
     for (const revision of outcome === "unchanged" ? [] : revisions) {
       const files = await listLfsFiles({ dir, revision, env: environments.own, signal });
@@ -109,13 +111,39 @@ async function syncRepository(
   }
 }
 
-/** What is no git repository any more is in the way of one, and a damaged one is of no use to anybody. */
-async function moveBrokenAside({ paths, signal }: Context, dir: string, note: (text: string) => void): Promise<void> {
-  if (!(await isFolder(dir))) return;
-  const problem = (await keepEmptyFolders(dir)) ? await packDamage(dir, signal) : "it is no whole git repository";
-  if (problem === undefined) return;
-  const target = await moveToCorrupt(paths, dir);
-  note(`is fetched anew, since ${problem}; what was here lies in ${target} now`);
+/** @returns what is wrong with the repository that is here, if one is */
+async function damageOf(dir: string, signal: AbortSignal): Promise<string | undefined> {
+  if (!(await isFolder(dir))) return undefined;
+  if (!(await keepEmptyFolders(dir))) return "it is no whole git repository";
+  return packDamage(dir, signal);
+}
+
+interface Replacement {
+  readonly damage: string;
+  /** Makes the repository in a folder that is not there yet. */
+  readonly mirrorAt: (target: string) => Promise<RepositoryOutcome>;
+  readonly note: (text: string) => void;
+}
+
+/** Only when all of it has arrived: until then, what is here may still be of use, and hold what upstream has lost. */
+async function replace(
+  paths: StorePaths,
+  dir: string,
+  { damage, mirrorAt, note }: Replacement,
+): Promise<RepositoryOutcome> {
+  const fresh = temporaryPath(dir);
+  try {
+    const outcome = await mirrorAt(fresh);
+    const aside = await moveToCorrupt(paths, dir);
+    await rename(fresh, dir);
+    note(`is fetched anew, since ${damage}; what was here lies in ${aside} now`);
+    return outcome;
+  } catch (error) {
+    note(`stays as it is until it can be fetched anew, although ${damage}`);
+    throw error;
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
 }
 
 /** What the entries with `submodules: true` need besides; recursively, as Mix fetches them. */

@@ -1,7 +1,7 @@
 /** A mirror as clients use it: `env`, and `exec`. */
 import { rm } from "node:fs/promises";
 import { pino } from "pino";
-import { revertedVariables } from "../clients/variables.ts";
+import { revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
 import { isFile } from "../files.ts";
 import type { GitEnvironments } from "../git/environment.ts";
@@ -11,11 +11,7 @@ import { clientEnvironment, runningMirror, type Client } from "./client-setup.ts
 import type { Context } from "./context.ts";
 import { serve } from "./serve.ts";
 
-export async function variables(
-  context: Context,
-  client: Client,
-  revert: boolean,
-): Promise<{ set: Record<string, string>; unset: readonly string[] }> {
+export async function variables(context: Context, client: Client, revert: boolean): Promise<Change> {
   const { config, reporter } = context;
   if (revert) return revertedVariables(client.environment);
   const url = config.url ?? localUrl(config);
@@ -27,7 +23,7 @@ export async function variables(
     );
   }
   if (running === "none") reporter.note(`no mirror-server answers at ${url} yet; start it with "mirror-server serve"`);
-  return clientEnvironment(context, url, client);
+  return (await clientEnvironment(context, url, client)).change;
 }
 
 export interface UseTools extends Client {
@@ -41,7 +37,8 @@ export async function withClients<T>(
 ): Promise<T> {
   const { config, paths, reporter } = context;
   const use = async (url: string, isTemporary = false) => {
-    const { set, unset, ofUrl } = await clientEnvironment(context, url, client);
+    const { change, ofUrl } = await clientEnvironment(context, url, client);
+    const { set, unset } = change;
     try {
       return await work({ ...without(client.environment, unset), ...set });
     } finally {

@@ -1,12 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { formatVariables } from "../../src/clients/formats.ts";
-import {
-  clientVariables,
-  revertedVariables,
-  usersEnvironment,
-  variablesInTheWay,
-} from "../../src/clients/variables.ts";
+import { clientVariables, revertedVariables, usersEnvironment, changeTo } from "../../src/clients/variables.ts";
 import { gitEnvironment } from "../support/git.ts";
 
 const setup = {
@@ -98,21 +93,41 @@ describe("what was there before", () => {
     expect({ ...second, ...set }).toEqual(own);
   });
 
-  test("keys for hex.pm are taken out, and put back", () => {
-    const own = { HEX_API_KEY: "secret", HEX_MIRROR_URL: "http://other" };
-    const during = clientVariables(setup, own);
-    expect(variablesInTheWay(own, during)).toEqual(["HEX_API_KEY", "HEX_MIRROR_URL"]);
-    expect(during).toMatchObject({ HEX_MIRROR: setup.url, HEX_TRUSTED_MIRROR: setup.url });
-    // Where files say it, the environment must not: rebar3 would take it for every repository.
-    const less = clientVariables({ ...setup, hasUrlInFiles: true }, { HEX_MIRROR: "http://other" });
-    expect(less).not.toHaveProperty("HEX_MIRROR");
-    expect(variablesInTheWay({ HEX_MIRROR: "http://other" }, less)).toEqual(["HEX_MIRROR"]);
-    expect(revertedVariables(during).set).toEqual(own);
-    expect(usersEnvironment(during)).toEqual(own);
+  test("keys for hex.pm are taken out and put back, and never printed", () => {
+    const own = { HEX_API_KEY: "s3cret", HEX_MIRROR_URL: "http://other" };
+    const change = changeTo(clientVariables(setup, own), own);
+    expect(change).toMatchObject({ unset: ["HEX_API_KEY", "HEX_MIRROR_URL"] });
+    expect(change.set).toMatchObject({ HEX_MIRROR: setup.url, HEX_TRUSTED_MIRROR: setup.url });
+    for (const format of ["sh", "docker", "json"] as const) {
+      expect(formatVariables(format, change, false)).not.toContain("s3cret");
+    }
+    const there = formatVariables("sh", change, false);
+    const enter = { ...own, PATH: process.env["PATH"] ?? "" };
+    const during = execFileSync("sh", ["-c", `${there}\nenv`], { env: enter, encoding: "utf8" });
+    expect(during).not.toMatch(/^HEX_API_KEY=|^HEX_MIRROR_URL=/m);
+    const present = Object.fromEntries(
+      during.split("\n").map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]),
+    );
+    expect(usersEnvironment(present)).toMatchObject(own);
+    // Twice is as once.
+    expect(JSON.stringify(changeTo(clientVariables(setup, present), present))).not.toContain("s3cret");
+    const back = formatVariables("sh", revertedVariables(present), true);
+    expect(back).not.toContain("s3cret");
+    const after = execFileSync("sh", ["-c", `${there}\n${back}\nenv`], { env: enter, encoding: "utf8" });
+    expect(after).toMatch(/^HEX_API_KEY=s3cret$/m);
+    expect(after).toMatch(/^HEX_MIRROR_URL=http:\/\/other$/m);
+    expect(after).not.toContain("MIRROR_SERVER_");
+  });
+
+  test("where files say the URL, the environment must not: rebar3 would take it for every repository", () => {
+    const own = { HEX_MIRROR: "http://other" };
+    const change = changeTo(clientVariables({ ...setup, hasUrlInFiles: true }, own), own);
+    expect(change.set).not.toHaveProperty("HEX_MIRROR");
+    expect(change.unset).toEqual(["HEX_MIRROR"]);
   });
 
   test("where nothing was set, there is nothing to take back", () => {
-    expect(revertedVariables(before)).toEqual({ unset: [], set: {} });
+    expect(revertedVariables(before)).toEqual({ unset: [], set: {}, moved: [] });
   });
 
   test("no proxy, no list of hosts without one", () => {
@@ -124,31 +139,30 @@ describe("as text", () => {
   const set = { A: "it's", B: "two words" };
 
   test("sh", () => {
-    const text = formatVariables("sh", { set, unset: ["C", "D"], isRevert: false });
+    const text = formatVariables("sh", { set, unset: ["C", "D"], moved: [] }, false);
     expect(text).toBe("unset C D\nexport A='it'\\''s'\nexport B='two words'");
     const script = `C=1; ${text}; printf '%s|%s|%s' "$A" "$B" "\${C-none}"`;
     expect(execFileSync("sh", ["-c", script], { encoding: "utf8" })).toBe("it's|two words|none");
   });
 
   test("docker, github-actions, json", () => {
-    const plain = { set, unset: [], isRevert: false };
-    expect(formatVariables("docker", plain)).toBe("A=it's\nB=two words");
-    expect(formatVariables("github-actions", plain)).toBe("A=it's\nB=two words");
-    expect(JSON.parse(formatVariables("json", plain))).toEqual(set);
+    const plain = { set, unset: [], moved: [] };
+    expect(formatVariables("docker", plain, false)).toBe("A=it's\nB=two words");
+    expect(formatVariables("github-actions", plain, false)).toBe("A=it's\nB=two words");
+    expect(JSON.parse(formatVariables("json", plain, false))).toEqual(set);
     // What is in the way in this shell is not there in a container, and would be in the next step of a job.
-    const less = { set, unset: ["C"], isRevert: false };
-    expect(formatVariables("docker", less)).toBe("A=it's\nB=two words");
-    expect(() => formatVariables("github-actions", less)).toThrow(/github-actions knows no way to unset C;/);
-    expect(JSON.parse(formatVariables("json", less))).toEqual({ ...set, C: null });
-    const back = { set, unset: ["C"], isRevert: true };
+    const less = { set, unset: ["C"], moved: [] };
+    expect(formatVariables("docker", less, false)).toBe("A=it's\nB=two words");
+    expect(() => formatVariables("github-actions", less, false)).toThrow(/github-actions knows no way to unset C;/);
+    expect(JSON.parse(formatVariables("json", less, false))).toEqual({ ...set, C: null });
     for (const format of ["docker", "github-actions"] as const) {
-      expect(() => formatVariables(format, back)).toThrow(/knows no way to unset C;/);
+      expect(() => formatVariables(format, less, true)).toThrow(/knows no way to unset C;/);
     }
-    expect(JSON.parse(formatVariables("json", back))).toEqual({ set, unset: ["C"] });
+    expect(JSON.parse(formatVariables("json", less, true))).toEqual({ set, unset: ["C"] });
   });
 
   test("a value that would end its line is refused", () => {
-    expect(() => formatVariables("docker", { set: { A: "x\nB=y" }, unset: [], isRevert: false })).toThrow(
+    expect(() => formatVariables("docker", { set: { A: "x\nB=y" }, unset: [], moved: [] }, false)).toThrow(
       /A holds a line break/,
     );
   });

@@ -203,6 +203,11 @@ test("a flipped bit anywhere in a pack is found by verify and healed by sync", a
     3,
     { corrupt: [{ reason: expect.stringMatching(/pack-.*damaged/) }] },
   ]);
+  // Not before upstream has given all of it again.
+  const outage = redirectGit({ "https://github.com/": "http://127.0.0.1:9/" });
+  const failed = await mirrorServer(["sync"], { cwd, env: outage });
+  expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining("stays as it is until it can be fetched")]);
+  expect(await readFile(pack)).toEqual(bytes);
   const healed = await sync([entry(old)]);
   expect([healed.code, healed.stdout]).toEqual([0, expect.stringMatching(/^added 1,/)]);
   expect(healed.stderr).toMatch(/is fetched anew, since the pack .* is damaged/);

@@ -167,7 +167,7 @@ describe("sync of Hex packages", () => {
     asked.length = 0;
     expect((await sync([], { http_proxy: url, no_proxy: "127.0.0.1" })).code).toBe(0);
     expect(asked).toEqual([]);
-    const unusable = await sync([], { http_proxy: "socks5://me:s3cret@127.0.0.1:1080" });
+    const unusable = await sync([], { http_proxy: "ftp://me:s3cret@127.0.0.1:1080" });
     expect([unusable.code, unusable.stderr]).toEqual([
       2,
       "mirror-server: HTTP_PROXY names no proxy that can be used; give http://HOST:PORT\n",

@@ -6,6 +6,10 @@ describe("the configuration of a bare repository", () => {
     ["what we write", "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"],
     ["a hand-made clone's", '[remote "origin"]\r\n  url = https://github.com/o/r.git\r\n  fetch = +refs/*:refs/*\n'],
     ["settings for serving", "# for nginx\n[http]\n\treceivepack = false\n[uploadpack]\n\tallowAnySHA1InWant = true\n"],
+    [
+      "what tools and people add",
+      '[lfs]\n\trepositoryformatversion = 0\n[gc]\n\tpruneExpire = never\n[maintenance "x"]\n\tenabled = 1\n',
+    ],
     ["nothing", ""],
   ])("%s is plain", (_what, config) => {
     expect(firstForeign(config)).toBeUndefined();

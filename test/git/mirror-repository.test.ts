@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { checkCommit } from "../../src/git/check-commit.ts";
@@ -174,6 +174,11 @@ test("a repository whose own configuration would act is not touched, and nothing
   await writeFile(join(dir, "objects/info/alternates"), `${join(work, ".git/objects")}\n`);
   await expect(mirror([first])).rejects.toThrow(/objects\/info\/alternates/);
   await rm(join(dir, "objects/info/alternates"));
+  // A remote by the name of a URL, as git had them before there was a configuration.
+  await mkdir(join(dir, "remotes"));
+  await writeFile(join(dir, "remotes/git@git.corp:repo.git"), "URL: git@elsewhere.example:repo.git\n");
+  await expect(mirror([first])).rejects.toThrow(/it has remotes\//);
+  await rm(join(dir, "remotes"), { recursive: true });
   expect(await mirror([first])).toBe("unchanged");
   await expect(readFile(trap)).rejects.toThrow(/ENOENT/);
 });

@@ -84,7 +84,10 @@ test.each([
   // What must not be printed: a password, a token in a user's place.
   ["https://jdoe:secret@github.com/o/r", undefined],
   ["https://ghp_0123456789abcdefghij0123456789abcdef@github.com/o/r", undefined],
+  ["https://abcdefghij0123456789@github.com/o/r", undefined],
   ["/a/path", undefined],
+  // What cannot be mirrored is no concern of a rule.
+  ["https://dev.azure.com/o/My%20Project/_git/r", { prefix: "https://dev.azure.com/", host: "dev.azure.com" }],
 ])("the prefix of %s", (url, expected) => {
   expect(urlPrefix(url)).toEqual(expected);
 });

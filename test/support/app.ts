@@ -44,7 +44,12 @@ export async function testApp(
     filePath: (host, path) => paths.filePath(host, path),
     ...createApi(paths),
     caCertificate: () => undefined,
-    health: createHealthCheck(paths, { started: Date.now(), hosts: () => [], certificateProblem: () => undefined }),
+    health: createHealthCheck(paths, {
+      started: Date.now(),
+      hosts: () => [],
+      isGuarded: false,
+      certificateProblem: () => undefined,
+    }),
     uploadPack: cacheUploadPack(
       createUploadPack({
         env: environments.own,
