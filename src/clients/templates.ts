@@ -1,4 +1,5 @@
 /** What `init` writes: text for compose, containers, git and CI. Pure. */
+import { posix } from "node:path";
 
 export interface ComposeInput {
   /** What the app is called in the compose file. */
@@ -120,13 +121,15 @@ export HEX_CACERTS_PATH="$bundle" GIT_SSL_CAINFO="$bundle" CURL_CA_BUNDLE="$bund
 exec "$@"
 `;
 
-/** @param mirror the folder, from the top of the repository */
-export function preCommit(mirror: string): string {
+/** @param project from the top of the repository, where git runs hooks: `.`, `apps/web` @param mirror from the project */
+export function preCommit(project: string, mirror: string): string {
+  const quoted = (path: string) => `'${path.replaceAll("'", `'\\''`)}'`;
   return `#!/bin/sh
 # Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
-# To switch it on: ln -s ../../mirror/pre-commit .git/hooks/pre-commit
+# To switch it on, at the top of the repository: ln -s ../../${posix.join(project, "mirror/pre-commit")} .git/hooks/pre-commit
 # mirror-server is what is installed, here or for all: nothing of that name is fetched from anywhere.
-mirror='${mirror.replaceAll("'", `'\\''`)}'
+project=${quoted(project)}
+mirror=${quoted(posix.join(project, mirror))}
 
 # Where the mirror is committed, what is verified has to be what is committed.
 if [ -f "$mirror/.gitattributes" ] &&
@@ -134,7 +137,7 @@ if [ -f "$mirror/.gitattributes" ] &&
   echo "mirror: $mirror has changes that this commit lacks; git add $mirror" >&2
   exit 1
 fi
-PATH="$PWD/node_modules/.bin:$PATH" exec mirror-server verify
+cd "$project" && PATH="$PWD/node_modules/.bin:$PATH" exec mirror-server verify
 `;
 }
 

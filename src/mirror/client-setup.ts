@@ -1,5 +1,6 @@
 /** Points clients at a mirror: at one that runs, or at one that is started for as long as a command runs. */
 import { createHash } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
@@ -43,8 +44,8 @@ export interface Client {
 
 export interface ClientEnvironment {
   readonly change: Change;
-  /** The folder with its files, where they are of use for this URL only. */
-  readonly ofUrl: string | undefined;
+  /** Takes away files that are of use for this URL only. */
+  readonly forget: () => Promise<void>;
 }
 
 /** @param url where clients reach it */
@@ -58,9 +59,9 @@ export async function clientEnvironment(context: Context, url: string, client: C
   const token = repositories.length > 1 ? await tokenToSend(context) : undefined;
   const isOfUrl = dependOnUrl({ repositories, token });
   // Without the URL where nothing depends on it: a mirror on a new port at each run then needs no new files.
-  const parts = [paths.mirrorDir, publicKey, ...(isOfUrl ? [url] : [])];
-  const name = createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 16);
-  const dir = join(config.cacheDir, "clients", name);
+  const name = createHash("sha256").update(`${paths.mirrorDir}\0${publicKey}`).digest("hex").slice(0, 16);
+  const clients = join(config.cacheDir, "clients");
+  const dir = join(clients, isOfUrl ? `${name}-${new URL(url).host.replace(/[^\w.-]/g, "_")}` : name);
   const caFile = config.ownCertificate?.ca ?? join(config.certsDir, "ca.pem");
   const files = await writeClientFiles({
     dir,
@@ -76,7 +77,7 @@ export async function clientEnvironment(context: Context, url: string, client: C
   const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
   const setup: ClientSetup = { url, gitHosts, gitPrefixes, hasUrlInFiles: isOfUrl, ...files };
   const change = changeTo(clientVariables(setup, client.environment), client.environment);
-  return { change, ofUrl: isOfUrl ? dir : undefined };
+  return { change, forget: async () => (isOfUrl ? rm(dir, { recursive: true, force: true }) : undefined) };
 }
 
 /** The file may be the server's, and on the server alone. */

@@ -1,6 +1,6 @@
 /** Writes what a project needs to use a mirror beside its own files, and never over them. */
 import { chmod } from "node:fs/promises";
-import { isAbsolute, join, relative, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import {
   composeOverride,
   entrypoint,
@@ -116,7 +116,7 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
     ...(commit ? [{ path: join(paths.mirrorDir, ".gitattributes"), content: gitattributes }] : []),
     {
       path: join(folder, "mirror/pre-commit"),
-      content: preCommit(relative(folder, paths.mirrorDir)),
+      content: preCommit(relative(await repositoryTop(folder), folder) || ".", relative(folder, paths.mirrorDir)),
       isExecutable: true as const,
     },
   ];
@@ -144,6 +144,14 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
     );
   }
   return files;
+}
+
+/** Where git runs hooks; the folder itself where there is no repository yet. */
+async function repositoryTop(folder: string): Promise<string> {
+  for (let top = folder; ; top = dirname(top)) {
+    if (await exists(join(top, ".git"))) return top;
+    if (top === dirname(top)) return folder;
+  }
 }
 
 /** As compose writes them: relative to its file where they lie below it. */

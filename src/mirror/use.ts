@@ -1,5 +1,4 @@
 /** A mirror as clients use it: `env`, and `exec`. */
-import { rm } from "node:fs/promises";
 import { pino } from "pino";
 import { revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
@@ -37,13 +36,13 @@ export async function withClients<T>(
 ): Promise<T> {
   const { config, paths, reporter } = context;
   const use = async (url: string, isTemporary = false) => {
-    const { change, ofUrl } = await clientEnvironment(context, url, client);
+    const { change, forget } = await clientEnvironment(context, url, client);
     const { set, unset } = change;
     try {
       return await work({ ...without(client.environment, unset), ...set });
     } finally {
       // Nobody will come back to a port that was free just now.
-      if (isTemporary && ofUrl !== undefined) await rm(ofUrl, { recursive: true, force: true });
+      if (isTemporary) await forget();
     }
   };
   if (config.url !== undefined) return use(config.url);

@@ -167,6 +167,31 @@ describe("the hook", () => {
   });
 });
 
+test("the hook of a project within a repository looks at that project", async () => {
+  const project = join(cwd, "apps/web");
+  await mkdir(project, { recursive: true });
+  await writeFile(join(project, "mix.lock"), "%{}\n");
+  await git(cwd, ["init", "-q"]);
+  expect((await mirrorServer(["init", "--commit"], { cwd: project })).code).toBe(0);
+  const main = new URL("../../dist/main.js", import.meta.url).pathname;
+  await mkdir(join(project, "node_modules/.bin"), { recursive: true });
+  await writeFile(
+    join(project, "node_modules/.bin/mirror-server"),
+    `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`,
+    {
+      mode: 0o755,
+    },
+  );
+  await writeFile(join(cwd, ".gitignore"), "node_modules\n");
+  const env = { ...gitEnvironment };
+  await runClient("ln", ["-s", "../../apps/web/mirror/pre-commit", ".git/hooks/pre-commit"], { cwd, env });
+  const refused = await runClient("git", ["commit", "-qm", "x", "--allow-empty"], { cwd, env });
+  expect([refused.code, refused.output]).toEqual([1, expect.stringContaining("apps/web/.mirror has changes")]);
+  await git(cwd, ["add", "--all"]);
+  const done = await runClient("git", ["commit", "-qm", "x"], { cwd, env });
+  expect([done.code, done.output]).toEqual([0, expect.stringContaining("complete and intact: 0 checked for web")]);
+});
+
 describe("the entrypoint", () => {
   const run = async (script: string, env: Record<string, string>) => {
     const entry = ["mirror/entrypoint.sh", "sh", "-c", script];
