@@ -154,8 +154,8 @@ describe("env", () => {
     await mkdir(join(home, ".config/rebar3"), { recursive: true });
     await writeFile(join(home, ".config/rebar3/rebar.config"), "{plugins, [my_plugin]}.\n");
     await writeFile(join(cwd, "corp.pem"), "corporate authority\n");
-    await startServer([], { cwd });
-    const enter = `eval "$("${process.execPath}" "${main}" env --port 8000 --cache-dir cache)"`;
+    const { port } = await startServer([], { cwd });
+    const enter = `eval "$("${process.execPath}" "${main}" env --port ${port} --cache-dir cache)"`;
     const show = 'cat "$REBAR_GLOBAL_CONFIG_DIR/.config/rebar3/rebar.config" "$GIT_SSL_CAINFO" "$NODE_EXTRA_CA_CERTS"';
     const corporate = join(cwd, "corp.pem");
     const env = { HOME: home, GIT_SSL_CAINFO: corporate, NODE_EXTRA_CA_CERTS: corporate };
@@ -214,7 +214,7 @@ describe("env", () => {
   });
 
   test("--revert takes it back, in the same shell", async () => {
-    const run = `"${process.execPath}" "${main}" env --port 8000 --cache-dir cache`;
+    const run = `"${process.execPath}" "${main}" env --port 9 --cache-dir cache`;
     const script = `env | sort > before; eval "$(${run})"; [ -n "$HEX_MIRROR" ] || exit 9; eval "$(${run} --revert)"; env | sort > after; diff before after`;
     const result = await runClient("bash", ["-c", script], { cwd, env: { HOME: home } });
     expect([result.code, result.output]).toEqual([0, expect.stringMatching(/^(?:no mirror-server answers .*\n)*$/)]);
