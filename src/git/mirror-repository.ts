@@ -209,13 +209,13 @@ async function dropNeedlessPins(dir: string, tools: RepositoryTools): Promise<vo
 
 /**
  * Those of the commits that no head leads to, or that are not here: in one walk, however many there are.
- * @param heads which heads not to look at
+ * @param excluded heads that do not count, as options of `git rev-list`
  */
 async function unreachable(
   dir: string,
   revisions: readonly string[],
   tools: RepositoryTools,
-  heads: readonly string[] = [],
+  excluded: readonly string[] = [],
 ): Promise<Set<string>> {
   const input = revisions.map((revision) => `${revision}\n`).join("");
   const types =
@@ -224,7 +224,7 @@ async function unreachable(
   const here = revisions.filter((_, index) => lines[index]?.split(" ")[1] === "commit");
   const absent = revisions.filter((revision) => !here.includes(revision));
   if (here.length === 0) return new Set(absent);
-  const { code, stdout } = await tryGit(["rev-list", ...here, "--not", ...heads, "--branches"], own(tools, dir));
+  const { code, stdout } = await tryGit(["rev-list", ...here, "--not", ...excluded, "--branches"], own(tools, dir));
   // Where the history of one is not whole, none is taken for advertised.
   if (code !== 0) return new Set(revisions);
   const outside = new Set(stdout.toString("latin1").split("\n"));

@@ -91,8 +91,8 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
       tally.note(`the mirror knew another lock as "${lock.name}" and forgets it now; tell them apart with --lock-name`);
     }
     if (lock.entries.length === 0 && earlier !== undefined && earlier.entries.length > 0) {
-      const before = `${earlier.entries.length} dependencies`;
-      tally.note(`warning: the lock ${lock.name} names nothing any more, where it named ${before}`);
+      const count = `${earlier.entries.length} dependencies`;
+      tally.note(`warning: the lock ${lock.name} names nothing any more, where it named ${count}`);
     }
     await writeKnownLock(paths, lock, submodules.get(lock.name) ?? [], {
       redact: redactUrl,

@@ -2,6 +2,7 @@
 import { checkCommit, type CommitState } from "../git/check-commit.ts";
 import { packDamage } from "../git/check-packs.ts";
 import type { GitEnvironments } from "../git/environment.ts";
+import { foreignSettings } from "../git/foreign-settings.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
@@ -43,7 +44,8 @@ export async function verifyRepository(
     const finding: Finding = { kind: "git", url, revision, lock, reason };
     (result.state === "missing" ? findings.missing : findings.corrupt).push(finding);
   }
-  if (dir === undefined) return;
+  // What is no plain repository, no git is run in, to ask for submodules either.
+  if (dir === undefined || damage !== undefined || (await foreignSettings(dir)) !== undefined) return;
   const found = await submodulesOf({ ...job, entries: fresh }, dir, environments, signal);
   const nested = found.map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
   const plan = makePlan(nested, config);

@@ -34,6 +34,15 @@ beforeEach(async () => {
 const exec = (args: readonly string[], command: string, env: Record<string, string> = {}) =>
   mirrorServer(["exec", "--port", "0", "--cache-dir", "cache", ...args, "--", "sh", "-c", command], { cwd, env });
 
+test("a file of tokens that is on the server alone is told of, and is no reason to stop", async () => {
+  const args = ["env", "--require-token", "none", "--port", "9", "--cache-dir", "cache"];
+  const { code, stderr } = await mirrorServer(args, { cwd });
+  expect([code, stderr]).toEqual([
+    0,
+    expect.stringContaining("asked for without a token: --require-token: cannot read"),
+  ]);
+});
+
 const cases: [string, string[]][] = [
   ["open to all", []],
   ["guarded by a token", ["--require-token", "tokens"]],

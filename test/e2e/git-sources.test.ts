@@ -90,6 +90,12 @@ describe("submodules", () => {
       ok: false,
       missing: [{ url: "https://github.com/owner/inner" }],
     });
+    // A repository in which git would do something else is not asked for them.
+    await writeFile(join(mirrored("owner/middle"), "config"), "[core]\n\tsshCommand = x\n", { flag: "a" });
+    expect(JSON.parse((await verify()).stdout)).toMatchObject({
+      missing: [],
+      corrupt: [{ url: "https://github.com/owner/middle", reason: expect.stringContaining("core.sshCommand") }],
+    });
   });
 
   test("stay known when a later sync fails, so that what they need is kept", async () => {

@@ -98,6 +98,13 @@ test.each([
   expect(failures).toEqual([]);
 });
 
+test("a repository whose own configuration would act is not served, and the log tells why", async () => {
+  const upload = make();
+  await git(dir, ["config", "core.sshCommand", "x"]);
+  await expect(ask(upload, Readable.from([lsRefs]))).rejects.toMatchObject({ code: "git" });
+  expect(failures).toEqual([expect.stringContaining("not served: its config says core.sshCommand")]);
+});
+
 test("only well-formed protocol headers enter the environment", () => {
   expect(["version=2", "version=1:version=2"].map(protocolVersion)).toEqual(["version=2", "version=1:version=2"]);
   expect([undefined, "", "version=22", "version=2;x", "a\nb", "version=2:foo=bar"].map(protocolVersion)).toEqual(
