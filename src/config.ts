@@ -3,10 +3,11 @@
  * file, then default. The result is frozen; each part of the program receives only what it needs of it. Nothing else
  * reads `process.env`.
  */
-import { readFileSync } from "node:fs";
-import { homedir, platform } from "node:os";
+import { platform, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { readTextSync } from "./disk/files.ts";
+import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError, hasErrno } from "./errors.ts";
 import type { InstallerTarget } from "./plan/installers.ts";
 import {
@@ -61,6 +62,8 @@ export interface Config {
   readonly buildsUrl: string;
   /** undefined: the key that Mix has built in. */
   readonly buildsPublicKeyFile: string | undefined;
+  /** Proxies that say who the client is: addresses and ranges. */
+  readonly trustProxy: readonly string[];
   /** The file with the tokens that guard /repos/…; undefined: open. */
   readonly requireTokenFile: string | undefined;
   /** Locks that `prune` keeps; undefined: all. */
@@ -167,6 +170,7 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     installers: installerTargets(get("installers") ?? false, get("elixir") ?? [], get("otp") ?? []),
     buildsUrl: get("buildsUrl") ?? "https://builds.hex.pm",
     buildsPublicKeyFile: get("buildsPublicKey"),
+    trustProxy: get("trustProxy") ?? [],
     requireTokenFile: get("requireToken"),
     keepLocks: get("keepLocks"),
     deep: get("deep") ?? false,
@@ -231,7 +235,7 @@ function ownCertificate(
 
 /** As Hex finds it: one folder, or one for each kind where Mix follows the XDG directories. */
 function hexHome(environment: Environment, variable: string, folder: string): string {
-  const home = environment["HOME"] ?? homedir();
+  const home = environment["HOME"] ?? homeFolder() ?? tmpdir();
   const isXdg = ["1", "true"].includes(environment["MIX_XDG"] ?? "");
   const xdg = isXdg ? join(environment[variable] ?? join(home, folder), "hex") : undefined;
   return environment["HEX_HOME"] || (xdg ?? join(home, ".hex"));
@@ -248,7 +252,7 @@ function readConfigFile(given: unknown, cwd: string): { path: string; values: Re
   let source: string;
   try {
     // Some editors begin a file with a mark of its encoding.
-    source = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+    source = readTextSync(path).replace(/^\uFEFF/, "");
   } catch (cause) {
     if (given === undefined && hasErrno(cause, "ENOENT")) return { path, values: {} };
     throw new MirrorError("config", `cannot read the configuration file ${path}`, { cause });
@@ -270,12 +274,12 @@ function readConfigFile(given: unknown, cwd: string): { path: string; values: Re
 }
 
 function userCacheDir(environment: Environment): string {
-  const base =
-    environment["XDG_CACHE_HOME"] ??
-    (platform() === "darwin" ? join(homedir(), "Library", "Caches") : undefined) ??
-    (platform() === "win32" ? environment["LOCALAPPDATA"] : undefined) ??
-    join(homedir(), ".cache");
-  return join(base, "mirror-server");
+  const home = homeFolder();
+  const given = environment["XDG_CACHE_HOME"] ?? (platform() === "win32" ? environment["LOCALAPPDATA"] : undefined);
+  if (given !== undefined) return join(given, "mirror-server");
+  // A user without a home, as containers run with any number for one.
+  if (home === undefined) return join(tmpdir(), `mirror-server-cache-${process.getuid?.() ?? "user"}`);
+  return join(home, ...(platform() === "darwin" ? ["Library", "Caches"] : [".cache"]), "mirror-server");
 }
 
 function proxyOf(environment: Environment): Config["proxy"] {

@@ -2,6 +2,7 @@
  * The table of options: for each its flag, what help says of it, the values allowed. The keys are those of
  * mirror.config.json; `hexDir` is `--hex-dir`, and `MIRROR_HEX_DIR` in the environment (`mirror`: `MIRROR_DIR`).
  */
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { isPackageName, isRepositoryName, isVersion } from "./hex/names.ts";
@@ -279,6 +280,12 @@ export const options = {
     schema: text,
     isPath: true,
   },
+  trustProxy: {
+    flag: "--trust-proxy <addresses>",
+    help: "proxies in front of the server: whom they name as the client counts in the log and for its share of git",
+    allowed: "addresses or ranges such as 10.0.0.0/8, separated by commas",
+    schema: list.pipe(z.array(z.string().refine(isAddressRange))),
+  },
   requireToken: {
     flag: "--require-token <file>",
     help: "guard /repos/… with the tokens in this file, one a line; clients send the first",
@@ -368,6 +375,14 @@ export const options = {
     schema: flag,
   },
 } as const satisfies Record<string, Option>;
+
+/** `10.1.2.3`, `10.0.0.0/8`, `fd00::/8` */
+function isAddressRange(value: string): boolean {
+  const [address = "", bits, ...rest] = value.split("/");
+  const family = isIP(address);
+  const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  return family !== 0 && isBits && rest.length === 0;
+}
 
 /** `1GiB`, `500MB` or plain bytes. */
 function bytesOf(value: string): number {

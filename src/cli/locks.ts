@@ -3,7 +3,7 @@ import { readFile, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Config } from "../config.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
-import { isFile } from "../files.ts";
+import { isFile } from "../disk/files.ts";
 import type { Lock } from "../lock/entries.ts";
 import { readMixLock } from "../lock/mix-lock.ts";
 import { readRebarLock } from "../lock/rebar-lock.ts";

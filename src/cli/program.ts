@@ -35,6 +35,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
         "grace",
         "gitMaxProcesses",
         "gitCacheSize",
+        "trustProxy",
         "requireToken",
         "tlsCert",
         "tlsKey",

@@ -1,8 +1,8 @@
 /** `mirror-server serve` */
-import { once } from "node:events";
 import { join } from "node:path";
 import { isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
+import { aborted } from "../listeners.ts";
 import { createLogger } from "./logger.ts";
 import { printResult, type Command } from "./command.ts";
 
@@ -17,7 +17,7 @@ export const serve: Command = async (context) => {
   printResult(context, { ...urls, port: listening.port, tlsPort: listening.tlsPort, pid: process.pid }, () =>
     banner(config, urls),
   );
-  if (!signal.aborted) await once(signal, "abort");
+  await aborted(signal);
   logger.info({ grace_s: config.graceSeconds }, "stopping: running requests may finish");
   await listening.close(config.graceSeconds);
   logger.info("stopped");

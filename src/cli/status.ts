@@ -8,8 +8,9 @@ export const status: Command = async (context) => {
   return 0;
 };
 
-function lines({ lastSync, locks, hex, repositories, git, installers, files }: Status, now: number): string[] {
+function lines({ lastSync, locks, hex, repositories, git, installers, files, unused }: Status, now: number): string[] {
   return [
+    ...unused.map((text) => `warning: ${text}`),
     `Hex: ${hex.packages} packages, ${hex.releases} releases, ${formatBytes(hex.bytes)}`,
     ...repositories.map(({ name, releases, unneeded, docs }) => {
       const spare = unneeded === 0 ? "" : `, ${unneeded} that no known lock names`;

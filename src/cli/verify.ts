@@ -37,6 +37,7 @@ function describe(finding: Finding): string {
 }
 
 function shown(finding: Finding): string {
+  if (finding.kind === "place") return finding.path;
   if (finding.kind === "registry") return `registry ${finding.name}`;
   if (finding.kind === "hex") return `${finding.name} ${finding.version}`;
   return finding.kind === "git" ? `${finding.url} ${finding.revision}` : finding.url;

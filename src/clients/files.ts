@@ -1,16 +1,15 @@
 /** The files that go with the variables: Hex's and rebar3's configuration, and a bundle of authorities. */
-import { chmod, mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { isFolder } from "../files.ts";
+import { isFolder, readIfPresent, readText } from "../disk/files.ts";
+import type { Place } from "../disk/place.ts";
 import { hexpm, signedName, sourceOf } from "../hex/repository.ts";
-import { readIfPresent, writeIfChanged } from "../store/atomic.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ClientFilesInput {
   /** Where to put them; made. */
-  readonly dir: string;
+  readonly folder: Place;
   /** Where the mirror is reached, without a slash at the end. */
   readonly url: string;
   /** The key that the mirror signs with, PEM. */
@@ -42,28 +41,32 @@ export function dependOnUrl({ repositories, token }: Pick<ClientFilesInput, "rep
 }
 
 export async function writeClientFiles(input: ClientFilesInput): Promise<ClientFiles> {
-  const { dir, ca, hexPackages, environment } = input;
-  const hexHome = join(dir, "hex");
-  const rebarHome = join(dir, "rebar3");
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const { folder, ca, hexPackages, environment } = input;
+  folder.makeFolder(0o700);
   // For the owner only: they may hold the mirror's token, and what the user's own rebar.config holds.
-  await writePrivate(join(hexHome, "hex.config"), hexConfig(input));
-  await writePrivate(join(rebarHome, ".config/rebar3/rebar.config"), await rebarConfig(input));
+  await writePrivate(folder.at("hex/hex.config"), hexConfig(input));
+  await writePrivate(folder.at("rebar3/.config/rebar3/rebar.config"), await rebarConfig(input));
+  const hexHome = folder.at("hex").verifiedPath();
+  const rebarHome = folder.at("rebar3").verifiedPath();
   // Tarballs that Hex has fetched before are of use here too: it checks each against the record.
-  if (await isFolder(hexPackages)) await symlink(hexPackages, join(hexHome, "packages")).catch(() => undefined);
-  await mkdir(join(rebarHome, "cache"), { recursive: true });
+  if (isFolder(hexPackages))
+    await folder
+      .at("hex/packages")
+      .linkTo(hexPackages)
+      .catch(() => undefined);
+  folder.at("rebar3/cache").makeFolder();
   if (ca === undefined) return { hexHome, rebarHome, caBundle: undefined, ca };
   return {
     hexHome,
     rebarHome,
-    caBundle: await writeBundle(join(dir, "ca-bundle.pem"), ca, await clientAuthorities(environment)),
-    ca: await writeBundle(join(dir, "ca-node.pem"), ca, await readGiven([environment["NODE_EXTRA_CA_CERTS"]])),
+    caBundle: await writeBundle(folder.at("ca-bundle.pem"), ca, await clientAuthorities(environment)),
+    ca: await writeBundle(folder.at("ca-node.pem"), ca, await readGiven([environment["NODE_EXTRA_CA_CERTS"]])),
   };
 }
 
-async function writePrivate(file: string, text: string): Promise<void> {
-  await writeIfChanged(file, text, 0o600);
-  await chmod(file, 0o600);
+async function writePrivate(file: Place, text: string): Promise<void> {
+  await file.writeIfChanged(text, 0o600);
+  await file.setMode(0o600);
 }
 
 function isPublic(repository: string): boolean {
@@ -130,15 +133,15 @@ async function clientAuthorities(environment: Environment): Promise<string> {
 /** The first of the files that can be read; empty when none can. */
 async function readGiven(files: readonly (string | undefined)[]): Promise<string> {
   for (const file of files) {
-    const text = file === undefined ? "" : await readFile(file, "utf8").catch(() => "");
+    const text = file === undefined ? "" : await readText(file).catch(() => "");
     if (text !== "") return text;
   }
   return "";
 }
 
 /** @returns its path */
-async function writeBundle(file: string, ca: string, authorities: string): Promise<string> {
-  const ours = await readFile(ca, "utf8");
-  await writeIfChanged(file, authorities === "" ? ours : `${authorities.trimEnd()}\n${ours}`);
-  return file;
+async function writeBundle(file: Place, ca: string, authorities: string): Promise<string> {
+  const ours = await readText(ca);
+  await file.writeIfChanged(authorities === "" ? ours : `${authorities.trimEnd()}\n${ours}`);
+  return file.path;
 }

@@ -3,11 +3,11 @@ import type { KeyObject } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 import { redactUrl } from "../git/url.ts";
-import { demandProblem, tarballProblem } from "../hex/check.ts";
+import { readExpectedTarball } from "../hex/check.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { tokenVariable } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
-import { maxTarballSize, readTarball, type Tarball } from "../hex/tarball.ts";
+import { maxTarballSize } from "../hex/tarball.ts";
 import type { Demand } from "../plan/plan.ts";
 import type { HttpAnswer, HttpClient, Transfer } from "./http.ts";
 
@@ -31,10 +31,10 @@ export type FetchedRecord =
   | { readonly changed: false }
   | { readonly changed: true; readonly bytes: Buffer; readonly record: Package; readonly validator: Validator };
 
-// hex.pm's largest package record has less than 1 MB.
-const maxRecordSize = 64 * 1024 * 1024;
+// hex.pm's largest package record has less than 1 MB. Bytes.
+const maxRecordSize = 32 * 1024 * 1024;
 // Unpacked, all at once in memory.
-const maxDocsSize = 1024 * 1024 * 1024;
+export const maxDocsSize = 1024 * 1024 * 1024;
 
 /** @throws MirrorError `not_found`, `upstream`, `integrity` */
 export async function fetchRecord(
@@ -97,16 +97,11 @@ export async function fetchTarball(
   const url = `${upstream.url}/tarballs/${release.name}-${release.record.version}.tar`;
   const answer = await http.get(url, { headers: headersFor(upstream), maxSize: maxTarballSize, ...transfer });
   expectOk(answer, url, upstream);
-  let tarball: Tarball;
   try {
-    tarball = readTarball(answer.body);
+    readExpectedTarball(answer.body, release.name, release.record, release.demands);
   } catch (cause) {
-    throw new MirrorError("integrity", `${url} is damaged`, { cause });
+    throw new MirrorError("integrity", `${url} is not what it should be`, { cause });
   }
-  const problem =
-    tarballProblem(tarball, release.name, release.record) ??
-    release.demands.map((demand) => demandProblem(tarball, demand)).find((mismatch) => mismatch !== undefined);
-  if (problem !== undefined) throw new MirrorError("integrity", `${url}: ${problem}`);
   return answer.body;
 }
 

@@ -4,8 +4,8 @@
  * redirects: upstream is the configured host and no other.
  */
 import { createHash } from "node:crypto";
-import { open } from "node:fs/promises";
 import { EnvHttpProxyAgent, interceptors, request, type Dispatcher } from "undici";
+import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 
 export interface HttpAnswer {
@@ -18,7 +18,7 @@ export interface HttpClient {
   /** @throws MirrorError `upstream` when there is no answer, `too_large` */
   readonly get: (url: string, options: GetOptions) => Promise<HttpAnswer>;
   /** Writes a file as it arrives. @throws likewise, `refused` for a redirect that is not to be trusted */
-  readonly download: (url: string, file: string, options: GetOptions) => Promise<Downloaded>;
+  readonly download: (url: string, file: Place, options: GetOptions) => Promise<Downloaded>;
   readonly close: () => Promise<void>;
 }
 
@@ -31,6 +31,8 @@ export interface Downloaded {
 }
 
 const maxRedirects = 5;
+// Bytes.
+const maxErrorBody = 64 * 1024;
 
 /** How a transfer is watched and stopped. */
 export interface Transfer {
@@ -79,7 +81,8 @@ export function createHttpClient({ userAgent, connections, proxy }: HttpSettings
   const send = <T>(url: string, options: GetOptions, consume: Consume<T>) =>
     exchange(dispatcher, { userAgent, url, options }, consume);
   return {
-    get: (url, options) => send(url, options, async (body, tell) => ({ ...tell, body: await readBody(body) })),
+    get: (url, options) =>
+      send(url, options, async (body, head) => ({ ...head, body: await readBody(body, head.status) })),
     download: async (url, file, options) => download(send, url, file, options),
     close: () => agent.close(),
   };
@@ -125,19 +128,27 @@ async function* limited(body: AsyncIterable<Buffer>, url: string, options: GetOp
   }
 }
 
-async function readBody(body: AsyncIterable<Buffer>): Promise<Buffer> {
+/** Whole, of a 200; of anything else so much as a person would read, and then the line is hung up. */
+async function readBody(body: AsyncIterable<Buffer>, status: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk);
+  let size = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (status !== 200 && size > maxErrorBody) break;
+  }
   return Buffer.concat(chunks);
 }
 
 /** Redirects are followed here, as release assets need it; never from https to http. */
-async function download(send: Send, url: string, file: string, options: GetOptions): Promise<Downloaded> {
+async function download(send: Send, url: string, file: Place, options: GetOptions): Promise<Downloaded> {
   let from = url;
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
     const { status, headers, ...written } = await send(from, options, async (body, head) => ({
       ...head,
-      ...(head.status === 200 ? await writeBody(body, file) : { sha256: "", bytes: (await readBody(body)).length }),
+      ...(head.status === 200
+        ? await writeBody(body, file)
+        : { sha256: "", bytes: (await readBody(body, head.status)).length }),
     }));
     if (status === 200) return { status, ...written };
     const { location } = headers;
@@ -151,10 +162,11 @@ async function download(send: Send, url: string, file: string, options: GetOptio
   throw new MirrorError("upstream", `${url} redirects more than ${maxRedirects} times`);
 }
 
-async function writeBody(body: AsyncIterable<Buffer>, file: string): Promise<{ sha256: string; bytes: number }> {
+async function writeBody(body: AsyncIterable<Buffer>, file: Place): Promise<{ sha256: string; bytes: number }> {
   const hash = createHash("sha256");
   let bytes = 0;
-  const handle = await open(file, "w", 0o644);
+  // Again from the start where a transfer broke.
+  const handle = await file.openForWriting();
   try {
     for await (const chunk of body) {
       hash.update(chunk);

@@ -5,22 +5,20 @@
  * An answer is kept under the repository's state before git ran, and only if the state was still that afterwards and
  * git ended well: whatever is found under a state is what git would say in that state.
  */
-import { Readable } from "node:stream";
 import { LRUCache } from "lru-cache";
-import { MirrorError } from "../errors.ts";
+import type { GrowingFile } from "../disk/growing-file.ts";
+import type { Place } from "../disk/place.ts";
+import { SharedWork } from "../disk/shared-work.ts";
+import { onAbort } from "../listeners.ts";
 import { AnswerStore } from "./answer-store.ts";
-import type { GrowingFile } from "./growing-file.ts";
+import { unservedReason, type GitFeatures } from "./inspect.ts";
 import { repositoryState } from "./repository-state.ts";
 import { requestKey } from "./request-key.ts";
-import { SharedWork } from "./shared-work.ts";
 import type { GitAnswer, UploadPack } from "./upload-pack.ts";
 
 // 20,000 refs are 1.3 MB. Bytes.
 const memorySize = 32 * 1024 * 1024;
 const maxRefsSize = 8 * 1024 * 1024;
-// Longer requests tell what a client has already, and no other has the same: not worth a key.
-const maxKeyedRequest = 256 * 1024;
-
 type Ask = (signal: AbortSignal) => Promise<GitAnswer>;
 
 // After a disk error, packs go to their clients directly for a while.
@@ -28,13 +26,17 @@ const pauseAfterFailure = 60_000;
 
 /**
  * @param store undefined: packs are not kept, as when the cache folder cannot be written
+ * @param features what the git here can do: of a repository that it must not be run in, nothing is remembered either
  * @param onProblem told when the store fails; clients are served without it
  */
 export function cacheUploadPack(
   inner: UploadPack,
   store: AnswerStore | undefined,
+  features: GitFeatures,
   onProblem: (error: unknown) => void,
 ): UploadPack {
+  const stateOf = (place: Place) =>
+    unservedReason(place, features) === undefined ? repositoryState(place) : undefined;
   const memory = new LRUCache<string, Buffer>({ maxSize: memorySize, sizeCalculation: ({ length }) => length + 1 });
   const reading = new Map<string, SharedWork<Buffer>>();
   const flights = new Map<string, SharedWork<GrowingFile>>();
@@ -94,28 +96,28 @@ export function cacheUploadPack(
 
   return {
     advertise: async (request) => {
-      const { dir, protocol, signal } = request;
-      const state = repositoryState(dir);
+      const { place, protocol, signal } = request;
+      const state = stateOf(place);
       if (state === undefined) return inner.advertise(request);
-      const key = `${dir}\0${protocol ?? ""}\0${state}`;
-      return fromMemory(key, signal, stillIn(dir, state), (stop) => inner.advertise({ ...request, signal: stop }));
+      const key = `${place.path}\0${protocol ?? ""}\0${state}`;
+      return fromMemory(key, signal, stillIn(place, state), (stop) => inner.advertise({ ...request, signal: stop }));
     },
 
     answer: async (request) => {
-      const { dir, protocol, signal } = request;
-      const state = repositoryState(dir);
-      const { whole, body } = await readBody(request.body);
-      const keyed = whole === undefined || state === undefined ? undefined : requestKey(protocol, whole);
-      if (state === undefined || keyed === undefined) return inner.answer({ ...request, body });
-      const isCurrent = stillIn(dir, state);
-      const ask: Ask = (stop) => inner.answer({ ...request, signal: stop, body });
-      if (keyed.isRefs) return fromMemory(`${dir}\0${keyed.key}\0${state}`, signal, isCurrent, ask);
-      if (store === undefined || Date.now() < pausedUntil) return inner.answer({ ...request, body });
+      const { place, protocol, signal, body } = request;
+      const state = stateOf(place);
+      // Long requests tell what a client has already, and no other has the same: not worth a key.
+      const keyed = body.bytes === undefined || state === undefined ? undefined : requestKey(protocol, body.bytes);
+      if (state === undefined || keyed === undefined) return inner.answer(request);
+      const isCurrent = stillIn(place, state);
+      const ask: Ask = (stop) => inner.answer({ ...request, signal: stop });
+      if (keyed.isRefs) return fromMemory(`${place.path}\0${keyed.key}\0${state}`, signal, isCurrent, ask);
+      if (store === undefined || Date.now() < pausedUntil) return inner.answer(request);
       try {
-        return await fromDisk(store, AnswerStore.keyOf(dir, state, keyed.key), signal, isCurrent, ask);
+        return await fromDisk(store, AnswerStore.keyOf(place.path, state, keyed.key), signal, isCurrent, ask);
       } catch (error) {
         if (!(error instanceof StoreUnusable)) throw error;
-        return inner.answer({ ...request, body });
+        return inner.answer(request);
       }
     },
 
@@ -135,7 +137,7 @@ function begin<T>(
   const remove = () => running.get(key) === work && running.delete(key);
   const work = new SharedWork<T>(async (stop) => {
     // Nobody may join what is about to be stopped.
-    stop.addEventListener("abort", remove, { once: true });
+    onAbort(stop, remove);
     await Promise.resolve();
     try {
       const result = await start(stop);
@@ -183,38 +185,14 @@ async function land(
   }
 }
 
-function stillIn(dir: string, state: string): () => boolean {
-  return () => repositoryState(dir) === state;
+function stillIn(place: Place, state: string): () => boolean {
+  return () => repositoryState(place) === state;
 }
 
 async function readAll({ output, succeeded }: GitAnswer): Promise<{ bytes: Buffer; succeeded: boolean }> {
   const chunks: Buffer[] = [];
   for await (const chunk of chunksOf(output)) chunks.push(chunk);
   return { bytes: Buffer.concat(chunks), succeeded: await succeeded };
-}
-
-/** The request's body, whole when it is short; else as a stream of what was read and what is to come. */
-async function readBody(body: Readable): Promise<{ whole: Buffer | undefined; body: Readable }> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const rest = body.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
-  try {
-    for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
-      chunks.push(next.value);
-      size += next.value.length;
-      if (size > maxKeyedRequest) return { whole: undefined, body: Readable.from(chain(chunks, rest)) };
-    }
-  } catch (error) {
-    if (error instanceof MirrorError) throw error;
-    throw new MirrorError("malformed", "the request is cut off, or not compressed as it says");
-  }
-  const whole = Buffer.concat(chunks);
-  return { whole, body: Readable.from([whole]) };
-}
-
-async function* chain(chunks: readonly Buffer[], rest: AsyncIterableIterator<Buffer>): AsyncGenerator<Buffer> {
-  yield* chunks;
-  yield* rest;
 }
 
 function chunksOf(output: GitAnswer["output"]): Iterable<Buffer> | AsyncIterable<Buffer> {

@@ -4,30 +4,21 @@
  */
 import { createHash } from "node:crypto";
 import { MirrorError } from "../errors.ts";
-import { foreignSettings } from "./foreign-settings.ts";
+import type { BareRepository } from "./bare-repository.ts";
 import { isReachable } from "./mirror-repository.ts";
-import { runGit, tryGit } from "./run.ts";
 
 export type CommitState =
   | { readonly state: "ok" }
   | { readonly state: "missing"; readonly reason: string }
   | { readonly state: "corrupt"; readonly reason: string };
 
-export async function checkCommit(
-  dir: string,
-  revision: string,
-  env: Readonly<Record<string, string>>,
-  signal?: AbortSignal,
-): Promise<CommitState> {
-  const options = { env, cwd: dir, signal };
-  const foreign = await foreignSettings(dir);
-  if (foreign !== undefined) return { state: "corrupt", reason: foreign };
-  const { stdout } = await tryGit(["cat-file", "-t", revision], options);
+export async function checkCommit(repository: BareRepository, revision: string): Promise<CommitState> {
+  const { stdout } = await repository.try(["cat-file", "-t", revision]);
   if (stdout.toString("latin1").trim() !== "commit") return { state: "missing", reason: "the commit is not here" };
   // Its history, which every clone needs, then its own objects.
-  const history = await tryGit(["rev-list", "--quiet", revision], options);
+  const history = await repository.try(["rev-list", "--quiet", revision]);
   if (history.code !== 0) return { state: "corrupt", reason: "its history is not whole" };
-  const list = await tryGit(["rev-list", "--objects", "--no-object-names", `${revision}^{tree}`], options);
+  const list = await repository.try(["rev-list", "--objects", "--no-object-names", `${revision}^{tree}`]);
   if (list.code !== 0) return { state: "corrupt", reason: "its tree is not whole" };
   const objects = [
     revision,
@@ -36,23 +27,19 @@ export async function checkCommit(
       .split("\n")
       .filter((id) => id !== ""),
   ];
-  const wrong = await firstWrongObject(objects, options);
+  const wrong = await firstWrongObject(repository, objects);
   if (wrong !== undefined) return { state: "corrupt", reason: `the object ${wrong} is damaged` };
-  if (!(await isReachable(dir, revision, env, signal))) {
+  if (!(await isReachable(repository, revision))) {
     return { state: "missing", reason: "no head of the mirror leads to the commit, so clients cannot check it out" };
   }
   return { state: "ok" };
 }
 
 /** Reads objects through `cat-file --batch` and hashes them as they come by; memory does not grow with their size. */
-async function firstWrongObject(
-  objects: readonly string[],
-  options: { env: Readonly<Record<string, string>>; cwd: string; signal: AbortSignal | undefined },
-): Promise<string | undefined> {
+async function firstWrongObject(repository: BareRepository, objects: readonly string[]): Promise<string | undefined> {
   const hasher = new BatchHasher();
   try {
-    await runGit(["cat-file", "--batch"], {
-      ...options,
+    await repository.run(["cat-file", "--batch"], {
       input: `${objects.join("\n")}\n`,
       onStdout: (chunk) => hasher.add(chunk),
     });

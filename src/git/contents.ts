@@ -1,6 +1,6 @@
 /** What lies in a commit that a mirror has to know of: submodules, and files that are only pointers (Git LFS). */
 import { resolveSubmoduleUrl } from "./url.ts";
-import { tryGit } from "./run.ts";
+import type { BareRepository } from "./bare-repository.ts";
 
 export interface Submodule {
   /** Where it lies in the work tree. */
@@ -11,18 +11,13 @@ export interface Submodule {
   readonly revision: string;
 }
 
-interface Place {
-  readonly dir: string;
-  readonly revision: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal;
-}
-
 /** @param parentUrl the URL that relative ones count from */
-export async function listSubmodules(place: Place, parentUrl: string): Promise<Submodule[]> {
-  const { dir, revision, env, signal } = place;
-  const options = { env, cwd: dir, signal };
-  const config = await tryGit(["config", "--blob", `${revision}:.gitmodules`, "--list", "-z"], options);
+export async function listSubmodules(
+  repository: BareRepository,
+  revision: string,
+  parentUrl: string,
+): Promise<Submodule[]> {
+  const config = await repository.try(["config", "--blob", `${revision}:.gitmodules`, "--list", "-z"]);
   if (config.code !== 0) return [];
   const fields = new Map<string, { path?: string; url?: string }>();
   for (const record of config.stdout.toString("utf8").split("\0")) {
@@ -32,7 +27,7 @@ export async function listSubmodules(place: Place, parentUrl: string): Promise<S
   const found: Submodule[] = [];
   for (const { path, url } of fields.values()) {
     if (path === undefined || url === undefined) continue;
-    const tree = await tryGit(["ls-tree", "-z", revision, "--", path], options);
+    const tree = await repository.try(["ls-tree", "-z", revision, "--", path]);
     // A .gitmodules may speak of what is not in the tree any more.
     const commit = /^160000 commit ([0-9a-f]+)\t/.exec(tree.stdout.toString("utf8"))?.[1];
     if (commit !== undefined) found.push({ path, url: resolveSubmoduleUrl(parentUrl, url), revision: commit });
@@ -41,12 +36,11 @@ export async function listSubmodules(place: Place, parentUrl: string): Promise<S
 }
 
 /** The files of a commit that are Git LFS pointers: their content lies elsewhere and is not mirrored. */
-export async function listLfsFiles({ dir, revision, env, signal }: Place): Promise<string[]> {
-  const options = { env, cwd: dir, signal };
+export async function listLfsFiles(repository: BareRepository, revision: string): Promise<string[]> {
   const attributes = ["grep", "-q", "-e", "filter=lfs", revision, "--", "*.gitattributes"];
-  if ((await tryGit(attributes, options)).code !== 0) return [];
+  if ((await repository.try(attributes)).code !== 0) return [];
   const pointer = "^version https://git-lfs.github.com/spec/v1";
-  const { stdout } = await tryGit(["grep", "-l", "-z", "-e", pointer, revision], options);
+  const { stdout } = await repository.try(["grep", "-l", "-z", "-e", pointer, revision]);
   const names = stdout
     .toString("utf8")
     .split("\0")

@@ -1,37 +1,50 @@
 /**
- * The environments that git runs in. Fetching from upstream is the user's git: their credentials, proxies and
- * `insteadOf` rules count. Serving, and work inside the mirror, is ours: no configuration but a file of our own.
- * Both go by a list of what may pass, and neither can prompt.
+ * What git sees of the world: variables, and a working folder with nothing in or above it. Git is told which repository
+ * it works in, always, and never looks for one: what it would find is somebody else's.
+ *
+ * Asking upstream is the user's git: their credentials, proxies and `insteadOf` rules count. Serving, and work inside
+ * the mirror, is ours: no configuration but a file of our own. Both go by a list of what may pass; neither can prompt.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
+import type { GitFeatures } from "./inspect.ts";
 import { runGit } from "./run.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
 export interface GitEnvironments {
-  /** For `fetch` and `ls-remote`. */
-  readonly upstream: Readonly<Record<string, string>>;
-  /** For everything else. */
-  readonly own: Readonly<Record<string, string>>;
+  /** The user's git in no repository: for `ls-remote`. */
+  readonly upstream: Surroundings;
+  /** Ours in no repository: for `init`. */
+  readonly own: Surroundings;
+  /** Ours in this repository. @param dir its real path */
+  readonly ownIn: (dir: string) => Surroundings;
+  /** The user's git in this repository, which must be one that we have just made. */
+  readonly upstreamIn: (dir: string) => Surroundings;
+  readonly features: GitFeatures;
+  /** Files without a name, for what is too large for memory. */
+  readonly openNameless: () => Promise<FileHandle>;
   readonly remove: () => Promise<void>;
 }
 
-const minimum = [2, 30] as const;
+const minimum: readonly [number, number] = [2, 30];
+const firstWithReftable: readonly [number, number] = [2, 45];
 
 const always = new Set(["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot", "ComSpec", "PATHEXT"]);
 
 const forUpstream =
   /^(?:HOME|USER|LOGNAME|USERPROFILE|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|XDG_CONFIG_HOME|XDG_RUNTIME_DIR|SSH_AUTH_SOCK|SSH_AGENT_PID|GIT_SSH|GIT_SSH_COMMAND|GIT_SSH_VARIANT|GIT_SSL_\w+|GIT_HTTP_\w+|GIT_PROXY_\w+|GIT_CONFIG_(?:COUNT|KEY_\d+|VALUE_\d+|SYSTEM|NOSYSTEM)|https?_proxy|HTTPS?_PROXY|all_proxy|ALL_PROXY|no_proxy|NO_PROXY|SSL_CERT_FILE|SSL_CERT_DIR)$/;
 
-// A repository on a bind mount belongs to another user, which git would refuse; git before 2.38 takes this setting
-// from a file only. Packs stay packs: a transfer that breaks then leaves nothing, where unpacked objects would leave a
-// commit without its files. Objects by id: clients ask for locked commits, whatever branch they are on.
-const ownConfig = `[safe]
-	directory = *
-[gc]
+// Packs stay packs: a transfer that breaks then leaves nothing, where unpacked objects would leave a commit without its
+// files. Objects by id: clients ask for locked commits, whatever branch they are on.
+const ownConfig = `[gc]
 	auto = 0
 [maintenance]
 	auto = false
@@ -44,59 +57,93 @@ const ownConfig = `[safe]
 	allowFilter = true
 `;
 
-/** Checks git's version and writes the configuration files. @throws MirrorError `git` */
+/** Checks git's version and makes a folder for configuration files. @throws MirrorError `git`, `storage` */
 export async function createGitEnvironments(environment: Environment): Promise<GitEnvironments> {
   const pick = (allowed: (name: string) => boolean) =>
     Object.fromEntries(
       Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined && allowed(pair[0])),
     );
+  const scratch = await makeScratch();
+  // By these names, since git before 2.32 does not know GIT_CONFIG_GLOBAL.
+  scratch.write("own/.gitconfig", ownConfig);
+  scratch.write("upstream.gitconfig", upstreamConfig(environment));
+  scratch.write("empty/.keep", "");
+  const cwd = join(scratch.dir, "empty");
   const common = {
     ...pick((name) => always.has(name)),
     LC_ALL: "C",
     GIT_TERMINAL_PROMPT: "0",
+    // Never above the working folder, where temporary folders are everybody's.
+    GIT_CEILING_DIRECTORIES: scratch.dir,
     // Never fetch what a partial clone lacks behind a client's back.
     GIT_NO_LAZY_FETCH: "1",
     // What every git can read, whatever newer ones would make.
     GIT_DEFAULT_REF_FORMAT: "files",
   };
-  await checkVersion(common);
-
-  const dir = await mkdtemp(join(tmpdir(), "mirror-server-git-"));
-  // By this name in a HOME of ours, since git before 2.32 does not know GIT_CONFIG_GLOBAL.
-  const own = join(dir, ".gitconfig");
-  const upstream = join(dir, "upstream.gitconfig");
-  await writeFile(own, ownConfig);
-  await writeFile(upstream, upstreamConfig(environment));
+  const ownEnv = (home: string) => ({
+    ...common,
+    HOME: home,
+    GIT_CONFIG_GLOBAL: join(home, ".gitconfig"),
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_OPTIONAL_LOCKS: "0",
+  });
+  const upstreamEnv = {
+    ...common,
+    ...pick((name) => forUpstream.test(name)),
+    GIT_CONFIG_GLOBAL: join(scratch.dir, "upstream.gitconfig"),
+    GCM_INTERACTIVE: "never",
+  };
+  const own = { env: ownEnv(join(scratch.dir, "own")), cwd };
+  const version = await gitVersion(own).catch(async (error: unknown) => {
+    await scratch.remove();
+    throw error;
+  });
+  const homes = new Map<string, string>();
+  const homeFor = (dir: string): string => {
+    const name = homes.get(dir) ?? `in-${homes.size}`;
+    // A repository on a bind mount belongs to another user, which git would refuse. From a file, since git before 2.38
+    // takes this setting from nowhere else; for this folder alone.
+    if (!homes.has(dir)) scratch.write(`${name}/.gitconfig`, `${ownConfig}[safe]\n\tdirectory = ${quoted(dir)}\n`);
+    homes.set(dir, name);
+    return join(scratch.dir, name);
+  };
   return {
-    own: { ...common, HOME: dir, GIT_CONFIG_GLOBAL: own, GIT_CONFIG_NOSYSTEM: "1", GIT_OPTIONAL_LOCKS: "0" },
-    upstream: {
-      ...common,
-      ...pick((name) => forUpstream.test(name)),
-      GIT_CONFIG_GLOBAL: upstream,
-      GCM_INTERACTIVE: "never",
-    },
-    remove: () => rm(dir, { recursive: true, force: true }),
+    own,
+    upstream: { env: upstreamEnv, cwd },
+    ownIn: (dir) => ({ env: { ...ownEnv(homeFor(dir)), GIT_DIR: dir }, cwd }),
+    upstreamIn: (dir) => ({ env: { ...upstreamEnv, GIT_DIR: dir }, cwd }),
+    features: { reftable: isAtLeast(version, firstWithReftable) },
+    openNameless: scratch.openNameless,
+    remove: scratch.remove,
   };
 }
 
 /** The user's own global configuration, included, and what we add. A file that is not there is no error to git. */
 function upstreamConfig(environment: Environment): string {
-  const home = environment["HOME"] ?? homedir();
+  const home = environment["HOME"] ?? homeFolder();
   const given = environment["GIT_CONFIG_GLOBAL"];
-  const files =
-    given === undefined ? [join(xdgConfig(environment, home), "git", "config"), join(home, ".gitconfig")] : [given];
-  const includes = files.map((file) => `[include]\n\tpath = ${JSON.stringify(file.replaceAll("\\", "/"))}\n`);
+  const xdg = environment["XDG_CONFIG_HOME"] ?? (home === undefined ? undefined : join(home, ".config"));
+  const usual = [
+    ...(xdg === undefined ? [] : [join(xdg, "git", "config")]),
+    ...(home === undefined ? [] : [join(home, ".gitconfig")]),
+  ];
+  const files = given === undefined ? usual : [given];
+  const includes = files.map((file) => `[include]\n\tpath = ${quoted(file.replaceAll("\\", "/"))}\n`);
   return `${includes.join("")}${ownConfig}`;
 }
 
-function xdgConfig(environment: Environment, home: string): string {
-  return environment["XDG_CONFIG_HOME"] ?? join(home, ".config");
+/** A value as git's configuration has it. */
+function quoted(value: string): string {
+  return `"${value.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\t", "\\t")}"`;
 }
 
-async function checkVersion(env: Record<string, string>): Promise<void> {
-  const text = await runGit(["--version"], { env, idleSeconds: 30 });
+async function gitVersion(surroundings: Surroundings): Promise<readonly [number, number]> {
+  const text = await runGit(["--version"], { ...surroundings, idleSeconds: 30 });
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(text) ?? []).slice(1).map(Number);
-  if (major < minimum[0] || (major === minimum[0] && minor < minimum[1])) {
-    throw new MirrorError("git", `git ${minimum.join(".")} or later is needed, this is ${text.trim()}`);
-  }
+  if (isAtLeast([major, minor], minimum)) return [major, minor];
+  throw new MirrorError("git", `git ${minimum.join(".")} or later is needed, this is ${text.trim()}`);
+}
+
+function isAtLeast([major, minor]: readonly [number, number], least: readonly [number, number]): boolean {
+  return major > least[0] || (major === least[0] && minor >= least[1]);
 }

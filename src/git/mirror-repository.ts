@@ -5,22 +5,17 @@
  * that upstream no longer reaches (a force-push) is therefore advertised as `refs/heads/mirror-server/SHA`.
  * A clone is made under a temporary name and renamed: what has a repository's name is whole.
  */
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
-import { exists } from "../files.ts";
-import type { GitEnvironments } from "./environment.ts";
+import { BareRepository, type GitTools } from "./bare-repository.ts";
 import { keepEmptyFolders } from "./empty-folders.ts";
-import { foreignSettings } from "./foreign-settings.ts";
 import { removeGitLeftovers } from "./leftovers.ts";
-import { runGit, tryGit } from "./run.ts";
+import { runGit } from "./run.ts";
 
 export interface RepositoryJob {
   /** What git fetches; may hold credentials, so it is never written down. */
   readonly url: string;
-  readonly dir: string;
-  /** Under which name to make it before it is renamed to `dir`. */
-  readonly temporaryDir: string;
+  readonly place: Place;
   /** The commits that known locks name. */
   readonly revisions: readonly string[];
   /** Which of upstream's refs to have besides. */
@@ -32,9 +27,10 @@ export interface RepositoryJob {
   };
 }
 
-export interface RepositoryTools {
-  readonly environments: GitEnvironments;
+export interface RepositoryTools extends GitTools {
   readonly signal: AbortSignal;
+  /** Variables for what asks upstream. */
+  readonly extra: Readonly<Record<string, string>>;
   /** Git's own progress, a line at a time. */
   readonly onProgress: (line: string) => void;
 }
@@ -52,64 +48,49 @@ const pins = "refs/heads/mirror-server/";
 /** @throws MirrorError; `not_found` when upstream does not have a locked commit */
 export async function mirrorRepository(job: RepositoryJob, tools: RepositoryTools): Promise<RepositoryOutcome> {
   const upstream = await listRemote(job.url, tools);
-  if (await exists(job.dir)) {
-    const { changed, missing } = await refresh(job.dir, job, upstream, tools);
+  if (job.place.look() !== undefined) {
+    await keepEmptyFolders(job.place);
+    const repository = BareRepository.open(job.place, tools);
+    await removeGitLeftovers(job.place);
+    const { changed, missing } = await refresh(repository, job, upstream, tools);
     if (missing !== undefined) throw missing;
     return changed ? "updated" : "unchanged";
   }
+  const fresh = job.place.temporary();
   let missing: unknown;
   try {
-    await mkdir(dirname(job.dir), { recursive: true });
-    const format = hasLongIds(job, upstream) ? "sha256" : "sha1";
-    await runGit(
-      ["init", "--quiet", "--bare", "--template=", `--object-format=${format}`, job.temporaryDir],
-      own(tools),
-    );
-    // Nothing in it tells where it came from, when it was made or whose machine that was.
-    await writeFile(join(job.temporaryDir, "config"), format === "sha256" ? sha256Config : sha1Config);
-    ({ missing } = await refresh(job.temporaryDir, job, upstream, tools));
-    await rename(job.temporaryDir, job.dir);
+    const repository = await BareRepository.create(fresh, hasLongIds(job, upstream) ? "sha256" : "sha1", tools);
+    await keepEmptyFolders(fresh);
+    ({ missing } = await refresh(repository, job, upstream, tools));
+    await fresh.moveTo(job.place);
   } finally {
-    await rm(job.temporaryDir, { recursive: true, force: true });
+    await fresh.remove();
   }
   // What is here is whole and of use, although it lacks a commit.
   if (missing !== undefined) throw missing;
   return "added";
 }
 
-const sha1Config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
-const sha256Config =
-  "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n";
-
 function hasLongIds(job: RepositoryJob, { refs }: Advertisement): boolean {
   return [...refs.values(), ...job.revisions].some((id) => id.length === 64);
 }
 
 /**
- * Brings `dir` to upstream's state. Touches nothing when there is nothing to bring.
+ * Brings a repository to upstream's state. Touches nothing when there is nothing to bring.
  * @returns whether anything changed, and the error of the first locked commit that cannot be had
  */
 async function refresh(
-  dir: string,
+  repository: BareRepository,
   job: RepositoryJob,
   upstream: Advertisement,
   tools: RepositoryTools,
 ): Promise<{ changed: boolean; missing: unknown }> {
-  if (!(await keepEmptyFolders(dir))) {
-    throw new MirrorError("git", `${dir} is no whole git repository; delete it and sync again`);
-  }
-  const foreign = await foreignSettings(dir);
-  if (foreign !== undefined) {
-    throw new MirrorError(
-      "git",
-      `${dir} is not used, since ${foreign}; remove that, or delete the folder and sync again`,
-    );
-  }
-  await removeGitLeftovers(dir);
-  const before = await readRefs(dir, tools);
+  const fetch = async (refspecs: readonly string[], depth: readonly string[] = []) =>
+    repository.fetch(job.url, refspecs, { depth, extra: tools.extra, onProgress: tools.onProgress });
+  const before = await repository.refs();
   const wanted = selectRefs(upstream, job.refs);
   // What has its history keeps it: other clients may have come to need it.
-  const isShallow = job.refs.kind === "shallow" && (before.size === 0 || (await exists(join(dir, "shallow"))));
+  const isShallow = job.refs.kind === "shallow" && (before.size === 0 || repository.isShallow);
   const stale = [...before.keys()].filter((ref) => !ref.startsWith(pins) && !wanted.has(ref));
   const behind = [...wanted].filter(([ref, id]) => before.get(ref) !== id).map(([ref]) => ref);
   let changed = false;
@@ -119,66 +100,57 @@ async function refresh(
     // pinned. Stale branches go before the fetch: a branch `a` that is gone stands in the way of a new branch `a/b`.
     // An upstream that has a branch of that name leaves no room for pins.
     const hasRoom = ![before, wanted].some((refs) => refs.has(pins.slice(0, -1)));
-    const unadvertised = await unreachable(dir, job.revisions, tools);
+    const unadvertised = await unreachable(repository, job.revisions);
     const held = hasRoom ? job.revisions.filter((revision) => !unadvertised.has(revision)) : [];
     const updates = held.map((revision) => `update ${pins}${revision} ${revision}\n`);
-    await updateRefs(dir, [...updates, ...stale.map((ref) => `delete ${ref}\n`)], tools);
+    await repository.updateRefs([...updates, ...stale.map((ref) => `delete ${ref}\n`)]);
     changed = true;
   }
-  if (!isShallow && (await exists(join(dir, "shallow")))) {
-    await fetchInto(dir, job.url, ["--unshallow"], [...before.values()], tools);
+  if (!isShallow && repository.isShallow) {
+    await fetch([...before.values()], ["--unshallow"]);
     changed = true;
   }
   const depth = isShallow ? ["--depth=1"] : [];
   if (behind.length > 0) {
     const specs = job.refs.kind === "all" ? ["refs/heads/*", "refs/tags/*"] : behind;
-    await fetchInto(
-      dir,
-      job.url,
-      depth,
+    await fetch(
       specs.map((ref) => `+${ref}:${ref}`),
-      tools,
+      depth,
     );
   }
   // A commit that cannot be had must not cost the others their pins: their heads may be gone already.
   let missing: unknown;
-  for (const revision of await unreachable(dir, job.revisions, tools)) {
+  for (const revision of await unreachable(repository, job.revisions)) {
     try {
-      await pin(dir, job.url, revision, depth, tools);
+      await pin(repository, revision, () => fetch([revision], depth));
       changed = true;
     } catch (error) {
       if (tools.signal.aborted) throw error;
       missing ??= error;
     }
   }
-  if (changed) await dropNeedlessPins(dir, tools);
+  if (changed) await dropNeedlessPins(repository);
   const [pinned] = job.revisions;
   const head = upstream.head !== undefined && wanted.has(upstream.head) ? upstream.head : undefined;
   // Without upstream's default branch, HEAD names some commit that is here: a HEAD that leads nowhere breaks clones.
-  const substitute = job.refs.kind === "all" || pinned === undefined ? upstream.head : await anyHead(dir, tools);
-  if (await setHead(dir, head ?? substitute, tools)) changed = true;
-  if (changed) await tidy(dir, tools);
+  const substitute = job.refs.kind === "all" || pinned === undefined ? upstream.head : await anyHead(repository);
+  if (await setHead(repository, head ?? substitute)) changed = true;
+  if (changed) await tidy(repository);
   return { changed, missing };
 }
 
 /** Makes sure that `revision`, which no head leads to, is here, and advertises it. */
-async function pin(
-  dir: string,
-  url: string,
-  revision: string,
-  depth: readonly string[],
-  tools: RepositoryTools,
-): Promise<void> {
-  if (!(await hasWholeCommit(dir, revision, tools))) {
-    await fetchInto(dir, url, depth, [revision], tools).catch((cause: unknown) => {
+async function pin(repository: BareRepository, revision: string, fetch: () => Promise<void>): Promise<void> {
+  if (!(await hasWholeCommit(repository, revision))) {
+    await fetch().catch((cause: unknown) => {
       if (!saysNotThere(cause)) throw cause;
       throw new MirrorError("not_found", `upstream does not have the locked commit ${revision}`, { cause });
     });
-    if (!(await hasWholeCommit(dir, revision, tools))) {
+    if (!(await hasWholeCommit(repository, revision))) {
       throw new MirrorError("not_found", `upstream's ${revision} is no commit`);
     }
   }
-  await updateRefs(dir, [`update ${pins}${revision} ${revision}\n`], tools);
+  await repository.updateRefs([`update ${pins}${revision} ${revision}\n`]);
 }
 
 /** An outage must not look like a commit that is not there. */
@@ -188,23 +160,19 @@ function saysNotThere(error: unknown): boolean {
 }
 
 /** With all that it leads to and no ref does: a transfer that broke may have left a commit without its files. */
-async function hasWholeCommit(dir: string, revision: string, tools: RepositoryTools): Promise<boolean> {
+async function hasWholeCommit(repository: BareRepository, revision: string): Promise<boolean> {
   const commit = `${revision}^{commit}`;
-  if ((await tryGit(["cat-file", "-e", commit], own(tools, dir))).code !== 0) return false;
-  return (await tryGit(["rev-list", "--objects", "--quiet", commit, "--not", "--all"], own(tools, dir))).code === 0;
+  if ((await repository.try(["cat-file", "-e", commit])).code !== 0) return false;
+  return (await repository.try(["rev-list", "--objects", "--quiet", commit, "--not", "--all"])).code === 0;
 }
 
 /** A commit that a head of upstream's leads to needs no pin. */
-async function dropNeedlessPins(dir: string, tools: RepositoryTools): Promise<void> {
-  const pinned = [...(await readRefs(dir, tools)).keys()].filter((ref) => ref.startsWith(pins));
+async function dropNeedlessPins(repository: BareRepository): Promise<void> {
+  const pinned = [...(await repository.refs()).keys()].filter((ref) => ref.startsWith(pins));
   const revisions = pinned.map((ref) => ref.slice(pins.length));
-  const needed = await unreachable(dir, revisions, tools, ["--exclude=mirror-server/*"]);
+  const needed = await unreachable(repository, revisions, ["--exclude=mirror-server/*"]);
   const needless = revisions.filter((revision) => !needed.has(revision));
-  await updateRefs(
-    dir,
-    needless.map((revision) => `delete ${pins}${revision}\n`),
-    tools,
-  );
+  await repository.updateRefs(needless.map((revision) => `delete ${pins}${revision}\n`));
 }
 
 /**
@@ -212,45 +180,34 @@ async function dropNeedlessPins(dir: string, tools: RepositoryTools): Promise<vo
  * @param excluded heads that do not count, as options of `git rev-list`
  */
 async function unreachable(
-  dir: string,
+  repository: BareRepository,
   revisions: readonly string[],
-  tools: RepositoryTools,
   excluded: readonly string[] = [],
 ): Promise<Set<string>> {
   const input = revisions.map((revision) => `${revision}\n`).join("");
-  const types =
-    revisions.length === 0 ? "" : await runGit(["cat-file", "--batch-check"], { ...own(tools, dir), input });
+  const types = revisions.length === 0 ? "" : await repository.run(["cat-file", "--batch-check"], { input });
   const lines = types.split("\n");
   const here = revisions.filter((_, index) => lines[index]?.split(" ")[1] === "commit");
   const absent = revisions.filter((revision) => !here.includes(revision));
   if (here.length === 0) return new Set(absent);
-  const { code, stdout } = await tryGit(["rev-list", ...here, "--not", ...excluded, "--branches"], own(tools, dir));
+  const { code, stdout } = await repository.try(["rev-list", ...here, "--not", ...excluded, "--branches"]);
   // Where the history of one is not whole, none is taken for advertised.
   if (code !== 0) return new Set(revisions);
   const outside = new Set(stdout.toString("latin1").split("\n"));
   return new Set([...absent, ...here.filter((revision) => outside.has(revision))]);
 }
 
-/** All of them, or none. @param commands of `git update-ref --stdin`, a line each */
-async function updateRefs(dir: string, commands: readonly string[], tools: RepositoryTools): Promise<void> {
-  if (commands.length > 0) await runGit(["update-ref", "--stdin"], { ...own(tools, dir), input: commands.join("") });
-}
-
 /** Whether an advertised head contains the commit. False, too, when the commit or the repository is not there. */
-export async function isReachable(
-  dir: string,
-  revision: string,
-  env: Readonly<Record<string, string>>,
-  signal?: AbortSignal,
-): Promise<boolean> {
+export async function isReachable(repository: BareRepository, revision: string): Promise<boolean> {
   const args = ["for-each-ref", "--count=1", "--format=%(refname)", `--contains=${revision}`, "refs/heads/"];
-  const { code, stdout } = await tryGit(args, { env, cwd: dir, signal });
+  const { code, stdout } = await repository.try(args);
   return code === 0 && stdout.length > 0;
 }
 
 async function listRemote(url: string, tools: RepositoryTools): Promise<Advertisement> {
   const args = ["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*", "refs/tags/*"];
-  const text = await runGit(args, { env: tools.environments.upstream, signal: tools.signal });
+  const { env, cwd } = tools.environments.upstream;
+  const text = await runGit(args, { env: { ...env, ...tools.extra }, cwd, signal: tools.signal });
   const refs = new Map<string, string>();
   let head: string | undefined;
   for (const line of text.split("\n")) {
@@ -274,54 +231,27 @@ function selectRefs(
   return new Map([...upstream.refs].filter(([ref]) => isWanted(ref)));
 }
 
-async function anyHead(dir: string, tools: RepositoryTools): Promise<string | undefined> {
-  const text = await runGit(["for-each-ref", "--count=1", "--format=%(refname)", "refs/heads/"], own(tools, dir));
+async function anyHead(repository: BareRepository): Promise<string | undefined> {
+  const text = await repository.run(["for-each-ref", "--count=1", "--format=%(refname)", "refs/heads/"]);
   return text.trim() || undefined;
 }
 
-async function readRefs(dir: string, tools: RepositoryTools): Promise<Map<string, string>> {
-  const format = "%(objectname) %(refname)";
-  const text = await runGit(["for-each-ref", `--format=${format}`, "refs/heads/", "refs/tags/"], own(tools, dir));
-  const lines = text.split("\n").filter((line) => line !== "");
-  return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))]));
-}
-
-async function fetchInto(
-  dir: string,
-  url: string,
-  depth: readonly string[],
-  refspecs: readonly string[],
-  tools: RepositoryTools,
-): Promise<void> {
-  const args = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--force"];
-  await runGit([...args, "--no-recurse-submodules", ...depth, "--", url, ...refspecs], {
-    env: tools.environments.upstream,
-    cwd: dir,
-    signal: tools.signal,
-    onStderr: tools.onProgress,
-  });
-}
-
 /** Mix resolves `origin/HEAD`, so HEAD must name what upstream's does. @returns whether it had to be set */
-async function setHead(dir: string, head: string | undefined, tools: RepositoryTools): Promise<boolean> {
+async function setHead(repository: BareRepository, head: string | undefined): Promise<boolean> {
   if (head === undefined) return false;
-  const { stdout } = await tryGit(["symbolic-ref", "--quiet", "HEAD"], own(tools, dir));
+  const { stdout } = await repository.try(["symbolic-ref", "--quiet", "HEAD"]);
   if (stdout.toString("utf8").trim() === head) return false;
-  await runGit(["symbolic-ref", "HEAD", head], own(tools, dir));
+  await repository.run(["symbolic-ref", "HEAD", head]);
   return true;
 }
 
 /** One pack with a bitmap, a commit-graph and packed refs: what makes serving cheap. */
-async function tidy(dir: string, tools: RepositoryTools): Promise<void> {
+async function tidy(repository: BareRepository): Promise<void> {
   // Neither can be had for a repository without its history.
-  const isShallow = await exists(join(dir, "shallow"));
+  const { isShallow } = repository;
   const bitmap = isShallow ? "--no-write-bitmap-index" : "--write-bitmap-index";
-  await runGit(["repack", "-a", "-d", "-q", bitmap], own(tools, dir));
-  if (!isShallow) await runGit(["commit-graph", "write", "--reachable"], own(tools, dir));
-  await runGit(["pack-refs", "--all"], own(tools, dir));
-  await keepEmptyFolders(dir);
-}
-
-function own(tools: RepositoryTools, cwd?: string) {
-  return { env: tools.environments.own, signal: tools.signal, ...(cwd === undefined ? {} : { cwd }) };
+  await repository.run(["repack", "-a", "-d", "-q", bitmap]);
+  if (!isShallow) await repository.run(["commit-graph", "write", "--reachable"]);
+  await repository.run(["pack-refs", "--all"]);
+  await keepEmptyFolders(repository.place);
 }

@@ -1,21 +1,26 @@
 /**
  * What a repository would answer with, as a short text that differs whenever an answer could: HEAD, config, shallow,
- * packed-refs and every loose ref, by inode, size and times to the nanosecond. Objects do not count: new ones change no
- * answer until a ref leads to them, and a repack changes how an answer is packed, not what it says.
+ * packed-refs, every loose ref and the tables of a reftable repository, by inode, size and times to the nanosecond.
+ * Objects do not count: new ones change no answer until a ref leads to them, and a repack changes how an answer is
+ * packed, not what it says.
  *
- * Synchronous on purpose: a handful of stat calls are faster than as many trips to the thread pool.
+ * Synchronous on purpose: a handful of stat calls are faster than as many trips to the thread pool. Links are not
+ * followed; a repository that has any is not served.
  */
-import { readdirSync, statSync, type Dirent } from "node:fs";
+import { lstatSync, readdirSync, type Dirent } from "node:fs";
 import { join } from "node:path";
+import type { Place } from "../disk/place.ts";
 import { hasErrno } from "../errors.ts";
 
-/** undefined when there is no repository in `dir`. */
-export function repositoryState(dir: string): string | undefined {
+/** undefined when there is no repository. */
+export function repositoryState(repository: Place): string | undefined {
+  if (!repository.isFolder()) return undefined;
+  const dir = repository.path;
   const head = stampOf(join(dir, "HEAD"));
   if (head === undefined) return undefined;
   const files = ["config", "shallow", "packed-refs"].map((name) => stampOf(join(dir, name)) ?? "-");
   const refs: string[] = [];
-  collectRefs(join(dir, "refs"), refs);
+  for (const folder of ["refs", "reftable"]) collectRefs(join(dir, folder), refs);
   return [head, ...files, ...refs].join("\n");
 }
 
@@ -31,7 +36,7 @@ function collectRefs(dir: string, into: string[]): void {
 /** A folder that `pack-refs` has just removed has no refs. */
 function list(dir: string): Dirent[] {
   try {
-    return readdirSync(dir, { withFileTypes: true });
+    return lstatSync(dir).isDirectory() ? readdirSync(dir, { withFileTypes: true }) : [];
   } catch (error) {
     if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
     throw error;
@@ -39,6 +44,6 @@ function list(dir: string): Dirent[] {
 }
 
 function stampOf(path: string): string | undefined {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return stat === undefined ? undefined : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
 }

@@ -5,17 +5,17 @@
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
+import { onAbort } from "../listeners.ts";
+import type { Surroundings } from "./environment.ts";
 import { redactUrl } from "./url.ts";
 
-export interface RunOptions {
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd?: string;
+export interface RunOptions extends Surroundings {
   readonly input?: string;
   readonly signal?: AbortSignal | undefined;
   /** Seconds without a byte on stdout or stderr after which git is taken for stuck. */
   readonly idleSeconds?: number;
   /** Told of each line on stderr, which is where git reports progress. */
-  readonly onStderr?: (line: string) => void;
+  readonly onStderr?: ((line: string) => void) | undefined;
   /** Told of each chunk on stdout, which is then not collected. */
   readonly onStdout?: (chunk: Buffer) => void;
 }
@@ -33,10 +33,10 @@ const isProgress = /^remote: (?:\w+ objects:|Total )/;
 const maxStderr = 64 * 1024;
 
 /** Starts git in a process group of its own. The caller owns its streams and its end. */
-export function startGit(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string): GitChild {
+export function startGit(args: readonly string[], { env, cwd }: Surroundings): GitChild {
   const child = spawn("git", args, {
     env: { ...env },
-    ...(cwd === undefined ? {} : { cwd }),
+    cwd,
     stdio: ["pipe", "pipe", "pipe"],
     // A group leader also has no terminal, so neither git nor ssh can prompt. Windows has no groups.
     detached: process.platform !== "win32",
@@ -63,7 +63,7 @@ export function endGit(child: GitChild): void {
 export async function tryGit(args: readonly string[], options: RunOptions): Promise<RunResult> {
   const { signal, idleSeconds = 600 } = options;
   throwIfStopped(signal);
-  const child = startGit(args, options.env, options.cwd);
+  const child = startGit(args, options);
   const output: Buffer[] = [];
   let stderr = "";
   let stuck = false;
@@ -71,8 +71,7 @@ export async function tryGit(args: readonly string[], options: RunOptions): Prom
     stuck = true;
     endGit(child);
   }, idleSeconds * 1000);
-  const onAbort = () => endGit(child);
-  signal?.addEventListener("abort", onAbort, { once: true });
+  const stopListening = onAbort(signal, () => endGit(child));
 
   child.stdout.on("data", (chunk: Buffer) => {
     idle.refresh();
@@ -99,7 +98,7 @@ export async function tryGit(args: readonly string[], options: RunOptions): Prom
     return { code, stdout: Buffer.concat(output), stderr: redactUrl(stderr) };
   } finally {
     clearTimeout(idle);
-    signal?.removeEventListener("abort", onAbort);
+    stopListening();
     endGit(child);
   }
 }

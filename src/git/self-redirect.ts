@@ -3,22 +3,20 @@
  * sync that followed such a rule would ask the mirror for what it is to bring to the mirror. Other rules of the user,
  * such as https to ssh, hold.
  */
+import type { Surroundings } from "./environment.ts";
 import { tryGit } from "./run.ts";
 
-type Environment = Readonly<Record<string, string>>;
-
-/** @param isSelf whether a URL leads to this mirror @returns the environment in which `url` means what it says */
+/** @param isSelf whether a URL leads to this mirror @returns variables to add, so that `url` means what it says */
 export async function withoutSelfRedirect(
-  env: Environment,
+  upstream: Surroundings,
   url: string,
   isSelf: (url: string) => boolean,
-): Promise<Environment> {
-  const { code, stdout } = await tryGit(["ls-remote", "--get-url", "--", url], { env });
-  if (code !== 0 || !isSelf(stdout.toString("utf8").trim())) return env;
+): Promise<Readonly<Record<string, string>>> {
+  const { code, stdout } = await tryGit(["ls-remote", "--get-url", "--", url], upstream);
+  if (code !== 0 || !isSelf(stdout.toString("utf8").trim())) return {};
   // The longest rule wins, and none is longer than the whole URL.
-  const count = Number(env["GIT_CONFIG_COUNT"] ?? 0);
+  const count = Number(upstream.env["GIT_CONFIG_COUNT"] ?? 0);
   return {
-    ...env,
     GIT_CONFIG_COUNT: String(count + 1),
     [`GIT_CONFIG_KEY_${count}`]: `url.${url}.insteadOf`,
     [`GIT_CONFIG_VALUE_${count}`]: url,

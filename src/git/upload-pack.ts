@@ -6,15 +6,23 @@
  */
 import { once } from "node:events";
 import { Transform, type Readable } from "node:stream";
-import pLimit from "p-limit";
+import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
-import { foreignSettings } from "./foreign-settings.ts";
+import { onAbort, onClose } from "../listeners.ts";
+import { clientMistake } from "./client-mistake.ts";
+import type { GitEnvironments } from "./environment.ts";
+import { FairQueue } from "./fair-queue.ts";
+import { unservedReason } from "./inspect.ts";
+import { packet } from "./pkt-line.ts";
+import type { RequestBody } from "./request-body.ts";
 import { endGit, startGit, type GitChild } from "./run.ts";
 
 export interface UploadPackRequest {
-  readonly dir: string;
+  readonly place: Place;
   /** The client's `Git-Protocol` header, checked by `protocolVersion`. */
   readonly protocol: string | undefined;
+  /** Whose share of the places it takes: an address. */
+  readonly client: string;
   readonly signal: AbortSignal;
 }
 
@@ -30,38 +38,39 @@ export interface GitAnswer {
 export interface UploadPack {
   /** The refs, or what a v2 server can do: the body of `GET …/info/refs`, without the service line of v0. */
   readonly advertise: (request: UploadPackRequest) => Promise<GitAnswer>;
-  /** The answer to one request body. */
-  readonly answer: (request: UploadPackRequest & { readonly body: Readable }) => Promise<GitAnswer>;
+  /** The answer to one request body, which has arrived already. */
+  readonly answer: (request: UploadPackRequest & { readonly body: RequestBody }) => Promise<GitAnswer>;
   /** Processes that run now, and requests that wait for one to end. */
   readonly load: () => { readonly running: number; readonly waiting: number };
 }
 
 export interface UploadPackSettings {
-  readonly env: Readonly<Record<string, string>>;
+  readonly environments: Pick<GitEnvironments, "ownIn" | "features">;
   readonly maxProcesses: number;
   /** Requests that may wait for a process; more are told to come back. */
   readonly maxWaiting: number;
   /** Seconds without a byte in or out after which a process is ended. */
   readonly idleSeconds: number;
-  /** Told what git said when it failed. */
-  readonly onFailure: (dir: string, stderr: string) => void;
+  /** Seconds that a process may take in all, however much moves. */
+  readonly totalSeconds: number;
+  /** Told what git said when it failed, and what else ended it. */
+  readonly onFailure: (repository: string, stderr: string) => void;
+  /** Told of requests that could not be answered for what they ask. */
+  readonly onMistake: (repository: string, words: string) => void;
 }
 
 export function createUploadPack(settings: UploadPackSettings): UploadPack {
-  const limit = pLimit(settings.maxProcesses);
-  const serve = async (args: string[], request: UploadPackRequest, body: Readable | undefined): Promise<GitAnswer> => {
-    if (limit.pendingCount >= settings.maxWaiting) {
-      throw new MirrorError("busy", "too many git requests at once; try again in a moment");
-    }
-    return new Promise((resolve, reject) => {
+  const queue = new FairQueue(settings.maxProcesses, settings.maxWaiting);
+  const serve = async (args: string[], request: UploadPackRequest, body?: RequestBody): Promise<GitAnswer> =>
+    new Promise((resolve, reject) => {
       // The place is taken until the process has ended, not until it has begun to answer.
-      void limit(() => run(args, request, body, settings, resolve)).catch(reject);
+      const work = () => run(args, request, body, settings, resolve);
+      queue.run(request.client, request.signal, work).catch(reject);
     });
-  };
   return {
-    advertise: (request) => serve(["--advertise-refs"], request, undefined),
+    advertise: (request) => serve(["--advertise-refs"], request),
     answer: (request) => serve([], request, request.body),
-    load: () => ({ running: limit.activeCount, waiting: limit.pendingCount }),
+    load: () => queue.load(),
   };
 }
 
@@ -74,92 +83,127 @@ export function protocolVersion(header: string | string[] | undefined): string |
 /** Hands over the output as soon as there is some, and returns when the process has ended. */
 async function run(
   args: string[],
-  { dir, protocol, signal }: UploadPackRequest,
-  body: Readable | undefined,
+  { place, protocol, signal }: UploadPackRequest,
+  body: RequestBody | undefined,
   settings: UploadPackSettings,
   onAnswer: (answer: GitAnswer) => void,
 ): Promise<void> {
   if (signal.aborted) throw gone();
-  const foreign = await foreignSettings(dir);
-  if (foreign !== undefined) {
-    settings.onFailure(dir, `not served: ${foreign}`);
-    throw unreadable();
-  }
-  const env = { ...settings.env, ...(protocol === undefined ? {} : { GIT_PROTOCOL: protocol }) };
-  const child = startGit(["upload-pack", "--strict", "--stateless-rpc", ...args, dir], env);
-  const end = () => {
-    endGit(child);
-    child.stdout.destroy();
-  };
-  const idle = setTimeout(end, settings.idleSeconds * 1000);
+  refuseUnserved(place, settings);
+  const dir = place.realPath();
+  const { env, cwd } = settings.environments.ownIn(dir);
+  const child = startGit(["upload-pack", "--strict", "--stateless-rpc", ...args, dir], {
+    env: { ...env, ...(protocol === undefined ? {} : { GIT_PROTOCOL: protocol }) },
+    cwd,
+  });
+  const watch = watchOver(child, settings);
   const output = new Transform({
     transform(chunk, _encoding, done) {
-      idle.refresh();
+      watch.moved();
       done(null, chunk);
     },
   });
-  signal.addEventListener("abort", end, { once: true });
-  output.once("close", end);
   // Whoever sends the output on sees its errors; before that there is nobody to see them.
   output.on("error", () => undefined);
-  const exit = new Promise<number | null>((resolve, reject) => {
-    child.once("close", resolve);
-    child.once("error", (cause) => reject(new MirrorError("git", "git cannot be started", { cause })));
-  });
+  const stopListening = [onAbort(signal, watch.end), onClose(output, watch.end)];
   const stderr = collectStderr(child);
   let settle: (succeeded: boolean) => void = () => undefined;
   const succeeded = new Promise<boolean>((resolve) => (settle = resolve));
   const answer: GitAnswer = { output, size: undefined, succeeded };
   try {
-    const fed = feed(child, body, () => idle.refresh());
+    const exit = exitOf(child);
+    feed(child, body, watch.moved);
     child.stdout.pipe(output, { end: false });
     // Either there is output, or it ends without any: a probe for authentication is answered with nothing.
     await Promise.race([once(output, "readable", { signal }).catch(() => undefined), exit]);
     const hasOutput = output.readableLength > 0;
     if (hasOutput) onAnswer(answer);
-    const code = await exit;
+    const { code, ended } = await exit;
     if (signal.aborted) throw gone();
-    if (fed.error !== undefined) throw fed.error;
-    // No fault of this server's, and nothing for its log: anybody may send anything.
-    if (code !== 0 && !hasOutput && isClientsFault.test(stderr())) throw notTheProtocol();
-    if (code !== 0) settings.onFailure(dir, code === null ? "ended: nothing moved for too long" : stderr());
-    if (code === 0 || (code !== null && hasOutput)) {
-      // What git had to say to its client when it failed is in the output.
-      settle(code === 0);
-      output.end();
-      onAnswer(answer);
-    } else {
-      throw unreadable();
-    }
+    const words = [watch.reason() ?? ended, stderr()].filter((text) => text !== undefined && text !== "").join(": ");
+    const mistake = code === 0 || ended !== undefined ? undefined : clientMistake(stderr());
+    if (mistake === "" && !hasOutput) throw new MirrorError("malformed", "that is no request of git's protocol");
+    if (mistake !== undefined) settings.onMistake(place.path, mistake);
+    else if (code !== 0) settings.onFailure(place.path, words);
+    if (code === null || (code !== 0 && mistake === undefined && !hasOutput)) throw unreadable();
+    settle(code === 0);
+    // What git had to say to its client when it failed is in the output; where it had nothing to say, this is.
+    output.end(hasOutput || code === 0 ? undefined : packet(`ERR ${mistake ?? ""}\n`));
+    onAnswer(answer);
   } catch (error) {
     // Whoever has the output already must not wait for more.
     output.destroy(error instanceof Error ? error : gone());
     throw error;
   } finally {
     settle(false);
-    clearTimeout(idle);
-    signal.removeEventListener("abort", end);
+    watch.stop();
+    for (const stop of stopListening) stop();
     endGit(child);
   }
 }
 
-/** Sends the request's body to git. @returns where its error will be, if it has one */
-function feed(child: GitChild, body: Readable | undefined, onProgress: () => void): { readonly error?: Error } {
-  const fed: { error?: Error } = {};
-  // Git may answer and end before it has read everything; the rest of the request is of no interest then.
-  child.stdin.on("error", () => body?.unpipe(child.stdin).resume());
+/** The reason is told to the client, too: whoever set it may be the one who asks. Where the copy lies is not. */
+function refuseUnserved(place: Place, { environments, onFailure }: UploadPackSettings): void {
+  const reason = unservedReason(place, environments.features);
+  if (reason === undefined) return;
+  onFailure(place.path, `not served: ${reason}`);
+  const shown = reason.replaceAll(place.path, "").replace(/^\/+/, "");
+  throw new MirrorError("git", `the mirror does not serve its copy of this repository, since ${shown}`);
+}
+
+interface Watch {
+  readonly moved: () => void;
+  readonly end: () => void;
+  /** Why it was ended from here, if it was for taking too long. */
+  readonly reason: () => string | undefined;
+  readonly stop: () => void;
+}
+
+function watchOver(child: GitChild, { idleSeconds, totalSeconds }: UploadPackSettings): Watch {
+  let reason: string | undefined;
+  const end = () => {
+    endGit(child);
+    child.stdout.destroy();
+  };
+  const endFor = (why: string) => () => {
+    reason = why;
+    end();
+  };
+  const idle = setTimeout(endFor(`ended, since nothing moved for ${idleSeconds} s`), idleSeconds * 1000);
+  const total = setTimeout(endFor(`ended, since it took more than ${totalSeconds} s`), totalSeconds * 1000);
+  return {
+    moved: () => void idle.refresh(),
+    end,
+    reason: () => reason,
+    stop: () => {
+      clearTimeout(idle);
+      clearTimeout(total);
+    },
+  };
+}
+
+/** @returns its code, or by which signal it ended @throws MirrorError `git` where it cannot be started */
+async function exitOf(child: GitChild): Promise<{ code: number | null; ended: string | undefined }> {
+  return new Promise((resolve, reject) => {
+    child.once("close", (code, signal) => {
+      resolve({ code, ended: signal === null ? undefined : `git was ended by ${signal}` });
+    });
+    child.once("error", (cause) => reject(new MirrorError("git", "git cannot be started", { cause })));
+  });
+}
+
+/** Sends the request's body to git, which may answer and end before it has read everything. */
+function feed(child: GitChild, body: RequestBody | undefined, onProgress: () => void): void {
+  child.stdin.on("error", () => undefined);
   if (body === undefined) {
     child.stdin.end();
-    return fed;
+    return;
   }
-  body.on("data", onProgress);
-  body.on("error", (error) => {
-    const isOurs = error instanceof MirrorError;
-    fed.error = isOurs ? error : new MirrorError("malformed", "the request is cut off, or not compressed as it says");
-    endGit(child);
-  });
-  body.pipe(child.stdin);
-  return fed;
+  const bytes = body.read();
+  bytes.on("data", onProgress);
+  bytes.on("error", () => endGit(child));
+  onClose(child.stdin, () => bytes.destroy());
+  bytes.pipe(child.stdin);
 }
 
 function collectStderr(child: GitChild): () => string {
@@ -168,13 +212,6 @@ function collectStderr(child: GitChild): () => string {
     if (text.length < 16_384) text += chunk.toString("utf8");
   });
   return () => text.trim();
-}
-
-const isClientsFault =
-  /^fatal: (?:git upload-pack: )?(?:protocol error|the remote end hung up|unknown capability|invalid command|unexpected )/m;
-
-function notTheProtocol(): MirrorError {
-  return new MirrorError("malformed", "that is no request of git's protocol");
 }
 
 function unreadable(): MirrorError {

@@ -1,5 +1,6 @@
 /** The three registry messages as bytes and objects. Unknown fields and enumeration values survive the round trip. */
 import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { MirrorError } from "../errors.ts";
 import {
   NamesSchema,
@@ -55,7 +56,38 @@ export function decodeVersions(payload: Uint8Array): Versions {
 
 /** @throws MirrorError `malformed` */
 export function decodePackage(payload: Uint8Array): Package {
-  return decoding("package", () => fromBinary(PackageSchema, payload));
+  return decoding("package", () => {
+    refuseCrowds(payload);
+    return fromBinary(PackageSchema, payload);
+  });
+}
+
+// hex.pm's largest package has some 1,000 releases with some 10 dependencies of 5 fields each.
+const maxFields = 500_000;
+
+/**
+ * Two bytes are an empty release, which takes hundreds in memory: how many fields there are is counted before anything
+ * is made of them.
+ */
+function refuseCrowds(payload: Uint8Array): void {
+  let count = 0;
+  const visit = (start: number, end: number, depth: number): void => {
+    const reader = new BinaryReader(payload.subarray(start, end));
+    while (reader.pos < reader.len) {
+      const [field, type] = reader.tag();
+      if (++count > maxFields) throw new Error(`it holds more than ${maxFields} fields`);
+      if (type !== WireType.LengthDelimited || depth > 0) {
+        reader.skip(type, field);
+        continue;
+      }
+      const length = reader.uint32();
+      const from = start + reader.pos;
+      // Releases hold dependencies; nothing else holds many.
+      if (field === 1) visit(from, Math.min(from + length, end), 1);
+      reader.pos += length;
+    }
+  };
+  visit(0, payload.length, 0);
 }
 
 function decoding<T>(what: string, decode: () => T): T {

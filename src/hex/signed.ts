@@ -12,8 +12,8 @@ import { SignedSchema } from "./gen/registry_pb.ts";
 const signInThread = promisify(sign);
 const compressInThread = promisify(gzip);
 
-// hex.pm's largest resource, `versions`, unpacks to some 3 MB. A bomb must not take the process down.
-const maxResourceSize = 256 * 1024 * 1024;
+// hex.pm's largest resource, `versions`, unpacks to some 3 MB. A bomb must not take the process down. Bytes.
+const maxResourceSize = 32 * 1024 * 1024;
 
 export interface SignedResource {
   readonly payload: Uint8Array;

@@ -10,17 +10,29 @@ import { readTar } from "./tar.ts";
 /** hex.pm refuses packages over 16 MiB; other repositories may be more generous. Bytes. */
 export const maxTarballSize = 256 * 1024 * 1024;
 
-export interface Tarball {
-  readonly metadata: Metadata;
+/** hex.pm's largest are some 100 kB; what is longer is made to be expensive to read. Bytes. */
+const maxMetadataSize = 1024 * 1024;
+
+export interface Checksums {
   /** SHA-256 of VERSION, metadata.config and contents.tar.gz; 32 bytes. Old locks know only this one. */
   readonly innerChecksum: Buffer;
   /** SHA-256 of the whole file; 32 bytes. */
   readonly outerChecksum: Buffer;
 }
 
-/** Reads a tarball and checks it against the checksum that it carries. @throws MirrorError `malformed`, `integrity` */
-export function readTarball(bytes: Buffer): Tarball {
+export interface Tarball extends Checksums {
+  readonly metadata: Metadata;
+}
+
+/**
+ * Reads a tarball and checks it against the checksum that it carries.
+ * @param expect told of each checksum before anything is parsed that it vouches for; throws where it is another
+ * @throws MirrorError `malformed`, `integrity`
+ */
+export function readTarball(bytes: Buffer, expect: (known: Partial<Checksums>) => void = () => undefined): Tarball {
   if (bytes.length > maxTarballSize) throw malformed(`larger than ${maxTarballSize} bytes`);
+  const outerChecksum = createHash("sha256").update(bytes).digest();
+  expect({ outerChecksum });
   const entries = readTar(bytes, { entries: 16 });
   const version = entry(entries, "VERSION");
   const format = version.toString("latin1").trim();
@@ -35,11 +47,9 @@ export function readTarball(bytes: Buffer): Tarball {
   if (stated !== innerChecksum.toString("hex")) {
     throw new MirrorError("integrity", "the tarball's contents do not fit the checksum in it");
   }
-  return {
-    metadata: readMetadata(metadata.toString("utf8")),
-    innerChecksum,
-    outerChecksum: createHash("sha256").update(bytes).digest(),
-  };
+  expect({ innerChecksum });
+  if (metadata.length > maxMetadataSize) throw malformed(`metadata.config is larger than ${maxMetadataSize} bytes`);
+  return { metadata: readMetadata(metadata.toString("utf8")), innerChecksum, outerChecksum };
 }
 
 function entry(entries: Map<string, Buffer>, name: string): Buffer {

@@ -1,5 +1,4 @@
 /** What the API tells of packages, from what is held: the signed records, and the newest tarball's own metadata. */
-import { readFile } from "node:fs/promises";
 import type { Json } from "../hex/etf.ts";
 import type { Metadata } from "../hex/metadata.ts";
 import { compareVersions, isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
@@ -8,9 +7,7 @@ import { hexpm, servedName } from "../hex/repository.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { MirrorError } from "../errors.ts";
-import { isFile } from "../files.ts";
 import type { ApiDependencies } from "../serve/api-routes.ts";
-import { readIfPresent } from "../store/atomic.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
@@ -42,7 +39,7 @@ async function findRecord(
   if (!isPackageName(name) || (organisation !== undefined && !isRepositoryName(organisation))) return undefined;
   const served = organisation === hexpm ? undefined : organisation;
   const registry = (await listRegistries(paths)).find(({ repository }) => servedName(repository) === served);
-  const bytes = registry === undefined ? undefined : await readIfPresent(registry.resource(`packages/${name}`));
+  const bytes = registry === undefined ? undefined : await registry.resource(`packages/${name}`).read();
   if (registry === undefined || bytes === undefined) return undefined;
   const record = decodeHeld(bytes);
   // A record without releases stands for a package that we do not hold.
@@ -81,14 +78,12 @@ async function describePackage(registry: RegistryPaths, record: Package): Promis
       maintainers: [],
     },
     configs: configsOf(registry, name, stable ?? newest, metadata),
-    releases: await Promise.all(
-      newestFirst.map(async (release) => ({
-        version: release.version,
-        url: `${apiPath(registry)}/packages/${name}/releases/${release.version}`,
-        has_docs: await isFile(registry.docs(name, release.version)),
-        inserted_at: publishedAt(release),
-      })),
-    ),
+    releases: newestFirst.map((release) => ({
+      version: release.version,
+      url: `${apiPath(registry)}/packages/${name}/releases/${release.version}`,
+      has_docs: registry.docs(name, release.version).isFile(),
+      inserted_at: publishedAt(release),
+    })),
     retirements: Object.fromEntries(retired.map((release) => [release.version, retirementOf(release)])),
     owners: [],
   };
@@ -102,7 +97,7 @@ async function describeRelease(registry: RegistryPaths, record: Package, release
     url: `${apiPath(registry)}/packages/${name}/releases/${release.version}`,
     package_url: `${apiPath(registry)}/packages/${name}`,
     checksum: Buffer.from(release.outerChecksum).toString("hex"),
-    has_docs: await isFile(registry.docs(name, release.version)),
+    has_docs: registry.docs(name, release.version).isFile(),
     inserted_at: publishedAt(release),
     updated_at: publishedAt(release),
     retirement: retirementOf(release),
@@ -126,7 +121,8 @@ async function describeRelease(registry: RegistryPaths, record: Package, release
 /** undefined for a tarball that is not there or damaged: the record tells enough. */
 async function readMetadataOf(registry: RegistryPaths, name: string, version: string): Promise<Metadata | undefined> {
   try {
-    return readTarball(await readFile(registry.tarball(name, version))).metadata;
+    const bytes = await registry.tarball(name, version).read();
+    return bytes === undefined ? undefined : readTarball(bytes).metadata;
   } catch {
     return undefined;
   }

@@ -1,22 +1,22 @@
 /** Signs the registries anew from the tarballs in the folder. Only files whose content changes are written. */
 import { createHash, type KeyObject } from "node:crypto";
-import { rm } from "node:fs/promises";
 import pLimit from "p-limit";
+import { FileIndex } from "../disk/file-index.ts";
+import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
 import { verifyRecord, type HexUpstream } from "../fetch/hex.ts";
 import { publicKeyPem } from "../hex/keys.ts";
 import type { Package } from "../hex/records.ts";
+import { isPackageName } from "../hex/names.ts";
 import { hexpm, servedName, signedName } from "../hex/repository.ts";
 import { isSignedBy, wrap } from "../hex/signed.ts";
 import { RegistryBuilder } from "../registry/registry.ts";
-import { listFolder, readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
-import { FileIndex } from "../store/file-index.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { readSigned } from "../store/signed-files.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
-import { asOnlyWriter, registryName, requireMirror, type Context } from "./context.ts";
+import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "./context.ts";
 import { readHeldPackages } from "./held-packages.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 
@@ -36,6 +36,7 @@ const atOnce = 32;
 /** @throws MirrorError `config` when the registry was signed with a key that is not here */
 export async function build(context: Context, { wait = true } = {}): Promise<BuildResult> {
   await requireMirror(context);
+  await tellForeign(context);
   return context.config.dryRun ? buildAsOnlyWriter(context) : asOnlyWriter(context, buildAsOnlyWriter, wait);
 }
 
@@ -47,7 +48,7 @@ export async function buildAsOnlyWriter(
   const { paths, config } = context;
   const name = await registryName(context);
   const key = config.dryRun ? undefined : await loadSigningKey(paths, config.newKey);
-  const [main, ...others] = (await listRegistries(paths)).filter(({ dir }) => !without.has(dir));
+  const [main, ...others] = (await listRegistries(paths)).filter(({ dir }) => !without.has(dir.path));
   const results: BuildResult[] = [];
   // Others first: what they depend on in hexpm decides which records it has.
   const optional = new Set<string>();
@@ -87,16 +88,16 @@ async function buildOne(
   },
   key: KeyObject | undefined,
 ) {
-  const tarballs = (await listTarballs(paths)).filter(({ path }) => !without.has(path));
+  const tarballs = (await listTarballs(paths)).filter(({ place }) => !without.has(place.path));
   const packages = new Set(tarballs.map(({ name }) => name));
   const { records, untrusted } = await readUpstreamRecords(context, paths, packages);
-  if (key !== undefined) await Promise.all([paths.dir, paths.packagesDir].map(removeLeftovers));
+  if (key !== undefined) for (const place of [paths.dir, paths.packagesDir]) await place.removeLeftovers();
   const builder = new RegistryBuilder(names);
   const writer = await openWriter(context, paths, key);
   const corrupt: { file: string; reason: string }[] = [];
   // A package is signed and written while the next ones are read.
   const write = async () => {
-    for await (const held of readHeldPackages(paths, context.config.cacheDir, tarballs)) {
+    for await (const held of readHeldPackages(paths, context.paths.cache, tarballs)) {
       corrupt.push(...held.corrupt);
       const isTrusted = !untrusted.has(held.name);
       const payload = isTrusted ? builder.add(held.name, held.releases, records.get(held.name)) : undefined;
@@ -110,12 +111,14 @@ async function buildOne(
     await writer.settled();
     throw error;
   });
-  const stale = (await listFolder(paths.packagesDir))
+  // Whatever else lies there was not written by us.
+  const stale = (await paths.packagesDir.list("file"))
+    .filter(isPackageName)
     .map((name) => `packages/${name}`)
     .filter((resource) => !known.has(resource));
   if (key !== undefined) {
-    if (await writeIfChanged(paths.publicKey, publicKeyPem(key))) written.push("public_key");
-    for (const resource of stale) await rm(paths.resource(resource), { force: true });
+    if (await paths.publicKey.writeIfChanged(publicKeyPem(key))) written.push("public_key");
+    for (const resource of stale) await paths.resource(resource).remove();
   }
   const served = servedName(paths.repository);
   const shown = (resource: string) => (served === undefined ? resource : `repos/${served}/${resource}`);
@@ -142,16 +145,15 @@ async function readUpstreamRecords(
   const records = new Map<string, Package>();
   const untrusted = new Map<string, string>();
   const limit = pLimit(atOnce);
-  if ((await listFolder(paths.upstreamPackagesDir)).length === 0) return { records, untrusted };
+  if ((await paths.upstreamPackagesDir.list("file")).length === 0) return { records, untrusted };
   // A key that cannot be had is no damage of the records: it ends the build, and nothing changes.
   const publicKey = await heldRecordsKey(context, paths.repository);
   const upstream: HexUpstream = { url: "", repository: signedName(paths.repository), publicKey };
   const read = async (name: string) => {
     const file = paths.upstreamPackage(name);
-    const bytes = await readIfPresent(file);
-    if (bytes === undefined) return;
     try {
-      records.set(name, verifyRecord(bytes, upstream, name, file));
+      const bytes = await file.read();
+      if (bytes !== undefined) records.set(name, verifyRecord(bytes, upstream, name, file.path));
     } catch (error) {
       untrusted.set(name, describeError(error));
     }
@@ -170,13 +172,13 @@ interface ResourceWriter {
 }
 
 async function openWriter(
-  { config }: Context,
+  { paths: { cache } }: Context,
   paths: RegistryPaths,
   key: KeyObject | undefined,
 ): Promise<ResourceWriter> {
   // By resource, what lies there and is signed as it should be: reading and verifying it again costs more than all else.
   const signer = key === undefined ? "" : digest(publicKeyPem(key));
-  const index = await FileIndex.open(config.cacheDir, `${paths.dir}\0signed`, (value) =>
+  const index = await FileIndex.open(cache, `${paths.dir.path}\0signed`, (value) =>
     typeof value === "string" ? value : undefined,
   );
   const limit = pLimit(atOnce);
@@ -184,10 +186,10 @@ async function openWriter(
   const write = async (resource: string, payload: Uint8Array): Promise<boolean> => {
     const file = paths.resource(resource);
     const content = `${signer} ${digest(payload)}`;
-    const present = await index.get(resource, file, (path) => contentOf(path, key, signer)).catch(() => undefined);
+    const present = await index.get(resource, file, (place) => contentOf(place, key, signer)).catch(() => undefined);
     if (present === content) return false;
     if (key === undefined) return !(await isSame(file, payload));
-    await writeAtomic(file, await wrap(payload, key));
+    await file.write(await wrap(payload, key));
     index.put(resource, file, content);
     return true;
   };
@@ -210,15 +212,15 @@ async function openWriter(
 }
 
 /** Digests of the signer's key and of the payload; empty for a file that is damaged or that another key signed. */
-async function contentOf(path: string, key: KeyObject | undefined, signer: string): Promise<string> {
-  const resource = await readSigned(path);
+async function contentOf(file: Place, key: KeyObject | undefined, signer: string): Promise<string> {
+  const resource = await readSigned(file);
   if (resource === undefined || key === undefined || !isSignedBy(resource, key)) return "";
   return `${signer} ${digest(resource.payload)}`;
 }
 
 /** Whoever signed it: a dry run has no key. */
-async function isSame(path: string, payload: Uint8Array): Promise<boolean> {
-  const resource = await readSigned(path);
+async function isSame(file: Place, payload: Uint8Array): Promise<boolean> {
+  const resource = await readSigned(file);
   return resource !== undefined && Buffer.compare(resource.payload, payload) === 0;
 }
 

@@ -1,6 +1,5 @@
 /** Points clients at a mirror: at one that runs, or at one that is started for as long as a command runs. */
 import { createHash } from "node:crypto";
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
@@ -8,13 +7,12 @@ import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSe
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { localUrl, plainGet } from "../fetch/plain-get.ts";
-import { isFile } from "../files.ts";
+import { isFile, readIfPresent } from "../disk/files.ts";
 import { isHostName, urlPrefix } from "../git/url.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { isRepositoryName } from "../hex/names.ts";
 import { hexpm } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
-import { readIfPresent } from "../store/atomic.ts";
 import { listRegistries } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
@@ -31,7 +29,7 @@ export async function runningMirror({ config, paths }: Context): Promise<"this" 
   if (config.port === 0) return "none";
   const theirs = await plainGet(`${localUrl(config)}/public_key`, { seconds: 2 }).catch(() => undefined);
   if (theirs === undefined) return "none";
-  const ours = (await readIfPresent(paths.registry(hexpm).publicKey))?.toString("utf8");
+  const ours = (await paths.registry(hexpm).publicKey.read())?.toString("utf8");
   return theirs === ours ? "this" : "another";
 }
 
@@ -59,17 +57,17 @@ export async function clientEnvironment(context: Context, url: string, client: C
   const token = repositories.length > 1 ? await tokenToSend(context) : undefined;
   const isOfUrl = dependOnUrl({ repositories, token });
   // Without the URL where nothing depends on it: a mirror on a new port at each run then needs no new files.
-  const name = createHash("sha256").update(`${paths.mirrorDir}\0${publicKey}`).digest("hex").slice(0, 16);
-  const clients = join(config.cacheDir, "clients");
-  const dir = join(clients, isOfUrl ? `${name}-${new URL(url).host.replace(/[^\w.-]/g, "_")}` : name);
+  const name = createHash("sha256").update(`${paths.mirror.path}\0${publicKey}`).digest("hex").slice(0, 16);
+  const clients = paths.cache.at("clients");
+  const folder = clients.at(isOfUrl ? `${name}-${new URL(url).host.replace(/[^\w.-]/g, "_")}` : name);
   const caFile = config.ownCertificate?.ca ?? join(config.certsDir, "ca.pem");
   const files = await writeClientFiles({
-    dir,
+    folder,
     url,
     publicKey,
     repositories,
     token,
-    ca: (await isFile(caFile)) ? caFile : undefined,
+    ca: isFile(caFile) ? caFile : undefined,
     hexPackages: config.hexPackagesDir,
     environment: usersEnvironment(client.environment),
   });
@@ -77,7 +75,7 @@ export async function clientEnvironment(context: Context, url: string, client: C
   const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
   const setup: ClientSetup = { url, gitHosts, gitPrefixes, hasUrlInFiles: isOfUrl, ...files };
   const change = changeTo(clientVariables(setup, client.environment), client.environment);
-  return { change, forget: async () => (isOfUrl ? rm(dir, { recursive: true, force: true }) : undefined) };
+  return { change, forget: async () => (isOfUrl ? folder.remove() : undefined) };
 }
 
 /** The file may be the server's, and on the server alone. */
@@ -121,10 +119,10 @@ async function trusting({ certsDir }: Config) {
 /** For a mirror elsewhere that mirror tells it, if it can be reached from here; else the folder does. */
 async function publicKeyOf({ config, paths }: Context, url: string): Promise<string> {
   const file = paths.registry(hexpm).publicKey;
-  const held = (await readIfPresent(file))?.toString("utf8");
+  const held = (await file.read())?.toString("utf8");
   if (config.url === undefined) {
     if (held !== undefined) return held;
-    throw new MirrorError("config", `there is no signed registry in ${paths.hexDir}; sync, build or serve it first`);
+    throw new MirrorError("config", `there is no signed registry in ${paths.hex.path}; sync, build or serve it first`);
   }
   try {
     const pem = await plainGet(`${url}/public_key`, await trusting(config));

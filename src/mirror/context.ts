@@ -1,14 +1,13 @@
 /** What every job on a mirror needs. */
 import type { KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import type { Config } from "../config.ts";
+import { readText } from "../disk/files.ts";
+import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
-import { isFolder } from "../files.ts";
 import { readPublicKey } from "../hex/keys.ts";
-import { removeLeftovers } from "../store/atomic.ts";
+import { foreignEntries, type ForeignEntry } from "../store/foreign-entries.ts";
 import { readRegistryName } from "../store/mirror-file.ts";
 import type { StorePaths } from "../store/paths.ts";
-import { takeWritersLock } from "../store/writers-lock.ts";
 import type { Reporter } from "./reporter.ts";
 
 export interface Context {
@@ -29,9 +28,19 @@ export function transferOf({ signal, reporter }: Pick<Context, "signal" | "repor
   return { signal, onBytes: reporter.received };
 }
 
+/** Tells of what no job follows, whatever it does then. */
+export async function tellForeign({ paths, reporter }: Context): Promise<void> {
+  for (const entry of await foreignEntries(paths)) reporter.note(`warning: ${describeForeign(entry)}`);
+}
+
+export function describeForeign({ path, kind, option }: ForeignEntry): string {
+  const remedy = option === undefined ? "" : `, or keep the whole folder elsewhere with ${option}`;
+  return `${path} is ${kind}, which is neither followed nor served; put what belongs there in its place${remedy}`;
+}
+
 /** A key that an option names. @throws MirrorError `config` */
 export async function readKeyFile(file: string, option: string): Promise<KeyObject> {
-  const pem = await readFile(file, "utf8").catch((cause: unknown) => {
+  const pem = await readText(file).catch((cause: unknown) => {
     throw new MirrorError("config", `${option}: cannot read ${file}`, { cause });
   });
   return readPublicKey(pem, file);
@@ -39,7 +48,7 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
 
 /** For what works on a mirror that is there, and must not make one where a name was mistyped. @throws MirrorError */
 export async function requireMirror({ paths, config }: Context): Promise<void> {
-  if ((await isFolder(paths.mirrorDir)) || (await isFolder(paths.hexDir))) return;
+  if (paths.mirror.look()?.isDirectory() === true || paths.hex.look()?.isDirectory() === true) return;
   throw new MirrorError("config", `there is no mirror in ${config.mirrorDir}; give --mirror`);
 }
 
@@ -56,7 +65,7 @@ export async function asOnlyWriter<T>(
   const { signal } = context;
   const lock = await takeWritersLock(context.paths.lockDir, { onWait: wait ? onWait : undefined, signal });
   try {
-    await Promise.all([context.paths.mirrorDir, context.paths.knownLocksDir].map(removeLeftovers));
+    for (const place of [context.paths.mirror, context.paths.knownLocksDir]) await place.removeLeftovers();
     return await work({ ...context, signal: AbortSignal.any([signal, lock.signal]) });
   } finally {
     await lock.release();

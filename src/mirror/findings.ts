@@ -9,6 +9,8 @@ export type Finding =
       readonly reason: string;
     }
   | { readonly kind: "registry"; readonly name: string; readonly lock: string; readonly reason: string }
+  /** Something in the mirror that is neither file nor folder. */
+  | { readonly kind: "place"; readonly path: string; readonly lock: string; readonly reason: string }
   | { readonly kind: "file"; readonly url: string; readonly lock: string; readonly reason: string }
   | {
       readonly kind: "git";

@@ -2,20 +2,20 @@
  * What `/health` tells. The registry is read as a client reads it, signature included, but only when a file of it has
  * changed: containers poll every few seconds.
  */
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { describeError } from "../errors.ts";
-import { exists } from "../files.ts";
+import { unservedReason, type GitFeatures } from "../git/inspect.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { decodeNames, decodeVersions } from "../hex/records.ts";
 import { hexpm, servedName } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { Health } from "../serve/app.ts";
-import { readIfPresent } from "../store/atomic.ts";
 import { listRegistries, listRepositories, listTarballs, type HeldRepository } from "../store/inventory.ts";
+import { foreignEntries } from "../store/foreign-entries.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { version } from "../version.ts";
+
+const foreignEverySeconds = 30;
 
 interface RegistryState {
   readonly packages: number;
@@ -28,6 +28,8 @@ export interface HealthSources {
   readonly started: number;
   /** The hosts that are stood in for. */
   readonly hosts: () => readonly string[];
+  /** What the git here can do. */
+  readonly features: GitFeatures;
   /** Whether private repositories are guarded: then not even their names are told. */
   readonly isGuarded: boolean;
   /** What is wrong with the certificate, if anything. */
@@ -36,21 +38,23 @@ export interface HealthSources {
 
 export function createHealthCheck(
   paths: StorePaths,
-  { started, hosts, isGuarded, certificateProblem }: HealthSources,
+  { started, hosts, features, isGuarded, certificateProblem }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
+  const foreign = watchForeign(paths);
 
   return async () => {
     const registries = await listRegistries(paths);
-    const now = await stampOf(registries);
+    const now = stampOf(registries);
     if (now !== stamp) {
       state = sum(await Promise.all(registries.map(readRegistry)));
       stamp = now;
     }
     const repositories = await listRepositories(paths);
-    const broken = await brokenRepositories(repositories);
-    const lesser = [...broken, certificateProblem()].filter((problem) => problem !== undefined);
+    const unserved = unservedRepositories(repositories, features);
+    const links = await foreign.list();
+    const lesser = [...unserved, ...links, certificateProblem()].filter((problem) => problem !== undefined);
     const problems = [...(state.problem === undefined ? [] : [state.problem]), ...lesser];
     return {
       status: state.problem !== undefined ? "unhealthy" : lesser.length > 0 ? "degraded" : "ok",
@@ -67,17 +71,34 @@ export function createHealthCheck(
   };
 }
 
-async function stampOf(registries: readonly RegistryPaths[]): Promise<string> {
+/** A walk through the whole mirror: now and then is enough, however often health is asked for. */
+function watchForeign(paths: StorePaths): { list: () => Promise<string[]> } {
+  let looked = Number.NEGATIVE_INFINITY;
+  let found: Promise<string[]> = Promise.resolve([]);
+  return {
+    list: () => {
+      const now = Date.now();
+      if (now - looked > foreignEverySeconds * 1000) {
+        looked = now;
+        found = foreignEntries(paths).then((entries) =>
+          entries.map(({ shown, kind }) => `${shown} is ${kind}, and is not used`),
+        );
+      }
+      return found;
+    },
+  };
+}
+
+function stampOf(registries: readonly RegistryPaths[]): string {
   const files = registries.flatMap((registry) =>
     ["names", "versions", "public_key", "tarballs"].map((resource) => registry.resource(resource)),
   );
-  const stamps = files.map(async (file) =>
-    stat(file).then(
-      ({ mtimeMs, size, ino }) => `${mtimeMs}/${size}/${ino}`,
-      () => "-",
-    ),
-  );
-  return (await Promise.all(stamps)).join(" ");
+  const stamps = files.map((file) => {
+    const isThere = file.isFile() || file.isFolder();
+    const found = isThere ? file.look() : undefined;
+    return found === undefined ? "-" : `${found.mtimeMs}/${found.size}/${found.ino}`;
+  });
+  return stamps.join(" ");
 }
 
 function sum(states: readonly RegistryState[]): RegistryState {
@@ -93,9 +114,9 @@ export async function readRegistry(registry: RegistryPaths): Promise<RegistrySta
   const served = servedName(registry.repository);
   const shown = served === undefined ? "the registry" : `the registry /repos/${served}`;
   try {
-    const pem = await readIfPresent(registry.publicKey);
-    const names = await readIfPresent(registry.resource("names"));
-    const versions = await readIfPresent(registry.resource("versions"));
+    const pem = await registry.publicKey.read();
+    const names = await registry.resource("names").read();
+    const versions = await registry.resource("versions").read();
     if (pem === undefined || names === undefined || versions === undefined) {
       const isEmpty = pem === undefined && names === undefined && (await listTarballs(registry)).length === 0;
       const problem = isEmpty ? undefined : `${shown} is not signed yet, or not whole; run "mirror-server build"`;
@@ -112,14 +133,9 @@ export async function readRegistry(registry: RegistryPaths): Promise<RegistrySta
 }
 
 /** Named by host and path: clients need not know where the folder lies on the server. */
-async function brokenRepositories(repositories: readonly HeldRepository[]): Promise<string[]> {
-  const problems = await Promise.all(
-    repositories.map(async ({ host, path, dir }) => {
-      const parts = await Promise.all(["HEAD", "objects", "refs"].map((name) => exists(join(dir, name))));
-      return parts.every(Boolean)
-        ? undefined
-        : `the copy of https://${host}/${path} is no whole git repository; sync to fetch it anew`;
-    }),
-  );
-  return problems.filter((problem) => problem !== undefined);
+function unservedRepositories(repositories: readonly HeldRepository[], features: GitFeatures): string[] {
+  return repositories.flatMap(({ host, path, place }) => {
+    const reason = unservedReason(place, features)?.replaceAll(place.path, path);
+    return reason === undefined ? [] : [`the copy of https://${host}/${path} is not served, since ${reason}`];
+  });
 }

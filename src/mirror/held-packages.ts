@@ -2,10 +2,11 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
+import { FileIndex } from "../disk/file-index.ts";
+import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
 import { readTarball } from "../hex/tarball.ts";
 import type { HeldRelease } from "../registry/registry.ts";
-import { FileIndex } from "../store/file-index.ts";
 import type { HeldFile } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
@@ -46,12 +47,12 @@ type Indexed = z.infer<typeof schema>;
  */
 export async function* readHeldPackages(
   registry: RegistryPaths,
-  cacheDir: string,
+  cache: Place,
   tarballs: readonly HeldFile[],
 ): AsyncGenerator<HeldPackage> {
-  const index = await FileIndex.open(cacheDir, registry.tarballsDir, (value) => schema.safeParse(value).data);
+  const index = await FileIndex.open(cache, registry.tarballsDir.path, (value) => schema.safeParse(value).data);
   let current: { name: string; releases: HeldRelease[]; corrupt: { file: string; reason: string }[] } | undefined;
-  for (const [count, { path, name, version }] of tarballs.entries()) {
+  for (const [count, { place, name, version }] of tarballs.entries()) {
     // What was begun meanwhile, the lock's heartbeat, and whoever wants to stop us, get their turn.
     if (count % yieldAfter === 0) await setImmediate();
     if (current?.name !== name) {
@@ -60,7 +61,7 @@ export async function* readHeldPackages(
     }
     const file = `${name}-${version}.tar`;
     try {
-      const indexed = await index.get(file, path, readIndexed);
+      const indexed = await index.get(file, place, readIndexed);
       const { metadata } = indexed;
       if (metadata.name === name && metadata.version === version) current.releases.push(heldRelease(indexed));
       else current.corrupt.push({ file, reason: `it holds ${metadata.name} ${metadata.version}` });
@@ -81,8 +82,8 @@ function heldRelease({ metadata, inner, outer }: Indexed): HeldRelease {
   };
 }
 
-function readIndexed(path: string): Indexed {
-  const { metadata, innerChecksum, outerChecksum } = readTarball(readWhole(path));
+function readIndexed(place: Place): Indexed {
+  const { metadata, innerChecksum, outerChecksum } = readTarball(readWhole(place.verifiedPath()));
   const { name, version, app, requirements } = metadata;
   return {
     metadata: { name, version, app, requirements: [...requirements] },

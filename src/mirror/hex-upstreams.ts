@@ -1,11 +1,11 @@
 /** Where each Hex repository that locks name is fetched from, with which key and which token. */
 import type { KeyObject } from "node:crypto";
+import { readIfPresent } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
 import type { HexUpstream } from "../fetch/hex.ts";
 import { readHexConfigToken } from "../hex/hex-config.ts";
 import { hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
 import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../hex/repository.ts";
-import { readIfPresent } from "../store/atomic.ts";
 import { readKeyFile, type Context } from "./context.ts";
 
 /**
@@ -71,8 +71,8 @@ export async function heldRecordsKey(context: Context, repository: string): Prom
   const given =
     source === hexpm ? config.hexPublicKeyFile : config.repositories.find(({ name }) => name === source)?.publicKeyFile;
   const file = paths.registry(repository).upstreamPublicKey;
-  const pem = given === undefined ? await readIfPresent(file) : undefined;
-  return pem === undefined ? upstreamKey(context, source) : readPublicKey(pem.toString("utf8"), file);
+  const pem = given === undefined ? await file.read() : undefined;
+  return pem === undefined ? upstreamKey(context, source) : readPublicKey(pem.toString("utf8"), file.path);
 }
 
 /**

@@ -1,5 +1,4 @@
 /** Writes what a project needs to use a mirror beside its own files, and never over them. */
-import { chmod } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import {
   composeOverride,
@@ -10,10 +9,10 @@ import {
   workflow,
   type MirrorFolders,
 } from "../clients/templates.ts";
-import { exists, isFolder } from "../files.ts";
+import { exists, isFolder, readIfPresent } from "../disk/files.ts";
+import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
 import { makePlan } from "../plan/plan.ts";
-import { holds, readIfPresent, writeAtomic } from "../store/atomic.ts";
 import { mirrorGitignore } from "../store/mirror-file.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import type { Context } from "./context.ts";
@@ -29,7 +28,7 @@ export interface InitResult {
 }
 
 interface Plan {
-  readonly path: string;
+  readonly place: Place;
   readonly content: string;
   readonly isExecutable?: true;
   /** What we write there in other cases, and may therefore replace. */
@@ -45,13 +44,13 @@ export async function init(context: Context, folder: string, locks: readonly Loc
     ...((await isCommitted(context)) && !config.commit ? [committedNote] : []),
   ];
   const result = { written: [] as string[], unchanged: [] as string[], kept: [] as string[], notes };
-  for (const { path, content, isExecutable, ours = [] } of await planned(context, folder, locks)) {
-    const shown = relative(folder, path);
-    if (await holds(path, content)) result.unchanged.push(shown);
-    else if ((await readIfPresent(path)) !== undefined && !(await isOneOf(path, ours))) result.kept.push(shown);
+  for (const { place, content, isExecutable, ours = [] } of await planned(context, folder, locks)) {
+    const shown = relative(folder, place.path);
+    if (await place.contains(content)) result.unchanged.push(shown);
+    else if (place.look() !== undefined && !(await isOneOf(place, ours))) result.kept.push(shown);
     else {
-      await writeAtomic(path, content);
-      if (isExecutable) await chmod(path, 0o755);
+      await place.write(content);
+      if (isExecutable) await place.setMode(0o755);
       result.written.push(shown);
     }
   }
@@ -63,7 +62,7 @@ const committedNote =
 
 /** What `init --commit` leaves, and nothing else does. */
 async function isCommitted({ paths }: Context): Promise<boolean> {
-  return holds(join(paths.mirrorDir, ".gitattributes"), gitattributes);
+  return paths.gitattributes.contains(gitattributes);
 }
 
 /** A committed mirror is synced from clones, each in a folder of its own name: the lock needs one name in all of them. */
@@ -100,32 +99,34 @@ async function composeNotes(folder: string, service: string): Promise<string[]> 
   return ["there is no compose file here; docker-compose.mirror.yml adds to one"];
 }
 
-async function isOneOf(path: string, contents: readonly string[]): Promise<boolean> {
-  return (await Promise.all(contents.map((content) => holds(path, content)))).some(Boolean);
+async function isOneOf(place: Place, contents: readonly string[]): Promise<boolean> {
+  return (await Promise.all(contents.map((content) => place.contains(content)))).some(Boolean);
 }
 
 async function planned(context: Context, folder: string, locks: readonly Lock[]): Promise<Plan[]> {
   const { config, paths } = context;
   const commit = config.commit || (await isCommitted(context));
+  // The user's own folder, which may be reached through any link; below it, what we write goes through none.
+  const project = Place.root({ dir: folder, noun: "a project", isOne: () => true });
   const files: Plan[] = [
     {
-      path: paths.gitignore,
+      place: paths.gitignore,
       content: commit ? mirrorGitignore : gitignoreAll,
       ours: [mirrorGitignore, gitignoreAll],
     },
-    ...(commit ? [{ path: join(paths.mirrorDir, ".gitattributes"), content: gitattributes }] : []),
+    ...(commit ? [{ place: paths.gitattributes, content: gitattributes }] : []),
     {
-      path: join(folder, "mirror/pre-commit"),
-      content: preCommit(relative(await repositoryTop(folder), folder) || ".", relative(folder, paths.mirrorDir)),
+      place: project.at("mirror/pre-commit"),
+      content: preCommit(relative(repositoryTop(folder), folder) || ".", relative(folder, paths.mirror.path)),
       isExecutable: true as const,
     },
   ];
   const [lock, ...more] = locks;
-  if (config.commit && lock !== undefined && more.length === 0 && !(await exists(join(folder, configFile)))) {
-    files.push({ path: join(folder, configFile), content: `${JSON.stringify({ lockName: lock.name }, null, 2)}\n` });
+  if (config.commit && lock !== undefined && more.length === 0 && !exists(join(folder, configFile))) {
+    files.push({ place: project.at(configFile), content: `${JSON.stringify({ lockName: lock.name }, null, 2)}\n` });
   }
-  if (config.commit && (await isFolder(join(folder, ".github")))) {
-    files.push({ path: join(folder, ".github/workflows/mirror.yml"), content: workflow });
+  if (config.commit && isFolder(join(folder, ".github"))) {
+    files.push({ place: project.at(".github/workflows/mirror.yml"), content: workflow });
   }
   if (config.compose) {
     const named = makePlan(locks, config).repositories.map(({ host }) => host);
@@ -139,17 +140,17 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
       folders: foldersFrom(folder, context),
     };
     files.push(
-      { path: join(folder, "docker-compose.mirror.yml"), content: composeOverride(input) },
-      { path: join(folder, "mirror/entrypoint.sh"), content: entrypoint, isExecutable: true },
+      { place: project.at("docker-compose.mirror.yml"), content: composeOverride(input) },
+      { place: project.at("mirror/entrypoint.sh"), content: entrypoint, isExecutable: true },
     );
   }
   return files;
 }
 
 /** Where git runs hooks; the folder itself where there is no repository yet. */
-async function repositoryTop(folder: string): Promise<string> {
+function repositoryTop(folder: string): string {
   for (let top = folder; ; top = dirname(top)) {
-    if (await exists(join(top, ".git"))) return top;
+    if (exists(join(top, ".git"))) return top;
     if (top === dirname(top)) return folder;
   }
 }
@@ -164,8 +165,8 @@ function foldersFrom(folder: string, { config, paths }: Context): MirrorFolders 
   const outside = (path: string) => (isWithin(path) ? undefined : shown(path));
   return {
     mirror: shown(config.mirrorDir),
-    hex: outside(paths.hexDir),
-    git: outside(paths.gitDir),
-    privateKey: outside(paths.privateKey),
+    hex: outside(paths.hex.path),
+    git: outside(paths.git.path),
+    privateKey: outside(paths.privateKey.path),
   };
 }

@@ -2,12 +2,12 @@
  * The certificate that the server shows, kept good while it runs: renewed before it ends and when hosts are added, and
  * read again when somebody replaced its files, all without a restart.
  */
-import { statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { isIP } from "node:net";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
+import { modifiedAt } from "../disk/files.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { loadServerIdentity } from "../tls/certs-folder.ts";
 import { readOwnIdentity, type ServerIdentity } from "../tls/server-identity.ts";
@@ -110,15 +110,6 @@ function warnOf({ uncovered, isRenewable }: ServerIdentity, config: Config, logg
         ? 'the local authority may not vouch for it; "mirror-server certs renew --new-ca" makes one that may'
         : 'the authority\'s key is forgotten; "mirror-server certs renew --new-ca" makes a new one';
   for (const host of uncovered) logger.warn({ host }, `clients will not trust this server as ${host}: ${remedy}`);
-}
-
-/** Milliseconds; 0 for what is not there or cannot be looked at. */
-function modifiedAt(file: string): number {
-  try {
-    return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  } catch {
-    return 0;
-  }
 }
 
 /** Changes when something may have to be done: hosts, files, and some hours gone by. */

@@ -62,7 +62,7 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     build: async () => (await import("./build.ts")).build(context),
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
     prune: async () => (await import("./prune.ts")).prune(context),
-    status: async () => (await import("./status.ts")).status(context),
+    status: async () => (await import("./status.ts")).status(context, gitEnvironments),
     init: async (folder, locks) => (await import("./init.ts")).init(context, folder, locks),
     clientVariables: async (locks, revert) =>
       (await import("./use.ts")).variables(context, { environment: processEnvironment(), locks }, revert),

@@ -1,12 +1,11 @@
 /** What a sync would do, from what the folder holds. */
-import { isFile } from "../files.ts";
 import { shownPackage } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { findRepository } from "../store/repositories.ts";
-import type { Context } from "./context.ts";
+import { tellForeign, type Context } from "./context.ts";
 import { withPackages } from "./wanted.ts";
 
 export interface SyncPreview {
@@ -19,7 +18,9 @@ export interface SyncPreview {
 }
 
 /** Nothing is asked of upstream, nothing is written. */
-export async function previewSync({ paths, config }: Context, given: readonly Lock[]): Promise<SyncPreview> {
+export async function previewSync(context: Context, given: readonly Lock[]): Promise<SyncPreview> {
+  const { paths, config } = context;
+  await tellForeign(context);
   const plan = makePlan(withPackages(given, config, await readKnownLocks(paths)), config);
   const fetch: string[] = [];
   const refresh: string[] = [];
@@ -27,8 +28,8 @@ export async function previewSync({ paths, config }: Context, given: readonly Lo
   for (const { repository, name, releases } of plan.packages) {
     const registry = paths.registry(repository);
     for (const { version } of releases) {
-      add(await isFile(registry.tarball(name, version)), `${shownPackage(repository, name)} ${version}`);
-      if (config.docs && !(await isFile(registry.docs(name, version)))) {
+      add(registry.tarball(name, version).isFile(), `${shownPackage(repository, name)} ${version}`);
+      if (config.docs && !registry.docs(name, version).isFile()) {
         fetch.push(`the documentation of ${shownPackage(repository, name)} ${version}`);
       }
     }
@@ -36,7 +37,7 @@ export async function previewSync({ paths, config }: Context, given: readonly Lo
   for (const { host, path } of plan.repositories) {
     add((await findRepository(paths, host, path)) !== undefined, `https://${host}/${path}`);
   }
-  for (const { url, host, path } of fileJobs(config.files)) add(await isFile(paths.file(host, path)), url);
+  for (const { url, host, path } of fileJobs(config.files)) add(paths.file(host, path).isFile(), url);
   // Which they are, only upstream's lists tell.
   if (config.installers !== undefined) refresh.push(`the installers at ${config.buildsUrl}`);
   return { fetch, refresh, skipped: plan.skipped, refused: plan.refused };

@@ -12,3 +12,13 @@ export interface Reporter {
   /** Something worth a line of its own. */
   readonly note: (text: string) => void;
 }
+
+/** For work that nobody watches. */
+export const silentReporter: Reporter = {
+  begin: () => undefined,
+  done: () => undefined,
+  failed: () => undefined,
+  received: () => undefined,
+  progress: () => undefined,
+  note: () => undefined,
+};

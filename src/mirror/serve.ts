@@ -1,27 +1,29 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
-import { access, constants, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants } from "node:fs/promises";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
+import type { Place } from "../disk/place.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { AnswerStore } from "../git/answer-store.ts";
 import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { isFile } from "../files.ts";
-import { hexpm } from "../hex/repository.ts";
+import { unservedReason } from "../git/inspect.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
+import { hexpm } from "../hex/repository.ts";
 import { buildApp } from "../serve/app.ts";
 import { listen, type Listening } from "../serve/listen.ts";
+import { foreignEntries } from "../store/foreign-entries.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import { createApi } from "./api.ts";
 import { build } from "./build.ts";
-import type { Context } from "./context.ts";
+import { describeForeign, type Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
-import { readTokens } from "./tokens.ts";
 import { identityProblem, openIdentity } from "./live-identity.ts";
+import { silentReporter } from "./reporter.ts";
+import { readTokens } from "./tokens.ts";
 
 export interface ServeTools {
   readonly logger: Logger;
@@ -31,28 +33,36 @@ export interface ServeTools {
 // Requests that may wait for a git process; beyond, clients are told to come back.
 const maxWaitingGit = 256;
 const gitIdleSeconds = 300;
+// Longer than any pack takes whose client reads it.
+const gitTotalSeconds = 3600;
 
 export async function serve(context: Context, { logger, gitEnvironments }: ServeTools): Promise<Listening> {
   const { config, paths } = context;
   for (const warning of config.warnings) logger.warn(warning);
+  for (const entry of await foreignEntries(paths)) logger.warn(describeForeign(entry));
 
   // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
-  await signEmptyRegistry(context, logger);
-  for (const { dir } of await listRepositories(paths)) {
-    const isWhole = await keepEmptyFolders(dir).catch(() => false);
-    if (!isWhole) logger.warn({ dir }, "not a whole git repository, and it cannot be mended here");
+  const signing = await signEmptyRegistry(context, logger);
+  const environments = await gitEnvironments();
+  for (const { place } of await listRepositories(paths)) {
+    // What bars the way is told with the rest of what is wrong.
+    if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
+    const reason = unservedReason(place, environments.features);
+    if (reason !== undefined) logger.warn({ dir: place.path }, `a repository is not served, since ${reason}`);
   }
 
   // 2 git
-  const { own } = await gitEnvironments();
   const direct = createUploadPack({
-    env: own,
+    environments,
     maxProcesses: config.gitMaxProcesses,
     maxWaiting: maxWaitingGit,
     idleSeconds: gitIdleSeconds,
+    totalSeconds: gitTotalSeconds,
     onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
+    onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
   });
-  const uploadPack = cacheUploadPack(direct, await openAnswerStore(config, logger), (error) =>
+  const store = await openAnswerStore(config, paths.cache, logger);
+  const uploadPack = cacheUploadPack(direct, store, environments.features, (error) =>
     logger.warn(`git's answers are not cached for a minute: ${describeError(error)}`),
   );
 
@@ -65,61 +75,98 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   const app = await buildApp({
     logger,
     hosts: { own: new Set(config.names), isServed: served.has },
+    trustedProxies: config.trustProxy,
     tokens,
-    hexDir: paths.hexDir,
-    upstreamDir: paths.registry(hexpm).upstreamDir,
-    filesDir: paths.filesDir,
+    hex: paths.hex,
+    upstream: paths.registry(hexpm).upstreamDir,
+    files: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
     ...createApi(paths),
     caCertificate: () => identity?.current().caCertificate,
     health: createHealthCheck(paths, {
       started: Date.now(),
       hosts: served.list,
+      features: environments.features,
       isGuarded: tokens !== undefined,
       certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     }),
     uploadPack,
     findRepository: createRepositoryFinder(paths),
+    openNameless: environments.openNameless,
   });
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
   const listening = await listen(app, { host: config.host, port: config.port, tls });
   identity?.watch(listening.setCertificate);
-  logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirrorDir }, "serving");
+  logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
   return {
     ...listening,
     close: async (graceSeconds) => {
       identity?.stop();
+      signing.abort();
       await listening.close(graceSeconds);
     },
   };
 }
 
 /** A cache folder that cannot be used costs speed, nothing else. */
-async function openAnswerStore({ cacheDir, gitCacheSize }: Config, logger: Logger): Promise<AnswerStore | undefined> {
+async function openAnswerStore(
+  { gitCacheSize }: Config,
+  cache: Place,
+  logger: Logger,
+): Promise<AnswerStore | undefined> {
   if (gitCacheSize === 0) return undefined;
   try {
-    return await AnswerStore.open(join(cacheDir, "git-answers"), gitCacheSize);
+    return await AnswerStore.open(cache.at("git-answers"), gitCacheSize);
   } catch (error) {
-    logger.warn(`git's answers are not cached, since ${cacheDir} cannot be used: ${describeError(error)}`);
+    logger.warn(`git's answers are not cached, since ${cache.path} cannot be used: ${describeError(error)}`);
     return undefined;
   }
 }
 
-async function signEmptyRegistry(context: Context, logger: Logger): Promise<void> {
+/** @returns what ends the signing, where it has to wait for another process and goes on beside the serving */
+async function signEmptyRegistry(context: Context, logger: Logger): Promise<AbortController> {
   const { paths } = context;
-  const registry = paths.registry(hexpm);
-  if ((await isFile(registry.resource("names"))) || (await listTarballs(registry)).length > 0) return;
+  const stop = new AbortController();
+  if (await isSigned(context)) return stop;
   try {
-    await mkdir(paths.hexDir, { recursive: true });
-    await mkdir(paths.mirrorDir, { recursive: true });
-    await access(paths.mirrorDir, constants.W_OK);
+    paths.hex.makeFolder();
+    paths.mirror.makeFolder();
+    await access(paths.mirror.verifiedPath(), constants.W_OK);
   } catch (error) {
-    logger.warn(`the mirror is empty and read-only, so it stays without a signed registry: ${describeError(error)}`);
-    return;
+    logger.warn(`the mirror has no signed registry, and none can be written here: ${describeError(error)}`);
+    return stop;
   }
-  // A first sync that is under way signs the registry when it is done, and that may take long.
-  await build({ ...context, config: { ...context.config, dryRun: false } }, { wait: false }).catch((error: unknown) => {
-    if (!(error instanceof MirrorError) || error.code !== "busy") throw error;
-    logger.warn("another process is filling this mirror; its registry is served when it is signed");
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  const quiet = { ...context, reporter: silentReporter, signal, config: { ...context.config, dryRun: false } };
+  await build(quiet, { wait: false }).catch((error: unknown) => {
+    if (!isBusy(error)) throw error;
+    logger.warn("another process is writing to this mirror; its registry is signed, if need be, when that is done");
+    void signLater(quiet, logger);
   });
+  return stop;
+}
+
+/** A first sync signs the registry itself; one that was killed leaves that to us. */
+async function signLater(context: Context, logger: Logger): Promise<void> {
+  while (!context.signal.aborted) {
+    try {
+      await build(context);
+      return;
+    } catch (error) {
+      if (await isSigned(context)) return;
+      if (!isBusy(error) && !context.signal.aborted) {
+        logger.error(`the registry cannot be signed: ${describeError(error)}`);
+        return;
+      }
+    }
+  }
+}
+
+async function isSigned({ paths }: Context): Promise<boolean> {
+  const registry = paths.registry(hexpm);
+  return registry.resource("names").isFile() || (await listTarballs(registry)).length > 0;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof MirrorError && error.code === "busy";
 }

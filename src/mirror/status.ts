@@ -1,13 +1,15 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
-import { join } from "node:path";
-import { exists } from "../files.ts";
+import { listFiles, sizeOf } from "../disk/walk.ts";
+import type { Place } from "../disk/place.ts";
+import type { GitEnvironments } from "../git/environment.ts";
 import { makePlan } from "../plan/plan.ts";
+import { unservedReason } from "../git/inspect.ts";
+import { foreignEntries } from "../store/foreign-entries.ts";
 import { listDocs, listRegistries, listRepositories, listTarballs } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
-import { listFiles, sizeOf } from "../store/sizes.ts";
-import { requireMirror, type Context } from "./context.ts";
+import { describeForeign, requireMirror, type Context } from "./context.ts";
 
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */
@@ -31,6 +33,8 @@ export interface Status {
   }[];
   readonly installers: { readonly files: number; readonly bytes: number };
   readonly files: { readonly files: number; readonly bytes: number };
+  /** What is here and is not used, and why: links, and repositories that are not served. */
+  readonly unused: readonly string[];
 }
 
 export interface HexStatus {
@@ -39,14 +43,17 @@ export interface HexStatus {
   readonly bytes: number;
 }
 
-export async function status(context: Context): Promise<Status> {
+export async function status(
+  context: Context,
+  gitEnvironments: () => Promise<Pick<GitEnvironments, "features">>,
+): Promise<Status> {
   await requireMirror(context);
   const { paths } = context;
   const known = await readKnownLocks(paths);
   const plan = makePlan(known, { allowLocalGit: true });
   const needed = new Set(
     plan.packages.flatMap(({ repository, name, releases }) =>
-      releases.map(({ version }) => paths.registry(repository).tarball(name, version)),
+      releases.map(({ version }) => paths.registry(repository).tarball(name, version).path),
     ),
   );
   const users = new Map(
@@ -71,32 +78,50 @@ export async function status(context: Context): Promise<Status> {
     },
     repositories,
     git: await Promise.all(
-      (await listRepositories(paths)).map(async ({ host, path, dir }) => ({
+      (await listRepositories(paths)).map(async ({ host, path, place }) => ({
         url: `https://${host}/${path}`,
-        bytes: await sizeOf(dir),
-        shallow: await exists(join(dir, "shallow")),
+        bytes: await sizeOf(place),
+        shallow: place.at("shallow").isFile(),
         locks: users.get(`${host}/${path}`.toLowerCase()) ?? [],
       })),
     ),
     installers: await folderStatus(paths.installsDir),
     files: await folderStatus(paths.filesDir),
+    unused: [
+      ...(await foreignEntries(paths)).map(describeForeign),
+      ...(await unservedRepositories(context, gitEnvironments)),
+    ],
   };
+}
+
+/** Without git, nothing is known of what it can do; then none is served either. */
+async function unservedRepositories(
+  { paths }: Context,
+  gitEnvironments: () => Promise<Pick<GitEnvironments, "features">>,
+): Promise<string[]> {
+  const repositories = await listRepositories(paths);
+  if (repositories.length === 0) return [];
+  const { features } = await gitEnvironments().catch(() => ({ features: { reftable: false } }));
+  return repositories.flatMap(({ place }) => {
+    const reason = unservedReason(place, features);
+    return reason === undefined ? [] : [`${place.path} is not served, since ${reason}`];
+  });
 }
 
 async function registryStatus(registry: RegistryPaths, needed: ReadonlySet<string>) {
   const tarballs = await listTarballs(registry);
-  const sizes = await Promise.all(tarballs.map(async ({ path }) => sizeOf(path)));
+  const sizes = await Promise.all(tarballs.map(async ({ place }) => sizeOf(place)));
   return {
     name: registry.repository,
     packages: new Set(tarballs.map(({ name }) => name)).size,
     releases: tarballs.length,
     bytes: sum(sizes),
-    unneeded: tarballs.filter(({ path }) => !needed.has(path)).length,
+    unneeded: tarballs.filter(({ place }) => !needed.has(place.path)).length,
     docs: (await listDocs(registry)).length,
   };
 }
 
-async function folderStatus(folder: string): Promise<{ files: number; bytes: number }> {
+async function folderStatus(folder: Place): Promise<{ files: number; bytes: number }> {
   return { files: (await listFiles(folder)).length, bytes: await sizeOf(folder) };
 }
 

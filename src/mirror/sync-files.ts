@@ -1,16 +1,14 @@
 /** The files that the configuration lists: fetched once, with redirects followed, and from then on compared. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import pLimit from "p-limit";
+import { FileIndex } from "../disk/file-index.ts";
+import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import type { HttpClient } from "../fetch/http.ts";
 import type { FileJob } from "../plan/files.ts";
-import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
 import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
-import { FileIndex } from "../store/file-index.ts";
 import { transferOf, type Context } from "./context.ts";
 
 // Release assets may be large; an answer without end must not fill the disk. Bytes.
@@ -20,7 +18,7 @@ export async function syncFiles(context: Context, jobs: readonly FileJob[], http
   if (jobs.length === 0) return;
   const { paths, config, reporter, signal } = context;
   const checksums = await readFileChecksums(paths);
-  const index = await FileIndex.open(config.cacheDir, paths.filesDir, (value) =>
+  const index = await FileIndex.open(paths.cache, paths.filesDir.path, (value) =>
     typeof value === "string" ? value : undefined,
   );
   const limit = pLimit(Math.max(1, Math.floor(config.concurrency / 2)));
@@ -33,8 +31,12 @@ export async function syncFiles(context: Context, jobs: readonly FileJob[], http
       reporter.failed(job.url, error);
     }
   };
-  const folders = new Set(jobs.map(({ host, path }) => dirname(paths.file(host, path))));
-  await Promise.all([...folders].map(removeLeftovers));
+  // One whose way is barred is told by its own name.
+  for (const { host, path } of jobs)
+    await paths
+      .file(host, path)
+      .parent?.removeLeftovers()
+      .catch(() => undefined);
   await Promise.all(jobs.map((job) => limit(() => run(job))));
   await writeFileChecksums(paths, checksums);
   await index.save();
@@ -55,15 +57,16 @@ async function syncFile(
   const key = `${job.host}/${job.path}`;
   // What the configuration says is what someone looked up; what we recorded is only what came first.
   const expected = job.sha256 ?? checksums.get(key)?.sha256;
-  const held = await index.get(key, file, hashFile).catch(() => undefined);
+  const size = file.look()?.size;
+  const held = size === undefined ? undefined : await index.get(key, file, hashFile).catch(() => undefined);
   // What no checksum is known of is not trusted as it lies: what upstream sends decides.
-  if (held !== undefined && held === expected) {
-    checksums.set(key, { sha256: held, bytes: (await stat(file)).size });
+  if (size !== undefined && held !== undefined && held === expected) {
+    checksums.set(key, { sha256: held, bytes: size });
     return { outcome: "unchanged", bytes: 0 };
   }
-  const temporary = temporaryPath(file);
+  const temporary = file.temporary();
   try {
-    await mkdir(dirname(file), { recursive: true });
+    file.parent?.makeFolder();
     const { status, sha256, bytes } = await http.download(job.url, temporary, {
       maxSize: maxFileSize,
       ...transferOf(context),
@@ -73,10 +76,10 @@ async function syncFile(
     if (expected !== undefined && sha256 !== expected) throw mismatch(job, sha256, expected);
     checksums.set(key, { sha256, bytes });
     if (held === sha256) return { outcome: "unchanged", bytes };
-    await rename(temporary, file);
+    await temporary.moveTo(file);
     return { outcome: held === undefined ? "added" : "updated", bytes };
   } finally {
-    await rm(temporary, { force: true });
+    await temporary.remove();
   }
 }
 
@@ -85,9 +88,9 @@ function mismatch(job: FileJob, sha256: string, expected: string): MirrorError {
   return new MirrorError("integrity", `upstream sent a file with SHA-256 ${sha256}; ${says} ${expected}`);
 }
 
-/** @returns 64 hex digits @throws a system error */
-export async function hashFile(path: string): Promise<string> {
+/** @returns 64 hex digits @throws MirrorError `storage`, a system error */
+export async function hashFile(file: Place): Promise<string> {
   const hash = createHash("sha256");
-  await pipeline(createReadStream(path), hash);
+  await pipeline(createReadStream(file.verifiedPath()), hash);
   return hash.digest("hex");
 }

@@ -2,15 +2,13 @@
  * What `mix local.hex` and `mix local.rebar` download. Files arrive before the list that names them; a list and its
  * signature are replaced together, and only when all that it should name is here.
  */
-import { dirname, join } from "node:path";
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { fetchInstaller, fetchInstallerList, sha512Of, type SignedList } from "../fetch/installers.ts";
 import type { HttpClient } from "../fetch/http.ts";
 import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
 import { installerLists, wantedInstallers, type Installer, type InstallerList } from "../plan/installers.ts";
-import { isFile } from "../files.ts";
-import { holds, readIfPresent, removeLeftovers, writeAtomic, writeTogether } from "../store/atomic.ts";
+import { writeTogether } from "../disk/place.ts";
 import { readKeyFile, transferOf, type Context } from "./context.ts";
 
 /** @param publicKey undefined: no installers are wanted */
@@ -21,7 +19,7 @@ export async function syncInstallers(
 ): Promise<void> {
   const { config, paths, reporter, signal } = context;
   if (publicKey === undefined) return;
-  await removeLeftovers(paths.installsDir);
+  await paths.installsDir.removeLeftovers();
   let found = 0;
   let wanted = 0;
   let hasFailed = false;
@@ -30,7 +28,7 @@ export async function syncInstallers(
     const url = `${config.buildsUrl}/installs/${list.name}`;
     try {
       // What was signed once does not become unsigned because somebody keeps the signature back.
-      const wasSigned = await isFile(join(paths.installsDir, `${list.name}.signed`));
+      const wasSigned = paths.installsDir.at(`${list.name}.signed`).isFile();
       const mustBeSigned = !list.hasOtp || wasSigned;
       const fetched = await fetchInstallerList(http, url, publicKey, { mustBeSigned }, transferOf(context));
       if (fetched === undefined) continue;
@@ -71,25 +69,24 @@ async function syncList(
     }
   }
   if (!isWhole) return wanted.length;
-  const file = join(paths.installsDir, list.name);
   const pair = [
-    { path: file, content: csv },
-    ...(signature === undefined ? [] : [{ path: `${file}.signed`, content: signature }]),
+    { place: paths.installsDir.at(list.name), content: csv },
+    ...(signature === undefined ? [] : [{ place: paths.installsDir.at(`${list.name}.signed`), content: signature }]),
   ];
-  const isSame = await Promise.all(pair.map(({ path, content }) => holds(path, content)));
+  const isSame = await Promise.all(pair.map(({ place, content }) => place.contains(content)));
   if (!isSame.every(Boolean)) await writeTogether(pair);
   return wanted.length;
 }
 
 /** @returns how many bytes were fetched; 0 when it was here and right */
 async function syncInstaller({ config, paths, ...context }: Context, installer: Installer, http: HttpClient) {
-  const file = join(paths.installsDir, ...installer.path.split("/"));
-  await removeLeftovers(dirname(file));
-  const held = await readIfPresent(file);
+  const file = paths.installsDir.at(installer.path);
+  await file.parent?.removeLeftovers();
+  const held = await file.read();
   if (held !== undefined && sha512Of(held) === installer.sha512) return 0;
   const base = `${config.buildsUrl}/installs`;
   const bytes = await fetchInstaller(http, base, installer, transferOf(context));
-  await writeAtomic(file, bytes);
+  await file.write(bytes);
   return bytes.length;
 }
 

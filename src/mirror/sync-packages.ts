@@ -2,19 +2,16 @@
  * The packages of every Hex repository that the locks name. Of each package, upstream's record is refreshed, then each
  * tarball fetched that is missing or not the one it should be.
  */
-import { mkdir, readFile } from "node:fs/promises";
 import pLimit from "p-limit";
+import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { fetchDocs, fetchRecord, fetchTarball, verifyRecord, type HexUpstream } from "../fetch/hex.ts";
 import type { HttpClient } from "../fetch/http.ts";
-import { demandProblem, tarballProblem } from "../hex/check.ts";
+import { readExpectedTarball } from "../hex/check.ts";
 import { publicKeyPem } from "../hex/keys.ts";
 import type { Package, Release } from "../hex/records.ts";
 import { hexpm, servedName, shownPackage } from "../hex/repository.ts";
-import { isFile, isFolder } from "../files.ts";
-import { readTarball } from "../hex/tarball.ts";
 import type { Demand, PackageJob } from "../plan/plan.ts";
-import { readIfPresent, removeLeftovers, writeAtomic, writeIfChanged } from "../store/atomic.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { readValidators, writeValidators, type Validators } from "../store/validators.ts";
@@ -46,7 +43,7 @@ export async function syncPackages(
   const places = new Map<string | undefined, string>();
   for (const { repository, upstreamDir } of await listRegistries(paths)) {
     // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.
-    if (await isFolder(upstreamDir)) places.set(servedName(repository), repository);
+    if (upstreamDir.isFolder()) places.set(servedName(repository), repository);
   }
   for (const [repository, upstream] of upstreams) {
     const own = jobs.filter((job) => job.repository === repository);
@@ -87,9 +84,9 @@ async function syncRegistry(
   }
   const paths = context.paths.registry(repository);
   const written = [paths.tarballsDir, paths.docsDir, paths.upstreamDir, paths.upstreamPackagesDir];
-  await Promise.all(written.map(removeLeftovers));
+  for (const place of written) await place.removeLeftovers();
   // Even where nothing is documented, so that --if-changed can tell that documentation was asked for.
-  if (context.config.docs) await mkdir(paths.docsDir, { recursive: true });
+  if (context.config.docs) paths.docsDir.makeFolder();
   const validators = await readValidators(paths);
   let isVerified = false;
   const registry: Registry = { paths, upstream, http, validators, onVerified: () => (isVerified = true) };
@@ -101,7 +98,7 @@ async function syncRegistry(
   } finally {
     await writeValidators(paths, validators);
     // A key that fits nothing must not become the one that the records here are read with.
-    if (isVerified) await writeIfChanged(paths.upstreamPublicKey, publicKeyPem(upstream.publicKey));
+    if (isVerified) await paths.upstreamPublicKey.writeIfChanged(publicKeyPem(upstream.publicKey));
   }
 }
 
@@ -139,20 +136,20 @@ async function refreshRecord(context: Context, name: string, registry: Registry)
   const fetched = await fetchRecord(http, upstream, name, validator, transferOf(context));
   if (!fetched.changed && held !== undefined) return held.record;
   if (!fetched.changed) throw new MirrorError("upstream", `upstream sent no record of ${name}`);
-  if (held?.bytes.equals(fetched.bytes) !== true) await writeAtomic(file, fetched.bytes);
+  if (held?.bytes.equals(fetched.bytes) !== true) await file.write(fetched.bytes);
   validators.set(name, fetched.validator);
   return fetched.record;
 }
 
 async function readHeldRecord(
-  file: string,
+  file: Place,
   name: string,
   upstream: HexUpstream,
 ): Promise<{ bytes: Buffer; record: Package } | undefined> {
-  const bytes = await readIfPresent(file);
+  const bytes = await file.read();
   if (bytes === undefined) return undefined;
   try {
-    return { bytes, record: verifyRecord(bytes, upstream, name, file) };
+    return { bytes, record: verifyRecord(bytes, upstream, name, file.path) };
   } catch {
     // Damaged, or signed by the key of another upstream: fetched whole again.
     return undefined;
@@ -167,18 +164,19 @@ async function syncTarball(
   demands: readonly Demand[],
   { paths, http, upstream }: Registry,
 ): Promise<number> {
-  const path = paths.tarball(name, release.version);
-  if (await isHeld(path, name, release, demands)) return 0;
+  const file = paths.tarball(name, release.version);
+  if (await isHeld(file, name, release, demands)) return 0;
   const bytes = await fetchTarball(http, upstream, { name, record: release, demands }, transferOf(context));
-  await writeAtomic(path, bytes);
+  await file.write(bytes);
   return bytes.length;
 }
 
-async function isHeld(path: string, name: string, release: Release, demands: readonly Demand[]): Promise<boolean> {
+/** @throws MirrorError `storage`: what stands in its place and cannot be replaced is told before it is fetched */
+async function isHeld(file: Place, name: string, release: Release, demands: readonly Demand[]): Promise<boolean> {
+  if (file.look()?.isFile() !== true) return false;
   try {
-    const tarball = readTarball(await readFile(path));
-    const isDemanded = demands.every((demand) => demandProblem(tarball, demand) === undefined);
-    return isDemanded && tarballProblem(tarball, name, release) === undefined;
+    readExpectedTarball((await file.read()) ?? Buffer.alloc(0), name, release, demands);
+    return true;
   } catch {
     return false;
   }
@@ -187,15 +185,15 @@ async function isHeld(path: string, name: string, release: Release, demands: rea
 /** A package may be without documentation: only what goes wrong is told. */
 async function syncDocs(context: Context, name: string, version: string, registry: Registry): Promise<void> {
   const { http, upstream, validators, paths } = registry;
-  const path = paths.docs(name, version);
+  const file = paths.docs(name, version);
   const key = `docs/${name}-${version}`;
   const item = `the documentation of ${shownPackage(paths.repository, name)} ${version}`;
   try {
-    const isHere = await isFile(path);
+    const isHere = file.isFile();
     const validator = isHere ? validators.get(key) : undefined;
     const fetched = await fetchDocs(http, upstream, { name, version }, validator, transferOf(context));
     if (fetched === undefined) return;
-    const isNew = await writeIfChanged(path, fetched.bytes);
+    const isNew = await file.writeIfChanged(fetched.bytes);
     validators.set(key, fetched.validator);
     if (!isNew) return;
     context.reporter.begin(1);

@@ -2,22 +2,21 @@
  * Every git repository that the locks name, and every one that those have as submodules, level by level: a submodule's
  * URL and commit are known only once its parent is here.
  */
-import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import pLimit from "p-limit";
-import { isFolder } from "../files.ts";
+import type { Place } from "../disk/place.ts";
+import { BareRepository } from "../git/bare-repository.ts";
 import { packDamage } from "../git/check-packs.ts";
 import { listLfsFiles, listSubmodules } from "../git/contents.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
+import { inspectRepository } from "../git/inspect.ts";
 import { mirrorRepository, type RepositoryOutcome } from "../git/mirror-repository.ts";
 import { leadsTo, withoutSelfRedirect } from "../git/self-redirect.ts";
 import type { GitEntry, Lock } from "../lock/entries.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { refsWanted } from "../plan/refs.ts";
-import { removeLeftovers, temporaryPath } from "../store/atomic.ts";
-import { moveToCorrupt } from "../store/corrupt.ts";
 import type { StorePaths } from "../store/paths.ts";
+import { quarantine } from "../store/quarantine.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
 
@@ -51,8 +50,13 @@ export async function syncRepositories(
   let level: readonly GitJob[] = jobs;
   for (let depth = 0; level.length > 0 && depth < maxLevels && !signal.aborted; depth++) {
     // Between two levels nobody is at work: what a killed sync left half made can go.
-    const parents = new Set(level.map(({ host, path }) => dirname(paths.repository(host, path))));
-    await Promise.all([...parents].map(removeLeftovers));
+    for (const { host, path } of level) {
+      // One whose way is barred is told by its own name.
+      await paths
+        .repository(host, path)
+        .parent?.removeLeftovers()
+        .catch(() => undefined);
+    }
     const found = await Promise.all(
       level.map((job) => limit(() => syncRepository(context, withDemands(job, demands), environments))),
     );
@@ -81,82 +85,95 @@ async function syncRepository(
   const { paths, config, reporter, signal } = context;
   if (signal.aborted) return [];
   const item = `https://${job.host}/${job.path}`;
-  const dir = (await findRepository(paths, job.host, job.path)) ?? paths.repository(job.host, job.path);
   const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
   const ports = [config.port, ...(config.tlsPort === undefined ? [] : [config.tlsPort])];
   const isSelf = leadsTo(["app_deps", ...config.names], ports);
   try {
-    await mkdir(paths.gitDir, { recursive: true });
-    const upstream = await withoutSelfRedirect(environments.upstream, job.url, isSelf);
+    const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
+    const extra = await withoutSelfRedirect(environments.upstream, job.url, isSelf);
     const refs = refsWanted(job.entries, { refs: config.gitRefs, shallow: config.gitShallow });
     const tools = {
-      environments: { ...environments, upstream },
+      environments,
+      extra,
       signal,
       onProgress: (line: string) => reporter.progress(item, line),
     };
-    const mirrorAt = (target: string) =>
-      mirrorRepository({ url: job.url, dir: target, temporaryDir: temporaryPath(dir), revisions, refs }, tools);
-    const damage = await damageOf(dir, signal);
+    const mirrorAt = (target: Place) => mirrorRepository({ url: job.url, place: target, revisions, refs }, tools);
+    const damage = await damageOf(place, environments, signal);
     const note = (text: string) => reporter.note(`${item} ${text}`);
-    const outcome = damage === undefined ? await mirrorAt(dir) : await replace(paths, dir, { damage, mirrorAt, note });
+    const outcome =
+      damage === undefined ? await mirrorAt(place) : await replace(paths, place, { damage, mirrorAt, note });
     reporter.done(item, outcome, 0);
+    const repository = BareRepository.open(place, { environments, signal });
     for (const revision of outcome === "unchanged" ? [] : revisions) {
-      const files = await listLfsFiles({ dir, revision, env: environments.own, signal });
+      const files = await listLfsFiles(repository, revision);
       if (files.length > 0) reporter.note(lfsWarning(item, files));
     }
-    return await submodulesOf(job, dir, environments, signal);
+    return await submodulesOf(job, repository);
   } catch (error) {
     reporter.failed(item, error);
     return [];
   }
 }
 
-/** @returns what is wrong with the repository that is here, if one is */
-async function damageOf(dir: string, signal: AbortSignal): Promise<string | undefined> {
-  if (!(await isFolder(dir))) return undefined;
-  if (!(await keepEmptyFolders(dir))) return "it is no whole git repository";
-  return packDamage(dir, signal);
+/** Where the repository of a job lies, whatever stands there; undefined when nothing does. */
+export async function heldAt(paths: StorePaths, { host, path }: Pick<GitJob, "host" | "path">) {
+  const found = await findRepository(paths, host, path);
+  if (found !== undefined) return found;
+  const place = paths.repository(host, path);
+  // A link or a file in a repository's place is a damaged repository.
+  const names = (await place.parent?.allEntries()) ?? [];
+  return names.some(({ name }) => name === place.name) ? place : undefined;
+}
+
+/** @returns what is wrong with the repository that is here, if one is and it can be fetched anew */
+async function damageOf(place: Place, { features }: GitEnvironments, signal: AbortSignal): Promise<string | undefined> {
+  const names = (await place.parent?.allEntries()) ?? [];
+  if (!names.some(({ name }) => name === place.name)) return undefined;
+  // What git dropped is put back first; what is in the way of that is damage.
+  if (place.isFolder()) await keepEmptyFolders(place);
+  const inspection = inspectRepository(place, features);
+  if (inspection.state === "damaged") return inspection.reason;
+  return inspection.state === "plain" ? packDamage(place, signal) : undefined;
 }
 
 interface Replacement {
   readonly damage: string;
   /** Makes the repository in a folder that is not there yet. */
-  readonly mirrorAt: (target: string) => Promise<RepositoryOutcome>;
+  readonly mirrorAt: (target: Place) => Promise<RepositoryOutcome>;
   readonly note: (text: string) => void;
 }
 
 /** Only when all of it has arrived: until then, what is here may still be of use, and hold what upstream has lost. */
 async function replace(
   paths: StorePaths,
-  dir: string,
+  place: Place,
   { damage, mirrorAt, note }: Replacement,
 ): Promise<RepositoryOutcome> {
-  const fresh = temporaryPath(dir);
+  const fresh = place.temporary();
   try {
     const outcome = await mirrorAt(fresh);
-    const aside = await moveToCorrupt(paths, dir);
-    await rename(fresh, dir);
+    const aside = await quarantine(paths, place);
+    await fresh.moveTo(place);
     note(`is fetched anew, since ${damage}; what was here lies in ${aside} now`);
     return outcome;
   } catch (error) {
     note(`stays as it is until it can be fetched anew, although ${damage}`);
     throw error;
   } finally {
-    await rm(fresh, { recursive: true, force: true });
+    await fresh.remove();
   }
 }
 
 /** What the entries with `submodules: true` need besides; recursively, as Mix fetches them. */
 export async function submodulesOf(
   job: GitJob,
-  dir: string,
-  { own }: Pick<GitEnvironments, "own">,
-  signal: AbortSignal,
+  repository: BareRepository,
 ): Promise<{ lock: string; entry: GitEntry }[]> {
   const found: { lock: string; entry: GitEntry }[] = [];
   for (const { lock, revision, options } of job.entries) {
     if (options.submodules !== true) continue;
-    for (const submodule of await listSubmodules({ dir, revision, env: own, signal }, job.url)) {
+    for (const submodule of await listSubmodules(repository, revision, job.url)) {
       const app = `${job.path}:${submodule.path}`;
       const { url, revision: commit } = submodule;
       found.push({

@@ -16,7 +16,7 @@ import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { version } from "../version.ts";
 import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
-import { asOnlyWriter, registryName, type Context } from "./context.ts";
+import { asOnlyWriter, registryName, tellForeign, type Context } from "./context.ts";
 import { hexUpstreams } from "./hex-upstreams.ts";
 import { syncFiles } from "./sync-files.ts";
 import { readInstallersKey, syncInstallers } from "./sync-installers.ts";
@@ -39,6 +39,7 @@ export interface SyncTools {
 }
 
 export async function sync(context: Context, locks: readonly Lock[], tools: SyncTools): Promise<SyncResult> {
+  await tellForeign(context);
   return asOnlyWriter(context, (locked) => syncAsOnlyWriter(locked, locks, tools));
 }
 

@@ -1,5 +1,5 @@
 /** Is there anything for a sync to do but to ask upstream for news? Answered from the folder, in milliseconds. */
-import { isFile, isFolder } from "../files.ts";
+import type { Place } from "../disk/place.ts";
 import { redactUrl } from "../git/url.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
@@ -23,7 +23,7 @@ export async function isUpToDate({ paths, config }: Context, given: readonly Loc
       registry.resource(`packages/${name}`),
       ...releases.map(({ version }) => registry.tarball(name, version)),
     ];
-    if (!(await areHere(files))) return false;
+    if (!areHere(files)) return false;
   }
   // As they were synced: with their submodules, which the locks themselves do not name.
   const asSynced = known.filter(({ name }) => locks.some((lock) => lock.name === name));
@@ -31,12 +31,12 @@ export async function isUpToDate({ paths, config }: Context, given: readonly Loc
     if ((await findRepository(paths, host, path)) === undefined) return false;
   }
   const { docs, installers } = config;
-  const docsDirs = new Set(plan.packages.map(({ repository }) => paths.registry(repository).docsDir));
-  if (docs && !(await Promise.all([...docsDirs].map(isFolder))).every(Boolean)) return false;
-  if (installers !== undefined && !(await isFolder(paths.installsDir))) return false;
+  const docsDirs = plan.packages.map(({ repository }) => paths.registry(repository).docsDir);
+  if (docs && !docsDirs.every((place) => place.isFolder())) return false;
+  if (installers !== undefined && !paths.installsDir.isFolder()) return false;
   return areHere(fileJobs(config.files).map(({ host, path }) => paths.file(host, path)));
 }
 
-async function areHere(files: readonly string[]): Promise<boolean> {
-  return (await Promise.all(files.map(isFile))).every(Boolean);
+function areHere(files: readonly Place[]): boolean {
+  return files.every((file) => file.isFile());
 }

@@ -2,12 +2,11 @@
 import { pino } from "pino";
 import { revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
-import { isFile } from "../files.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../hex/repository.ts";
 import { localUrl } from "../fetch/plain-get.ts";
 import { clientEnvironment, runningMirror, type Client } from "./client-setup.ts";
-import type { Context } from "./context.ts";
+import { tellForeign, type Context } from "./context.ts";
 import { serve } from "./serve.ts";
 
 export async function variables(context: Context, client: Client, revert: boolean): Promise<Change> {
@@ -46,7 +45,8 @@ export async function withClients<T>(
     }
   };
   if (config.url !== undefined) return use(config.url);
-  if (!(await isFile(paths.registry(hexpm).publicKey))) {
+  await tellForeign(context);
+  if (!paths.registry(hexpm).publicKey.isFile()) {
     throw new MirrorError("config", `there is no mirror in ${config.mirrorDir}; sync one, or give --mirror or --url`);
   }
   const running = await runningMirror(context);

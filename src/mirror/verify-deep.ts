@@ -3,25 +3,23 @@
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
 import type { KeyObject } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
-import { isFile } from "../files.ts";
-import { verifyRecord } from "../fetch/hex.ts";
+import { maxDocsSize, verifyRecord } from "../fetch/hex.ts";
 import { sha512Of } from "../fetch/installers.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { foreignSettings } from "../git/foreign-settings.ts";
-import { tryGit } from "../git/run.ts";
-import { tarballProblem } from "../hex/check.ts";
+import { BareRepository } from "../git/bare-repository.ts";
+import { inspectRepository } from "../git/inspect.ts";
+import { readExpectedTarball } from "../hex/check.ts";
+import { isPackageName } from "../hex/names.ts";
 import type { Package } from "../hex/records.ts";
 import { signedName } from "../hex/repository.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { installerLists, wantedInstallers } from "../plan/installers.ts";
-import { listFolder, readIfPresent } from "../store/atomic.ts";
-import { moveToCorrupt } from "../store/corrupt.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
 import { listDocs, listRegistries, listRepositories, listTarballs } from "../store/inventory.ts";
+import { quarantine } from "../store/quarantine.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
 import type { MovedAside } from "./findings.ts";
@@ -34,7 +32,7 @@ export async function moveCorruptAside(
 ): Promise<MovedAside[]> {
   await requireMirror(context);
   return asOnlyWriter(context, async (locked) => {
-    const damaged: MovedAside[] = [];
+    const damaged: Damaged[] = [];
     for (const registry of await listRegistries(locked.paths)) damaged.push(...(await damagedIn(locked, registry)));
     damaged.push(...(await damagedInstallers(locked)), ...(await damagedFiles(locked)));
     damaged.push(...(await damagedRepositories(locked, gitEnvironments)));
@@ -42,25 +40,30 @@ export async function moveCorruptAside(
   });
 }
 
-async function damagedIn(context: Context, registry: RegistryPaths): Promise<MovedAside[]> {
-  const damaged: MovedAside[] = [];
+interface Damaged {
+  readonly place: Place;
+  readonly reason: string;
+}
+
+async function damagedIn(context: Context, registry: RegistryPaths): Promise<Damaged[]> {
+  const damaged: Damaged[] = [];
   const records = new Map<string, Package>();
-  const names = await listFolder(registry.upstreamPackagesDir);
+  const names = (await registry.upstreamPackagesDir.list("file")).filter(isPackageName);
   // A key that cannot be had is no damage of the records: it ends the command, and nothing is moved.
   if (names.length > 0) {
     const publicKey = await heldRecordsKey(context, registry.repository);
     damaged.push(...(await readRecords(registry, names, publicKey, records)));
   }
-  for (const { name, version, path } of await listTarballs(registry)) {
-    const reason = await tarballDamage(path, records.get(name), name, version);
-    if (reason !== undefined) damaged.push({ path, reason });
+  for (const { name, version, place } of await listTarballs(registry)) {
+    const reason = await tarballDamage(place, records.get(name), name, version);
+    if (reason !== undefined) damaged.push({ place, reason });
   }
-  for (const { path } of await listDocs(registry)) {
-    const bytes = await readFile(path);
+  for (const { place } of await listDocs(registry)) {
+    const bytes = (await place.read()) ?? Buffer.alloc(0);
     try {
-      gunzipSync(bytes);
+      gunzipSync(bytes, { maxOutputLength: maxDocsSize });
     } catch (error) {
-      damaged.push({ path, reason: describeError(error) });
+      damaged.push({ place, reason: describeError(error) });
     }
   }
   return damaged;
@@ -72,61 +75,59 @@ async function readRecords(
   names: readonly string[],
   publicKey: KeyObject,
   records: Map<string, Package>,
-): Promise<MovedAside[]> {
-  const damaged: MovedAside[] = [];
+): Promise<Damaged[]> {
+  const damaged: Damaged[] = [];
   const upstream = { url: "", repository: signedName(registry.repository), publicKey };
   for (const name of names) {
-    const path = registry.upstreamPackage(name);
-    const bytes = await readFile(path);
+    const place = registry.upstreamPackage(name);
+    const bytes = (await place.read()) ?? Buffer.alloc(0);
     try {
-      records.set(name, verifyRecord(bytes, upstream, name, path));
+      records.set(name, verifyRecord(bytes, upstream, name, place.path));
     } catch (error) {
-      damaged.push({ path, reason: describeError(error) });
+      damaged.push({ place, reason: describeError(error) });
     }
   }
   return damaged;
 }
 
-async function tarballDamage(path: string, record: Package | undefined, name: string, version: string) {
+async function tarballDamage(file: Place, record: Package | undefined, name: string, version: string) {
   // What cannot be read now is no damage: it ends the command, and nothing is moved.
-  const bytes = await readFile(path);
+  const bytes = (await file.read()) ?? Buffer.alloc(0);
+  const release = record?.releases.find((candidate) => candidate.version === version);
   try {
-    const tarball = readTarball(bytes);
-    const release = record?.releases.find((candidate) => candidate.version === version);
-    return tarballProblem(
-      tarball,
-      name,
-      release ?? { version, innerChecksum: tarball.innerChecksum, outerChecksum: tarball.outerChecksum },
-    );
+    if (release !== undefined) readExpectedTarball(bytes, name, release, []);
+    const { metadata } = readTarball(bytes);
+    const isNamed = metadata.name === name && metadata.version === version;
+    return isNamed ? undefined : `it holds ${metadata.name} ${metadata.version}`;
   } catch (error) {
     return describeError(error);
   }
 }
 
 /** Only what a list that is held names can be checked; what no list names is asked for by nobody. */
-async function damagedInstallers({ paths }: Context): Promise<MovedAside[]> {
-  const damaged: MovedAside[] = [];
+async function damagedInstallers({ paths }: Context): Promise<Damaged[]> {
+  const damaged: Damaged[] = [];
   for (const list of installerLists) {
-    const csv = (await readIfPresent(join(paths.installsDir, list.name)))?.toString("utf8");
+    const csv = (await paths.installsDir.at(list.name).read())?.toString("utf8");
     for (const { path, sha512 } of csv === undefined ? [] : wantedInstallers(csv, list, [])) {
-      const file = join(paths.installsDir, ...path.split("/"));
-      const bytes = await readIfPresent(file);
+      const place = paths.installsDir.at(path);
+      const bytes = await place.read();
       if (bytes !== undefined && sha512Of(bytes) !== sha512) {
-        damaged.push({ path: file, reason: `it is not the file that ${list.name} names` });
+        damaged.push({ place, reason: `it is not the file that ${list.name} names` });
       }
     }
   }
   return damaged;
 }
 
-async function damagedFiles({ paths }: Context): Promise<MovedAside[]> {
-  const damaged: MovedAside[] = [];
+async function damagedFiles({ paths }: Context): Promise<Damaged[]> {
+  const damaged: Damaged[] = [];
   for (const [key, { sha256 }] of await readFileChecksums(paths)) {
     const [host = "", ...rest] = key.split("/");
-    const path = paths.file(host, rest.join("/"));
-    if (!(await isFile(path))) continue;
-    if ((await hashFile(path)) !== sha256)
-      damaged.push({ path, reason: "its SHA-256 is another than the first sync got" });
+    const place = paths.file(host, rest.join("/"));
+    if (!place.isFile()) continue;
+    if ((await hashFile(place)) !== sha256)
+      damaged.push({ place, reason: "its SHA-256 is another than the first sync got" });
   }
   return damaged;
 }
@@ -134,22 +135,21 @@ async function damagedFiles({ paths }: Context): Promise<MovedAside[]> {
 async function damagedRepositories(
   { paths, signal }: Context,
   gitEnvironments: () => Promise<GitEnvironments>,
-): Promise<MovedAside[]> {
-  const damaged: MovedAside[] = [];
-  for (const { dir } of await listRepositories(paths)) {
-    const foreign = await foreignSettings(dir);
-    if (foreign !== undefined) {
-      damaged.push({ path: dir, reason: foreign });
+): Promise<Damaged[]> {
+  const damaged: Damaged[] = [];
+  for (const { place } of await listRepositories(paths)) {
+    const environments = await gitEnvironments();
+    const inspection = inspectRepository(place, environments.features);
+    // With a newer git it will be read.
+    if (inspection.state === "unsupported") continue;
+    if (inspection.state !== "plain") {
+      damaged.push({ place, reason: inspection.reason });
       continue;
     }
-    const { own } = await gitEnvironments();
-    const { code, stderr, stdout } = await tryGit(["fsck", "--full", "--no-dangling", "--no-progress"], {
-      env: own,
-      cwd: dir,
-      signal,
-    });
+    const repository = BareRepository.open(place, { environments, signal });
+    const { code, stderr, stdout } = await repository.try(["fsck", "--full", "--no-dangling", "--no-progress"]);
     const first = `${stderr}\n${stdout.toString("utf8")}`.split("\n").find(tellsOfDamage);
-    if (code !== 0 && first !== undefined) damaged.push({ path: dir, reason: `git fsck: ${first}` });
+    if (code !== 0 && first !== undefined) damaged.push({ place, reason: `git fsck: ${first}` });
   }
   return damaged;
 }
@@ -161,7 +161,7 @@ function tellsOfDamage(line: string): boolean {
   );
 }
 
-async function moveAside({ paths, config }: Context, found: MovedAside): Promise<MovedAside> {
-  if (!config.dryRun) await moveToCorrupt(paths, found.path);
-  return found;
+async function moveAside({ paths, config }: Context, { place, reason }: Damaged): Promise<MovedAside> {
+  if (!config.dryRun) await quarantine(paths, place);
+  return { path: place.path, reason };
 }

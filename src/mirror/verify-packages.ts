@@ -1,15 +1,13 @@
 /** Are the releases that the locks name here, intact, and in the registry as a client reads it? */
-import { readFile } from "node:fs/promises";
 import type { KeyObject } from "node:crypto";
-import { MirrorError, describeError, hasErrno } from "../errors.ts";
-import { demandProblem, tarballProblem } from "../hex/check.ts";
+import type { Place } from "../disk/place.ts";
+import { describeError } from "../errors.ts";
+import { readExpectedTarball } from "../hex/check.ts";
 import { readPublicKey } from "../hex/keys.ts";
-import { decodePackage, type Package } from "../hex/records.ts";
+import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { hexpm, shownPackage } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
-import { readTarball } from "../hex/tarball.ts";
-import type { PackageJob } from "../plan/plan.ts";
-import { readIfPresent } from "../store/atomic.ts";
+import type { Demand, PackageJob } from "../plan/plan.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import type { Context } from "./context.ts";
 import type { Finding, Findings } from "./findings.ts";
@@ -17,9 +15,9 @@ import type { Finding, Findings } from "./findings.ts";
 /** @returns undefined where there is none, or none that can be read: no record can then be taken for intact */
 export async function readRegistryKey({ paths }: Context): Promise<KeyObject | undefined> {
   const file = paths.registry(hexpm).publicKey;
-  const pem = await readIfPresent(file);
+  const pem = await file.read();
   try {
-    return pem === undefined ? undefined : readPublicKey(pem.toString("utf8"), file);
+    return pem === undefined ? undefined : readPublicKey(pem.toString("utf8"), file.path);
   } catch {
     return undefined;
   }
@@ -38,17 +36,16 @@ export async function verifyPackage(
     findings.checked += 1;
     const add = (list: Finding[], reason: string, lock = demands[0]?.lock ?? "") =>
       list.push({ kind: "hex", name: shown, version, lock, reason });
-    const tarball = await readHeldTarball(registry.tarball(job.name, version));
+    const tarball = registry.tarball(job.name, version);
     const release = "releases" in record ? record.releases.find((other) => other.version === version) : undefined;
-    if (tarball === undefined) add(findings.missing, "its tarball is not here");
-    else if ("damage" in tarball) add(findings.corrupt, `its tarball is damaged: ${tarball.damage}`);
+    if (!isThere(tarball)) add(findings.missing, "its tarball is not here");
     else if ("damage" in record) add(findings.corrupt, `the registry's record is damaged: ${record.damage}`);
     else if (release === undefined) add(findings.missing, 'the registry does not list it; run "mirror-server build"');
     else {
-      const problem = tarballProblem(tarball, job.name, release);
-      if (problem !== undefined) add(findings.corrupt, `its tarball: ${problem}`);
+      const problem = await damageOf(tarball, job.name, release, []);
+      if (problem !== undefined) add(findings.corrupt, `its tarball is damaged: ${problem}`);
       for (const demand of problem === undefined ? demands : []) {
-        const mismatch = demandProblem(tarball, demand);
+        const mismatch = await damageOf(tarball, job.name, release, [demand]);
         if (mismatch !== undefined) add(findings.corrupt, `its tarball: ${mismatch}`, demand.lock);
       }
     }
@@ -61,7 +58,7 @@ async function readRecord(
   key: KeyObject | undefined,
 ): Promise<Package | { releases: [] } | { damage: string }> {
   try {
-    const bytes = await readIfPresent(registry.resource(`packages/${name}`));
+    const bytes = await registry.resource(`packages/${name}`).read();
     if (bytes === undefined) return { releases: [] };
     if (key === undefined) return { damage: "the registry has no public_key that can be read" };
     return decodePackage(verifyAndUnwrap(bytes, key));
@@ -70,13 +67,28 @@ async function readRecord(
   }
 }
 
-async function readHeldTarball(path: string) {
+/** A link, too, which is then told by its name. */
+function isThere(file: Place): boolean {
   try {
-    return readTarball(await readFile(path));
+    return file.look() !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** @throws MirrorError `storage`: what cannot be read now may be whole */
+async function damageOf(
+  file: Place,
+  name: string,
+  release: Release,
+  demands: readonly Demand[],
+): Promise<string | undefined> {
+  if (!file.isFile()) return `${file.path} is no regular file`;
+  const bytes = await file.read();
+  try {
+    readExpectedTarball(bytes ?? Buffer.alloc(0), name, release, demands);
+    return undefined;
   } catch (error) {
-    if (hasErrno(error, "ENOENT")) return undefined;
-    // A folder in its place, too; what cannot be read now may be whole.
-    if (error instanceof MirrorError || hasErrno(error, "EISDIR")) return { damage: describeError(error) };
-    throw new MirrorError("storage", `cannot read ${path}`, { cause: error });
+    return describeError(error);
   }
 }

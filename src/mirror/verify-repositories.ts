@@ -1,13 +1,13 @@
 /** Are the commits that the locks name here, with every object of their trees? */
 import { checkCommit, type CommitState } from "../git/check-commit.ts";
 import { packDamage } from "../git/check-packs.ts";
+import { BareRepository } from "../git/bare-repository.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { foreignSettings } from "../git/foreign-settings.ts";
+import { inspectRepository } from "../git/inspect.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
-import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
 import type { Finding, Findings } from "./findings.ts";
-import { demandOf, submodulesOf } from "./sync-repositories.ts";
+import { demandOf, heldAt, submodulesOf } from "./sync-repositories.ts";
 
 /** A repository and, where an entry asks for them, its submodules, all the way down. */
 export async function verifyRepository(
@@ -22,31 +22,36 @@ export async function verifyRepository(
   const fresh = job.entries.filter((entry) => !seen.has(demandOf(job, entry)));
   if (fresh.length === 0) return;
   for (const entry of fresh) seen.add(demandOf(job, entry));
-  const dir = await findRepository(paths, job.host, job.path);
-  const damage = dir === undefined ? undefined : await packDamage(dir, signal);
+  const place = await heldAt(paths, job);
+  const inspection = place === undefined ? undefined : inspectRepository(place, environments.features);
+  const foreign = inspection === undefined || inspection.state === "plain" ? undefined : inspection.reason;
+  const damage = foreign ?? (place === undefined ? undefined : await packDamage(place, signal));
+  // In what is no plain repository no git is run, to ask for submodules either.
+  const repository =
+    place === undefined || foreign !== undefined ? undefined : BareRepository.open(place, { environments, signal });
   for (const { revision, lock } of fresh) {
     // With and without submodules it is one commit.
     if (seen.has(`${url} ${revision}`)) continue;
     seen.add(`${url} ${revision}`);
     findings.checked += 1;
-    if (dir === undefined) {
+    if (place === undefined) {
       findings.missing.push({ kind: "git", url, revision, lock, reason: "the repository is not here" });
       continue;
     }
     const result: CommitState =
-      damage === undefined
-        ? await checkCommit(dir, revision, environments.own, signal)
-        : { state: "corrupt", reason: damage };
+      repository === undefined || damage !== undefined
+        ? { state: "corrupt", reason: damage ?? "" }
+        : await checkCommit(repository, revision);
     if (result.state === "ok") continue;
-    const aside = `"mirror-server verify --deep" moves ${dir} aside, and the next sync fetches it anew`;
-    const hint = damage === undefined ? aside : "the next sync fetches it anew";
+    const aside = `"mirror-server verify --deep" moves ${place.path} aside, and the next sync fetches it anew`;
+    const isReplaced = damage !== undefined && inspection?.state !== "refused";
+    const hint = isReplaced ? "the next sync fetches it anew" : aside;
     const reason = result.state === "corrupt" ? `${result.reason}; ${hint}` : result.reason;
     const finding: Finding = { kind: "git", url, revision, lock, reason };
     (result.state === "missing" ? findings.missing : findings.corrupt).push(finding);
   }
-  // What is no plain repository, no git is run in, to ask for submodules either.
-  if (dir === undefined || damage !== undefined || (await foreignSettings(dir)) !== undefined) return;
-  const found = await submodulesOf({ ...job, entries: fresh }, dir, environments, signal);
+  if (repository === undefined || damage !== undefined) return;
+  const found = await submodulesOf({ ...job, entries: fresh }, repository);
   const nested = found.map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
   const plan = makePlan(nested, config);
   for (const { lock, app, reason } of plan.refused) {

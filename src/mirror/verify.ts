@@ -2,14 +2,14 @@
  * Is everything that the locks name here, and intact? Tarballs and the objects of locked commits are hashed, and the
  * registry is read as a client would read it. Needs no network and, but for `--deep`, writes nothing.
  */
-import { isFile } from "../files.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs, type FileJob } from "../plan/files.ts";
 import { makePlan } from "../plan/plan.ts";
+import { foreignEntries } from "../store/foreign-entries.ts";
 import { readFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
 import { listRegistries } from "../store/inventory.ts";
-import type { Context } from "./context.ts";
+import { describeForeign, type Context } from "./context.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
 import { readRegistry } from "./health.ts";
 import { hashFile } from "./sync-files.ts";
@@ -42,6 +42,9 @@ export async function verify(
     const { problem: reason } = await readRegistry(registry);
     if (reason !== undefined) findings.corrupt.push({ kind: "registry", name: registry.repository, lock: "", reason });
   }
+  for (const entry of await foreignEntries(context.paths)) {
+    findings.corrupt.push({ kind: "place", path: entry.path, lock: "", reason: describeForeign(entry) });
+  }
   const files = fileJobs(config.files);
   const checksums = files.length === 0 ? undefined : await readChecksums(context);
   for (const job of files) await verifyFile(context, job, checksums, findings);
@@ -64,7 +67,7 @@ async function verifyFile(
   const file = paths.file(host, path);
   const expected = sha256 ?? checksums?.get(`${host}/${path}`)?.sha256;
   const finding = (reason: string) => ({ kind: "file" as const, url, lock: "mirror.config.json", reason });
-  if (!(await isFile(file))) findings.missing.push(finding("the file is not here"));
+  if (!file.isFile()) findings.missing.push(finding("the file is not here"));
   else if (expected === undefined) findings.corrupt.push(finding("no checksum of it is known; sync it again"));
   else if ((await hashFile(file)) !== expected) findings.corrupt.push(finding("its SHA-256 is another"));
 }

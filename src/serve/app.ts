@@ -39,6 +39,8 @@ export interface Health {
 export interface AppDependencies extends GitRoutesDependencies, FileRoutesDependencies, ApiDependencies {
   readonly logger: Logger;
   readonly hosts: KnownHosts;
+  /** The proxies whose word counts for who asks. */
+  readonly trustedProxies: readonly string[];
   /** Who may read private repositories; undefined: everybody. */
   readonly tokens: readonly string[] | undefined;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
@@ -50,6 +52,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   const targets = new WeakMap<IncomingMessage, Target>();
   const app = Fastify({
     loggerInstance: dependencies.logger,
+    trustProxy: dependencies.trustedProxies.length === 0 ? false : [...dependencies.trustedProxies],
     logController: new LogController({ disableRequestLogging: true }),
     rewriteUrl: (request) => {
       const { host, path } = requestPlace(request.url ?? "/", request.headers.host);

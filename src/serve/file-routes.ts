@@ -2,22 +2,20 @@
  * Everything that is served as it lies in the folder: the signed registries, upstream's records, installers, other
  * files. With validators and ranges, and never compressed on the way: clients check the stored bytes.
  */
-import { realpath } from "node:fs/promises";
-import { join, sep } from "node:path";
 import fastifyStatic from "@fastify/static";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
-import { isFile } from "../files.ts";
 import type { Guard } from "./guard.ts";
 import type { Target } from "./hosts.ts";
 
 export interface FileRoutesDependencies {
   /** The folder that the registry is served from. */
-  readonly hexDir: string;
+  readonly hex: Place;
   /** The folder with upstream's own records of hexpm. */
-  readonly upstreamDir: string;
+  readonly upstream: Place;
   /** The folder with other files. */
-  readonly filesDir: string;
+  readonly files: Place;
   /** Where below that folder a host's file lies. */
   readonly filePath: (host: string, path: string) => string;
 }
@@ -31,11 +29,11 @@ const upstreamPath = /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:public_key|packages
 export async function addFileRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => Target | undefined,
-  { hexDir, upstreamDir, filesDir, filePath }: FileRoutesDependencies,
+  { hex, upstream, files, filePath }: FileRoutesDependencies,
   guard: Guard,
 ): Promise<void> {
   await app.register(fastifyStatic, {
-    root: hexDir,
+    root: hex.path,
     serve: false,
     index: false,
     dotfiles: "ignore",
@@ -47,37 +45,45 @@ export async function addFileRoutes(
     },
   });
 
-  app.get("/own/*", async (request, reply) => {
+  app.get("/own/*", (request, reply) => {
     const path = pathOf(targetOf(request), "own");
     if (!registryPath.test(path)) return reply.callNotFound();
     if (path.startsWith("/repos/")) guard(request.headers.authorization);
     // Mix asks for this list once per fresh home and prints the body of any error to the user.
-    if (path === "/installs/hex-1.x.csv" && !(await isFile(join(hexDir, path)))) return reply.type("text/csv").send("");
-    return send(reply, hexDir, path);
+    if (path === "/installs/hex-1.x.csv" && !hex.at(path.slice(1)).isFile()) return reply.type("text/csv").send("");
+    return send(reply, hex, path);
   });
 
   app.get("/upstream/*", (request, reply) => {
     const path = pathOf(targetOf(request), "upstream");
     if (!upstreamPath.test(path)) return reply.callNotFound();
     if (path.startsWith("/repos/")) guard(request.headers.authorization);
-    return send(reply, upstreamDir, path);
+    return send(reply, upstream, path);
   });
 
   app.get("/file", (request, reply) => {
     const target = targetOf(request);
-    return target?.kind === "file" ? send(reply, filesDir, filePath(target.host, target.path)) : reply.callNotFound();
+    return target?.kind === "file" ? send(reply, files, filePath(target.host, target.path)) : reply.callNotFound();
   });
 }
 
-/** A link that leads out of the folder is not followed: in a mirror that came from git, anyone may have put it there. */
-async function send(reply: FastifyReply, root: string, path: string): Promise<FastifyReply> {
-  const place = path.replace(/^\/+/, "");
-  const [realRoot, real] = await Promise.all([root, join(root, place)].map((each) => realpath(each).catch(() => "")));
-  if (real === undefined || realRoot === undefined || !real.startsWith(`${realRoot}${sep}`)) {
+/** By its place: a link is not followed, since in a mirror that came from git anyone may have put it there. */
+function send(reply: FastifyReply, root: Place, path: string): FastifyReply {
+  const place = path.replace(/^\//, "");
+  if (!isHeld(root, place)) {
     reply.callNotFound();
     return reply;
   }
-  return reply.sendFile(place, root);
+  return reply.sendFile(place, root.path);
+}
+
+/** Not, too, what cannot be a path in a folder, such as one that ends in a slash. */
+function isHeld(root: Place, path: string): boolean {
+  try {
+    return root.at(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function pathOf(target: Target | undefined, kind: "own" | "upstream"): string {

@@ -1,17 +1,23 @@
 /** Git's smart HTTP protocol, read-only. https://git-scm.com/docs/http-protocol */
+import type { FileHandle } from "node:fs/promises";
 import { pipeline, Transform, type Readable } from "node:stream";
 import { createGunzip, createInflate } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { flushPacket, packet } from "../git/pkt-line.ts";
+import { createBodyReceiver } from "../git/request-body.ts";
 import { protocolVersion, type UploadPack } from "../git/upload-pack.ts";
 import { normalisePath } from "../git/url.ts";
+import { onClose } from "../listeners.ts";
 import type { GitAction } from "./hosts.ts";
 
 export interface GitRoutesDependencies {
   readonly uploadPack: UploadPack;
-  /** @returns the bare repository's folder, undefined when it is not mirrored */
-  readonly findRepository: (host: string, path: string) => Promise<string | undefined>;
+  /** @returns where the bare repository lies, undefined when it is not mirrored */
+  readonly findRepository: (host: string, path: string) => Promise<Place | undefined>;
+  /** Makes a file for a long request, which is gone when it is closed. */
+  readonly openNameless: () => Promise<FileHandle>;
 }
 
 export interface GitTarget {
@@ -26,8 +32,9 @@ const maxRequestSize = 64 * 1024 * 1024;
 export function addGitRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => GitTarget,
-  { uploadPack, findRepository }: GitRoutesDependencies,
+  { uploadPack, findRepository, openNameless }: GitRoutesDependencies,
 ): void {
+  const receive = createBodyReceiver(openNameless);
   // The body is streamed to git, whatever its type.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, body, done) => done(null, body));
@@ -36,22 +43,22 @@ export function addGitRoutes(
     const service = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("service");
     if (service === "git-receive-pack") throw readOnly(targetOf(request));
     if (service !== "git-upload-pack") throw notSmart();
-    const dir = await find(targetOf(request));
+    const signal = untilClosed(reply);
+    const place = await find(targetOf(request));
     const protocol = protocolVersion(request.headers["git-protocol"]);
-    const { output } = await uploadPack.advertise({ dir, protocol, signal: untilClosed(reply) });
+    const { output } = await uploadPack.advertise({ place, protocol, client: request.ip, signal });
     // Version 0 and 1 clients expect to be told the service first; version 2 does without.
     const preamble = protocol?.includes("version=2") ? "" : packet("# service=git-upload-pack\n") + flushPacket;
     return sendTo(reply.type("application/x-git-upload-pack-advertisement"), prepend(preamble, output));
   });
 
   app.post("/git/git-upload-pack", { bodyLimit: maxRequestSize }, async (request, reply) => {
-    const dir = await find(targetOf(request));
-    const { output, size } = await uploadPack.answer({
-      dir,
-      protocol: protocolVersion(request.headers["git-protocol"]),
-      body: decodeBody(request),
-      signal: untilClosed(reply),
-    });
+    const signal = untilClosed(reply);
+    const place = await find(targetOf(request));
+    const body = await receive(decodeBody(request));
+    onClose(reply.raw, body.discard);
+    const protocol = protocolVersion(request.headers["git-protocol"]);
+    const { output, size } = await uploadPack.answer({ place, protocol, client: request.ip, body, signal });
     if (size !== undefined) void reply.header("content-length", size);
     return sendTo(reply.type("application/x-git-upload-pack-result"), output);
   });
@@ -64,10 +71,10 @@ export function addGitRoutes(
     throw notSmart();
   });
 
-  async function find({ host, repository }: GitTarget): Promise<string> {
+  async function find({ host, repository }: GitTarget): Promise<Place> {
     const path = normalisePath(repository);
-    const dir = path === undefined ? undefined : await findRepository(host, path);
-    if (dir !== undefined) return dir;
+    const place = path === undefined ? undefined : await findRepository(host, path);
+    if (place !== undefined) return place;
     const shown = path === undefined ? "that path" : `https://${host}/${path}`;
     throw new MirrorError(
       "not_found",
@@ -88,7 +95,7 @@ function notSmart(): MirrorError {
 /** Aborted when the client has gone before it had its whole answer. */
 function untilClosed(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  reply.raw.once("close", () => {
+  onClose(reply.raw, () => {
     if (!reply.raw.writableFinished) controller.abort();
   });
   return controller.signal;

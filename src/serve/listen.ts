@@ -1,9 +1,10 @@
 /** Sockets: the one application on an HTTP and an HTTPS listener, and an orderly end. */
-import { createServer, type RequestListener, type Server as HttpServer } from "node:http";
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { MirrorError, hasErrno } from "../errors.ts";
+import { onClose } from "../listeners.ts";
 
 export interface Listening {
   readonly port: number;
@@ -22,15 +23,28 @@ export interface ListenOptions {
     { readonly port: number; readonly certificate: { readonly key: string; readonly cert: string } } | undefined;
 }
 
+// A request has to arrive within that; git's longest take seconds on a slow line.
+const requestMilliseconds = 300_000;
+// A client that takes nothing of its answer for so long is not coming back for the rest.
+const stalledMilliseconds = 60_000;
+
 /** @throws MirrorError `config` when a port cannot be taken */
 export async function listen(app: FastifyInstance, { host, port, tls }: ListenOptions): Promise<Listening> {
-  const handle: RequestListener = (request, response) => app.routing(request, response);
-  const http = createServer(handle);
+  const connections = new Connections();
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
+    connections.requested(request, response);
+    app.routing(request, response);
+  };
+  const options = { requestTimeout: requestMilliseconds };
+  const http = connections.watch(createServer(options, handle));
   const servers: (HttpServer | HttpsServer)[] = [http];
   try {
     const onError = (error: Error) => app.log.error({ err: error }, "a listener failed");
     await bind(http, host, port, "--port", onError);
-    const https = tls === undefined ? undefined : createTlsServer(keyPair(tls.certificate), handle);
+    const https =
+      tls === undefined
+        ? undefined
+        : connections.watch(createTlsServer({ ...options, ...keyPair(tls.certificate) }, handle));
     if (https !== undefined && tls !== undefined) {
       servers.push(https);
       await bind(https, host, tls.port, "--tls-port", onError);
@@ -40,14 +54,85 @@ export async function listen(app: FastifyInstance, { host, port, tls }: ListenOp
       tlsPort: https === undefined ? undefined : portOf(https),
       setCertificate: (certificate) => https?.setSecureContext(keyPair(certificate)),
       close: async (graceSeconds) => {
-        await Promise.all(servers.map((server) => closeServer(server, graceSeconds)));
+        await closeServers(servers, connections, graceSeconds);
         await app.close();
       },
     };
   } catch (error) {
-    await Promise.all(servers.map((server) => closeServer(server, 0)));
+    await closeServers(servers, connections, 0);
     throw error;
   }
+}
+
+/**
+ * Every connection and what it is busy with. Node's own `closeAllConnections` does not know those that are still in
+ * their TLS handshake, and none of its time-outs sees a client that reads nothing.
+ */
+class Connections {
+  private readonly open = new Set<Socket>();
+  /** Connections of which no request has come yet, by the client's address and port. */
+  private readonly silent = new Map<string, Socket>();
+  private readonly answering = new WeakMap<Socket, Set<IncomingMessage>>();
+
+  watch<S extends HttpServer | HttpsServer>(server: S): S {
+    server.on("connection", (socket: Socket) => {
+      const peer = peerOf(socket);
+      this.open.add(socket);
+      this.silent.set(peer, socket);
+      onClose(socket, () => {
+        this.open.delete(socket);
+        if (this.silent.get(peer) === socket) this.silent.delete(peer);
+      });
+    });
+    // Node tells of this when neither side has moved a byte for so long; writing counts as moving only as far as the
+    // client takes it.
+    server.setTimeout(stalledMilliseconds, (socket: Socket) => {
+      const requests = [...(this.answering.get(socket) ?? [])];
+      const isOurTurn = requests.length > 0 && requests.every(({ complete }) => complete);
+      if (!isOurTurn || socket.writableLength > 0) socket.destroy();
+    });
+    return server;
+  }
+
+  requested(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    this.silent.delete(peerOf(socket));
+    const requests = this.answering.get(socket) ?? new Set();
+    this.answering.set(socket, requests.add(request));
+    onClose(response, () => requests.delete(request));
+  }
+
+  /** Those that wait for nothing: in the middle of a handshake, or before their first request. */
+  endSilent(): void {
+    for (const socket of this.silent.values()) socket.destroy();
+  }
+
+  end(): void {
+    for (const socket of this.open) socket.destroy();
+  }
+}
+
+/** A TLS connection has the address of the one that it runs in. */
+function peerOf({ remoteAddress, remotePort, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localPort}`;
+}
+
+async function closeServers(
+  servers: readonly (HttpServer | HttpsServer)[],
+  connections: Connections,
+  graceSeconds: number,
+): Promise<void> {
+  const cut = setTimeout(() => connections.end(), graceSeconds * 1000);
+  await Promise.all(servers.filter(({ listening }) => listening).map((server) => closeServer(server, connections)));
+  clearTimeout(cut);
+}
+
+async function closeServer(server: HttpServer | HttpsServer, connections: Connections): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // Kept-alive connections without a request on them do not count as running.
+  server.closeIdleConnections();
+  connections.endSilent();
+  await closed;
 }
 
 function keyPair({ key, cert }: { readonly key: string; readonly cert: string }) {
@@ -79,13 +164,4 @@ async function bind(
 
 function portOf(server: HttpServer | HttpsServer): number {
   return (server.address() as AddressInfo).port;
-}
-
-async function closeServer(server: HttpServer | HttpsServer, graceSeconds: number): Promise<void> {
-  if (!server.listening) return;
-  const cut = setTimeout(() => server.closeAllConnections(), graceSeconds * 1000);
-  // Kept-alive connections without a request on them do not count as running.
-  server.closeIdleConnections();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  clearTimeout(cut);
 }

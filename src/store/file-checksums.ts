@@ -6,7 +6,6 @@ import { z } from "zod";
 import { MirrorError } from "../errors.ts";
 import { compareNames } from "../hex/names.ts";
 import { isMirroredFile } from "../hex/file-names.ts";
-import { readIfPresent, writeIfChanged } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(
@@ -19,20 +18,20 @@ export type FileChecksums = Map<string, z.infer<typeof schema>[string]>;
 
 /** @throws MirrorError `storage`: a record that was lost must not let another file in unnoticed */
 export async function readFileChecksums(paths: StorePaths): Promise<FileChecksums> {
-  const text = (await readIfPresent(paths.fileChecksums))?.toString("utf8") ?? "{}";
+  const text = (await paths.fileChecksums.read())?.toString("utf8") ?? "{}";
   try {
     return new Map(Object.entries(schema.parse(JSON.parse(text))));
   } catch (cause) {
     throw new MirrorError(
       "storage",
-      `${paths.fileChecksums} is damaged; put it back, or delete it to trust the files anew as they come`,
+      `${paths.fileChecksums.path} is damaged; put it back, or delete it to trust the files anew as they come`,
       { cause },
     );
   }
 }
 
 export async function writeFileChecksums(paths: StorePaths, checksums: FileChecksums): Promise<void> {
-  if (checksums.size === 0 && (await readIfPresent(paths.fileChecksums)) === undefined) return;
+  if (checksums.size === 0 && paths.fileChecksums.look() === undefined) return;
   const sorted = [...checksums].sort(([a], [b]) => compareNames(a, b));
-  await writeIfChanged(paths.fileChecksums, `${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
+  await paths.fileChecksums.writeIfChanged(`${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
 }

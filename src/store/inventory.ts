@@ -1,9 +1,7 @@
 /** What the mirror holds, read from the folder each time: the folder is the only truth. */
-import { join } from "node:path";
-import { isFolder } from "../files.ts";
-import { compareNames, isRepositoryName, isVersion } from "../hex/names.ts";
+import type { Place } from "../disk/place.ts";
+import { compareNames, isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
 import { hexpm } from "../hex/repository.ts";
-import { listFolder } from "./atomic.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 import { parseDocsName, parseTarballName, type RegistryPaths } from "./registry-paths.ts";
 
@@ -11,7 +9,7 @@ import { parseDocsName, parseTarballName, type RegistryPaths } from "./registry-
 export interface HeldFile {
   readonly name: string;
   readonly version: string;
-  readonly path: string;
+  readonly place: Place;
 }
 
 export interface HeldRepository {
@@ -19,18 +17,18 @@ export interface HeldRepository {
   readonly host: string;
   /** `owner/repo`, without `.git`. */
   readonly path: string;
-  readonly dir: string;
+  readonly place: Place;
 }
 
 /** The Hex repositories that the folder holds, hexpm first. */
 export async function listRegistries(paths: StorePaths): Promise<RegistryPaths[]> {
-  const others = (await listFolder(paths.reposDir)).filter((name) => isRepositoryName(name) && name !== hexpm);
-  const sources = await listFolder(paths.upstreamDir);
+  const others = (await paths.reposDir.list("folder")).filter((name) => isRepositoryName(name) && name !== hexpm);
+  const sources = await paths.upstreamDir.list("folder");
   const repositories = others.map(async (name) => {
     // Upstream's records tell whose it is; what was made by hand has none, and is taken for an organisation's.
     const candidates = [name, ...sources.map((source) => `${source}:${name}`)].filter(isRepositoryName);
     for (const repository of candidates) {
-      if (await isFolder(paths.registry(repository).upstreamDir)) return paths.registry(repository);
+      if (paths.registry(repository).upstreamDir.isFolder()) return paths.registry(repository);
     }
     return paths.registry(`${hexpm}:${name}`);
   });
@@ -47,11 +45,28 @@ export async function listDocs({ docsDir }: RegistryPaths): Promise<HeldFile[]> 
   return listReleases(docsDir, parseDocsName);
 }
 
-async function listReleases(dir: string, parse: typeof parseTarballName): Promise<HeldFile[]> {
+/** All that we write of a Hex repository, signed by us and by upstream: what goes when the whole of it goes. */
+export async function listWritten(registry: RegistryPaths): Promise<Place[]> {
+  const { dir, packagesDir, upstreamPackagesDir } = registry;
+  const records = async (folder: Place) =>
+    (await folder.list("file")).filter(isPackageName).map((name) => folder.at(name));
+  const releases = [...(await listTarballs(registry)), ...(await listDocs(registry))];
+  const all = [
+    ...["names", "versions", "public_key"].map((name) => dir.at(name)),
+    ...(await records(packagesDir)),
+    ...releases.map(({ place }) => place),
+    ...(await records(upstreamPackagesDir)),
+    registry.validators,
+    registry.upstreamPublicKey,
+  ];
+  return all.filter((place) => place.isFile());
+}
+
+async function listReleases(dir: Place, parse: typeof parseTarballName): Promise<HeldFile[]> {
   const held: HeldFile[] = [];
-  for (const file of await listFolder(dir)) {
+  for (const file of await dir.list("file")) {
     const parsed = parse(file);
-    if (parsed !== undefined && isVersion(parsed.version)) held.push({ ...parsed, path: join(dir, file) });
+    if (parsed !== undefined && isVersion(parsed.version)) held.push({ ...parsed, place: dir.at(file) });
   }
   return held.sort((a, b) => compareNames(a.name, b.name) || compareNames(a.version, b.version));
 }
@@ -59,21 +74,21 @@ async function listReleases(dir: string, parse: typeof parseTarballName): Promis
 /** Hosts are told from owners of the old layout by what lies below: a repository lies at least two levels down. */
 export async function listRepositories(paths: StorePaths): Promise<HeldRepository[]> {
   const found: HeldRepository[] = [];
-  for (const first of await listFolder(paths.gitDir)) {
+  for (const first of await paths.git.list("folder")) {
     const host = hostOfFolder(first);
-    await collect(join(paths.gitDir, first), host === undefined ? first : "", host ?? "github.com", found);
+    await collect(paths.git.at(first), host === undefined ? first : "", host ?? "github.com", found);
   }
   return found;
 }
 
 const maxRepositoryDepth = 12;
 
-async function collect(dir: string, prefix: string, host: string, found: HeldRepository[]): Promise<void> {
+async function collect(dir: Place, prefix: string, host: string, found: HeldRepository[]): Promise<void> {
   if (prefix.split("/").length > maxRepositoryDepth) return;
-  for (const name of await listFolder(dir)) {
+  for (const { name, kind } of await dir.entries()) {
     const path = prefix === "" ? name : `${prefix}/${name}`;
-    const child = join(dir, name);
-    if (name.endsWith(".git")) found.push({ host, path: path.slice(0, -".git".length), dir: child });
-    else if (await isFolder(child)) await collect(child, path, host, found);
+    // Whatever has a repository's name; a link or a file is a damaged one.
+    if (name.endsWith(".git")) found.push({ host, path: path.slice(0, -".git".length), place: dir.at(name) });
+    else if (kind === "folder") await collect(dir.at(name), path, host, found);
   }
 }

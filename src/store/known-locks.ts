@@ -2,12 +2,11 @@
  * `locks/NAME.json`: what each lock that was synced names, so that later runs know what must stay (pins of commits,
  * `verify` without arguments) although the lock itself may be on another machine by then.
  */
-import { basename, join } from "node:path";
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
 import { isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
+import type { Place } from "../disk/place.ts";
 import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
-import { listFolder, readIfPresent, writeIfChanged } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 const hexSchema = z.object({
@@ -72,7 +71,7 @@ export async function writeKnownLock(
     submodules: [...all.values()],
     ...(isWhole ? {} : { incomplete: true }),
   };
-  await writeIfChanged(file, `${JSON.stringify(content, null, 1)}\n`);
+  await file.writeIfChanged(`${JSON.stringify(content, null, 1)}\n`);
 }
 
 /** Whether the lock says what it said when all of it was synced. */
@@ -102,8 +101,8 @@ function isRefused(refused: WriteOptions["refused"], lock: string, app: string):
 }
 
 /** undefined, too, for what is damaged: it is written anew. */
-async function readContent(file: string): Promise<z.infer<typeof schema> | undefined> {
-  const text = (await readIfPresent(file))?.toString("utf8") ?? "";
+async function readContent(file: Place): Promise<z.infer<typeof schema> | undefined> {
+  const text = (await file.read())?.toString("utf8") ?? "";
   try {
     return schema.parse(JSON.parse(text));
   } catch {
@@ -112,20 +111,20 @@ async function readContent(file: string): Promise<z.infer<typeof schema> | undef
 }
 
 export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
-  const files = (await listFolder(paths.knownLocksDir)).filter((file) => file.endsWith(".json"));
-  return Promise.all(files.map((file) => readKnownLock(join(paths.knownLocksDir, file))));
+  const files = (await paths.knownLocksDir.list("file")).filter((file) => file.endsWith(".json"));
+  return Promise.all(files.map((file) => readKnownLock(paths.knownLocksDir.at(file))));
 }
 
-async function readKnownLock(path: string): Promise<Lock> {
-  const text = (await readIfPresent(path))?.toString("utf8") ?? "";
+async function readKnownLock(file: Place): Promise<Lock> {
+  const text = (await file.read())?.toString("utf8") ?? "";
   try {
     const { hex, git, submodules } = schema.parse(JSON.parse(text));
     const entries = [
       ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
       ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
     ];
-    return { name: basename(path, ".json"), entries };
+    return { name: file.name.slice(0, -".json".length), entries };
   } catch {
-    throw new MirrorError("storage", `${path} is damaged; delete it and sync that lock again`);
+    throw new MirrorError("storage", `${file.path} is damaged; delete it and sync that lock again`);
   }
 }

@@ -2,12 +2,11 @@
  * Where on this machine each known lock came from: two apps whose folders have one name must not take turns in the
  * mirror, each forgetting what the other needs. Stands beside the writers' lock, which belongs to this machine.
  */
-import { readFile, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
-import { isFile } from "../files.ts";
+import { isFile } from "../disk/files.ts";
 import type { Lock } from "../lock/entries.ts";
-import { writeAtomic } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(z.string(), z.string());
@@ -17,7 +16,7 @@ export async function refuseOtherOrigins(paths: StorePaths, locks: readonly Lock
   const known = await readOrigins(paths);
   for (const { name, origin } of locks) {
     const other = known[name];
-    if (origin === undefined || other === undefined || !(await isFile(other))) continue;
+    if (origin === undefined || other === undefined || !isFile(other)) continue;
     if ((await realpath(origin)) === (await realpath(other))) continue;
     throw new MirrorError(
       "usage",
@@ -29,13 +28,13 @@ export async function refuseOtherOrigins(paths: StorePaths, locks: readonly Lock
 export async function writeOrigins(paths: StorePaths, locks: readonly Lock[]): Promise<void> {
   const given = locks.flatMap(({ name, origin }) => (origin === undefined ? [] : [[name, origin] as const]));
   const all = { ...(await readOrigins(paths)), ...Object.fromEntries(given) };
-  await writeAtomic(paths.lockOrigins, `${JSON.stringify(all, null, 1)}\n`);
+  await paths.lockOrigins.write(`${JSON.stringify(all, null, 1)}\n`);
 }
 
 /** None where there are none, or none that can be read: then nothing is known, and nothing refused. */
 async function readOrigins(paths: StorePaths): Promise<Record<string, string>> {
   try {
-    return schema.parse(JSON.parse(await readFile(paths.lockOrigins, "utf8")));
+    return schema.parse(JSON.parse((await paths.lockOrigins.read())?.toString("utf8") ?? ""));
   } catch {
     return {};
   }

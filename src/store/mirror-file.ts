@@ -1,7 +1,6 @@
 /** `mirror.json`: the folder's format and the registry's name; and the `.gitignore` that keeps the key out of git. */
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
-import { readIfPresent, writeAtomic, writeIfChanged } from "./atomic.ts";
 import type { StorePaths } from "./paths.ts";
 
 const currentFormat = 1;
@@ -17,16 +16,16 @@ export const mirrorGitignore = `# Written by mirror-server. The key signs this m
 
 /** The name that the registry was made with; undefined for a folder that is new or made by hand. */
 export async function readRegistryName(paths: StorePaths): Promise<string | undefined> {
-  const bytes = await readIfPresent(paths.mirrorFile);
+  const bytes = await paths.mirrorFile.read();
   if (bytes === undefined) return undefined;
   const parsed = schema.safeParse(parseJson(bytes.toString("utf8")));
   if (!parsed.success) {
-    throw new MirrorError("config", `${paths.mirrorFile} is damaged; delete it, the next sync writes it anew`);
+    throw new MirrorError("config", `${paths.mirrorFile.path} is damaged; delete it, the next sync writes it anew`);
   }
   if (parsed.data.format > currentFormat) {
     throw new MirrorError(
       "config",
-      `${paths.mirrorDir} was made by a newer mirror-server (format ${parsed.data.format}, this one knows ` +
+      `${paths.mirror.path} was made by a newer mirror-server (format ${parsed.data.format}, this one knows ` +
         `${currentFormat}); update mirror-server, or give another folder with --mirror`,
     );
   }
@@ -34,9 +33,9 @@ export async function readRegistryName(paths: StorePaths): Promise<string | unde
 }
 
 export async function writeMirrorFile(paths: StorePaths, registryName: string): Promise<void> {
-  await writeIfChanged(paths.mirrorFile, `${JSON.stringify({ format: currentFormat, registryName }, null, 2)}\n`);
+  await paths.mirrorFile.writeIfChanged(`${JSON.stringify({ format: currentFormat, registryName }, null, 2)}\n`);
   // What stands there may have been made by `init`, or by hand.
-  if ((await readIfPresent(paths.gitignore)) === undefined) await writeAtomic(paths.gitignore, mirrorGitignore);
+  if (paths.gitignore.look() === undefined) await paths.gitignore.write(mirrorGitignore);
 }
 
 function parseJson(text: string): unknown {

@@ -1,74 +1,104 @@
 /**
- * Every path in the mirror, and nothing else; those of one Hex repository are in registry-paths. Whatever is put into
+ * Every place in the mirror, and nothing else; those of one Hex repository are in registry-paths. Whatever is put into
  * a path was checked where it was read (hex/names, git/url, plan/files), from our own files too.
  */
-import { join } from "node:path";
+import { dirname, basename, join } from "node:path";
+import { Place } from "../disk/place.ts";
 import { organisationOf, servedName, sourceOf } from "../hex/repository.ts";
 import { RegistryPaths } from "./registry-paths.ts";
+import { certsPlace } from "../tls/certs-files.ts";
+import { holdsRepositories, isCache, isMirror, isRegistry } from "./roots.ts";
 
 export interface StoreFolders {
   readonly mirrorDir: string;
   readonly hexDir: string;
   readonly gitDir: string;
+  readonly cacheDir: string;
+  readonly certsDir: string;
   readonly privateKeyFile: string;
 }
 
 export class StorePaths {
-  readonly mirrorDir: string;
-  readonly hexDir: string;
-  readonly gitDir: string;
-  readonly privateKey: string;
+  readonly mirror: Place;
+  readonly hex: Place;
+  readonly git: Place;
+  /** What can be made again at any time. */
+  readonly cache: Place;
+  readonly certs: Place;
+  readonly privateKey: Place;
 
-  constructor(folders: StoreFolders) {
-    this.mirrorDir = folders.mirrorDir;
-    this.hexDir = folders.hexDir;
-    this.gitDir = folders.gitDir;
-    this.privateKey = folders.privateKeyFile;
+  constructor({ mirrorDir, hexDir, gitDir, cacheDir, certsDir, privateKeyFile }: StoreFolders) {
+    this.mirror = Place.root({ dir: mirrorDir, option: "--mirror", noun: "a mirror", isOne: isMirror });
+    // Where they are said to lie elsewhere, the mirror's own folder has no say.
+    const within = (dir: string, name: string) => (dir === join(mirrorDir, name) ? this.mirror : undefined);
+    this.hex = Place.root({
+      dir: hexDir,
+      option: "--hex-dir",
+      noun: "a registry",
+      isOne: isRegistry,
+      within: within(hexDir, "hex"),
+    });
+    this.git = Place.root({
+      dir: gitDir,
+      option: "--git-dir",
+      noun: "a folder of bare repositories",
+      isOne: holdsRepositories,
+      within: within(gitDir, "git"),
+    });
+    const cache = { dir: cacheDir, option: "--cache-dir", noun: "a cache of ours", isOne: isCache };
+    this.cache = Place.root({ ...cache, isTrusted: true });
+    this.certs = certsPlace(certsDir);
+    this.privateKey = keyPlace(privateKeyFile, this.mirror);
   }
 
   /** `.mirror/mirror.json` */
-  get mirrorFile(): string {
-    return join(this.mirrorDir, "mirror.json");
+  get mirrorFile(): Place {
+    return this.mirror.at("mirror.json");
   }
 
   /** `.mirror/.gitignore` */
-  get gitignore(): string {
-    return join(this.mirrorDir, ".gitignore");
+  get gitignore(): Place {
+    return this.mirror.at(".gitignore");
+  }
+
+  /** `.mirror/.gitattributes` */
+  get gitattributes(): Place {
+    return this.mirror.at(".gitattributes");
   }
 
   /** `.mirror/.lock`, a folder of its own: taking and giving back the lock touches no other mtime. */
-  get lockDir(): string {
-    return join(this.mirrorDir, ".lock");
+  get lockDir(): Place {
+    return this.mirror.at(".lock");
   }
 
   /** `.mirror/.lock/last-sync` */
-  get lastSync(): string {
-    return join(this.lockDir, "last-sync");
+  get lastSync(): Place {
+    return this.lockDir.at("last-sync");
   }
 
   /** `.mirror/.lock/origins.json` */
-  get lockOrigins(): string {
-    return join(this.lockDir, "origins.json");
+  get lockOrigins(): Place {
+    return this.lockDir.at("origins.json");
   }
 
   /** `.mirror/locks` */
-  get knownLocksDir(): string {
-    return join(this.mirrorDir, "locks");
+  get knownLocksDir(): Place {
+    return this.mirror.at("locks");
   }
 
   /** `.mirror/locks/my_app.json` */
-  knownLock(name: string): string {
-    return join(this.knownLocksDir, `${name}.json`);
+  knownLock(name: string): Place {
+    return this.knownLocksDir.at(`${name}.json`);
   }
 
   /** `.mirror/upstream` */
-  get upstreamDir(): string {
-    return join(this.mirrorDir, "upstream");
+  get upstreamDir(): Place {
+    return this.mirror.at("upstream");
   }
 
   /** `.mirror/hex/repos`: the repositories besides hexpm. */
-  get reposDir(): string {
-    return join(this.hexDir, "repos");
+  get reposDir(): Place {
+    return this.hex.at("repos");
   }
 
   /** The paths of a Hex repository by its name in locks: `hexpm`, `hexpm:acme`, `other` */
@@ -77,45 +107,54 @@ export class StorePaths {
     const organisation = organisationOf(repository);
     return new RegistryPaths(
       repository,
-      served === undefined ? this.hexDir : join(this.reposDir, served),
-      join(this.upstreamDir, sourceOf(repository), ...(organisation === undefined ? [] : ["repos", organisation])),
+      served === undefined ? this.hex : this.reposDir.at(served),
+      this.upstreamDir.at(
+        [sourceOf(repository), ...(organisation === undefined ? [] : ["repos", organisation])].join("/"),
+      ),
     );
   }
 
   /** `.mirror/hex/installs`: what `mix local.hex` and `mix local.rebar` download. */
-  get installsDir(): string {
-    return join(this.hexDir, "installs");
+  get installsDir(): Place {
+    return this.hex.at("installs");
   }
 
   /** `.mirror/files`: other files, by host and path. */
-  get filesDir(): string {
-    return join(this.mirrorDir, "files");
+  get filesDir(): Place {
+    return this.mirror.at("files");
   }
 
   /** `.mirror/files.json`: the checksum of each. */
-  get fileChecksums(): string {
-    return join(this.mirrorDir, "files.json");
+  get fileChecksums(): Place {
+    return this.mirror.at("files.json");
   }
 
   /** `.mirror/files/github.com/owner/repo/releases/download/v1/tool` */
-  file(host: string, path: string): string {
-    return join(this.filesDir, this.filePath(host, path));
+  file(host: string, path: string): Place {
+    return this.filesDir.at(this.filePath(host, path));
   }
 
   /** `github.com/owner/repo/releases/download/v1/tool`, below `files` */
   filePath(host: string, path: string): string {
-    return join(hostFolder(host), ...path.split("/"));
+    return `${hostFolder(host)}/${path.replace(/^\/+/, "")}`;
   }
 
-  /** `.mirror/corrupt`: where `verify --deep` puts what it found damaged. */
-  get corruptDir(): string {
-    return join(this.mirrorDir, "corrupt");
+  /** `.mirror/corrupt`: where what is damaged is put aside. */
+  get quarantine(): Place {
+    return this.mirror.at("corrupt");
   }
 
   /** `.mirror/git/github.com/phoenixframework/phoenix.git` */
-  repository(host: string, path: string): string {
-    return join(this.gitDir, hostFolder(host), ...`${path}.git`.split("/"));
+  repository(host: string, path: string): Place {
+    return this.git.at(`${hostFolder(host)}/${path}.git`);
   }
+}
+
+/** A key may lie anywhere, and be read through links; it is made where no link leads. */
+function keyPlace(file: string, mirror: Place): Place {
+  if (dirname(file) === mirror.path) return mirror.at(basename(file));
+  const folder = { dir: dirname(file), option: "--private-key", noun: "a folder", isOne: () => true };
+  return Place.root(folder).at(basename(file));
 }
 
 // No host name ends in it, and it has the dot that tells hosts from owners of the old layout.

@@ -2,80 +2,75 @@
  * Every path of one Hex repository: the registry that we sign and serve, and what upstream signed. The layout of the
  * first is that of `mix hex.registry build`, so that a folder made by it is served and updated in place.
  */
-import { join } from "node:path";
+import type { Place } from "../disk/place.ts";
 
 export class RegistryPaths {
   /** `hexpm`, `hexpm:acme`, `other` */
   readonly repository: string;
   /** `.mirror/hex`, `.mirror/hex/repos/acme` */
-  readonly dir: string;
+  readonly dir: Place;
   /** `.mirror/upstream/hexpm`, `.mirror/upstream/hexpm/repos/acme`: by name, whatever URL it came from. */
-  readonly upstreamDir: string;
+  readonly upstreamDir: Place;
 
-  constructor(repository: string, dir: string, upstreamDir: string) {
+  constructor(repository: string, dir: Place, upstreamDir: Place) {
     this.repository = repository;
     this.dir = dir;
     this.upstreamDir = upstreamDir;
   }
 
   /** By its URL path below the registry: `.mirror/hex/packages/jason` */
-  resource(path: string): string {
-    return join(this.dir, ...path.split("/"));
+  resource(path: string): Place {
+    return this.dir.at(path);
   }
 
   /** `.mirror/hex/public_key` */
-  get publicKey(): string {
-    return join(this.dir, "public_key");
+  get publicKey(): Place {
+    return this.dir.at("public_key");
   }
 
   /** `.mirror/hex/tarballs` */
-  get tarballsDir(): string {
-    return join(this.dir, "tarballs");
+  get tarballsDir(): Place {
+    return this.dir.at("tarballs");
   }
 
   /** `.mirror/hex/packages` */
-  get packagesDir(): string {
-    return join(this.dir, "packages");
+  get packagesDir(): Place {
+    return this.dir.at("packages");
   }
 
   /** `.mirror/hex/docs` */
-  get docsDir(): string {
-    return join(this.dir, "docs");
+  get docsDir(): Place {
+    return this.dir.at("docs");
   }
 
   /** `.mirror/hex/tarballs/jason-1.4.1.tar` */
-  tarball(name: string, version: string): string {
-    return join(this.tarballsDir, `${name}-${version}.tar`);
+  tarball(name: string, version: string): Place {
+    return this.tarballsDir.at(`${name}-${version}.tar`);
   }
 
   /** `.mirror/hex/docs/jason-1.4.1.tar.gz` */
-  docs(name: string, version: string): string {
-    return join(this.docsDir, `${name}-${version}.tar.gz`);
+  docs(name: string, version: string): Place {
+    return this.docsDir.at(`${name}-${version}.tar.gz`);
   }
 
   /** `.mirror/upstream/hexpm/packages`: upstream's records as they came. */
-  get upstreamPackagesDir(): string {
-    return join(this.upstreamDir, "packages");
+  get upstreamPackagesDir(): Place {
+    return this.upstreamDir.at("packages");
   }
 
   /** `.mirror/upstream/hexpm/packages/jason` */
-  upstreamPackage(name: string): string {
-    return join(this.upstreamPackagesDir, name);
+  upstreamPackage(name: string): Place {
+    return this.upstreamPackagesDir.at(name);
   }
 
   /** `.mirror/upstream/hexpm/validators.json`: the ETags of these records, for conditional requests. */
-  get validators(): string {
-    return join(this.upstreamDir, "validators.json");
+  get validators(): Place {
+    return this.upstreamDir.at("validators.json");
   }
 
   /** `.mirror/upstream/hexpm/public_key`: the key that these records were verified with. */
-  get upstreamPublicKey(): string {
-    return join(this.upstreamDir, "public_key");
-  }
-
-  /** All that there is of upstream, without what its organisations have below the same folder. */
-  get ofUpstream(): string[] {
-    return [this.upstreamPackagesDir, this.validators, this.upstreamPublicKey];
+  get upstreamPublicKey(): Place {
+    return this.upstreamDir.at("public_key");
   }
 }
 

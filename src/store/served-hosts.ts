@@ -2,7 +2,7 @@
  * Which hosts the mirror stands in for: Hex's own and github.com, and those that it holds repositories or files of.
  * Asked for each request, so answered from memory while nothing changes.
  */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { isHostName } from "../git/url.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 
@@ -12,11 +12,14 @@ const always = ["github.com", "repo.hex.pm", "builds.hex.pm", "hex.pm"];
 export function createServedHosts(paths: StorePaths): { has: (host: string) => boolean; list: () => string[] } {
   let seen = "";
   let hosts = new Set(always);
-  const folders = [paths.gitDir, paths.filesDir];
+  const folders = [paths.git, paths.filesDir];
   const look = (): void => {
-    const stamps = folders.map((folder) => statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    const stamps = folders.map((folder) => folder.look()?.mtimeMs ?? 0);
     if (stamps.join() === seen) return;
-    const names = folders.flatMap((folder, index) => (stamps[index] === 0 ? [] : readdirSync(folder)));
+    const entries = folders.flatMap((folder, index) =>
+      stamps[index] === 0 ? [] : readdirSync(folder.verifiedPath(), { withFileTypes: true }),
+    );
+    const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
     const found = names.map(hostOfFolder).filter((host) => host !== undefined);
     // Whatever else lies there is no host that a certificate could name.
     hosts = new Set([...always, ...found.filter(isHostName)]);

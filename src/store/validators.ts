@@ -1,7 +1,6 @@
 /** The ETags and dates that upstream's records came with, so that asking again costs one short answer. */
 import { z } from "zod";
 import { compareNames } from "../hex/names.ts";
-import { readIfPresent, writeIfChanged } from "./atomic.ts";
 import type { RegistryPaths } from "./registry-paths.ts";
 
 const schema = z.record(
@@ -13,7 +12,7 @@ export type Validators = Map<string, z.infer<typeof schema>[string]>;
 
 /** By package name, and `docs/NAME-VERSION`. A file that is missing or damaged costs full answers, nothing else. */
 export async function readValidators({ validators }: RegistryPaths): Promise<Validators> {
-  const text = (await readIfPresent(validators))?.toString("utf8") ?? "{}";
+  const text = (await validators.read())?.toString("utf8") ?? "{}";
   try {
     return new Map(Object.entries(schema.parse(JSON.parse(text))));
   } catch {
@@ -24,5 +23,5 @@ export async function readValidators({ validators }: RegistryPaths): Promise<Val
 /** Written after the records: an old validator costs an answer, a too new one would hide a change. */
 export async function writeValidators(paths: RegistryPaths, validators: Validators): Promise<void> {
   const sorted = [...validators].sort(([a], [b]) => compareNames(a, b));
-  await writeIfChanged(paths.validators, `${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
+  await paths.validators.writeIfChanged(`${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
 }

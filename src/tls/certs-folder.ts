@@ -5,14 +5,12 @@
  * be forgotten; then nothing can be renewed.
  */
 import { X509Certificate } from "node:crypto";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import type { Place } from "../disk/place.ts";
+import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
-import { writeIfChanged } from "../store/atomic.ts";
-import { takeWritersLock } from "../store/writers-lock.ts";
 import { isStillGood, isValid, namesOf } from "./certificate-checks.ts";
 import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
-import { publish, readAuthority, readPair, writePair, type Authority } from "./certs-files.ts";
+import { certsPlace, publish, readAuthority, readPair, writePair, type Authority } from "./certs-files.ts";
 import { identityOf, type ServerIdentity } from "./server-identity.ts";
 
 /** Whom the authority may speak for besides the mirror's own hosts: the forges and Hex's servers. */
@@ -48,16 +46,17 @@ export async function loadServerIdentity(
   hosts: readonly string[],
   options: IdentityOptions = {},
 ): Promise<ServerIdentity> {
+  const certs = certsPlace(certsDir);
   // Without the lock, since the folder may be read-only. What somebody is just writing is looked at again under it.
-  const present = await readIdentity(certsDir, hosts, options).catch(() => undefined);
+  const present = await readIdentity(certs, hosts, options).catch(() => undefined);
   const isKeyGone = present?.authority.key === undefined;
   const isDone = present?.isGood === true && (options.forgetCaKey !== true || isKeyGone);
   // Where nothing can be renewed there is nothing to write either.
   if (present !== undefined && (isDone || (isKeyGone && present.isValid))) {
-    await publish(certsDir, present.authority.cert);
+    await publish(certs, present.authority.cert);
     return identityOf(present.authority, present.pair, hosts);
   }
-  return asOnlyWriter(certsDir, () => makeIdentity(certsDir, hosts, options));
+  return asOnlyWriter(certs, () => makeIdentity(certs, hosts, options));
 }
 
 interface Present {
@@ -70,12 +69,12 @@ interface Present {
 }
 
 async function readIdentity(
-  certsDir: string,
+  certs: Place,
   hosts: readonly string[],
   { now = new Date() }: IdentityOptions,
 ): Promise<Present | undefined> {
-  const authority = await readAuthority(certsDir);
-  const pair = authority === undefined ? undefined : await readPair(certsDir, "server");
+  const authority = await readAuthority(certs);
+  const pair = authority === undefined ? undefined : await readPair(certs, "server");
   if (authority === undefined || pair === undefined) return undefined;
   const covered = hosts.filter((host) => mayVouchFor(authority.cert, host));
   return {
@@ -88,27 +87,27 @@ async function readIdentity(
 
 /** For callers that hold the folder's lock. */
 async function makeIdentity(
-  certsDir: string,
+  certs: Place,
   hosts: readonly string[],
   { now = new Date(), forgetCaKey = false, mayCreate = true }: IdentityOptions,
 ): Promise<ServerIdentity> {
-  const held = await readAuthority(certsDir);
-  if (held === undefined && !mayCreate) throw new MirrorError("config", `${join(certsDir, "ca.pem")} is missing`);
-  const authority = held ?? (await createAuthority(certsDir, hosts, now));
-  const present = await readPair(certsDir, "server");
+  const held = await readAuthority(certs);
+  if (held === undefined && !mayCreate) throw new MirrorError("config", `${certs.at("ca.pem").path} is missing`);
+  const authority = held ?? (await createAuthority(certs, hosts, now));
+  const present = await readPair(certs, "server");
   // What another server that shares the folder needs stays: they must not renew it against each other for ever.
   const all = [...new Set([...hosts, ...(present === undefined ? [] : namesOf(new X509Certificate(present.cert)))])];
   const covered = all.filter((host) => mayVouchFor(authority.cert, host));
   const isGood = present !== undefined && isStillGood(present, authority.cert, covered, now);
-  const pair = isGood ? present : await renew(certsDir, { authority, present, covered, now });
-  await publish(certsDir, authority.cert);
-  if (forgetCaKey) await rm(join(certsDir, "ca.key"), { force: true });
+  const pair = isGood ? present : await renew(certs, { authority, present, covered, now });
+  await publish(certs, authority.cert);
+  if (forgetCaKey) await certs.at("ca.key").remove();
   return identityOf(forgetCaKey ? { ...authority, key: undefined } : authority, pair, hosts);
 }
 
 /** A server and a `certs renew` may come to write at once: what one leaves must be one authority's. */
-async function asOnlyWriter<T>(certsDir: string, work: () => Promise<T>): Promise<T> {
-  const lock = await takeWritersLock(join(certsDir, ".lock"), { onWait: () => undefined });
+async function asOnlyWriter<T>(certs: Place, work: () => Promise<T>): Promise<T> {
+  const lock = await takeWritersLock(certs.at(".lock"), { onWait: () => undefined });
   try {
     return await work();
   } finally {
@@ -118,7 +117,7 @@ async function asOnlyWriter<T>(certsDir: string, work: () => Promise<T>): Promis
 
 /** Without the authority's key, a certificate that still holds stays as it is, whatever hosts were added. */
 async function renew(
-  certsDir: string,
+  certs: Place,
   {
     authority,
     present,
@@ -128,13 +127,13 @@ async function renew(
 ): Promise<KeyAndCertificate> {
   if (authority.key !== undefined) {
     const made = makeServerCertificate({ cert: authority.cert, key: authority.key }, covered, now);
-    await writePair(certsDir, "server", made);
+    await writePair(certs, "server", made);
     return made;
   }
   if (present !== undefined && isValid(present, authority.cert, now)) return present;
   throw new MirrorError(
     "config",
-    `the server certificate in ${certsDir} is missing or has ended, and the authority's key is forgotten: run ` +
+    `the server certificate in ${certs.path} is missing or has ended, and the authority's key is forgotten: run ` +
       '"mirror-server certs renew --new-ca", and give its ca.pem to every client',
   );
 }
@@ -149,8 +148,9 @@ export async function renewServerIdentity(
   newCa: boolean,
   options: IdentityOptions = {},
 ): Promise<ServerIdentity> {
-  return asOnlyWriter(certsDir, async () => {
-    const authority = await readAuthority(certsDir, newCa);
+  const certs = certsPlace(certsDir);
+  return asOnlyWriter(certs, async () => {
+    const authority = await readAuthority(certs, newCa);
     if (!newCa && authority !== undefined && authority.key === undefined) {
       throw new MirrorError(
         "config",
@@ -159,14 +159,14 @@ export async function renewServerIdentity(
       );
     }
     const stale = ["server.pem", "server.key", ...(newCa ? ["ca.key", "ca.pem"] : [])];
-    for (const file of stale) await rm(join(certsDir, file), { force: true });
-    return makeIdentity(certsDir, hosts, options);
+    for (const file of stale) await certs.at(file).remove();
+    return makeIdentity(certs, hosts, options);
   });
 }
 
-async function createAuthority(certsDir: string, hosts: readonly string[], now: Date): Promise<KeyAndCertificate> {
+async function createAuthority(certs: Place, hosts: readonly string[], now: Date): Promise<KeyAndCertificate> {
   const made = makeAuthority([...new Set([...generousHosts, ...hosts])], now);
-  await writeIfChanged(join(certsDir, ".gitignore"), gitignore);
-  await writePair(certsDir, "ca", made);
+  await certs.at(".gitignore").writeIfChanged(gitignore);
+  await writePair(certs, "ca", made);
   return made;
 }

@@ -1,6 +1,6 @@
 /** What the server shows to clients, whoever signed it. */
 import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readText } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
 import { isPair, namesHost } from "./certificate-checks.ts";
 import type { KeyAndCertificate } from "./certificates.ts";
@@ -33,7 +33,7 @@ export async function readOwnIdentity(
   hosts: readonly string[],
 ): Promise<ServerIdentity> {
   const read = (file: string): Promise<string> =>
-    readFile(file, "utf8").catch((cause: unknown) => {
+    readText(file).catch((cause: unknown) => {
       throw new MirrorError("config", `cannot read ${file}`, { cause });
     });
   const [cert, key] = [await read(files.cert), await read(files.key)];

@@ -3,10 +3,8 @@
  * file that has its size, times and inode is taken for the same. Losing it costs a slower build, nothing else.
  */
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { writeAtomic } from "./atomic.ts";
+import { MirrorError } from "../errors.ts";
+import type { Place } from "./place.ts";
 
 const format = 1;
 
@@ -16,12 +14,12 @@ export interface IndexedFile<T> {
 }
 
 export class FileIndex<T> {
-  private readonly file: string;
+  private readonly file: Place;
   private readonly before: Readonly<Record<string, IndexedFile<T>>>;
   private readonly after: Record<string, IndexedFile<T>> = {};
   private isChanged = false;
 
-  private constructor(file: string, before: Readonly<Record<string, IndexedFile<T>>>) {
+  private constructor(file: Place, before: Readonly<Record<string, IndexedFile<T>>>) {
     this.file = file;
     this.before = before;
   }
@@ -30,32 +28,28 @@ export class FileIndex<T> {
    * @param folder what is indexed; each has an index of its own
    * @param parse undefined for what an older version wrote and is of no use now
    */
-  static async open<T>(
-    cacheDir: string,
-    folder: string,
-    parse: (value: unknown) => T | undefined,
-  ): Promise<FileIndex<T>> {
+  static async open<T>(cache: Place, folder: string, parse: (value: unknown) => T | undefined): Promise<FileIndex<T>> {
     const name = createHash("sha256").update(folder).digest("hex").slice(0, 32);
-    const file = join(cacheDir, "index", `${name}.json`);
+    const file = cache.at(`index/${name}.json`);
     return new FileIndex(file, await readIndex(file, parse));
   }
 
-  /** What `read` makes of the file at `path`, or made of it before. @throws what `read` throws; that is not kept */
-  async get(name: string, path: string, read: (path: string) => Promise<T> | T): Promise<T> {
-    const stamp = stampOf(path);
+  /** What `read` makes of the file, or made of it before. @throws what `read` throws; that is not kept */
+  async get(name: string, place: Place, read: (place: Place) => Promise<T> | T): Promise<T> {
+    const stamp = stampOf(place);
     const known = this.before[name];
     if (known?.stamp === stamp) {
       this.after[name] = known;
       return known.value;
     }
-    const value = await read(path);
+    const value = await read(place);
     this.set(name, stamp, value);
     return value;
   }
 
   /** What is known of a file that was written just now. */
-  put(name: string, path: string, value: T): void {
-    this.set(name, stampOf(path), value);
+  put(name: string, place: Place, value: T): void {
+    this.set(name, stampOf(place), value);
   }
 
   private set(name: string, stamp: string, value: T): void {
@@ -67,22 +61,24 @@ export class FileIndex<T> {
   async save(): Promise<void> {
     if (!this.isChanged && Object.keys(this.before).length === Object.keys(this.after).length) return;
     // A cache folder that cannot be written costs speed, nothing else.
-    await writeAtomic(this.file, JSON.stringify({ format, files: this.after })).catch(() => undefined);
+    await this.file.write(JSON.stringify({ format, files: this.after })).catch(() => undefined);
   }
 }
 
-/** Not by promise: a call takes microseconds, and there may be hundreds of thousands. @throws a system error */
-function stampOf(path: string): string {
-  const { size, mtimeMs, ctimeMs, ino } = statSync(path);
-  return `${size} ${mtimeMs} ${ctimeMs} ${ino}`;
+/** @throws MirrorError `storage` */
+function stampOf(place: Place): string {
+  const found = place.look();
+  if (found === undefined) throw new MirrorError("storage", `${place.path} is not there`);
+  return `${found.size} ${found.mtimeMs} ${found.ctimeMs} ${found.ino}`;
 }
 
 async function readIndex<T>(
-  file: string,
+  file: Place,
   parse: (value: unknown) => T | undefined,
 ): Promise<Record<string, IndexedFile<T>>> {
   try {
-    const content = JSON.parse(await readFile(file, "utf8")) as { format: unknown; files: Record<string, unknown> };
+    const text = (await file.read())?.toString("utf8") ?? "";
+    const content = JSON.parse(text) as { format: unknown; files: Record<string, unknown> };
     if (content.format !== format) return {};
     const entries = Object.entries(content.files).flatMap(([name, entry]) => {
       const { stamp, value } = entry as { stamp?: unknown; value?: unknown };

@@ -1,5 +1,6 @@
 /** Work that several clients wait for: begun once, and stopped when the last of them has gone. */
 import { MirrorError } from "../errors.ts";
+import { onAbort } from "../listeners.ts";
 
 export class SharedWork<T> {
   private readonly controller = new AbortController();
@@ -16,21 +17,19 @@ export class SharedWork<T> {
   /** @param signal aborted when this client goes away @throws what the work throws, or MirrorError `cancelled` */
   async join(signal: AbortSignal): Promise<T> {
     this.waiting += 1;
-    let leave: () => void = () => undefined;
+    let stopListening: () => void = () => undefined;
     const gone = new Promise<never>((_, reject) => {
-      leave = () => {
+      stopListening = onAbort(signal, () => {
         this.waiting -= 1;
         if (this.waiting === 0) this.stop();
         reject(new MirrorError("cancelled", "the client went away"));
-      };
+      });
     });
     gone.catch(() => undefined);
-    if (signal.aborted) leave();
-    signal.addEventListener("abort", leave, { once: true });
     try {
       return await Promise.race([gone, this.result]);
     } finally {
-      signal.removeEventListener("abort", leave);
+      stopListening();
     }
   }
 

@@ -1,0 +1,53 @@
+/**
+ * Files that are somebody else's, and only read: keys, certificates, tokens, the user's own settings. They may be links,
+ * as Kubernetes and Docker mount them; what we write goes through a place and never through one.
+ */
+import { readFileSync, statSync, type Stats } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { MirrorError, hasErrno } from "../errors.ts";
+
+/** undefined when there is no such file. @throws MirrorError `storage` when there is one that cannot be read */
+export async function readIfPresent(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    if (hasErrno(cause, "ENOENT", "ENOTDIR")) return undefined;
+    throw new MirrorError("storage", `cannot read ${path}`, { cause });
+  }
+}
+
+/** @throws a system error */
+export async function readText(path: string): Promise<string> {
+  return readFile(path, "utf8");
+}
+
+/** @throws a system error */
+export function readTextSync(path: string): string {
+  return readFileSync(path, "utf8");
+}
+
+/** Is it there? A path that cannot be looked at counts as not there. */
+export function exists(path: string): boolean {
+  return look(path) !== undefined;
+}
+
+export function isFile(path: string): boolean {
+  return look(path)?.isFile() === true;
+}
+
+export function isFolder(path: string): boolean {
+  return look(path)?.isDirectory() === true;
+}
+
+/** Milliseconds since 1970; 0 for what is not there. */
+export function modifiedAt(path: string): number {
+  return look(path)?.mtimeMs ?? 0;
+}
+
+function look(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Who made a temporary or holds a lock: this boot of the machine, the pid namespace, the pid and when that process
+ * began. A pid alone means nothing: containers count their own, and numbers come again. So "it is dead" is said only of
+ * a process of the same boot and namespace, which this one can look up; of any other nothing is known.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, readlinkSync } from "node:fs";
+
+// Lower-case letters and digits, so that it can stand in a file's name: boot, namespace, pid, start.
+const shape = /^([0-9a-z]{8})-([0-9a-z]{1,16})-([0-9a-z]{1,8})-([0-9a-z]{1,16})$/;
+
+let own: string | undefined | null = null;
+
+/** `1f3a9c02-1zck5-3k9-8f2k1`; undefined where the system does not tell, as without /proc. */
+export function ownTag(): string | undefined {
+  if (own === null) own = readOwn();
+  return own;
+}
+
+/** `unknown`: another machine, another container, or a system that does not tell. */
+export function stateOf(tag: string): "alive" | "dead" | "unknown" {
+  const [, boot, namespace, pid = "", start] = shape.exec(tag) ?? [];
+  const [, ourBoot, ourNamespace] = shape.exec(ownTag() ?? "") ?? [];
+  if (boot === undefined || boot !== ourBoot || namespace !== ourNamespace) return "unknown";
+  return startOf(String(Number.parseInt(pid, 36))) === start ? "alive" : "dead";
+}
+
+function readOwn(): string | undefined {
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0];
+    const start = startOf("self");
+    if (namespace === undefined || start === undefined) return undefined;
+    const shortBoot = createHash("sha256").update(boot).digest("hex").slice(0, 8);
+    return [shortBoot, Number(namespace).toString(36), process.pid.toString(36), start].join("-");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ticks since the machine's start, the 22nd field of proc(5)'s `stat`; undefined when there is no such process. */
+function startOf(pid: string): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second field is the program's name in brackets, which may hold anything, brackets too.
+    const ticks = stat
+      .slice(stat.lastIndexOf(")") + 2)
+      .split(" ")
+      .at(19);
+    return ticks === undefined ? undefined : Number(ticks).toString(36);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,416 @@
+/**
+ * A place on the disk that is ours: a root (the mirror, `--hex-dir`, `--git-dir`, certs, the cache), or something below
+ * one. Every write, delete and listing, and every path that git or the server is given, goes through a place, which looks
+ * at each part of the way anew: below a root there are folders and regular files, and nothing else. A link is refused by
+ * its name, wherever it leads, so that a folder that came with a clone, a cache or a stick cannot lead us out of it.
+ *
+ * Files appear whole or not at all: written beside their target under a temporary name, synced, renamed. One whose
+ * content is already right is left alone, mtime included. See docs/decisions/0010-places.md
+ *
+ * Looking is synchronous on purpose: `lstat` of a few parts takes microseconds, a trip to the thread pool for each many.
+ */
+import { constants, lstatSync, mkdirSync, realpathSync, type Stats } from "node:fs";
+import {
+  chmod,
+  cp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  symlink,
+  unlink,
+  utimes,
+  type FileHandle,
+} from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
+import { MirrorError, hasErrno } from "../errors.ts";
+import { isLeftover, temporaryName } from "./temporary.ts";
+
+export interface Root {
+  /** Absolute. */
+  readonly dir: string;
+  /** What to give instead of a link, such as `--hex-dir`; undefined where there is no such option. */
+  readonly option?: string;
+  /** Where the root lies directly in another place, which is looked at first. */
+  readonly within?: Place | undefined;
+  /** Whether what lies there is believed: then the folder has to be this user's. */
+  readonly isTrusted?: true;
+  /** Whether the folder that a link leads to is what the root is for already; a link to any other is refused. */
+  readonly isOne: (folder: string) => boolean;
+  /** What it should be, with its article: `a mirror`. */
+  readonly noun: string;
+}
+
+export interface Entry {
+  readonly name: string;
+  readonly kind: "file" | "folder" | "other";
+}
+
+export interface NewFile {
+  readonly place: Place;
+  readonly content: Uint8Array | string;
+  readonly mode?: number;
+}
+
+// Not known on Windows.
+const noFollow = (constants as Partial<typeof constants>).O_NOFOLLOW ?? 0;
+
+export class Place {
+  private readonly root: Root;
+  private readonly segments: readonly string[];
+
+  private constructor(root: Root, segments: readonly string[]) {
+    this.root = root;
+    this.segments = segments;
+  }
+
+  static root(root: Root): Place {
+    return new Place(root, []);
+  }
+
+  /** @param path below this place, with `/` between its parts; checked where it was read, and once more here */
+  at(path: string): Place {
+    const parts = path.split("/");
+    const isPlain = (part: string) => !["", ".", ".."].includes(part) && !part.includes("\0") && !part.includes(sep);
+    if (!parts.every(isPlain)) throw new MirrorError("refused", `${JSON.stringify(path)} is no path below a folder`);
+    return new Place(this.root, [...this.segments, ...parts]);
+  }
+
+  /** As it was configured: for people, and for telling places apart. Reading or writing by it is for this room alone. */
+  get path(): string {
+    return join(this.root.dir, ...this.segments);
+  }
+
+  /** Below its root, with `/`; empty for the root itself. */
+  get below(): string {
+    return this.segments.join("/");
+  }
+
+  /** Which option says where its root is. */
+  get option(): string | undefined {
+    return this.root.option;
+  }
+
+  get name(): string {
+    return this.segments.at(-1) ?? "";
+  }
+
+  get parent(): Place | undefined {
+    return this.segments.length === 0 ? undefined : new Place(this.root, this.segments.slice(0, -1));
+  }
+
+  /** Both are the same place, or the other lies below this one. */
+  holds(other: Place): boolean {
+    return other.path === this.path || other.path.startsWith(this.path + sep);
+  }
+
+  /** undefined when it is not there. @throws MirrorError `storage` naming what is no file or folder on the way to it */
+  look(): Stats | undefined {
+    return this.lookAt(this.segments.length);
+  }
+
+  /** Not there, too, where a link stands in the way: what would follow it names it. */
+  isFile(): boolean {
+    return this.lookQuietly()?.isFile() === true;
+  }
+
+  isFolder(): boolean {
+    return this.lookQuietly()?.isDirectory() === true;
+  }
+
+  /**
+   * The path, for whoever has to be told one: git, a stream, the server. Good for at once, not for keeping.
+   * @throws MirrorError `storage` when it is not there, or a link leads there
+   */
+  verifiedPath(): string {
+    if (this.look() === undefined) throw new MirrorError("storage", `${this.path} is not there`);
+    return this.path;
+  }
+
+  /** The same with the links above the root resolved, as git compares folders. @throws likewise */
+  realPath(): string {
+    return realpathSync(this.verifiedPath());
+  }
+
+  /** undefined when there is no such file. @throws MirrorError `storage` when there is one that cannot be read */
+  async read(): Promise<Buffer | undefined> {
+    if (this.look() === undefined) return undefined;
+    try {
+      return await readFile(this.path, { flag: constants.O_RDONLY | noFollow });
+    } catch (cause) {
+      if (hasErrno(cause, "ENOENT", "ENOTDIR")) return undefined;
+      throw new MirrorError("storage", `cannot read ${this.path}`, { cause });
+    }
+  }
+
+  /** Whether a file is there with this content. */
+  async contains(content: Uint8Array | string): Promise<boolean> {
+    return (await this.read())?.equals(Buffer.from(content)) === true;
+  }
+
+  /** @throws MirrorError `storage` */
+  async write(content: Uint8Array | string, mode = 0o644): Promise<void> {
+    await writeTogether([{ place: this, content, mode }]);
+  }
+
+  /** @returns whether the file had to be written */
+  async writeIfChanged(content: Uint8Array | string, mode?: number): Promise<boolean> {
+    if (await this.contains(content)) return false;
+    await this.write(content, mode);
+    return true;
+  }
+
+  /** A file that is written as it arrives; what is there is written over. @throws MirrorError, a system error */
+  async openForWriting(mode = 0o644): Promise<FileHandle> {
+    this.look();
+    const { O_WRONLY, O_CREAT, O_TRUNC } = constants;
+    return open(this.path, O_WRONLY | O_CREAT | O_TRUNC | noFollow, mode);
+  }
+
+  /** As used just now. */
+  async touch(): Promise<void> {
+    const now = new Date();
+    await utimes(this.verifiedPath(), now, now);
+  }
+
+  /** The one link that we make: in our own cache, to the user's. Nothing that goes through a place follows it. */
+  async linkTo(target: string): Promise<void> {
+    if (lstat(this.path) === undefined) await symlink(target, this.path);
+  }
+
+  async setMode(mode: number): Promise<void> {
+    await chmod(this.verifiedPath(), mode);
+  }
+
+  /** What lies in a folder, sorted, without hidden names; nothing when there is no such folder. */
+  async entries(): Promise<Entry[]> {
+    return (await this.allEntries()).filter(({ name }) => !name.startsWith("."));
+  }
+
+  /** The same with hidden names. @throws MirrorError `storage` */
+  async allEntries(): Promise<Entry[]> {
+    if (this.look() === undefined) return [];
+    try {
+      const entries = await readdir(this.path, { withFileTypes: true });
+      const found = entries.map((entry): Entry => {
+        const kind = entry.isFile() ? "file" : entry.isDirectory() ? "folder" : "other";
+        return { name: entry.name, kind };
+      });
+      return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+    } catch (cause) {
+      if (hasErrno(cause, "ENOENT", "ENOTDIR")) return [];
+      throw new MirrorError("storage", `cannot list ${this.path}`, { cause });
+    }
+  }
+
+  /** The names of its regular files, or of its folders. A link is neither. */
+  async list(kind: "file" | "folder"): Promise<string[]> {
+    return (await this.entries()).filter((entry) => entry.kind === kind).map(({ name }) => name);
+  }
+
+  /**
+   * With the folders on the way to it, one after another: Node's own recursive mkdir spins for ever below /proc.
+   * @throws MirrorError `storage`
+   */
+  makeFolder(mode = 0o777): void {
+    try {
+      const missing: string[] = [];
+      const look = (path: string) => lstatSync(path, { throwIfNoEntry: false });
+      if (this.look() !== undefined) return;
+      for (let path = this.path; look(path) === undefined; path = dirname(path)) missing.unshift(path);
+      for (const path of missing) makeOne(path, mode);
+    } catch (cause) {
+      if (cause instanceof MirrorError) throw cause;
+      throw new MirrorError("storage", `cannot make the folder ${this.path}`, { cause });
+    }
+  }
+
+  /** A file, or a folder with all that is in it. A link goes, and what it leads to stays. */
+  async remove(): Promise<void> {
+    if (this.parent?.look() === undefined) return;
+    const found = lstat(this.path);
+    if (found?.isDirectory() === true) await rm(this.path, { recursive: true, force: true });
+    else await unlink(this.path).catch(ignoreMissing);
+  }
+
+  /** @returns whether it is gone */
+  async removeIfEmpty(): Promise<boolean> {
+    if (this.look() === undefined) return true;
+    return rmdir(this.path).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /**
+   * Whatever it is, a link too, to another name, on another file system too; a folder there must make way first.
+   * @throws MirrorError `storage`, a system error
+   */
+  async moveTo(target: Place): Promise<void> {
+    this.parent?.look();
+    target.parent?.makeFolder();
+    target.parent?.look();
+    await rename(this.path, target.path).catch(async (error: unknown) => {
+      if (!hasErrno(error, "EXDEV")) throw error;
+      await cp(this.path, target.path, { recursive: true, verbatimSymlinks: true });
+      await this.remove();
+    });
+  }
+
+  /** A name beside it, for what will become it. */
+  temporary(): Place {
+    return new Place(this.root, [...this.segments.slice(0, -1), temporaryName(this.name)]);
+  }
+
+  /** Removes from this folder what killed writers left; what somebody is just writing stays. */
+  async removeLeftovers(): Promise<void> {
+    for (const { name, kind } of await this.allEntries()) {
+      const found = this.at(name);
+      if (kind !== "other" && isLeftover(name, found.lookQuietly()?.mtimeMs ?? 0)) await found.remove();
+    }
+  }
+
+  private lookQuietly(): Stats | undefined {
+    try {
+      return this.look();
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @param depth how many of the segments to go */
+  private lookAt(depth: number): Stats | undefined {
+    let found = lookAtRoot(this.root);
+    let path = this.root.dir;
+    for (const segment of this.segments.slice(0, depth)) {
+      if (found?.isDirectory() !== true) return undefined;
+      path = join(path, segment);
+      found = lstat(path);
+      if (found?.isSymbolicLink() === true) throw refuseLink(path, this.root);
+      if (found !== undefined && !found.isFile() && !found.isDirectory()) {
+        throw new MirrorError("storage", `${path} is neither a file nor a folder, and is not touched`);
+      }
+    }
+    return found;
+  }
+}
+
+/**
+ * Files that are of use together only: all of them lie written on the disk before the first gets its name.
+ * @throws MirrorError `storage`
+ */
+export async function writeTogether(files: readonly NewFile[]): Promise<void> {
+  const temporaries: { temporary: Place; place: Place }[] = [];
+  let current = files[0]?.place.path ?? "";
+  try {
+    for (const { place, content, mode } of files) {
+      current = place.path;
+      // Neither the folder nor what is replaced may be a link; a folder in its place stays, too.
+      if (place.look()?.isDirectory() === true) throw new MirrorError("storage", `${current} is a folder`);
+      const temporary = place.temporary();
+      temporaries.push({ temporary, place });
+      await writeInFolder(temporary, content, mode ?? 0o644);
+    }
+    for (const { temporary, place } of temporaries) {
+      current = place.path;
+      await rename(temporary.path, place.path);
+    }
+  } catch (cause) {
+    for (const { temporary } of temporaries) await temporary.remove().catch(() => undefined);
+    if (cause instanceof MirrorError) throw cause;
+    throw new MirrorError("storage", `cannot write ${current}`, { cause });
+  }
+}
+
+/** The folder is there but for the first time, so it is made only then. */
+async function writeInFolder(temporary: Place, content: Uint8Array | string, mode: number): Promise<void> {
+  try {
+    await writeSynced(temporary.path, content, mode);
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw error;
+    temporary.parent?.makeFolder();
+    await writeSynced(temporary.path, content, mode);
+  }
+}
+
+async function writeSynced(path: string, content: Uint8Array | string, mode: number): Promise<void> {
+  const file = await open(path, "wx", mode);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+// By real path and inode: what was found to be a mirror stays one, until another folder takes its place.
+const accepted = new Set<string>();
+
+/** Only a root may be a link, and only to what is one already. */
+function lookAtRoot({ within, ...root }: Root): Stats | undefined {
+  if (within !== undefined && within.look()?.isDirectory() !== true) return undefined;
+  const found = lstat(root.dir);
+  if (root.isTrusted && found !== undefined && isOthers(found)) {
+    throw new MirrorError("storage", `${root.dir} belongs to another user${orGive("give another folder", root)}`);
+  }
+  if (found?.isSymbolicLink() !== true) return found;
+  let target: string;
+  try {
+    target = realpathSync(root.dir);
+  } catch {
+    throw new MirrorError("storage", `${root.dir} is a link that leads nowhere${orGive("give another folder", root)}`);
+  }
+  const stat = lstatSync(target);
+  const key = `${root.noun} ${target} ${stat.ino}`;
+  if (stat.isDirectory() && (accepted.has(key) || root.isOne(target))) {
+    accepted.add(key);
+    return stat;
+  }
+  throw new MirrorError(
+    "storage",
+    `${root.dir} is a link to ${target}, which is not ${root.noun} yet, and is not made one through a link` +
+      orGive("give that folder itself", root),
+  );
+}
+
+/** Root may use what belongs to anybody. Windows knows no users by number. */
+function isOthers({ uid }: Stats): boolean {
+  const own = process.getuid?.() ?? uid;
+  return own !== 0 && uid !== own;
+}
+
+function refuseLink(path: string, root: Root): MirrorError {
+  return new MirrorError(
+    "storage",
+    `${path} is a link, and none is followed here; put what it leads to in its place` +
+      orGive("or keep the whole folder elsewhere", root, ", "),
+  );
+}
+
+function orGive(what: string, { option }: Pick<Root, "option">, before = "; "): string {
+  return option === undefined ? "" : `${before}${what} with ${option}`;
+}
+
+function lstat(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    if (hasErrno(cause, "ENOTDIR", "ENAMETOOLONG")) return undefined;
+    throw new MirrorError("storage", `cannot look at ${path}`, { cause });
+  }
+}
+
+function makeOne(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    // Somebody else has just made it.
+    if (!hasErrno(error, "EEXIST") || lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!hasErrno(error, "ENOENT")) throw error;
+}

@@ -1,0 +1,56 @@
+/** What lies below a place, however deep: how much room it takes, its files, and what has no business there. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Place } from "./place.ts";
+
+/** Bytes of a file, or of all files below a folder; 0 for what is not there. */
+export async function sizeOf(place: Place): Promise<number> {
+  const found = place.look();
+  if (found === undefined) return 0;
+  if (!found.isDirectory()) return found.size;
+  let size = 0;
+  // Gone since it was listed, such as what git has packed meanwhile: nothing.
+  for await (const file of filesBelow(place, true)) size += file.look()?.size ?? 0;
+  return size;
+}
+
+/** Every file below a folder, by its path there with `/`, sorted; hidden ones are left out. */
+export async function listFiles(folder: Place): Promise<string[]> {
+  const found: string[] = [];
+  const start = folder.below === "" ? 0 : folder.below.length + 1;
+  for await (const file of filesBelow(folder, false)) found.push(file.below.slice(start));
+  return found.sort();
+}
+
+/**
+ * The paths of all that is neither a regular file nor a folder: nothing of it is used, whatever it leads to.
+ * @param isPassedOver what is not looked at, by its path
+ */
+export async function foreignBelow(place: Place, isPassedOver: (path: string) => boolean): Promise<string[]> {
+  try {
+    if (place.look()?.isDirectory() !== true) return [];
+  } catch {
+    // It is one itself, or the way to it leads through one, which is then told by its own name.
+    return place.parent === undefined || place.parent.isFolder() ? [place.path] : [];
+  }
+  return foreignIn(place.path, isPassedOver);
+}
+
+async function foreignIn(folder: string, isPassedOver: (path: string) => boolean): Promise<string[]> {
+  const found: string[] = [];
+  // One that is gone, or may not be read: whoever needs it will say so.
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const path = join(folder, entry.name);
+    if (isPassedOver(path)) continue;
+    if (entry.isDirectory()) found.push(...(await foreignIn(path, isPassedOver)));
+    else if (!entry.isFile()) found.push(path);
+  }
+  return found;
+}
+
+async function* filesBelow(folder: Place, withHidden: boolean): AsyncGenerator<Place> {
+  for (const { name, kind } of await (withHidden ? folder.allEntries() : folder.entries())) {
+    if (kind === "file") yield folder.at(name);
+    else if (kind === "folder") yield* filesBelow(folder.at(name), withHidden);
+  }
+}

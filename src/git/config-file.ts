@@ -1,0 +1,91 @@
+/**
+ * Git's configuration format, as git reads it: sections with and without subsections, values with quotes, escapes,
+ * comments and continued lines. Pure. https://git-scm.com/docs/git-config#_syntax
+ */
+
+export interface Setting {
+  /** `remote.origin.url`: section and key in lower case, the subsection as it stands. */
+  readonly name: string;
+  /** The same as it was written, for people: `core.sshCommand` */
+  readonly shown: string;
+  /** undefined for a key without `=`, which means true. */
+  readonly value: string | undefined;
+}
+
+// A key is followed by its value, by a comment, or by the line's end.
+const header = /\[([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\[^\n])*)")?\]/y;
+const key = /([A-Za-z][A-Za-z0-9-]*)[ \t]*/y;
+const blank = /(?:[ \t\r\n]+|[#;][^\n]*)/y;
+
+/** @throws Error with what cannot be read, as git would refuse the file */
+export function parseConfig(text: string): Setting[] {
+  const settings: Setting[] = [];
+  let at = text.startsWith("\uFEFF") ? 1 : 0;
+  let section = "";
+  const take = (pattern: RegExp): RegExpExecArray | undefined => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text) ?? undefined;
+    at += found?.[0].length ?? 0;
+    return found;
+  };
+  const refuse = () => new Error(`bad config line ${text.slice(0, at).split("\n").length}`);
+  for (;;) {
+    while (take(blank) !== undefined);
+    if (at >= text.length) return settings;
+    const [, name, subsection] = take(header) ?? [];
+    if (name !== undefined) {
+      // `[a.B]`, the old way, has its subsection in lower case.
+      section = name.toLowerCase() + (subsection === undefined ? "" : `.${subsection.replace(/\\(.)/g, "$1")}`);
+      continue;
+    }
+    const found = take(key)?.[1];
+    if (found === undefined || section === "") throw refuse();
+    let value: string | undefined;
+    if (text[at] === "=") {
+      const read = readValue(text, at + 1);
+      if (read === undefined) throw refuse();
+      ({ value, end: at } = read);
+    } else if (at < text.length && !/[\r\n#;]/.test(text[at] ?? "")) throw refuse();
+    settings.push({ name: `${section}.${found.toLowerCase()}`, shown: `${section}.${found}`, value });
+  }
+}
+
+const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", b: "\b", '"': '"', "\\": "\\" };
+
+/** @returns undefined for a value that git would not read */
+function readValue(text: string, start: number): { value: string; end: number } | undefined {
+  let value = "";
+  // Blanks count between words and within quotes, not at the ends.
+  let blanks = "";
+  let isQuoted = false;
+  let at = start;
+  for (; at < text.length; at += 1) {
+    const char = text[at] ?? "";
+    const isLineEnd = char === "\n" || (char === "\r" && text[at + 1] === "\n");
+    if (isLineEnd) {
+      if (isQuoted) return undefined;
+      break;
+    }
+    if (!isQuoted && (char === "#" || char === ";")) {
+      const end = text.indexOf("\n", at);
+      return { value, end: end === -1 ? text.length : end };
+    }
+    if (!isQuoted && (char === " " || char === "\t")) {
+      if (value !== "") blanks += char;
+      continue;
+    }
+    value += blanks;
+    blanks = "";
+    if (char === '"') isQuoted = !isQuoted;
+    else if (char !== "\\") value += char;
+    else {
+      at += 1;
+      const next = text[at] ?? "";
+      const isContinued = next === "\n" || (next === "\r" && text[at + 1] === "\n");
+      if (isContinued) at += next === "\r" ? 1 : 0;
+      else if (escapes[next] === undefined) return undefined;
+      else value += escapes[next];
+    }
+  }
+  return isQuoted ? undefined : { value, end: at };
+}

@@ -1,0 +1,161 @@
+/**
+ * Is a folder a bare repository that git may be run in? Asked before every run. Git itself would go up to the next
+ * repository above where this one is damaged, into a `.git` where there is one, and along every link; so what is not
+ * plainly a bare repository, with folders and regular files in it and settings that are honest, is not used.
+ *
+ * Synchronous, and remembered for as long as none of the folders that were looked into has changed.
+ */
+import { lstatSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { LRUCache } from "lru-cache";
+import type { Place } from "../disk/place.ts";
+import { MirrorError, describeError } from "../errors.ts";
+import { judgeConfig } from "./settings.ts";
+
+/** What the git of this machine can do. */
+export interface GitFeatures {
+  readonly reftable: boolean;
+}
+
+export type Inspection =
+  /** `unserved`: why it is kept and not served, if it is so. */
+  | { readonly state: "plain"; readonly unserved?: string | undefined }
+  /** It is no repository any more: the next sync fetches it anew. */
+  | { readonly state: "damaged"; readonly reason: string }
+  /** Somebody made it so: it is left as it is until somebody changes it. */
+  | { readonly state: "refused"; readonly reason: string }
+  /** It is whole, and the git here is too old for it. */
+  | { readonly state: "unsupported"; readonly reason: string };
+
+interface Remembered {
+  readonly stamp: string;
+  readonly folders: readonly string[];
+  readonly inspection: Inspection;
+}
+
+const remembered = new LRUCache<string, Remembered>({ max: 10_000 });
+
+export function inspectRepository(place: Place, features: GitFeatures): Inspection {
+  let dir: string;
+  try {
+    if (place.look()?.isDirectory() !== true) return damaged("it is no folder");
+    dir = place.path;
+  } catch (error) {
+    return damaged(describeError(error));
+  }
+  const known = remembered.get(dir);
+  if (known !== undefined && stampOf(dir, known.folders) === known.stamp) return known.inspection;
+  const folders: string[] = [];
+  try {
+    const inspection = inspect(dir, folders, features);
+    remembered.set(dir, { stamp: stampOf(dir, folders), folders, inspection });
+    return inspection;
+  } catch (error) {
+    // It may be whole, and be read again in a moment.
+    return refused(`it cannot be read: ${describeError(error)}`);
+  }
+}
+
+/** Why a repository is not served; undefined where it is. */
+export function unservedReason(place: Place, features: GitFeatures): string | undefined {
+  const inspection = inspectRepository(place, features);
+  return inspection.state === "plain" ? inspection.unserved : inspection.reason;
+}
+
+/** @throws MirrorError `git` saying why it is not used and what to do */
+export function requirePlain(place: Place, features: GitFeatures): void {
+  const inspection = inspectRepository(place, features);
+  if (inspection.state === "plain") return;
+  const { reason } = inspection;
+  const remedy =
+    inspection.state === "damaged" ? "sync again to fetch it anew" : "change that, or delete the folder and sync again";
+  throw new MirrorError("git", `${place.path} is not used, since ${reason}; ${remedy}`);
+}
+
+/** Whether it has the shape of one, damaged or not: for telling it from a folder that somebody called so. */
+export function isRepository(place: Place): boolean {
+  const has = (name: string) => place.at(name).look() !== undefined;
+  try {
+    return place.at("objects").isFolder() && ["HEAD", "packed-refs", "refs"].some(has);
+  } catch {
+    return false;
+  }
+}
+
+// Never run: git is told another folder for them. Forges put links there.
+const unread = "hooks";
+// What git reads of a repository and that no folder's time tells of.
+const files = ["HEAD", "config", "objects/info/alternates", "objects/info/http-alternates"];
+
+function inspect(dir: string, folders: string[], features: GitFeatures): Inspection {
+  const foreign = foreignIn(dir, folders);
+  if (foreign === join(dir, ".git")) return damaged("it holds a .git");
+  if (foreign !== undefined) return refused(`${foreign} is no regular file or folder`);
+  const large = files.find((file) => (lstatSync(join(dir, file), { throwIfNoEntry: false })?.size ?? 0) > maxTextSize);
+  if (large !== undefined) return refused(`its ${large} has more than ${maxTextSize} bytes`);
+  const head = textOf(join(dir, "HEAD")).trim();
+  if (!/^(?:ref:\s*refs\/\S+|[0-9a-f]{40}|[0-9a-f]{64})$/.test(head)) return damaged("its HEAD cannot be read");
+  for (const folder of ["objects", "refs"]) {
+    if (!folders.includes(join(dir, folder))) return damaged(`it has no folder ${folder}`);
+  }
+  for (const name of ["objects/info/alternates", "objects/info/http-alternates"]) {
+    const lines = textOf(join(dir, name)).split("\n");
+    if (lines.some((line) => line.trim() !== "" && !line.startsWith("#"))) {
+      return refused(`it has ${name}, which sends git to other folders`);
+    }
+  }
+  if (lstatSync(join(dir, "commondir"), { throwIfNoEntry: false }) !== undefined) {
+    return refused("it has a commondir, which sends git to another folder");
+  }
+  if (lstatSync(join(dir, "info", "grafts"), { throwIfNoEntry: false }) !== undefined) {
+    return refused("it has info/grafts, which makes another history of it");
+  }
+  // Git takes a repository without one for what it seems to be.
+  const { refused: setting, unsupported, unserved } = judgeConfig(textOf(join(dir, "config")), features);
+  if (setting !== undefined) return refused(setting);
+  return unsupported === undefined ? { state: "plain", unserved } : { state: "unsupported", reason: unsupported };
+}
+
+/** @param folders takes every folder that was looked into @returns the first that is neither file nor folder, or a .git */
+function foreignIn(dir: string, folders: string[]): string | undefined {
+  folders.push(dir);
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    const isTop = folders[0] === dir;
+    if (isTop && entry.name === unread) continue;
+    if (isTop && entry.name === ".git") return path;
+    if (!entry.isDirectory() && !entry.isFile()) return path;
+    const found = entry.isDirectory() ? foreignIn(path, folders) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+// None of them is long in an honest repository.
+const maxTextSize = 1024 * 1024;
+
+/** Empty for what is not there. */
+function textOf(path: string): string {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true ? readFileSync(path, "utf8") : "";
+}
+
+function stampOf(dir: string, folders: readonly string[]): string {
+  return [...folders, ...files.map((file) => join(dir, file))].map(stamp).join(" ");
+}
+
+function stamp(path: string): string {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = lstatSync(path, { bigint: true });
+    return `${ino}/${size}/${mtimeNs}/${ctimeNs}`;
+  } catch {
+    return "-";
+  }
+}
+
+function damaged(reason: string): Inspection {
+  return { state: "damaged", reason };
+}
+
+function refused(reason: string): Inspection {
+  return { state: "refused", reason };
+}

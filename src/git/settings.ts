@@ -1,0 +1,59 @@
+/**
+ * Which settings of a repository are honest: those that git's own commands, forges and people leave in bare
+ * repositories, and that lead to no command, no other folder and no other server. A mirror may have come by git, by a
+ * cache or on a stick, and git would obey what its repositories' configurations say. Pure.
+ */
+import { parseConfig, type Setting } from "./config-file.ts";
+
+// By section and key. Nothing is ever fetched within a mirrored repository (bare-repository.ts), so what only fetching
+// goes by is of no effect: remotes, http, protocol.
+const honest = [
+  /^core\.(?:repositoryformatversion|filemode|bare|ignorecase|precomposeunicode|symlinks|logallrefupdates)$/,
+  /^core\.(?:sharedrepository|compression|loosecompression|bigfilethreshold|packedgit\w+|deltabasecachelimit)$/,
+  /^core\.(?:commitgraph|multipackindex|autocrlf|safecrlf|eol|longpaths|quotepath|protect\w+|fsync\w*)$/,
+  /^(?:extensions\.(?:objectformat|refstorage|noop)|lfs\.repositoryformatversion|protocol\.version)$/,
+  /^remote\.(?:url|pushurl|fetch|push|mirror|tagopt|prune|prunetags|gh-resolved|followremotehead|skip\w+)$/,
+  /^branch\.(?:remote|pushremote|merge|rebase|description|gh-merge-base)$/,
+  /^(?:uploadpack|uploadpackfilter|receive|bundle|http|user|gitlab|gitea|gitweb)\.[\w-]+$/,
+  /^(?:fetch|transfer)\.(?:prune|prunetags|hiderefs|fsckobjects|unpacklimit|advertise\w+)$/,
+  // Numbers, times and switches.
+  /^(?:gc|pack|repack|maintenance)\.[\w-]+$/,
+];
+// Each names a program, whatever its section.
+const hook = /hook$/;
+
+export interface Verdict {
+  /** A setting that git would act upon. */
+  readonly refused?: string;
+  /** What the git here cannot do. */
+  readonly unsupported?: string;
+  /** Why it is kept and not served. */
+  readonly unserved?: string;
+}
+
+/** @param features what the git here can do @returns what is in the way of using the repository, if anything is */
+export function judgeConfig(config: string, features: { readonly reftable: boolean }): Verdict {
+  let settings: Setting[];
+  try {
+    settings = parseConfig(config);
+  } catch (error) {
+    return { refused: `its config cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+  }
+  for (const { name, shown, value } of settings) {
+    const key = `${name.slice(0, name.indexOf("."))}.${name.slice(name.lastIndexOf(".") + 1)}`;
+    if (hook.test(key) || !honest.some((pattern) => pattern.test(key))) {
+      return { refused: `its config says ${shown}, which git would act upon` };
+    }
+    if (name === "extensions.refstorage" && value?.toLowerCase() === "reftable" && !features.reftable) {
+      return { unsupported: "its config says extensions.refStorage = reftable, which needs git 2.45 or later here" };
+    }
+  }
+  // The last one counts.
+  const served = settings.findLast(({ name }) => name === "http.uploadpack");
+  return served !== undefined && isFalse(served.value) ? { unserved: "its config says http.uploadpack = false" } : {};
+}
+
+/** As git reads a boolean; a key without a value is true. */
+function isFalse(value: string | undefined): boolean {
+  return value !== undefined && /^(?:false|no|off|0+|)$/i.test(value);
+}

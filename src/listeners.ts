@@ -1,0 +1,41 @@
+/**
+ * Listening for an end that may have come already. A listener that is added after an `await` hears nothing of what
+ * happened meanwhile, and what should have been cleaned up then stays for ever; so each of these asks first. Nothing
+ * else in `src/` adds a listener for `abort`, and none for the `close` of a connection (`.oxlintrc.json`).
+ */
+import type { EventEmitter } from "node:events";
+
+const nothing = (): void => undefined;
+
+/** Calls `listener` once: when the signal is aborted, or now if it was. @returns takes the listener away */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined) return nothing;
+  if (signal.aborted) {
+    listener();
+    return nothing;
+  }
+  signal.addEventListener("abort", listener, { once: true });
+  return () => signal.removeEventListener("abort", listener);
+}
+
+/** What has an end that it tells by `close`: a stream, a socket, an answer. */
+export interface Closable extends EventEmitter {
+  readonly closed: boolean;
+  readonly destroyed: boolean;
+}
+
+/** Calls `listener` once: when it is closed, or now if it was. @returns takes the listener away */
+export function onClose(closable: Closable, listener: () => void): () => void {
+  // An answer whose connection is gone is destroyed, and may never tell that it is closed.
+  if (closable.closed || closable.destroyed) {
+    listener();
+    return nothing;
+  }
+  closable.once("close", listener);
+  return () => closable.removeListener("close", listener);
+}
+
+/** Resolves when the signal is aborted, or at once if it was. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => onAbort(signal, resolve));
+}
