@@ -1,22 +1,25 @@
 import { mkdir, readdir, rename, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { FileIndex } from "../../src/store/file-index.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { FileIndex } from "../../src/disk/file-index.ts";
+import type { Place } from "../../src/disk/place.ts";
+import { placeAt, temporaryFolder } from "../support/folder.ts";
 
 let folder: string;
 let file: string;
+let place: Place;
 let reads: number;
 
 beforeEach(async () => {
   folder = await temporaryFolder();
   file = join(folder, "file");
+  place = placeAt(folder).at("file");
   reads = 0;
   await writeFile(file, "one");
 });
 
 const open = (cacheDir = join(folder, "cache")) =>
-  FileIndex.open(cacheDir, folder, (value) => (typeof value === "string" ? value : undefined));
+  FileIndex.open(placeAt(cacheDir), folder, (value) => (typeof value === "string" ? value : undefined));
 const read = (value: string) => () => {
   reads += 1;
   return value;
@@ -24,22 +27,22 @@ const read = (value: string) => () => {
 
 test("a file that has not changed is read once, by this process and the next", async () => {
   const first = await open();
-  expect(await first.get("file", file, read("one"))).toBe("one");
+  expect(await first.get("file", place, read("one"))).toBe("one");
   await first.save();
   const second = await open();
-  expect(await second.get("file", file, read("another"))).toBe("one");
+  expect(await second.get("file", place, read("another"))).toBe("one");
   expect(reads).toBe(1);
 });
 
 test("a file that was replaced is read anew, although its size and time are the same", async () => {
   const first = await open();
-  await first.get("file", file, read("one"));
+  await first.get("file", place, read("one"));
   await first.save();
   const { atime, mtime } = await stat(file);
   await writeFile(join(folder, "new"), "two");
   await rename(join(folder, "new"), file);
   await utimes(file, atime, mtime);
-  expect(await (await open()).get("file", file, read("two"))).toBe("two");
+  expect(await (await open()).get("file", place, read("two"))).toBe("two");
 });
 
 test("what failed to be read is not kept", async () => {
@@ -47,22 +50,22 @@ test("what failed to be read is not kept", async () => {
   const fail = () => {
     throw new Error("damaged");
   };
-  await expect(index.get("file", file, fail)).rejects.toThrow("damaged");
+  await expect(index.get("file", place, fail)).rejects.toThrow("damaged");
   await index.save();
-  expect(await (await open()).get("file", file, read("one"))).toBe("one");
+  expect(await (await open()).get("file", place, read("one"))).toBe("one");
 });
 
 test("what was not asked for is forgotten", async () => {
   await writeFile(join(folder, "other"), "x");
   const first = await open();
-  await first.get("file", file, read("one"));
-  await first.get("other", join(folder, "other"), read("x"));
+  await first.get("file", place, read("one"));
+  await first.get("other", placeAt(folder).at("other"), read("x"));
   await first.save();
   const second = await open();
-  await second.get("file", file, read("one"));
+  await second.get("file", place, read("one"));
   await second.save();
   const third = await open();
-  await third.get("other", join(folder, "other"), read("x"));
+  await third.get("other", placeAt(folder).at("other"), read("x"));
   expect(reads).toBe(3);
 });
 
@@ -70,11 +73,11 @@ test.each(["", "{", '{"format":99,"files":{}}', '{"format":1,"files":{"file":{"s
   "an index that says %j is as good as none",
   async (content) => {
     const first = await open();
-    await first.get("file", file, read("one"));
+    await first.get("file", place, read("one"));
     await first.save();
     const [name = ""] = await readdir(join(folder, "cache/index"));
     await writeFile(join(folder, "cache/index", name), content);
-    expect(await (await open()).get("file", file, read("again"))).toBe("again");
+    expect(await (await open()).get("file", place, read("again"))).toBe("again");
   },
 );
 
@@ -82,6 +85,6 @@ test("a cache folder that cannot be written costs speed, nothing else", async ()
   await mkdir(join(folder, "no"));
   await writeFile(join(folder, "no/cache"), "a file");
   const index = await open(join(folder, "no/cache"));
-  expect(await index.get("file", file, read("one"))).toBe("one");
+  expect(await index.get("file", place, read("one"))).toBe("one");
   await index.save();
 });

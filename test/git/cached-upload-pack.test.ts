@@ -7,7 +7,7 @@ import { buffer } from "node:stream/consumers";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { AnswerStore } from "../../src/git/answer-store.ts";
 import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
-import { createGitEnvironments } from "../../src/git/environment.ts";
+import { createGitEnvironments, type GitEnvironments } from "../../src/git/environment.ts";
 import { packet } from "../../src/git/pkt-line.ts";
 import { repositoryState } from "../../src/git/repository-state.ts";
 import {
@@ -16,7 +16,8 @@ import {
   type UploadPack,
   type UploadPackSettings,
 } from "../../src/git/upload-pack.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { inMemory, type RequestBody } from "../../src/git/request-body.ts";
+import { placeAt, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository } from "../support/git.ts";
 import { waitUntil } from "../support/processes.ts";
 
@@ -29,6 +30,7 @@ let problems: unknown[];
 let cached: UploadPack;
 let inner: UploadPack;
 let settings: UploadPackSettings;
+let environments: GitEnvironments;
 
 beforeEach(async () => {
   root = await temporaryFolder();
@@ -39,11 +41,13 @@ beforeEach(async () => {
     .digest();
   head = await makeRepository(join(root, "work"), { "noise.bin": noise.toString("base64") });
   await git(root, ["clone", "-q", "--bare", "work", "repo.git"]);
-  const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
+  environments = await createGitEnvironments({ PATH: process.env["PATH"] });
   onTestFinished(() => environments.remove());
   runs = 0;
   problems = [];
-  settings = { env: environments.own, maxProcesses: 4, maxWaiting: 100, idleSeconds: 30, onFailure: () => undefined };
+  const ignore = () => undefined;
+  const seconds = { idleSeconds: 30, totalSeconds: 60 };
+  settings = { environments, maxProcesses: 4, maxWaiting: 100, ...seconds, onFailure: ignore, onMistake: ignore };
   const direct = createUploadPack(settings);
   // The real thing, counted.
   inner = {
@@ -55,15 +59,22 @@ beforeEach(async () => {
 });
 
 const withCache = async (size: number) =>
-  cacheUploadPack(inner, await AnswerStore.open(cacheDir, size), (error) => problems.push(error));
+  cacheUploadPack(inner, await openStore(size), environments.features, (error) => problems.push(error));
+const openStore = async (size: number) => AnswerStore.open(placeAt(cacheDir), size);
 const all = ({ output }: GitAnswer) => (Buffer.isBuffer(output) ? Promise.resolve(output) : buffer(output));
 const signal = () => new AbortController().signal;
 const wanted = (id: string, agent = "git/test") =>
   `${packet("command=fetch")}${packet(`agent=${agent}`)}0001${packet("no-progress")}${packet(`want ${id}\n`)}${packet("done\n")}0000`;
 const ask = (upload: UploadPack, request: string) =>
-  upload.answer({ dir, protocol: "version=2", signal: signal(), body: Readable.from([Buffer.from(request)]) });
-const refs = (upload: UploadPack) => upload.advertise({ dir, protocol: undefined, signal: signal() }).then(all);
-const stored = async () => (await readdir(cacheDir)).filter((name) => !name.endsWith(".tmp"));
+  upload.answer({ ...common(), protocol: "version=2", signal: signal(), body: inMemory(Buffer.from(request)) });
+const refs = (upload: UploadPack) => upload.advertise({ ...common(), protocol: undefined, signal: signal() }).then(all);
+const common = () => ({ place: placeAt(dir), client: "::1" });
+const streamed = (stream: Readable): RequestBody => ({
+  bytes: undefined,
+  read: () => stream,
+  discard: () => undefined,
+});
+const stored = async () => (await readdir(cacheDir)).filter((name) => !name.startsWith("."));
 
 /** The content of the first side band: the pack. */
 function packOf(answer: Buffer): Buffer {
@@ -112,7 +123,7 @@ describe("packs", () => {
     (leaving.output as Readable).destroy();
     const alone = await all(
       await ask(
-        cacheUploadPack(inner, undefined, () => undefined),
+        cacheUploadPack(inner, undefined, environments.features, () => undefined),
         wanted(head),
       ),
     );
@@ -122,12 +133,12 @@ describe("packs", () => {
 
   test("that clients asked for who have gone before git began are not made at all", async () => {
     const waiting = createUploadPack({ ...settings, maxProcesses: 1 });
-    const upload = cacheUploadPack(waiting, await AnswerStore.open(cacheDir, 1e9), () => undefined);
+    const upload = cacheUploadPack(waiting, await openStore(1e9), environments.features, () => undefined);
     const blocker = new PassThrough();
-    const blocked = waiting.answer({ dir, protocol: "version=2", signal: signal(), body: blocker });
+    const blocked = waiting.answer({ ...common(), protocol: "version=2", signal: signal(), body: streamed(blocker) });
     const gone = new AbortController();
-    const body = Readable.from([Buffer.from(wanted(head))]);
-    const left = upload.answer({ dir, protocol: "version=2", signal: gone.signal, body });
+    const body = inMemory(Buffer.from(wanted(head)));
+    const left = upload.answer({ ...common(), protocol: "version=2", signal: gone.signal, body });
     await waitUntil(() => waiting.load().waiting === 1, "the request to queue");
     gone.abort();
     await expect(left).rejects.toMatchObject({ code: "cancelled" });
@@ -182,19 +193,22 @@ describe("packs", () => {
 
   test("what a crash left is no answer, and is removed when nobody can be writing it", async () => {
     await mkdir(cacheDir, { recursive: true });
-    await writeFile(join(cacheDir, "old.tmp"), "half");
-    await writeFile(join(cacheDir, "young.tmp"), "half");
+    const [old, young] = [".answer.tmp-0123456789ab", ".answer.tmp-ba9876543210"];
+    await writeFile(join(cacheDir, old), "half");
+    await writeFile(join(cacheDir, young), "half");
+    await writeFile(join(cacheDir, "notes.txt"), "somebody's own");
     const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
-    await utimes(join(cacheDir, "old.tmp"), longAgo, longAgo);
+    await utimes(join(cacheDir, old), longAgo, longAgo);
     await withCache(1024);
-    expect(await readdir(cacheDir)).toEqual(["young.tmp"]);
+    expect((await readdir(cacheDir)).sort()).toEqual([young, "notes.txt"]);
   });
 
   test("long requests, which no other client repeats, are passed on as they are", async () => {
     const haves = Array.from({ length: 8000 }, (_, n) => packet(`have ${String(n).padStart(40, "0")}\n`)).join("");
     const request = wanted(head).replace(packet("done\n"), `${haves}${packet("done\n")}`);
     const chunks = [Buffer.from(request.slice(0, 200_000)), Buffer.from(request.slice(200_000))];
-    const answer = await cached.answer({ dir, protocol: "version=2", signal: signal(), body: Readable.from(chunks) });
+    const body = streamed(Readable.from(chunks));
+    const answer = await cached.answer({ ...common(), protocol: "version=2", signal: signal(), body });
     expect((await all(answer)).length).toBeGreaterThan(3 * 1024 * 1024);
     expect(await stored()).toEqual([]);
   });
@@ -220,9 +234,9 @@ describe("refs", () => {
     ["another configuration", ["config", "uploadpack.hideRefs", "refs/heads/main"]],
   ])("are never stale after %s", async (_, args) => {
     await refs(cached);
-    const before = repositoryState(dir);
+    const before = repositoryState(placeAt(dir));
     await git(dir, args);
-    expect(repositoryState(dir)).not.toBe(before);
+    expect(repositoryState(placeAt(dir))).not.toBe(before);
     expect(await refs(cached)).toEqual(await refs(inner));
   });
 
@@ -237,9 +251,9 @@ describe("refs", () => {
 });
 
 test("repositoryState ignores placeholders and knows when there is no repository", async () => {
-  const before = repositoryState(dir);
+  const before = repositoryState(placeAt(dir));
   await writeFile(join(dir, "refs/.gitkeep"), "");
-  expect(repositoryState(dir)).toBe(before);
-  expect(repositoryState(root)).toBeUndefined();
+  expect(repositoryState(placeAt(dir))).toBe(before);
+  expect(repositoryState(placeAt(root))).toBeUndefined();
   expect(await readFile(join(dir, "HEAD"), "utf8")).toContain("main");
 });

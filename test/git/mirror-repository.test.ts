@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { BareRepository } from "../../src/git/bare-repository.ts";
 import { checkCommit } from "../../src/git/check-commit.ts";
 import { keepEmptyFolders } from "../../src/git/empty-folders.ts";
 import { createGitEnvironments, type GitEnvironments } from "../../src/git/environment.ts";
 import { mirrorRepository, type RepositoryJob } from "../../src/git/mirror-repository.ts";
-import { temporaryPath } from "../../src/store/atomic.ts";
 import { damageObject } from "../support/damage.ts";
-import { snapshot, temporaryFolder } from "../support/folder.ts";
+import { placeAt, snapshot, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository, startGitUpstream, type GitUpstream } from "../support/git.ts";
 
 const all: RepositoryJob["refs"] = { kind: "all", names: [], defaultBranch: true };
@@ -31,11 +31,12 @@ beforeEach(async () => {
 
 function mirror(revisions: string[], url = `${upstream.url}/owner/repo.git`, refs: RepositoryJob["refs"] = all) {
   return mirrorRepository(
-    { url, dir, temporaryDir: temporaryPath(dir), revisions, refs },
-    { environments, signal: new AbortController().signal, onProgress: () => undefined },
+    { url, place: placeAt(root).at("mirror/repo.git"), revisions, refs },
+    { environments, extra: {}, signal: new AbortController().signal, onProgress: () => undefined },
   );
 }
 
+const open = () => BareRepository.open(placeAt(dir), { environments });
 const refs = async () => (await git(dir, ["for-each-ref", "--format=%(refname)"])).split("\n").filter(Boolean);
 
 test("holds upstream's heads and tags, its HEAD, and nothing else", async () => {
@@ -93,7 +94,7 @@ test("keeps a locked commit that a force-push took away, advertised so that Mix 
   expect(await git(dir, ["rev-parse", "main"])).toBe(other);
   // And it stays: the pin is not a branch that upstream has deleted.
   expect(await mirror([second])).toBe("unchanged");
-  expect(await checkCommit(dir, second, environments.own)).toEqual({ state: "ok" });
+  expect(await checkCommit(open(), second)).toEqual({ state: "ok" });
 });
 
 test("a commit that cannot be had does not cost another one its pin", async () => {
@@ -122,7 +123,7 @@ test("a transfer that breaks leaves no commit without its files, and the next ru
   await expect(mirror([hidden])).rejects.toMatchObject({ code: "upstream" });
   upstream.cutAfter = undefined;
   expect(await mirror([hidden])).toBe("updated");
-  expect(await checkCommit(dir, hidden, environments.own)).toEqual({ state: "ok" });
+  expect(await checkCommit(open(), hidden)).toEqual({ state: "ok" });
 });
 
 test("an upstream with a branch that is called like our pins is refreshed all the same", async () => {
@@ -141,7 +142,7 @@ test("half a commit is not taken for the commit", async () => {
   await writeFile(join(root, "commit"), `${text}\n`);
   expect(await git(dir, ["hash-object", "-t", "commit", "-w", join(root, "commit")])).toBe(hidden);
   expect(await mirror([hidden])).toBe("updated");
-  expect(await checkCommit(dir, hidden, environments.own)).toEqual({ state: "ok" });
+  expect(await checkCommit(open(), hidden)).toEqual({ state: "ok" });
 });
 
 test("an outage in the middle takes away nothing that clients could check out", async () => {
@@ -153,7 +154,7 @@ test("an outage in the middle takes away nothing that clients could check out", 
   await commit(work, { "big.bin": randomBytes(300_000).toString("base64") }, "second");
   upstream.cutAfter = 100_000;
   await expect(mirror([locked])).rejects.toMatchObject({ code: "upstream" });
-  expect(await checkCommit(dir, locked, environments.own)).toEqual({ state: "ok" });
+  expect(await checkCommit(open(), locked)).toEqual({ state: "ok" });
   upstream.cutAfter = undefined;
   await git(work, ["update-ref", "refs/heads/dev", locked]);
   // When a branch leads to it again, it needs no pin.
@@ -163,31 +164,54 @@ test("an outage in the middle takes away nothing that clients could check out", 
 
 test("a repository whose own configuration would act is not touched, and nothing of it runs", async () => {
   await mirror([first]);
-  const { own } = environments;
   const config = await readFile(join(dir, "config"), "utf8");
   const trap = join(root, "trap");
   await writeFile(join(dir, "config"), `${config}[core]\n\tsshCommand = touch ${trap};\n`);
   await writeFile(join(dir, "config"), `[url "ssh://x/"]\n\tinsteadOf = ${upstream.url}/\n`, { flag: "a" });
   await expect(mirror([first])).rejects.toThrow(/repo\.git is not used, since its config says core\.sshCommand/);
-  expect(await checkCommit(dir, first, own)).toMatchObject({ state: "corrupt" });
+  expect(open).toThrow(/is not used, since its config says core\.sshCommand/);
   await writeFile(join(dir, "config"), config);
   await writeFile(join(dir, "objects/info/alternates"), `${join(work, ".git/objects")}\n`);
   await expect(mirror([first])).rejects.toThrow(/objects\/info\/alternates/);
   await rm(join(dir, "objects/info/alternates"));
-  // A remote by the name of a URL, as git had them before there was a configuration.
-  await mkdir(join(dir, "remotes"));
-  await writeFile(join(dir, "remotes/git@git.corp:repo.git"), "URL: git@elsewhere.example:repo.git\n");
-  await expect(mirror([first])).rejects.toThrow(/it has remotes\//);
-  await rm(join(dir, "remotes"), { recursive: true });
   expect(await mirror([first])).toBe("unchanged");
   await expect(readFile(trap)).rejects.toThrow(/ENOENT/);
+});
+
+test("what a repository says of networks and remotes leads no fetch astray", async () => {
+  await mirror([first]);
+  const url = `${upstream.url}/owner/repo.git`;
+  const lines = [
+    "[http]\n\tproxy = http://127.0.0.1:1\n\textraHeader = nonsense\n",
+    `[remote "${url}"]\n\turl = ${upstream.url}/owner/none.git\n\tfetch = +refs/*:refs/stolen/*\n`,
+  ];
+  await writeFile(join(dir, "config"), lines.join(""), { flag: "a" });
+  // As git had remotes before there was a configuration, by a name that has no slash.
+  await mkdir(join(dir, "remotes"));
+  await writeFile(join(dir, "remotes/origin"), `URL: ${upstream.url}/owner/none.git\n`);
+  const second = await commit(work, { "b.txt": "b\n" }, "second");
+  expect(await mirror([second])).toBe("updated");
+  expect(await refs()).toEqual(["refs/heads/main"]);
+  expect(await checkCommit(open(), second)).toEqual({ state: "ok" });
+});
+
+test("a shallow mirror is made, deepened and given its history by fetches that go beside it", async () => {
+  const second = await commit(work, { "b.txt": "b\n" }, "second");
+  const shallow: RepositoryJob["refs"] = { kind: "shallow", names: [], defaultBranch: false };
+  expect(await mirror([second], undefined, shallow)).toBe("added");
+  expect(await readFile(join(dir, "shallow"), "utf8")).toBe(`${second}\n`);
+  expect(await mirror([second], undefined, shallow)).toBe("unchanged");
+  expect(await mirror([second])).toBe("updated");
+  expect(await readdir(dir)).not.toContain("shallow");
+  expect(await git(dir, ["rev-list", "main"])).toBe(`${second}\n${first}`);
+  expect(await readdir(join(root, "mirror"))).toEqual(["repo.git"]);
 });
 
 test("a locked commit that is nowhere is named; what else there is, is mirrored", async () => {
   const nowhere = "1".repeat(40);
   await expect(mirror([nowhere, first])).rejects.toThrow(`upstream does not have the locked commit ${nowhere}`);
   expect(await readdir(join(root, "mirror"))).toEqual(["repo.git"]);
-  expect(await checkCommit(dir, first, environments.own)).toEqual({ state: "ok" });
+  expect(await checkCommit(open(), first)).toEqual({ state: "ok" });
 });
 
 test("a repository that is not there is an error that says so, and leaves nothing", async () => {
@@ -231,7 +255,9 @@ test("survives being committed to git and checked out again", async () => {
   await git(outer, ["commit", "-q", "-m", "mirror"]);
   const clone = join(root, "clone");
   await git(root, ["clone", "-q", outer, clone]);
-  expect(await checkCommit(join(clone, "repo.git"), first, environments.own)).toEqual({ state: "ok" });
+  expect(await checkCommit(BareRepository.open(placeAt(join(clone, "repo.git")), { environments }), first)).toEqual({
+    state: "ok",
+  });
 });
 
 test("a hand-made repository that lost its empty folders is mended", async () => {
@@ -239,23 +265,23 @@ test("a hand-made repository that lost its empty folders is mended", async () =>
   await rm(join(dir, "refs"), { recursive: true });
   await rm(join(dir, "objects/info"), { recursive: true });
   await expect(git(dir, ["rev-parse", "HEAD"])).rejects.toThrow(/not a git repository/);
-  expect(await keepEmptyFolders(dir)).toBe(true);
+  await keepEmptyFolders(placeAt(dir));
   expect(await git(dir, ["rev-parse", "HEAD"])).toBe(first);
-  expect(await keepEmptyFolders(root)).toBe(false);
+  await keepEmptyFolders(placeAt(work));
+  expect(await readdir(work)).toEqual([".git", "README.md"]);
 });
 
 test("checkCommit finds missing commits, broken objects and commits that no head reaches", async () => {
   const second = await commit(work, { "blob.txt": "content that will be damaged\n" }, "second");
   await mirror([second]);
-  const { own } = environments;
-  expect(await checkCommit(dir, "2".repeat(40), own)).toMatchObject({ state: "missing" });
+  expect(await checkCommit(open(), "2".repeat(40))).toMatchObject({ state: "missing" });
   // An object that git would happily read: a loose blob under another one's name.
   const blob = await git(dir, ["rev-parse", `${second}:blob.txt`]);
   await damageObject(dir, blob, "something else entirely\n");
-  expect(await checkCommit(dir, second, own)).toMatchObject({ state: "corrupt" });
-  expect(await checkCommit(dir, first, own)).toEqual({ state: "ok" });
+  expect(await checkCommit(open(), second)).toMatchObject({ state: "corrupt" });
+  expect(await checkCommit(open(), first)).toEqual({ state: "ok" });
   await git(dir, ["update-ref", "-d", "refs/heads/main"]);
-  expect(await checkCommit(dir, first, own)).toMatchObject({
+  expect(await checkCommit(open(), first)).toMatchObject({
     state: "missing",
     reason: expect.stringMatching(/no head/),
   });

@@ -17,6 +17,7 @@ test("ends the whole process group when it is told to stop", async () => {
   let child = 0;
   const running = runGit(["fetch"], {
     env: { PATH: `${dir}:${path}` },
+    cwd: dir,
     signal: stop.signal,
     onStdout: (chunk) => {
       child = Number(chunk.toString());
@@ -32,7 +33,9 @@ test("gives git's output, exit code and words", async () => {
   const result = await tryGit(["rev-parse", "--git-dir"], { env: { PATH: path, LC_ALL: "C" }, cwd: "/" });
   expect(result.code).toBe(128);
   expect(result.stderr).toMatch(/not a git repository/);
-  await expect(runGit(["no-such-command"], { env: { PATH: path } })).rejects.toThrow(/git no-such-command failed/);
+  await expect(runGit(["no-such-command"], { env: { PATH: path }, cwd: "/" })).rejects.toThrow(
+    /git no-such-command failed/,
+  );
 });
 
 test("says so when git is not installed", async () => {
@@ -50,7 +53,8 @@ test("hands only what is listed to git", async () => {
     MIRROR_TOKEN_ACME: "secret",
     LD_PRELOAD: "evil.so",
   });
-  expect(Object.keys(environments.own).sort()).toEqual([
+  expect(Object.keys(environments.own.env).sort()).toEqual([
+    "GIT_CEILING_DIRECTORIES",
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_NOSYSTEM",
     "GIT_DEFAULT_REF_FORMAT",
@@ -61,9 +65,9 @@ test("hands only what is listed to git", async () => {
     "LC_ALL",
     "PATH",
   ]);
-  expect(environments.upstream).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
+  expect(environments.upstream.env).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
   for (const name of ["GIT_DIR", "GIT_ASKPASS", "MIRROR_TOKEN_ACME", "LD_PRELOAD"]) {
-    expect(environments.upstream).not.toHaveProperty(name);
+    expect(environments.upstream.env).not.toHaveProperty(name);
   }
   await environments.remove();
 });

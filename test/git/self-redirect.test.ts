@@ -30,8 +30,9 @@ test("rules that lead back to the mirror are passed over, the user's others hold
   });
   onTestFinished(() => environments.remove());
   const resolved = async (url: string) => {
-    const env = await withoutSelfRedirect(environments.upstream, url, isSelf);
-    return (await runGit(["ls-remote", "--get-url", url], { env })).trim();
+    const extra = await withoutSelfRedirect(environments.upstream, url, isSelf);
+    const { env, cwd } = environments.upstream;
+    return (await runGit(["ls-remote", "--get-url", url], { env: { ...env, ...extra }, cwd })).trim();
   };
   expect(await resolved("https://github.com/a/b.git")).toBe("https://github.com/a/b.git");
   expect(await resolved("https://gitlab.com/a/b.git")).toBe("ssh://git@gitlab.com/a/b.git");

@@ -22,7 +22,7 @@ export interface TestApp {
 
 export async function testApp(
   mirrorDir: string,
-  settings: { maxProcesses?: number; maxWaiting?: number; tokens?: string[] } = {},
+  settings: { maxProcesses?: number; maxWaiting?: number; tokens?: string[]; trustedProxies?: string[] } = {},
 ) {
   const log: string[] = [];
   const logger = pino({ level: "info", base: null }, { write: (line: string) => void log.push(line) });
@@ -30,6 +30,8 @@ export async function testApp(
     mirrorDir,
     hexDir: `${mirrorDir}/hex`,
     gitDir: `${mirrorDir}/git`,
+    cacheDir: `${mirrorDir}/cache`,
+    certsDir: `${mirrorDir}/certs`,
     privateKeyFile: `${mirrorDir}/private_key.pem`,
   });
   const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
@@ -37,31 +39,37 @@ export async function testApp(
   const app = await buildApp({
     logger,
     hosts: { own: new Set(["mirror.test"]), isServed: createServedHosts(paths).has },
+    trustedProxies: settings.trustedProxies ?? [],
     tokens: settings.tokens,
-    hexDir: paths.hexDir,
-    upstreamDir: paths.registry("hexpm").upstreamDir,
-    filesDir: paths.filesDir,
+    hex: paths.hex,
+    upstream: paths.registry("hexpm").upstreamDir,
+    files: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
     ...createApi(paths),
     caCertificate: () => undefined,
     health: createHealthCheck(paths, {
       started: Date.now(),
       hosts: () => [],
+      features: environments.features,
       isGuarded: false,
       certificateProblem: () => undefined,
     }),
     uploadPack: cacheUploadPack(
       createUploadPack({
-        env: environments.own,
+        environments,
         maxProcesses: settings.maxProcesses ?? 4,
         maxWaiting: settings.maxWaiting ?? 16,
         idleSeconds: 30,
+        totalSeconds: 60,
         onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
+        onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
       }),
-      await AnswerStore.open(`${mirrorDir}/cache`, 64 * 1024 * 1024),
+      await AnswerStore.open(paths.cache.at("git-answers"), 64 * 1024 * 1024),
+      environments.features,
       (error) => logger.warn(`cache: ${String(error)}`),
     ),
     findRepository: createRepositoryFinder(paths),
+    openNameless: environments.openNameless,
   });
   onTestFinished(() => app.close());
   return { app, paths, log } satisfies TestApp;

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { Place } from "../../src/disk/place.ts";
 
 /** An empty folder that goes when the test ends. */
 export async function temporaryFolder(): Promise<string> {
@@ -30,4 +31,9 @@ export async function snapshot(root: string): Promise<Record<string, string>> {
     }`;
   }
   return seen;
+}
+
+/** A folder as a place, with no demands on it. */
+export function placeAt(dir: string): Place {
+  return Place.root({ dir, noun: "a folder", isOne: () => true });
 }
