@@ -27,7 +27,7 @@ export async function readLocks(
   if (given.length === 0) files.push(...(await lockFilesIn(cwd)));
   if (files.length === 0) {
     if (isOptional || namesSomething(config)) return undefined;
-    throw await noLock(cwd);
+    throw noLock(cwd);
   }
   const name = config.lockName;
   const unique = [...new Set(files)];
@@ -68,21 +68,21 @@ async function findLockFiles(path: string, cwd: string): Promise<string[]> {
   });
   if (!entry.isDirectory()) return [full];
   const found = await lockFilesIn(full);
-  if (found.length === 0) throw await noLock(full);
+  if (found.length === 0) throw noLock(full);
   return found;
 }
 
 /** What to do depends on the project: an app of an umbrella has no lock of its own, and rebar3 makes its own. */
-async function noLock(folder: string): Promise<MirrorError> {
-  const command = (await isFile(join(folder, "rebar.config"))) ? "rebar3 lock" : "mix deps.get";
-  const above = await lockAbove(folder);
+function noLock(folder: string): MirrorError {
+  const command = isFile(join(folder, "rebar.config")) ? "rebar3 lock" : "mix deps.get";
+  const above = lockAbove(folder);
   const remedy = above === undefined ? `run "${command}" there once, or name a lock` : `there is one in ${above}`;
   return new MirrorError("usage", `there is no mix.lock or rebar.lock in ${folder}; ${remedy}`);
 }
 
-async function lockAbove(folder: string): Promise<string | undefined> {
+function lockAbove(folder: string): string | undefined {
   for (let above = dirname(folder); above !== dirname(above); above = dirname(above)) {
-    if ((await isFile(join(above, "mix.lock"))) || (await isFile(join(above, "rebar.lock")))) return above;
+    if (isFile(join(above, "mix.lock")) || isFile(join(above, "rebar.lock"))) return above;
   }
   return undefined;
 }
@@ -95,8 +95,7 @@ async function lockFilesIn(full: string): Promise<string[]> {
   const apps = await readdir(join(full, "apps")).catch(() => []);
   const folders = [full, ...apps.sort().map((app) => join(full, "apps", app))];
   const candidates = folders.flatMap((dir) => [join(dir, "mix.lock"), join(dir, "rebar.lock")]);
-  const present = await Promise.all(candidates.map(isFile));
-  return candidates.filter((_, index) => present[index]);
+  return candidates.filter(isFile);
 }
 
 function isRebarLock(file: string): boolean {

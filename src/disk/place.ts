@@ -217,10 +217,12 @@ export class Place {
   makeFolder(mode = 0o777): void {
     try {
       const missing: string[] = [];
-      const look = (path: string) => lstatSync(path, { throwIfNoEntry: false });
       if (this.look() !== undefined) return;
-      for (let path = this.path; look(path) === undefined; path = dirname(path)) missing.unshift(path);
-      for (const path of missing) makeOne(path, mode);
+      let path = this.path;
+      for (; lstat(path) === undefined; path = dirname(path)) missing.unshift(path);
+      if (lstat(path)?.isFile() === true)
+        throw new MirrorError("storage", `${path} is a file, where a folder should be`);
+      for (const folder of missing) makeOne(folder, mode);
     } catch (cause) {
       if (cause instanceof MirrorError) throw cause;
       throw new MirrorError("storage", `cannot make the folder ${this.path}`, { cause });
@@ -308,7 +310,9 @@ export async function writeTogether(files: readonly NewFile[]): Promise<void> {
     for (const { place, content, mode } of files) {
       current = place.path;
       // Neither the folder nor what is replaced may be a link; a folder in its place stays, too.
-      if (place.look()?.isDirectory() === true) throw new MirrorError("storage", `${current} is a folder`);
+      if (place.look()?.isDirectory() === true) {
+        throw new MirrorError("storage", `cannot write ${current}: a folder stands there`);
+      }
       const temporary = place.temporary();
       temporaries.push({ temporary, place });
       await writeInFolder(temporary, content, mode ?? 0o644);

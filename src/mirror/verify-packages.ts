@@ -39,6 +39,7 @@ export async function verifyPackage(
     const tarball = registry.tarball(job.name, version);
     const release = "releases" in record ? record.releases.find((other) => other.version === version) : undefined;
     if (!isThere(tarball)) add(findings.missing, "its tarball is not here");
+    else if (!tarball.isFile()) add(findings.corrupt, `its tarball is damaged: ${tarball.path} is no regular file`);
     else if ("damage" in record) add(findings.corrupt, `the registry's record is damaged: ${record.damage}`);
     else if (release === undefined) add(findings.missing, 'the registry does not list it; run "mirror-server build"');
     else {
@@ -83,7 +84,6 @@ async function damageOf(
   release: Release,
   demands: readonly Demand[],
 ): Promise<string | undefined> {
-  if (!file.isFile()) return `${file.path} is no regular file`;
   const bytes = await file.read();
   try {
     readExpectedTarball(bytes ?? Buffer.alloc(0), name, release, demands);

@@ -64,7 +64,7 @@ function isBarred(root: Place): boolean {
 
 /** What a repository's hooks are is never looked at, and the folder of Hex's packages is a link that we make. */
 function isOurs(path: string): boolean {
-  return /\.git\/hooks$/.test(path) || /\/clients\/[^/]+\/hex\/packages$/.test(path);
+  return path.endsWith(".git/hooks") || /\/clients\/[^/]+\/hex\/packages$/.test(path);
 }
 
 function kindOf(path: string): string {

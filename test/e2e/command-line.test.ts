@@ -68,7 +68,7 @@ describe("wrong usage", () => {
     await writeFile(join(cwd, "file"), "");
     await writeFile(join(cwd, "mix.lock"), "%{}\n");
     const { code, stderr } = await run("sync", "--mirror", "file");
-    expect([code, stderr]).toEqual([1, expect.stringContaining("cannot write in")]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("/file is a file, where a folder should be")]);
   });
 });
 

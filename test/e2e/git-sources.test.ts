@@ -1,5 +1,5 @@
 /** What a lock can ask of git beyond a plain repository: submodules, less than everything, LFS, local paths. */
-import { chmod, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
@@ -232,6 +232,9 @@ test("what a killed sync left half made looks like nothing, and goes with the ne
   const half = join(cwd, ".mirror/git/github.com/owner/.repo.git.tmp-0123456789ab");
   await mkdir(join(half, "objects"), { recursive: true });
   await writeFile(join(half, "HEAD"), "ref: refs/heads/main\n");
+  // Nothing tells whose it was, so only its age does.
+  const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  await utimes(half, longAgo, longAgo);
   expect((await mirrorServer(["status", "--json"], { cwd })).stdout).toContain('"git": []');
   expect((await sync([entry(first)])).stdout).toMatch(/^added 1,/);
   await expect(readFile(join(half, "HEAD"))).rejects.toThrow(/ENOENT/);

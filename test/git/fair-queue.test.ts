@@ -44,7 +44,7 @@ test("when too many wait, the greediest is told to come back, and nobody else", 
   const modest = begin(queue, "b", order);
   await expect(greedy[2]?.done).rejects.toMatchObject({ code: "busy" });
   expect(queue.load()).toEqual({ running: 1, waiting: 3 });
-  expect(await Promise.race([modest.done, "waits"])).toBe("waits");
+  expect(await Promise.race([modest.done, Promise.resolve("waits")])).toBe("waits");
 });
 
 test("whoever goes away leaves its turn to the others", async () => {
