@@ -5,7 +5,9 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
+import { maxUrlLength } from "./git/url.ts";
 import { isPackageName, isRepositoryName, isVersion } from "./hex/names.ts";
+import { trimEnd } from "./text.ts";
 
 // Not of an empty text, which would be zero.
 const whole = (least: number, most: number) =>
@@ -22,7 +24,8 @@ const httpUrl = z
   .url({ protocol: /^https?$/ })
   // They would be shown in every error.
   .refine((url) => URL.canParse(url) && new URL(url).username === "" && new URL(url).password === "")
-  .transform((url) => url.replace(/\/+$/, ""));
+  .refine((url) => url.length <= maxUrlLength)
+  .transform((url) => trimEnd(url, "/"));
 
 const repository = z
   .string()

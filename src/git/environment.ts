@@ -139,7 +139,7 @@ function quoted(value: string): string {
 
 async function gitVersion(surroundings: Surroundings): Promise<readonly [number, number]> {
   const text = await runGit(["--version"], { ...surroundings, idleSeconds: 30 });
-  const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(text) ?? []).slice(1).map(Number);
+  const [major = 0, minor = 0] = (/(\d{1,4})\.(\d{1,4})/.exec(text) ?? []).slice(1).map(Number);
   if (isAtLeast([major, minor], minimum)) return [major, minor];
   throw new MirrorError("git", `git ${minimum.join(".")} or later is needed, this is ${text.trim()}`);
 }

@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from "node:net";
 import { MirrorError } from "../errors.ts";
+import { trimEnd } from "../text.ts";
 
 export interface GitSource {
   /** Lower case, without port: clients' requests are told apart by host name only. */
@@ -16,6 +17,9 @@ export interface GitSource {
 
 // Their git:// has been closed (GitHub in 2022), yet old locks name it; the same path answers https.
 const forgesWithoutGitProtocol = new Set(["github.com", "gitlab.com", "bitbucket.org", "codeberg.org"]);
+
+/** What is longer is no URL, and is not looked at by any pattern. */
+export const maxUrlLength = 2048;
 
 const scheme =
   /^(https?|git|ssh|git\+ssh):\/\/(?:[^/@\s]*@)?(\[[0-9a-f:.]+\]|[^/:@\s[\]]+)(?::(\d{1,5}))?\/+([^\s?#]+)$/i;
@@ -33,6 +37,10 @@ export function isHostName(host: string): boolean {
  * @throws MirrorError `refused` saying what is wrong with the URL
  */
 export function parseGitUrl(url: string, allowLocal = false): GitSource {
+  if (url.length > maxUrlLength) {
+    const start = redactUrl(url.slice(0, 80));
+    throw new MirrorError("refused", `git URL ${JSON.stringify(start)}…: it is longer than ${maxUrlLength} characters`);
+  }
   const refuse = (why: string) => new MirrorError("refused", `git URL ${JSON.stringify(redactUrl(url))}: ${why}`);
   if (url.startsWith("-") || /[\0-\x20\x7f]/.test(url)) throw refuse("it holds characters that no URL has");
   if (/^file:/i.test(url) || /^[./~\\]/.test(url) || /^[a-z]:[\\/]/i.test(url)) {
@@ -63,12 +71,14 @@ export function parseGitUrl(url: string, allowLocal = false): GitSource {
  * @returns undefined for what is no URL of a host, and where it holds a secret
  */
 export function urlPrefix(url: string): { prefix: string; host: string } | undefined {
+  if (url.length > maxUrlLength) return undefined;
   const full = scheme.exec(url);
   const short = full === null ? scpLike.exec(url) : null;
   const path = full?.[4] ?? short?.[2];
   const host = (full?.[2] ?? short?.[1] ?? "").toLowerCase();
   if (path === undefined || !isHostName(host)) return undefined;
-  const prefix = url.slice(0, url.length - path.length).replace(/\/+$/, "/");
+  const before = url.slice(0, url.length - path.length);
+  const prefix = before.endsWith("/") ? `${trimEnd(before, "/")}/` : before;
   const user = /^(?:[a-z+]+:\/\/)?([^/@]*)@/i.exec(prefix)?.[1] ?? "";
   // A password, or a token in a user's place: short names are all that people are called by.
   return /^[\w.-]{0,16}$/.test(user) ? { prefix, host } : undefined;
@@ -95,8 +105,9 @@ export function normalisePath(path: string): string | undefined {
  * https://git-scm.com/docs/git-submodule (`add`)
  */
 export function resolveSubmoduleUrl(parent: string, url: string): string {
-  if (!/^\.\.?(?:\/|$)/.test(url)) return url;
-  let base = parent.replace(/\/+$/, "");
+  // What is too long is refused by whoever reads it as a URL.
+  if (url.length > maxUrlLength || !/^\.\.?(?:\/|$)/.test(url)) return url;
+  let base = trimEnd(parent, "/");
   let rest = url;
   while (/^\.\.?(?:\/|$)/.test(rest)) {
     if (rest.startsWith("..")) base = base.replace(/[/:][^/:]*$/, "");
@@ -111,7 +122,12 @@ export function resolveSubmoduleUrl(parent: string, url: string): string {
  * than too little: a password may hold `/` and `@`, although it should not.
  */
 export function redactUrl(text: string): string {
-  return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s'"]*@/gi, "$1")
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s'"?]*)\?[^\s'"]*/gi, "$1");
+  return text.replace(/[^\s'"]+/g, (word) => {
+    const start = word.indexOf("://") + "://".length;
+    if (start < "://".length) return word;
+    const user = word.lastIndexOf("@");
+    const plain = user < start ? word : word.slice(0, start) + word.slice(user + 1);
+    const query = plain.indexOf("?", start);
+    return query === -1 ? plain : plain.slice(0, query);
+  });
 }

@@ -8,6 +8,7 @@
  * A token that it left and that still lasts is used; else the key itself is sent.
  */
 import { MirrorError, describeError } from "../errors.ts";
+import { trimEnd } from "../text.ts";
 import { readErlangTerms, textOf, type ErlangTerm } from "./erlang-terms.ts";
 import { hexpm, organisationOf, sourceOf } from "./repository.ts";
 
@@ -45,7 +46,7 @@ export function readHexConfigToken(
 }
 
 function isBelow(url: string, base: string): boolean {
-  const plain = base.replace(/\/+$/, "");
+  const plain = trimEnd(base, "/");
   return url === plain || url.startsWith(`${plain}/`);
 }
 

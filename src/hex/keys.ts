@@ -1,6 +1,7 @@
 /** The RSA keys that sign registries, in the PEM forms that Hex's tools read and write. */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
+import { trimEnd } from "../text.ts";
 
 /**
  * The key that signs hex.pm's registry, as every Hex client has it built in. Source: https://hex.pm/docs/public_keys;
@@ -80,7 +81,7 @@ export function fingerprint(key: KeyObject): string {
     length.writeUInt32BE(part.length);
     hash.update(length).update(part);
   }
-  return `SHA256:${hash.digest("base64").replace(/=+$/, "")}`;
+  return `SHA256:${trimEnd(hash.digest("base64"), "=")}`;
 }
 
 /** RFC 4251 mpint: big-endian, with a zero byte in front where the first bit would read as a sign. */

@@ -84,7 +84,10 @@ function ownHosts(host: string): string[] {
   const own = ["localhost", "127.0.0.1", "::1", "app_deps"];
   if (host === "0.0.0.0" || host === "::") {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-    return [...own, ...addresses.map(({ address }) => address.replace(/%.*$/, "")).filter((a) => isIP(a) !== 0)];
+    return [
+      ...own,
+      ...addresses.map(({ address }) => address.split("%", 1)[0] ?? address).filter((a) => isIP(a) !== 0),
+    ];
   }
   return [...own, host.toLowerCase()];
 }

@@ -35,6 +35,7 @@ const maxWaitingGit = 256;
 const gitIdleSeconds = 300;
 // Longer than any pack takes whose client reads it.
 const gitTotalSeconds = 3600;
+const stalledSeconds = 60;
 
 export async function serve(context: Context, { logger, gitEnvironments }: ServeTools): Promise<Listening> {
   const { config, paths } = context;
@@ -95,7 +96,7 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     openNameless: environments.openNameless,
   });
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
-  const listening = await listen(app, { host: config.host, port: config.port, tls });
+  const listening = await listen(app, { host: config.host, port: config.port, tls, stalledSeconds });
   identity?.watch(listening.setCertificate);
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
   return {

@@ -4,6 +4,7 @@
  *   {"url": "https://github.com/o/r/releases/download/v{version}/tool-{target}", "version": "1.2", "target": ["a", "b"]}
  */
 import { MirrorError } from "../errors.ts";
+import { maxUrlLength } from "../git/url.ts";
 import { isFilePath } from "../hex/file-names.ts";
 import type { FileSource } from "../options.ts";
 
@@ -89,6 +90,7 @@ function nameOf(url: string): string {
 }
 
 function fileJob(url: string, sha256: string | undefined): FileJob {
+  if (url.length > maxUrlLength) throw refuse(`${url.slice(0, 80)}…`, `it has more than ${maxUrlLength} characters`);
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw refuse(url, "it is no http or https URL");
   if (parsed.username !== "" || parsed.password !== "") throw refuse(url, "credentials have no place here");

@@ -124,7 +124,9 @@ function sendError(error: FastifyError | Error, request: FastifyRequest, reply: 
   const clientStatus =
     !isOurs && "statusCode" in error && (error.statusCode ?? 500) < 500 ? error.statusCode : undefined;
   const status = clientStatus ?? outcomeOf(error).status;
-  if (status >= 500 && !(isOurs && error.code === "cancelled")) request.log.error({ err: error }, describeError(error));
+  // Of a client that has gone its own line in the log tells enough.
+  const isGone = reply.raw.destroyed || (isOurs && error.code === "cancelled");
+  if (status >= 500 && !isGone) request.log.error({ err: error }, describeError(error));
   if (isOurs && error.code === "busy") void reply.header("retry-after", "2");
   // The rest of a request that was refused is not waited for.
   if (!request.raw.complete) void reply.header("connection", "close");

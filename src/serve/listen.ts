@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { onClose } from "../listeners.ts";
+import { sendQueueOf } from "./send-queue.ts";
 
 export interface Listening {
   readonly port: number;
@@ -21,16 +22,19 @@ export interface ListenOptions {
   /** undefined: HTTP only. */
   readonly tls:
     { readonly port: number; readonly certificate: { readonly key: string; readonly cert: string } } | undefined;
+  /** A client that takes nothing of its answer for so long is not coming back for the rest. */
+  readonly stalledSeconds: number;
 }
 
 // A request has to arrive within that; git's longest take seconds on a slow line.
 const requestMilliseconds = 300_000;
-// A client that takes nothing of its answer for so long is not coming back for the rest.
-const stalledMilliseconds = 60_000;
 
 /** @throws MirrorError `config` when a port cannot be taken */
-export async function listen(app: FastifyInstance, { host, port, tls }: ListenOptions): Promise<Listening> {
-  const connections = new Connections();
+export async function listen(
+  app: FastifyInstance,
+  { host, port, tls, stalledSeconds }: ListenOptions,
+): Promise<Listening> {
+  const connections = new Connections(stalledSeconds);
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     connections.requested(request, response);
     app.routing(request, response);
@@ -72,7 +76,14 @@ class Connections {
   private readonly open = new Set<Socket>();
   /** Connections of which no request has come yet, by the client's address and port. */
   private readonly silent = new Map<string, Socket>();
+  /** What each had moved when it seemed to stand still. */
+  private readonly stalled = new WeakMap<Socket, string>();
   private readonly answering = new WeakMap<Socket, Set<IncomingMessage>>();
+  private readonly stalledSeconds: number;
+
+  constructor(stalledSeconds: number) {
+    this.stalledSeconds = stalledSeconds;
+  }
 
   watch<S extends HttpServer | HttpsServer>(server: S): S {
     server.on("connection", (socket: Socket) => {
@@ -84,14 +95,24 @@ class Connections {
         if (this.silent.get(peer) === socket) this.silent.delete(peer);
       });
     });
-    // Node tells of this when neither side has moved a byte for so long; writing counts as moving only as far as the
-    // client takes it.
-    server.setTimeout(stalledMilliseconds, (socket: Socket) => {
-      const requests = [...(this.answering.get(socket) ?? [])];
-      const isOurTurn = requests.length > 0 && requests.every(({ complete }) => complete);
-      if (!isOurTurn || socket.writableLength > 0) socket.destroy();
+    // Node tells of this when it has seen nothing move for so long. The second time in a row it is so.
+    server.setTimeout((this.stalledSeconds * 1000) / 2, (socket: Socket) => {
+      if (this.isStalled(socket)) socket.destroy();
+      else socket.setTimeout((this.stalledSeconds * 1000) / 2);
     });
     return server;
+  }
+
+  private isStalled(socket: Socket): boolean {
+    const requests = [...(this.answering.get(socket) ?? [])];
+    // Kept alive for another request that does not come: that time is Node's own, and shorter.
+    if (requests.length === 0 && !this.silent.has(peerOf(socket))) return true;
+    const isOurTurn = requests.length > 0 && requests.every(({ complete }) => complete);
+    if (isOurTurn && socket.writableLength === 0) return false;
+    const now = `${socket.bytesRead} ${socket.bytesWritten} ${sendQueueOf(socket) ?? "-"}`;
+    const wasSo = this.stalled.get(socket) === now;
+    this.stalled.set(socket, now);
+    return wasSo;
   }
 
   requested(request: IncomingMessage, response: ServerResponse): void {
