@@ -16,30 +16,9 @@ const patienceSeconds = 8;
 
 /** Each class of characters that patterns tell apart, and pairs of them, repeated. */
 const pieces = [
-  ..."aZ0 \t\n\r/.-_:@[]{}()<>\"'\\#;?%=,~+*^$|&!é\0",
-  ...[
-    "ab",
-    "a:",
-    ":/",
-    "//",
-    "..",
-    "./",
-    "a.",
-    "a/",
-    "a@",
-    "a,",
-    "a=",
-    "[a",
-    "\\a",
-    '\\"',
-    '"a',
-    "%2",
-    "%a",
-    "0.",
-    "0,",
-    "{a",
-  ],
-  ...["}a", "a\n", "\n\n", "a ", "a;", "#\n", "://", "a://", "remote: ", "[a]\n", "ref: ", "a-", "-a", "_a", "a\r\n"],
+  ...Array.from("aZ0 \t\n\r/.-_:@[]{}()<>\"'\\#;?%=,~+*^$|&!é\0"),
+  ...'ab|a:|:/|//|..|./|a.|a/|a@|a,|a=|[a|\\a|\\"|"a|%2|%a|0.|0,|{a|}a|a\n|\n\n|a |a;|#\n|a-|-a|_a|a\r\n'.split("|"),
+  ..."://|a://|remote: |[a]\n|ref: ".split("|"),
 ];
 /** What gets a pattern past its first characters. */
 const beginnings = ["", "https://", "git@", '[a "', "%{", "fatal: ", "remote: ", "ref: refs/", "mirror-server-", "."];

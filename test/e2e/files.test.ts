@@ -1,6 +1,7 @@
 /** Release assets and other files: fetched once with redirects followed, checked ever after, served by host. */
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer, startServer } from "../support/cli.ts";
@@ -101,6 +102,31 @@ describe("sync", () => {
     };
     expect((await sync()).code).toBe(0);
     expect(await readFile(mirrored("o/r/releases/download/v1/tool-macos"), "utf8")).toBe("other");
+  });
+
+  test("an error without end is hung up on, and a redirect's body is not read to its end", async () => {
+    let sent = 0;
+    const endless = (response: ServerResponse) => {
+      const more = () => {
+        while (response.write(Buffer.alloc(64 * 1024))) sent += 64 * 1024;
+        sent += 64 * 1024;
+      };
+      response.on("drain", more);
+      more();
+    };
+    upstream.intercept = (request, response) => {
+      if (request.url === "/endless") response.writeHead(404);
+      else if (request.url === "/moved") response.writeHead(302, { location: "/o/r/releases/download/v1/tool-macos" });
+      else return false;
+      endless(response);
+      return true;
+    };
+    await configure([{ url: `${upstream.url}/{x}`, x: ["endless", "moved"] }]);
+    const { code, stdout, stderr } = await sync();
+    expect([code, stdout]).toEqual([1, expect.stringMatching(/^added 1, .*failed 1/)]);
+    expect(stderr).toMatch(/failed http:.*\/endless: upstream does not have it \(status 404\)/);
+    // What fits into the buffers on the way, and not what memory would hold.
+    expect(sent).toBeLessThan(64 * 1024 * 1024);
   });
 
   test("what is not there, and circles of redirects, fail by themselves", async () => {

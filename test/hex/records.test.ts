@@ -30,6 +30,20 @@ test("fields and enumeration values of tomorrow survive decode and encode", () =
   expect(again.releases).toEqual(decoded.releases);
 });
 
+test("a record of more fields than any has is refused before anything is made of them", () => {
+  // Two bytes are an empty release, and three an empty dependency's beginning.
+  const releases = Buffer.alloc(1_200_000, Buffer.from([0x0a, 0x00]));
+  const refused = /not a registry's package record/;
+  expect(() => decodePackage(releases)).toThrow(refused);
+  const dependencies = Buffer.alloc(1_200_000, Buffer.from([0x1a, 0x00]));
+  const inOne = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(dependencies).finish();
+  expect(() => decodePackage(inOne)).toThrow(refused);
+  const advisories = Buffer.alloc(1_200_000, Buffer.from([0x30, 0x01]));
+  expect(() => decodePackage(new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(advisories).finish())).toThrow(
+    refused,
+  );
+});
+
 test("what is no record is refused", () => {
   expect(() => decodePackage(Buffer.from("not a record"))).toThrow(/not a registry's package record/);
 });

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readTar } from "../../src/hex/tar.ts";
+import { readExpectedTarball } from "../../src/hex/check.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
 import { fixtures } from "../support/folder.ts";
 import { makeTarball } from "../support/tarballs.ts";
@@ -39,6 +40,37 @@ describe("readTarball", () => {
       /not a (Hex tarball|tar file)/,
     );
   });
+});
+
+describe("a tarball that has to be another", () => {
+  const made = makeTarball({ name: "pkg", version: "1.0.0" });
+  const release = {
+    version: "1.0.0",
+    innerChecksum: Buffer.from(made.innerChecksum, "hex"),
+    outerChecksum: Buffer.from(made.outerChecksum, "hex"),
+  };
+
+  test("is not parsed at all", () => {
+    const garbage = Buffer.from("not even a tar");
+    expect(() => readExpectedTarball(garbage, "pkg", release, [])).toThrow(/outer checksum is not the one that the/);
+    const demand = { lock: "app", outerChecksum: "0".repeat(64) };
+    const anyOuter = { ...release, outerChecksum: Buffer.alloc(0) };
+    expect(() => readExpectedTarball(garbage, "pkg", anyOuter, [demand])).toThrow(/not the one in the lock app/);
+  });
+
+  test("is not understood where only the inner checksum tells, as in registries of old", () => {
+    const [old, other] = [
+      { ...release, outerChecksum: Buffer.alloc(0) },
+      makeTarball({ name: "pkg", version: "2.0.0" }),
+    ];
+    expect(() => readExpectedTarball(other.bytes, "pkg", old, [])).toThrow(/inner checksum is not the one/);
+    expect(readExpectedTarball(made.bytes, "pkg", old, []).metadata.version).toBe("1.0.0");
+  });
+});
+
+test("metadata without measure is refused before it is read", () => {
+  const many = makeTarball({ name: "pkg", version: "1.0.0", files: { ["x".repeat(1_100_000)]: "" } });
+  expect(() => readTarball(many.bytes)).toThrow(/metadata\.config is larger than 1048576 bytes/);
 });
 
 describe("readTar refuses", () => {

@@ -71,6 +71,6 @@ test("a client that sends nothing, or half a request, is ended", async () => {
     "GET /names HT",
     "POST /owner/repo/git-upload-pack HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
   ]) {
-    await once(ask(request), "close");
+    await expect(once(ask(request), "close")).resolves.toEqual([false]);
   }
 });
