@@ -9,7 +9,7 @@
  *
  * Looking is synchronous on purpose: `lstat` of a few parts takes microseconds, a trip to the thread pool for each many.
  */
-import { constants, lstatSync, mkdirSync, realpathSync, type Stats } from "node:fs";
+import { constants, realpathSync, type Stats } from "node:fs";
 import {
   chmod,
   cp,
@@ -24,24 +24,11 @@ import {
   utimes,
   type FileHandle,
 } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { join, sep } from "node:path";
 import { MirrorError, hasErrno } from "../errors.ts";
+import { makeFolders } from "./make-folder.ts";
+import { lookAtRoot, lstat, refuseLink, type Root } from "./root.ts";
 import { isLeftover, temporaryName } from "./temporary.ts";
-
-export interface Root {
-  /** Absolute. */
-  readonly dir: string;
-  /** What to give instead of a link, such as `--hex-dir`; undefined where there is no such option. */
-  readonly option?: string;
-  /** Where the root lies directly in another place, which is looked at first. */
-  readonly within?: Place | undefined;
-  /** Whether what lies there is believed: then the folder has to be this user's. */
-  readonly isTrusted?: true;
-  /** Whether the folder that a link leads to is what the root is for already; a link to any other is refused. */
-  readonly isOne: (folder: string) => boolean;
-  /** What it should be, with its article: `a mirror`. */
-  readonly noun: string;
-}
 
 export interface Entry {
   readonly name: string;
@@ -210,23 +197,9 @@ export class Place {
     return (await this.entries()).filter((entry) => entry.kind === kind).map(({ name }) => name);
   }
 
-  /**
-   * With the folders on the way to it, one after another: Node's own recursive mkdir spins for ever below /proc.
-   * @throws MirrorError `storage`
-   */
+  /** With the folders on the way to it. @throws MirrorError `storage` */
   makeFolder(mode = 0o777): void {
-    try {
-      const missing: string[] = [];
-      if (this.look() !== undefined) return;
-      let path = this.path;
-      for (; lstat(path) === undefined; path = dirname(path)) missing.unshift(path);
-      if (lstat(path)?.isFile() === true)
-        throw new MirrorError("storage", `${path} is a file, where a folder should be`);
-      for (const folder of missing) makeOne(folder, mode);
-    } catch (cause) {
-      if (cause instanceof MirrorError) throw cause;
-      throw new MirrorError("storage", `cannot make the folder ${this.path}`, { cause });
-    }
+    if (this.look() === undefined) makeFolders(this.path, mode);
   }
 
   /** A file, or a folder with all that is in it. A link goes, and what it leads to stays. */
@@ -346,72 +319,6 @@ async function writeSynced(path: string, content: Uint8Array | string, mode: num
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-// By real path and inode: what was found to be a mirror stays one, until another folder takes its place.
-const accepted = new Set<string>();
-
-/** Only a root may be a link, and only to what is one already. */
-function lookAtRoot({ within, ...root }: Root): Stats | undefined {
-  if (within !== undefined && within.look()?.isDirectory() !== true) return undefined;
-  const found = lstat(root.dir);
-  if (root.isTrusted && found !== undefined && isOthers(found)) {
-    throw new MirrorError("storage", `${root.dir} belongs to another user${orGive("give another folder", root)}`);
-  }
-  if (found?.isSymbolicLink() !== true) return found;
-  let target: string;
-  try {
-    target = realpathSync(root.dir);
-  } catch {
-    throw new MirrorError("storage", `${root.dir} is a link that leads nowhere${orGive("give another folder", root)}`);
-  }
-  const stat = lstatSync(target);
-  const key = `${root.noun} ${target} ${stat.ino}`;
-  if (stat.isDirectory() && (accepted.has(key) || root.isOne(target))) {
-    accepted.add(key);
-    return stat;
-  }
-  throw new MirrorError(
-    "storage",
-    `${root.dir} is a link to ${target}, which is not ${root.noun} yet, and is not made one through a link` +
-      orGive("give that folder itself", root),
-  );
-}
-
-/** Root may use what belongs to anybody. Windows knows no users by number. */
-function isOthers({ uid }: Stats): boolean {
-  const own = process.getuid?.() ?? uid;
-  return own !== 0 && uid !== own;
-}
-
-function refuseLink(path: string, root: Root): MirrorError {
-  return new MirrorError(
-    "storage",
-    `${path} is a link, and none is followed here; put what it leads to in its place` +
-      orGive("or keep the whole folder elsewhere", root, ", "),
-  );
-}
-
-function orGive(what: string, { option }: Pick<Root, "option">, before = "; "): string {
-  return option === undefined ? "" : `${before}${what} with ${option}`;
-}
-
-function lstat(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (cause) {
-    if (hasErrno(cause, "ENOTDIR", "ENAMETOOLONG")) return undefined;
-    throw new MirrorError("storage", `cannot look at ${path}`, { cause });
-  }
-}
-
-function makeOne(path: string, mode: number): void {
-  try {
-    mkdirSync(path, { mode });
-  } catch (error) {
-    // Somebody else has just made it.
-    if (!hasErrno(error, "EEXIST") || lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
   }
 }
 

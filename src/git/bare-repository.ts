@@ -7,9 +7,9 @@
  * No setting of a repository that came from who knows where can then lead a fetch elsewhere.
  */
 import type { Place } from "../disk/place.ts";
-import type { GitEnvironments, Surroundings } from "./environment.ts";
+import type { GitEnvironments } from "./environment.ts";
 import { requirePlain } from "./inspect.ts";
-import { runGit, tryGit, type RunOptions, type RunResult } from "./run.ts";
+import { runGit, tryGit, type RunOptions, type RunResult, type Surroundings } from "./run.ts";
 
 type Options = Pick<RunOptions, "input" | "onStdout">;
 

@@ -10,14 +10,9 @@ import { join } from "node:path";
 import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitFeatures } from "./inspect.ts";
-import { runGit } from "./run.ts";
+import { runGit, type Surroundings } from "./run.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-}
 
 export interface GitEnvironments {
   /** The user's git in no repository: for `ls-remote`. */

@@ -96,7 +96,8 @@ function inspect(dir: string, folders: string[], features: GitFeatures): Inspect
   const head = textOf(join(dir, "HEAD")).trim();
   if (!/^(?:ref:\s*refs\/\S+|[0-9a-f]{40}|[0-9a-f]{64})$/.test(head)) return damaged("its HEAD cannot be read");
   for (const folder of ["objects", "refs"]) {
-    if (!folders.includes(join(dir, folder))) return damaged(`it has no folder ${folder}`);
+    if (folders.includes(join(dir, folder))) continue;
+    return damaged(`it has no folder ${folder}: git drops empty ones, and serve and sync put them back`);
   }
   for (const name of ["objects/info/alternates", "objects/info/http-alternates"]) {
     const lines = textOf(join(dir, name)).split("\n");

@@ -6,8 +6,13 @@ import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
 import { onAbort } from "../listeners.ts";
-import type { Surroundings } from "./environment.ts";
 import { redactUrl } from "./url.ts";
+
+/** What git sees of the world: variables, and a working folder with nothing in or above it. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
 
 export interface RunOptions extends Surroundings {
   readonly input?: string;

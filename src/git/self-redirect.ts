@@ -3,8 +3,7 @@
  * sync that followed such a rule would ask the mirror for what it is to bring to the mirror. Other rules of the user,
  * such as https to ssh, hold.
  */
-import type { Surroundings } from "./environment.ts";
-import { tryGit } from "./run.ts";
+import { tryGit, type Surroundings } from "./run.ts";
 
 /** @param isSelf whether a URL leads to this mirror @returns variables to add, so that `url` means what it says */
 export async function withoutSelfRedirect(
