@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { isFolder, readIfPresent, readText } from "../disk/files.ts";
 import type { Place } from "../disk/place.ts";
+import { certificatesIn } from "../tls/certs-files.ts";
 import { hexpm, signedName, sourceOf } from "../hex/repository.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -141,7 +142,7 @@ async function readGiven(files: readonly (string | undefined)[]): Promise<string
 
 /** @returns its path */
 async function writeBundle(file: Place, ca: string, authorities: string): Promise<string> {
-  const ours = await readText(ca);
+  const ours = certificatesIn(await readText(ca), ca);
   await file.writeIfChanged(authorities === "" ? ours : `${authorities.trimEnd()}\n${ours}`);
   return file.path;
 }

@@ -27,7 +27,7 @@ import {
 import { join, sep } from "node:path";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { makeFolders } from "./make-folder.ts";
-import { lookAtRoot, lstat, refuseLink, type Root } from "./root.ts";
+import { lookAtRoot, lstat, refuseLink, refuseSpecial, type Root } from "./root.ts";
 import { isLeftover, temporaryName } from "./temporary.ts";
 
 export interface Entry {
@@ -229,7 +229,13 @@ export class Place {
     target.parent?.look();
     await rename(this.path, target.path).catch(async (error: unknown) => {
       if (!hasErrno(error, "EXDEV")) throw error;
-      await cp(this.path, target.path, { recursive: true, verbatimSymlinks: true });
+      const copy = target.temporary();
+      try {
+        await cp(this.path, copy.path, { recursive: true, verbatimSymlinks: true, filter: isCopied });
+        await rename(copy.path, target.path);
+      } finally {
+        await copy.remove();
+      }
       await this.remove();
     });
   }
@@ -265,7 +271,7 @@ export class Place {
       found = lstat(path);
       if (found?.isSymbolicLink() === true) throw refuseLink(path, this.root);
       if (found !== undefined && !found.isFile() && !found.isDirectory()) {
-        throw new MirrorError("storage", `${path} is neither a file nor a folder, and is not touched`);
+        throw refuseSpecial(path);
       }
     }
     return found;
@@ -320,6 +326,12 @@ async function writeSynced(path: string, content: Uint8Array | string, mode: num
   } finally {
     await file.close();
   }
+}
+
+/** Pipes, sockets and devices stay behind, and go with the rest. */
+function isCopied(path: string): boolean {
+  const found = lstat(path);
+  return found?.isFile() === true || found?.isDirectory() === true || found?.isSymbolicLink() === true;
 }
 
 function ignoreMissing(error: unknown): void {

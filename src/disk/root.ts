@@ -27,15 +27,20 @@ const accepted = new Set<string>();
 export function lookAtRoot({ within, ...root }: Root): Stats | undefined {
   if (within !== undefined && within.look()?.isDirectory() !== true) return undefined;
   const found = lstat(root.dir);
+  if (found !== undefined && !found.isDirectory() && !found.isFile() && !found.isSymbolicLink()) {
+    throw refuseSpecial(root.dir);
+  }
   if (root.isTrusted && found !== undefined && isOthers(found)) {
-    throw new MirrorError("storage", `${root.dir} belongs to another user${orGive("give another folder", root)}`);
+    const why = "belongs to another user";
+    throw barred(root.dir, why, `${root.dir} ${why}${orGive("give another folder", root)}`);
   }
   if (found?.isSymbolicLink() !== true) return found;
   let target: string;
   try {
     target = realpathSync(root.dir);
   } catch {
-    throw new MirrorError("storage", `${root.dir} is a link that leads nowhere${orGive("give another folder", root)}`);
+    const what = `${root.dir} is a link that leads nowhere`;
+    throw barred(root.dir, "is a link", what + orGive("give another folder", root));
   }
   const stat = lstatSync(target);
   const key = `${root.noun} ${target} ${stat.ino}`;
@@ -43,11 +48,8 @@ export function lookAtRoot({ within, ...root }: Root): Stats | undefined {
     accepted.add(key);
     return stat;
   }
-  throw new MirrorError(
-    "storage",
-    `${root.dir} is a link to ${target}, which is not ${root.noun} yet, and is not made one through a link` +
-      orGive("give that folder itself", root),
-  );
+  const what = `${root.dir} is a link to ${target}, which is not ${root.noun} yet, and is not made one through a link`;
+  throw barred(root.dir, "is a link", what + orGive("give that folder itself", root));
 }
 
 /** Root may use what belongs to anybody. Windows knows no users by number. */
@@ -57,11 +59,23 @@ function isOthers({ uid }: Stats): boolean {
 }
 
 export function refuseLink(path: string, root: Root): MirrorError {
-  return new MirrorError(
-    "storage",
-    `${path} is a link, and none is followed here; put what it leads to in its place` +
-      orGive("or keep the whole folder elsewhere", root, ", "),
-  );
+  const what = `${path} is a link, and none is followed here; put what it leads to in its place`;
+  return barred(path, "is a link", what + orGive("or keep the whole folder elsewhere", root, ", "));
+}
+
+export function refuseSpecial(path: string): MirrorError {
+  const why = "is neither a file nor a folder";
+  return barred(path, why, `${path} ${why}, and is not touched`);
+}
+
+/** What bars the way, and in what it is other than it should be; of an error that tells something else, undefined. */
+export function barOf(error: unknown): { readonly path: string; readonly why: string } | undefined {
+  const { path, why } = error instanceof MirrorError ? error.data : {};
+  return typeof path === "string" && typeof why === "string" ? { path, why } : undefined;
+}
+
+function barred(path: string, why: string, message: string): MirrorError {
+  return new MirrorError("storage", message, { data: { path, why } });
 }
 
 function orGive(what: string, { option }: Pick<Root, "option">, before = "; "): string {

@@ -9,6 +9,7 @@ import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { MirrorError } from "../errors.ts";
 import { ownTag, stateOf } from "./owner.ts";
+import { Place } from "./place.ts";
 
 const prefix = "mirror-server-";
 const week = 7 * 24 * 60 * 60 * 1000;
@@ -16,8 +17,10 @@ const week = 7 * 24 * 60 * 60 * 1000;
 export interface Scratch {
   /** A real path. */
   readonly dir: string;
-  /** Below it. */
-  readonly write: (name: string, content: string) => void;
+  /** A file below it, made again where somebody has tidied up. @returns its path @throws MirrorError `storage` */
+  readonly ensure: (name: string, content: string) => string;
+  /** A place below it that is not there yet. */
+  readonly place: () => Place;
   /** A file without a name, which goes with its last reader, whatever becomes of this process. */
   readonly openNameless: () => Promise<FileHandle>;
   readonly remove: () => Promise<void>;
@@ -29,22 +32,41 @@ export async function makeScratch(): Promise<Scratch> {
     const base = realpathSync(tmpdir());
     await sweep(base);
     const dir = mkdtempSync(join(base, `${prefix}${ownTag() ?? "unknown"}_`));
-    const write = (name: string, content: string) => {
+    const ensure = (name: string, content: string) => {
       const path = join(dir, name);
+      if (isThere(path)) return path;
+      makeOwn(dir);
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       writeFileSync(path, content, { mode: 0o600 });
+      return path;
     };
+    const root = Place.root({ dir, noun: "a temporary folder", isOne: () => false, isTrusted: true });
     const openNameless = async () => {
+      makeOwn(dir);
       const path = join(dir, `body-${randomBytes(8).toString("hex")}`);
       const file = await open(path, "wx+", 0o600);
       // Windows keeps the name until the file is closed; then it goes with the folder.
       await rm(path, { force: true }).catch(() => undefined);
       return file;
     };
-    return { dir, write, openNameless, remove: () => rm(dir, { recursive: true, force: true }) };
+    const place = () => root.at(randomBytes(8).toString("hex"));
+    return { dir, ensure, place, openNameless, remove: () => rm(dir, { recursive: true, force: true }) };
   } catch (cause) {
     throw new MirrorError("storage", `no temporary folder can be made in ${tmpdir()}; set TMPDIR`, { cause });
   }
+}
+
+/** Again, where it is gone; never where somebody else has put something under its name meanwhile. */
+function makeOwn(dir: string): void {
+  const found = lstatSync(dir, { throwIfNoEntry: false });
+  if (found === undefined) mkdirSync(dir, { mode: 0o700 });
+  else if (!found.isDirectory() || found.uid !== (process.getuid?.() ?? found.uid)) {
+    throw new MirrorError("storage", `${dir} is somebody else's now; start mirror-server again`);
+  }
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** The user's home; undefined where there is none, as for a user without a passwd entry. */

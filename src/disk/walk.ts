@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "./place.ts";
+import { barOf } from "./root.ts";
 
 /** Bytes of a file, or of all files below a folder; 0 for what is not there. */
 export async function sizeOf(place: Place): Promise<number> {
@@ -22,28 +23,36 @@ export async function listFiles(folder: Place): Promise<string[]> {
   return found.sort();
 }
 
-/**
- * The paths of all that is neither a regular file nor a folder: nothing of it is used, whatever it leads to.
- * @param isPassedOver what is not looked at, by its path
- */
-export async function foreignBelow(place: Place, isPassedOver: (path: string) => boolean): Promise<string[]> {
-  try {
-    if (place.look()?.isDirectory() !== true) return [];
-  } catch {
-    // It is one itself, or the way to it leads through one, which is then told by its own name.
-    return place.parent === undefined || place.parent.isFolder() ? [place.path] : [];
-  }
-  return foreignIn(place.path, isPassedOver);
+export interface Foreign {
+  readonly path: string;
+  /** `is a link`, `is neither a file nor a folder` */
+  readonly why: string;
 }
 
-async function foreignIn(folder: string, isPassedOver: (path: string) => boolean): Promise<string[]> {
-  const found: string[] = [];
+/**
+ * All that is neither a regular file nor a folder: nothing of it is used, whatever it leads to.
+ * @param isPassedOver what is not looked at, by its path
+ */
+export async function foreignBelow(place: Place, isPassedOver: (path: string) => boolean): Promise<Foreign[]> {
+  try {
+    return place.look()?.isDirectory() === true ? await foreignIn(place.path, isPassedOver) : [];
+  } catch (error) {
+    // It is one itself; where the way to it leads through one, that is told by its own name.
+    const bar = barOf(error);
+    return bar !== undefined && bar.path === place.path ? [bar] : [];
+  }
+}
+
+async function foreignIn(folder: string, isPassedOver: (path: string) => boolean): Promise<Foreign[]> {
+  const found: Foreign[] = [];
   // One that is gone, or may not be read: whoever needs it will say so.
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
     const path = join(folder, entry.name);
     if (isPassedOver(path)) continue;
     if (entry.isDirectory()) found.push(...(await foreignIn(path, isPassedOver)));
-    else if (!entry.isFile()) found.push(path);
+    else if (!entry.isFile()) {
+      found.push({ path, why: entry.isSymbolicLink() ? "is a link" : "is neither a file nor a folder" });
+    }
   }
   return found;
 }

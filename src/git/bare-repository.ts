@@ -40,7 +40,7 @@ export class BareRepository {
     const { environments, signal } = tools;
     place.parent?.makeFolder();
     const args = ["init", "--quiet", "--bare", "--template=", `--object-format=${format}`, "--", place.path];
-    await runGit(args, { ...environments.own, signal });
+    await runGit(args, { ...environments.own(), signal });
     await place.at("config").write(format === "sha256" ? sha256Config : sha1Config);
     return BareRepository.open(place, tools);
   }
@@ -50,21 +50,19 @@ export class BareRepository {
     return tryGit(args, { ...this.surroundings, signal: this.tools.signal, ...options });
   }
 
-  /** Likewise. @returns its output @throws MirrorError with git's own words where it fails */
+  /** Likewise. @returns its output, as Latin-1 @throws MirrorError with git's own words where it fails */
   async run(args: readonly string[], options: Options = {}): Promise<string> {
     return runGit(args, { ...this.surroundings, signal: this.tools.signal, ...options });
   }
 
-  /** Full name → object id, of heads and tags. */
+  /** Full name, as Latin-1 → object id, of heads and tags. */
   async refs(): Promise<Map<string, string>> {
-    const text = await this.run(["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/"]);
-    const lines = text.split("\n").filter((line) => line !== "");
-    return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))]));
+    return readRefs(await this.run(listRefs));
   }
 
-  /** All of them, or none. @param commands of `git update-ref --stdin`, a line each */
+  /** All of them, or none. @param commands of `git update-ref --stdin`, a line each, as Latin-1 */
   async updateRefs(commands: readonly string[]): Promise<void> {
-    if (commands.length > 0) await this.run(["update-ref", "--stdin"], { input: commands.join("") });
+    if (commands.length > 0) await this.run(["update-ref", "--stdin"], { input: bytesOf(commands) });
   }
 
   get isShallow(): boolean {
@@ -89,15 +87,16 @@ export class BareRepository {
     },
   ): Promise<void> {
     const before = await this.refs();
-    const beside = this.place.temporary();
+    const beside = this.tools.environments.scratchPlace();
     try {
       await this.copyRefsTo(beside, before);
       const { env, cwd } = this.tools.environments.upstreamIn(beside.realPath());
       const objects = this.place.at("objects").realPath();
       const args = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--force"];
-      await runGit([...args, "--no-recurse-submodules", ...depth, "--", url, ...refspecs], {
+      await runGit([...args, "--no-recurse-submodules", "--stdin", ...depth, "--", url], {
         env: { ...env, GIT_OBJECT_DIRECTORY: objects, ...extra },
         cwd,
+        input: bytesOf(refspecs.map((refspec) => `${refspec}\n`)),
         signal: this.tools.signal,
         onStderr: onProgress,
       });
@@ -113,9 +112,9 @@ export class BareRepository {
     beside.at("objects").makeFolder();
     beside.at("refs").makeFolder();
     await beside.at("HEAD").write("ref: refs/heads/main\n");
-    await beside.at("config").write(format === "sha256" ? sha256Config : sha1Config);
+    await beside.at("config").write((format === "sha256" ? sha256Config : sha1Config) + fetchConfig);
     const lines = [...refs].sort(([a], [b]) => (a < b ? -1 : 1)).map(([ref, id]) => `${id} ${ref}\n`);
-    await beside.at("packed-refs").write(`# pack-refs with: sorted \n${lines.join("")}`);
+    await beside.at("packed-refs").write(bytesOf(["# pack-refs with: sorted \n", ...lines]));
     const shallow = await this.place.at("shallow").read();
     if (shallow !== undefined) await beside.at("shallow").write(shallow);
   }
@@ -123,20 +122,29 @@ export class BareRepository {
   private async takeRefsFrom(beside: Place, before: ReadonlyMap<string, string>): Promise<void> {
     const { env, cwd } = this.tools.environments.ownIn(beside.realPath());
     const objects = { ...env, GIT_OBJECT_DIRECTORY: this.place.at("objects").realPath() };
-    const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/"];
-    const text = await runGit(list, { env: objects, cwd, signal: this.tools.signal });
+    const after = readRefs(await runGit(listRefs, { env: objects, cwd, signal: this.tools.signal }));
     // First what is shallow: a history that ends there is broken without it.
     const shallow = await beside.at("shallow").read();
     if (shallow === undefined) await this.place.at("shallow").remove();
     else await this.place.at("shallow").writeIfChanged(shallow);
-    const commands = text.split("\n").flatMap((line) => {
-      const [id = "", ref = ""] = line.split(" ");
-      return ref === "" || before.get(ref) === id ? [] : [`update ${ref} ${id}\n`];
-    });
-    await this.updateRefs(commands);
+    const changed = [...after].filter(([ref, id]) => before.get(ref) !== id);
+    await this.updateRefs(changed.map(([ref, id]) => `update ${ref} ${id}\n`));
   }
 }
 
+const listRefs = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/tags/"];
+
+function readRefs(text: string): Map<string, string> {
+  const lines = text.split("\n").filter((line) => line !== "");
+  return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))]));
+}
+
+function bytesOf(lines: readonly string[]): Buffer {
+  return Buffer.from(lines.join(""), "latin1");
+}
+
+// Also where an old git does not know of the file that our other settings stand in.
+const fetchConfig = "[fetch]\n\tunpackLimit = 1\n[gc]\n\tauto = 0\n[core]\n\thooksPath = /dev/null\n";
 const sha1Config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 const sha256Config =
   "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n";

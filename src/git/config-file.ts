@@ -12,7 +12,6 @@ export interface Setting {
   readonly value: string | undefined;
 }
 
-// A key is followed by its value, by a comment, or by the line's end.
 const header = /\[([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\[^\n])*)")?\]/y;
 const key = /([A-Za-z][A-Za-z0-9-]*)[ \t]*/y;
 const blank = /(?:[ \t\r\n]+|[#;][^\n]*)/y;
@@ -45,9 +44,13 @@ export function parseConfig(text: string): Setting[] {
       const read = readValue(text, at + 1);
       if (read === undefined) throw refuse();
       ({ value, end: at } = read);
-    } else if (at < text.length && !/[\r\n#;]/.test(text[at] ?? "")) throw refuse();
+    } else if (at < text.length && !isLineEnd(text, at)) throw refuse();
     settings.push({ name: `${section}.${found.toLowerCase()}`, shown: `${section}.${found}`, value });
   }
+}
+
+function isLineEnd(text: string, at: number): boolean {
+  return text[at] === "\n" || (text[at] === "\r" && text[at + 1] === "\n");
 }
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", b: "\b", '"': '"', "\\": "\\" };
@@ -61,8 +64,7 @@ function readValue(text: string, start: number): { value: string; end: number } 
   let at = start;
   for (; at < text.length; at += 1) {
     const char = text[at] ?? "";
-    const isLineEnd = char === "\n" || (char === "\r" && text[at + 1] === "\n");
-    if (isLineEnd) {
+    if (isLineEnd(text, at)) {
       if (isQuoted) return undefined;
       break;
     }
@@ -70,7 +72,7 @@ function readValue(text: string, start: number): { value: string; end: number } 
       const end = text.indexOf("\n", at);
       return { value, end: end === -1 ? text.length : end };
     }
-    if (!isQuoted && (char === " " || char === "\t")) {
+    if (!isQuoted && (char === " " || char === "\t" || char === "\r")) {
       if (value !== "") blanks += char;
       continue;
     }
@@ -81,8 +83,7 @@ function readValue(text: string, start: number): { value: string; end: number } 
     else {
       at += 1;
       const next = text[at] ?? "";
-      const isContinued = next === "\n" || (next === "\r" && text[at + 1] === "\n");
-      if (isContinued) at += next === "\r" ? 1 : 0;
+      if (isLineEnd(text, at)) at += next === "\r" ? 1 : 0;
       else if (escapes[next] === undefined) return undefined;
       else value += escapes[next];
     }

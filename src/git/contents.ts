@@ -1,6 +1,7 @@
 /** What lies in a commit that a mirror has to know of: submodules, and files that are only pointers (Git LFS). */
 import { resolveSubmoduleUrl } from "./url.ts";
 import type { BareRepository } from "./bare-repository.ts";
+import { parseConfig, type Setting } from "./config-file.ts";
 
 export interface Submodule {
   /** Where it lies in the work tree. */
@@ -17,12 +18,12 @@ export async function listSubmodules(
   revision: string,
   parentUrl: string,
 ): Promise<Submodule[]> {
-  const config = await repository.try(["config", "--blob", `${revision}:.gitmodules`, "--list", "-z"]);
-  if (config.code !== 0) return [];
   const fields = new Map<string, { path?: string; url?: string }>();
-  for (const record of config.stdout.toString("utf8").split("\0")) {
-    const [, name, field, value] = /^submodule\.(.+)\.(path|url)\n(.*)$/s.exec(record) ?? [];
-    if (name !== undefined && field !== undefined) fields.set(name, { ...fields.get(name), [field]: value });
+  for (const { name, value } of await readGitmodules(repository, revision)) {
+    const [, submodule, field] = /^submodule\.(.+)\.(path|url)$/s.exec(name) ?? [];
+    if (submodule !== undefined && field !== undefined) {
+      fields.set(submodule, { ...fields.get(submodule), [field]: value });
+    }
   }
   const found: Submodule[] = [];
   for (const { path, url } of fields.values()) {
@@ -33,6 +34,25 @@ export async function listSubmodules(
     if (commit !== undefined) found.push({ path, url: resolveSubmoduleUrl(parentUrl, url), revision: commit });
   }
   return found;
+}
+
+// Bytes.
+const maxGitmodules = 1024 * 1024;
+
+/**
+ * Read as data: git's own reading would follow an `[include]` of upstream's to a file of this machine.
+ * @returns none where there is none, a link, or one that git could not read either
+ */
+async function readGitmodules(repository: BareRepository, revision: string): Promise<readonly Setting[]> {
+  const tree = await repository.try(["ls-tree", "-z", "-l", revision, "--", ".gitmodules"]);
+  const [, id, size] = /^100[0-7]{3} blob ([0-9a-f]+) +(\d+)\t/.exec(tree.stdout.toString("utf8")) ?? [];
+  if (id === undefined || Number(size) > maxGitmodules) return [];
+  const { code, stdout } = await repository.try(["cat-file", "blob", id]);
+  try {
+    return code === 0 ? parseConfig(stdout.toString("utf8")) : [];
+  } catch {
+    return [];
+  }
 }
 
 /** The files of a commit that are Git LFS pointers: their content lies elsewhere and is not mirrored. */

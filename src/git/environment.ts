@@ -5,8 +5,10 @@
  * Asking upstream is the user's git: their credentials, proxies and `insteadOf` rules count. Serving, and work inside
  * the mirror, is ours: no configuration but a file of our own. Both go by a list of what may pass; neither can prompt.
  */
+import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import type { Place } from "../disk/place.ts";
 import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitFeatures } from "./inspect.ts";
@@ -16,14 +18,18 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface GitEnvironments {
   /** The user's git in no repository: for `ls-remote`. */
-  readonly upstream: Surroundings;
+  readonly upstream: () => Surroundings;
   /** Ours in no repository: for `init`. */
-  readonly own: Surroundings;
+  readonly own: () => Surroundings;
   /** Ours in this repository. @param dir its real path */
   readonly ownIn: (dir: string) => Surroundings;
   /** The user's git in this repository, which must be one that we have just made. */
   readonly upstreamIn: (dir: string) => Surroundings;
+  /** Variables with which upstream may be a repository on this machine, whoever owns it. @param path its folder */
+  readonly trusting: (path: string) => Readonly<Record<string, string>>;
   readonly features: GitFeatures;
+  /** A folder of this process that is not there yet. */
+  readonly scratchPlace: () => Place;
   /** Files without a name, for what is too large for memory. */
   readonly openNameless: () => Promise<FileHandle>;
   readonly remove: () => Promise<void>;
@@ -59,11 +65,9 @@ export async function createGitEnvironments(environment: Environment): Promise<G
       Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined && allowed(pair[0])),
     );
   const scratch = await makeScratch();
-  // By these names, since git before 2.32 does not know GIT_CONFIG_GLOBAL.
-  scratch.write("own/.gitconfig", ownConfig);
-  scratch.write("upstream.gitconfig", upstreamConfig(environment));
-  scratch.write("empty/.keep", "");
-  const cwd = join(scratch.dir, "empty");
+  const userConfig = upstreamConfig(environment);
+  // Before each run, since what lies in temporary folders for long is tidied away under us.
+  const emptyFolder = () => dirname(scratch.ensure("empty/.keep", ""));
   const common = {
     ...pick((name) => always.has(name)),
     LC_ALL: "C",
@@ -75,42 +79,51 @@ export async function createGitEnvironments(environment: Environment): Promise<G
     // What every git can read, whatever newer ones would make.
     GIT_DEFAULT_REF_FORMAT: "files",
   };
-  const ownEnv = (home: string) => ({
-    ...common,
-    HOME: home,
-    GIT_CONFIG_GLOBAL: join(home, ".gitconfig"),
-    GIT_CONFIG_NOSYSTEM: "1",
-    GIT_OPTIONAL_LOCKS: "0",
-  });
-  const upstreamEnv = {
-    ...common,
-    ...pick((name) => forUpstream.test(name)),
-    GIT_CONFIG_GLOBAL: join(scratch.dir, "upstream.gitconfig"),
-    GCM_INTERACTIVE: "never",
+  const ownWith = (name: string, config: string): Surroundings => {
+    // By this name in a HOME of ours, since git before 2.32 does not know GIT_CONFIG_GLOBAL.
+    const file = scratch.ensure(`${name}/.gitconfig`, config);
+    const home = { HOME: dirname(file), GIT_CONFIG_GLOBAL: file };
+    const env = { ...common, ...home, GIT_CONFIG_NOSYSTEM: "1", GIT_OPTIONAL_LOCKS: "0" };
+    return { env, cwd: emptyFolder() };
   };
-  const own = { env: ownEnv(join(scratch.dir, "own")), cwd };
-  const version = await gitVersion(own).catch(async (error: unknown) => {
+  const own = () => ownWith("own", ownConfig);
+  const upstream = (): Surroundings => {
+    const config = scratch.ensure("upstream.gitconfig", userConfig);
+    const users = pick((name) => forUpstream.test(name));
+    return { env: { ...common, ...users, GIT_CONFIG_GLOBAL: config, GCM_INTERACTIVE: "never" }, cwd: emptyFolder() };
+  };
+  const version = await gitVersion(own()).catch(async (error: unknown) => {
     await scratch.remove();
     throw error;
   });
-  const homes = new Map<string, string>();
-  const homeFor = (dir: string): string => {
-    const name = homes.get(dir) ?? `in-${homes.size}`;
-    // A repository on a bind mount belongs to another user, which git would refuse. From a file, since git before 2.38
-    // takes this setting from nowhere else; for this folder alone.
-    if (!homes.has(dir)) scratch.write(`${name}/.gitconfig`, `${ownConfig}[safe]\n\tdirectory = ${quoted(dir)}\n`);
-    homes.set(dir, name);
-    return join(scratch.dir, name);
+  // A repository on a bind mount belongs to another user, which git would refuse. From a file, since git before 2.38
+  // takes this setting from nowhere else; for this folder alone.
+  const ownIn = (dir: string): Surroundings => {
+    const { env, cwd } = ownWith(`in-${digest(dir)}`, ownConfig + safe([dir]));
+    return { env: { ...env, GIT_DIR: dir }, cwd };
   };
   return {
     own,
-    upstream: { env: upstreamEnv, cwd },
-    ownIn: (dir) => ({ env: { ...ownEnv(homeFor(dir)), GIT_DIR: dir }, cwd }),
-    upstreamIn: (dir) => ({ env: { ...upstreamEnv, GIT_DIR: dir }, cwd }),
+    upstream,
+    ownIn,
+    upstreamIn: (dir) => ({ env: { ...upstream().env, GIT_DIR: dir }, cwd: emptyFolder() }),
+    trusting: (path) => {
+      const config = userConfig + safe([path, `${path}/.git`, `${path}.git`]);
+      return { GIT_CONFIG_GLOBAL: scratch.ensure(`local-${digest(path)}.gitconfig`, config) };
+    },
     features: { reftable: isAtLeast(version, firstWithReftable) },
     openNameless: scratch.openNameless,
+    scratchPlace: scratch.place,
     remove: scratch.remove,
   };
+}
+
+function safe(dirs: readonly string[]): string {
+  return `[safe]\n${dirs.map((dir) => `\tdirectory = ${quoted(dir)}\n`).join("")}`;
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
 /** The user's own global configuration, included, and what we add. A file that is not there is no error to git. */

@@ -29,7 +29,7 @@ export type Inspection =
 
 interface Remembered {
   readonly stamp: string;
-  readonly folders: readonly string[];
+  readonly folders: readonly (Buffer | string)[];
   readonly inspection: Inspection;
 }
 
@@ -45,7 +45,7 @@ export function inspectRepository(place: Place, features: GitFeatures): Inspecti
   }
   const known = remembered.get(dir);
   if (known !== undefined && stampOf(dir, known.folders) === known.stamp) return known.inspection;
-  const folders: string[] = [];
+  const folders: (Buffer | string)[] = [];
   try {
     const inspection = inspect(dir, folders, features);
     remembered.set(dir, { stamp: stampOf(dir, folders), folders, inspection });
@@ -83,20 +83,20 @@ export function isRepository(place: Place): boolean {
 }
 
 // Never run: git is told another folder for them. Forges put links there.
-const unread = "hooks";
+const unread = /^(?:custom_)?hooks(?:\.old\..*)?$/;
 // What git reads of a repository and that no folder's time tells of.
 const files = ["HEAD", "config", "objects/info/alternates", "objects/info/http-alternates"];
 
-function inspect(dir: string, folders: string[], features: GitFeatures): Inspection {
-  const foreign = foreignIn(dir, folders);
-  if (foreign === join(dir, ".git")) return damaged("it holds a .git");
+function inspect(dir: string, folders: (Buffer | string)[], features: GitFeatures): Inspection {
+  if (lstatSync(join(dir, ".git"), { throwIfNoEntry: false }) !== undefined) return damaged("it holds a .git");
+  const foreign = foreignIn(Buffer.from(dir), folders);
   if (foreign !== undefined) return refused(`${foreign} is no regular file or folder`);
   const large = files.find((file) => (lstatSync(join(dir, file), { throwIfNoEntry: false })?.size ?? 0) > maxTextSize);
   if (large !== undefined) return refused(`its ${large} has more than ${maxTextSize} bytes`);
   const head = textOf(join(dir, "HEAD")).trim();
   if (!/^(?:ref:\s*refs\/\S+|[0-9a-f]{40}|[0-9a-f]{64})$/.test(head)) return damaged("its HEAD cannot be read");
   for (const folder of ["objects", "refs"]) {
-    if (folders.includes(join(dir, folder))) continue;
+    if (lstatSync(join(dir, folder), { throwIfNoEntry: false })?.isDirectory() === true) continue;
     return damaged(`it has no folder ${folder}: git drops empty ones, and serve and sync put them back`);
   }
   for (const name of ["objects/info/alternates", "objects/info/http-alternates"]) {
@@ -117,15 +117,17 @@ function inspect(dir: string, folders: string[], features: GitFeatures): Inspect
   return unsupported === undefined ? { state: "plain", unserved } : { state: "unsupported", reason: unsupported };
 }
 
-/** @param folders takes every folder that was looked into @returns the first that is neither file nor folder, or a .git */
-function foreignIn(dir: string, folders: string[]): string | undefined {
-  folders.push(dir);
-  for (const entry of readdirSync(dir, { withFileTypes: true })) {
-    const path = join(dir, entry.name);
-    const isTop = folders[0] === dir;
-    if (isTop && entry.name === unread) continue;
-    if (isTop && entry.name === ".git") return path;
-    if (!entry.isDirectory() && !entry.isFile()) return path;
+/**
+ * By bytes: names of refs need be no UTF-8.
+ * @param folders takes every folder that was looked into @returns the first that is neither file nor folder
+ */
+function foreignIn(dir: Buffer, folders: (Buffer | string)[]): string | undefined {
+  const isTop = folders.length === 0;
+  folders.push(isTop ? dir.toString() : dir);
+  for (const entry of readdirSync(dir, { withFileTypes: true, encoding: "buffer" })) {
+    if (isTop && unread.test(entry.name.toString())) continue;
+    const path = Buffer.concat([dir, Buffer.from("/"), entry.name]);
+    if (!entry.isDirectory() && !entry.isFile()) return path.toString();
     const found = entry.isDirectory() ? foreignIn(path, folders) : undefined;
     if (found !== undefined) return found;
   }
@@ -140,11 +142,11 @@ function textOf(path: string): string {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true ? readFileSync(path, "utf8") : "";
 }
 
-function stampOf(dir: string, folders: readonly string[]): string {
+function stampOf(dir: string, folders: readonly (Buffer | string)[]): string {
   return [...folders, ...files.map((file) => join(dir, file))].map(stamp).join(" ");
 }
 
-function stamp(path: string): string {
+function stamp(path: Buffer | string): string {
   try {
     const { ino, size, mtimeNs, ctimeNs } = lstatSync(path, { bigint: true });
     return `${ino}/${size}/${mtimeNs}/${ctimeNs}`;

@@ -37,7 +37,7 @@ export interface RepositoryTools extends GitTools {
 
 export type RepositoryOutcome = "added" | "updated" | "unchanged";
 
-/** Upstream's refs: full name → object id, and what HEAD points to. */
+/** Upstream's refs: full name → object id, and what HEAD points to. Names are bytes, here as Latin-1. */
 interface Advertisement {
   readonly refs: ReadonlyMap<string, string>;
   readonly head: string | undefined;
@@ -206,7 +206,7 @@ export async function isReachable(repository: BareRepository, revision: string):
 
 async function listRemote(url: string, tools: RepositoryTools): Promise<Advertisement> {
   const args = ["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*", "refs/tags/*"];
-  const { env, cwd } = tools.environments.upstream;
+  const { env, cwd } = tools.environments.upstream();
   const text = await runGit(args, { env: { ...env, ...tools.extra }, cwd, signal: tools.signal });
   const refs = new Map<string, string>();
   let head: string | undefined;
@@ -224,9 +224,10 @@ function selectRefs(
   { kind, names, defaultBranch }: RepositoryJob["refs"],
 ): Map<string, string> {
   if (kind === "all") return new Map(upstream.refs);
+  const asked = new Set(names.map((name) => Buffer.from(name).toString("latin1")));
   // A shallow mirror serves clients that ask for a commit by its id; branches would only make it deeper.
   const isWanted = (ref: string) =>
-    (names.includes(ref) && (kind === "locked" || ref.startsWith("refs/tags/"))) ||
+    (asked.has(ref) && (kind === "locked" || ref.startsWith("refs/tags/"))) ||
     (kind === "locked" && defaultBranch && ref === upstream.head);
   return new Map([...upstream.refs].filter(([ref]) => isWanted(ref)));
 }
@@ -240,8 +241,12 @@ async function anyHead(repository: BareRepository): Promise<string | undefined> 
 async function setHead(repository: BareRepository, head: string | undefined): Promise<boolean> {
   if (head === undefined) return false;
   const { stdout } = await repository.try(["symbolic-ref", "--quiet", "HEAD"]);
-  if (stdout.toString("utf8").trim() === head) return false;
-  await repository.run(["symbolic-ref", "HEAD", head]);
+  if (stdout.toString("latin1").trim() === head) return false;
+  const bytes = Buffer.from(head, "latin1");
+  const name = bytes.toString("utf8");
+  // Arguments are text; a name that is none goes where git itself would write it.
+  if (Buffer.from(name).equals(bytes)) await repository.run(["symbolic-ref", "HEAD", name]);
+  else await repository.place.at("HEAD").write(Buffer.concat([Buffer.from("ref: "), bytes, Buffer.from("\n")]));
   return true;
 }
 

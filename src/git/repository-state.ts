@@ -20,30 +20,33 @@ export function repositoryState(repository: Place): string | undefined {
   if (head === undefined) return undefined;
   const files = ["config", "shallow", "packed-refs"].map((name) => stampOf(join(dir, name)) ?? "-");
   const refs: string[] = [];
-  for (const folder of ["refs", "reftable"]) collectRefs(join(dir, folder), refs);
+  for (const folder of ["refs", "reftable"]) collectRefs(Buffer.from(join(dir, folder)), refs);
   return [head, ...files, ...refs].join("\n");
 }
 
-function collectRefs(dir: string, into: string[]): void {
+/** By bytes: names of refs need be no UTF-8. */
+function collectRefs(dir: Buffer, into: string[]): void {
   for (const entry of list(dir)) {
-    const path = join(dir, entry.name);
+    const path = Buffer.concat([dir, Buffer.from("/"), entry.name]);
     if (entry.isDirectory()) collectRefs(path, into);
     // Names that begin with a dot are no refs to git: placeholders.
-    else if (!entry.name.startsWith(".")) into.push(`${path} ${stampOf(path) ?? "-"}`);
+    else if (entry.name[0] !== dot) into.push(`${path.toString("latin1")} ${stampOf(path) ?? "-"}`);
   }
 }
 
+const dot = ".".charCodeAt(0);
+
 /** A folder that `pack-refs` has just removed has no refs. */
-function list(dir: string): Dirent[] {
+function list(dir: Buffer): Dirent<Buffer>[] {
   try {
-    return lstatSync(dir).isDirectory() ? readdirSync(dir, { withFileTypes: true }) : [];
+    return lstatSync(dir).isDirectory() ? readdirSync(dir, { withFileTypes: true, encoding: "buffer" }) : [];
   } catch (error) {
     if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
     throw error;
   }
 }
 
-function stampOf(path: string): string | undefined {
+function stampOf(path: Buffer | string): string | undefined {
   const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return stat === undefined ? undefined : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
 }

@@ -15,7 +15,7 @@ export interface Surroundings {
 }
 
 export interface RunOptions extends Surroundings {
-  readonly input?: string;
+  readonly input?: Buffer | string;
   readonly signal?: AbortSignal | undefined;
   /** Seconds without a byte on stdout or stderr after which git is taken for stuck. */
   readonly idleSeconds?: number;
@@ -108,11 +108,14 @@ export async function tryGit(args: readonly string[], options: RunOptions): Prom
   }
 }
 
-/** Runs git and returns its output as text. @throws MirrorError with git's own words where it fails */
+/**
+ * Runs git and returns its output as Latin-1 text: names of refs are bytes, and need be no UTF-8.
+ * @throws MirrorError with git's own words where it fails
+ */
 export async function runGit(args: readonly string[], options: RunOptions): Promise<string> {
   const { code, stdout, stderr } = await tryGit(args, options);
   if (code !== 0) throw classifyFailure(args, code, stderr);
-  return stdout.toString("utf8");
+  return stdout.toString("latin1");
 }
 
 /** Pure: git's exit and words → one of our errors. */

@@ -11,10 +11,10 @@ const honest = [
   /^core\.(?:repositoryformatversion|filemode|bare|ignorecase|precomposeunicode|symlinks|logallrefupdates)$/,
   /^core\.(?:sharedrepository|compression|loosecompression|bigfilethreshold|packedgit\w+|deltabasecachelimit)$/,
   /^core\.(?:commitgraph|multipackindex|autocrlf|safecrlf|eol|longpaths|quotepath|protect\w+|fsync\w*)$/,
-  /^(?:extensions\.(?:objectformat|refstorage|noop)|lfs\.repositoryformatversion|protocol\.version)$/,
+  /^(?:extensions\.(?:objectformat|refstorage|noop)|protocol\.version|core\.abbrev)$/,
   /^remote\.(?:url|pushurl|fetch|push|mirror|tagopt|prune|prunetags|gh-resolved|followremotehead|skip\w+)$/,
   /^branch\.(?:remote|pushremote|merge|rebase|description|gh-merge-base)$/,
-  /^(?:uploadpack|uploadpackfilter|receive|bundle|http|user|gitlab|gitea|gitweb)\.[\w-]+$/,
+  /^(?:uploadpack|uploadpackfilter|receive|bundle|http|user|gitlab|gitea|gitweb|hooks|lfs|gui|push)\.[\w-]+$/,
   /^(?:fetch|transfer)\.(?:prune|prunetags|hiderefs|fsckobjects|unpacklimit|advertise\w+)$/,
   // Numbers, times and switches.
   /^(?:gc|pack|repack|maintenance)\.[\w-]+$/,
@@ -55,5 +55,5 @@ export function judgeConfig(config: string, features: { readonly reftable: boole
 
 /** As git reads a boolean; a key without a value is true. */
 function isFalse(value: string | undefined): boolean {
-  return value !== undefined && /^(?:false|no|off|0+|)$/i.test(value);
+  return value !== undefined && /^(?:false|no|off|[-+]?0(?:x?0*)[kmg]?|)$/i.test(value);
 }

@@ -33,9 +33,9 @@ export async function tellForeign({ paths, reporter }: Context): Promise<void> {
   for (const entry of await foreignEntries(paths)) reporter.note(`warning: ${describeForeign(entry)}`);
 }
 
-export function describeForeign({ path, kind, option }: ForeignEntry): string {
+export function describeForeign({ path, why, option }: ForeignEntry): string {
   const remedy = option === undefined ? "" : `, or keep the whole folder elsewhere with ${option}`;
-  return `${path} is ${kind}, which is neither followed nor served; put what belongs there in its place${remedy}`;
+  return `${path} ${why}, and is neither followed nor served; put what belongs there in its place${remedy}`;
 }
 
 /** A key that an option names. @throws MirrorError `config` */

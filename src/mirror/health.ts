@@ -51,7 +51,8 @@ export function createHealthCheck(
       state = sum(await Promise.all(registries.map(readRegistry)));
       stamp = now;
     }
-    const repositories = await listRepositories(paths);
+    // Where the way to them is barred there are none, and the bar is told.
+    const repositories = await listRepositories(paths).catch(() => []);
     const unserved = unservedRepositories(repositories, features);
     const links = await foreign.list();
     const lesser = [...unserved, ...links, certificateProblem()].filter((problem) => problem !== undefined);
@@ -81,7 +82,7 @@ function watchForeign(paths: StorePaths): { list: () => Promise<string[]> } {
       if (now - looked > foreignEverySeconds * 1000) {
         looked = now;
         found = foreignEntries(paths).then((entries) =>
-          entries.map(({ shown, kind }) => `${shown} is ${kind}, and is not used`),
+          entries.map(({ shown, why }) => `${shown} ${why}, and is not used`),
         );
       }
       return found;

@@ -75,7 +75,7 @@ async function pruneAsOnlyWriter(context: Context): Promise<PruneResult> {
   }
   const removed: { item: string; bytes: number }[] = [];
   for (const removal of removals) {
-    const sizes = await Promise.all(removal.places.map(sizeOf));
+    const sizes = await Promise.all(removal.places.map((place) => sizeOf(place).catch(() => 0)));
     removed.push({ item: removal.item, bytes: sizes.reduce((sum, size) => sum + size, 0) });
     if (config.dryRun) continue;
     for (const place of removal.places) await remove(place, context);

@@ -45,7 +45,8 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
   const signing = await signEmptyRegistry(context, logger);
   const environments = await gitEnvironments();
-  for (const { place } of await listRepositories(paths)) {
+  // Where the way to them is barred there are none: that was told above, and the rest is served.
+  for (const { place } of await listRepositories(paths).catch(() => [])) {
     // What bars the way is told with the rest of what is wrong.
     if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
     const reason = unservedReason(place, environments.features);
@@ -128,8 +129,10 @@ async function openAnswerStore(
 async function signEmptyRegistry(context: Context, logger: Logger): Promise<AbortController> {
   const { paths } = context;
   const stop = new AbortController();
-  if (await isSigned(context)) return stop;
+  // A mirror's folder that is none of ours ends it here; a registry's does not keep git from being served.
+  paths.mirror.look();
   try {
+    if (await isSigned(context)) return stop;
     paths.hex.makeFolder();
     paths.mirror.makeFolder();
     await access(paths.mirror.verifiedPath(), constants.W_OK);

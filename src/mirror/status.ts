@@ -110,7 +110,7 @@ async function unservedRepositories(
 
 async function registryStatus(registry: RegistryPaths, needed: ReadonlySet<string>) {
   const tarballs = await listTarballs(registry);
-  const sizes = await Promise.all(tarballs.map(async ({ place }) => sizeOf(place)));
+  const sizes = await Promise.all(tarballs.map(async ({ place }) => (place.isFile() ? sizeOf(place) : 0)));
   return {
     name: registry.repository,
     packages: new Set(tarballs.map(({ name }) => name)).size,

@@ -90,7 +90,8 @@ async function syncRepository(
   const isSelf = leadsTo(["app_deps", ...config.names], ports);
   try {
     const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
-    const extra = await withoutSelfRedirect(environments.upstream, job.url, isSelf);
+    const rule = await withoutSelfRedirect(environments.upstream(), job.url, isSelf);
+    const extra = { ...rule, ...(isLocal(job) ? environments.trusting(localPath(job.url)) : {}) };
     const refs = refsWanted(job.entries, { refs: config.gitRefs, shallow: config.gitShallow });
     const tools = {
       environments,
@@ -191,6 +192,15 @@ export function demandOf(
   { revision, options }: GitJob["entries"][number],
 ) {
   return `${host}/${path} ${revision} ${options.submodules === true}`.toLowerCase();
+}
+
+/** A path on this machine, which a lock may name only where that was allowed. */
+function isLocal({ host, url }: Pick<GitJob, "host" | "url">): boolean {
+  return host === "localhost" && !/^(?:https?|ssh|git):/i.test(url);
+}
+
+function localPath(url: string): string {
+  return url.replace(/^file:\/\//i, "");
 }
 
 function lfsWarning(item: string, files: readonly string[]): string {

@@ -46,7 +46,7 @@ export async function withClients<T>(
   };
   if (config.url !== undefined) return use(config.url);
   await tellForeign(context);
-  if (!paths.registry(hexpm).publicKey.isFile()) {
+  if (paths.registry(hexpm).publicKey.look()?.isFile() !== true) {
     throw new MirrorError("config", `there is no mirror in ${config.mirrorDir}; sync one, or give --mirror or --url`);
   }
   const running = await runningMirror(context);

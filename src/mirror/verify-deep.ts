@@ -59,7 +59,7 @@ async function damagedIn(context: Context, registry: RegistryPaths): Promise<Dam
     if (reason !== undefined) damaged.push({ place, reason });
   }
   for (const { place } of await listDocs(registry)) {
-    const bytes = (await place.read()) ?? Buffer.alloc(0);
+    const bytes = (place.isFile() ? await place.read() : undefined) ?? Buffer.alloc(0);
     try {
       gunzipSync(bytes, { maxOutputLength: maxDocsSize });
     } catch (error) {
@@ -91,6 +91,7 @@ async function readRecords(
 }
 
 async function tarballDamage(file: Place, record: Package | undefined, name: string, version: string) {
+  if (!file.isFile()) return "it is no regular file";
   // What cannot be read now is no damage: it ends the command, and nothing is moved.
   const bytes = (await file.read()) ?? Buffer.alloc(0);
   const release = record?.releases.find((candidate) => candidate.version === version);

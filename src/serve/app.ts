@@ -130,7 +130,9 @@ function sendError(error: FastifyError | Error, request: FastifyRequest, reply: 
   if (isOurs && error.code === "busy") void reply.header("retry-after", "2");
   // The rest of a request that was refused is not waited for.
   if (!request.raw.complete) void reply.header("connection", "close");
-  const text = isOurs || clientStatus !== undefined ? error.message : "the mirror failed; its log tells why";
+  // What went wrong on the disk names its paths, which are nobody's business.
+  const isTold = (isOurs && error.code !== "storage") || clientStatus !== undefined;
+  const text = isTold ? error.message : "the mirror failed; its log tells why";
   return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
 }
 

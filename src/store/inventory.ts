@@ -64,7 +64,8 @@ export async function listWritten(registry: RegistryPaths): Promise<Place[]> {
 
 async function listReleases(dir: Place, parse: typeof parseTarballName): Promise<HeldFile[]> {
   const held: HeldFile[] = [];
-  for (const file of await dir.list("file")) {
+  // Whatever has such a name: one that is no regular file is damaged, and not as good as none.
+  for (const { name: file } of await dir.entries()) {
     const parsed = parse(file);
     if (parsed !== undefined && isVersion(parsed.version)) held.push({ ...parsed, place: dir.at(file) });
   }

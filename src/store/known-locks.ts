@@ -111,8 +111,9 @@ async function readContent(file: Place): Promise<z.infer<typeof schema> | undefi
 }
 
 export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
-  const files = (await paths.knownLocksDir.list("file")).filter((file) => file.endsWith(".json"));
-  return Promise.all(files.map((file) => readKnownLock(paths.knownLocksDir.at(file))));
+  // A link, too, which then says so: what a lock that is barred needs must not be taken for what nobody needs.
+  const files = (await paths.knownLocksDir.entries()).filter(({ name }) => name.endsWith(".json"));
+  return Promise.all(files.map(({ name }) => readKnownLock(paths.knownLocksDir.at(name))));
 }
 
 async function readKnownLock(file: Place): Promise<Lock> {

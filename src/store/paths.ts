@@ -2,7 +2,7 @@
  * Every place in the mirror, and nothing else; those of one Hex repository are in registry-paths. Whatever is put into
  * a path was checked where it was read (hex/names, git/url, plan/files), from our own files too.
  */
-import { dirname, basename, join } from "node:path";
+import { basename, dirname, isAbsolute, relative, sep } from "node:path";
 import { Place } from "../disk/place.ts";
 import { organisationOf, servedName, sourceOf } from "../hex/repository.ts";
 import { RegistryPaths } from "./registry-paths.ts";
@@ -29,21 +29,21 @@ export class StorePaths {
 
   constructor({ mirrorDir, hexDir, gitDir, cacheDir, certsDir, privateKeyFile }: StoreFolders) {
     this.mirror = Place.root({ dir: mirrorDir, option: "--mirror", noun: "a mirror", isOne: isMirror });
-    // Where they are said to lie elsewhere, the mirror's own folder has no say.
-    const within = (dir: string, name: string) => (dir === join(mirrorDir, name) ? this.mirror : undefined);
+    // Where they lie elsewhere, the mirror's own folder has no say.
+    const within = (dir: string) => placeAbove(dir, this.mirror);
     this.hex = Place.root({
       dir: hexDir,
       option: "--hex-dir",
       noun: "a registry",
       isOne: isRegistry,
-      within: within(hexDir, "hex"),
+      within: within(hexDir),
     });
     this.git = Place.root({
       dir: gitDir,
       option: "--git-dir",
       noun: "a folder of bare repositories",
       isOne: holdsRepositories,
-      within: within(gitDir, "git"),
+      within: within(gitDir),
     });
     const cache = { dir: cacheDir, option: "--cache-dir", noun: "a cache of ours", isOne: isCache };
     this.cache = Place.root({ ...cache, isTrusted: true });
@@ -148,6 +148,13 @@ export class StorePaths {
   repository(host: string, path: string): Place {
     return this.git.at(`${hostFolder(host)}/${path}.git`);
   }
+}
+
+/** The place that a folder lies directly in, where that is the mirror or below it. */
+function placeAbove(dir: string, mirror: Place): Place | undefined {
+  const above = relative(mirror.path, dirname(dir));
+  if (above === "") return mirror;
+  return above.startsWith("..") || isAbsolute(above) ? undefined : mirror.at(above.split(sep).join("/"));
 }
 
 /** A key may lie anywhere, and be read through links; it is made where no link leads. */

@@ -22,24 +22,28 @@ export function isRegistry(folder: string): boolean {
 
 // OWNER/REPO.git, or HOST/GROUP/…/REPO.git.
 const maxDepth = 5;
-const maxFolders = 2_000;
+const maxNames = 20_000;
 
+/** Folders of folders and bare repositories, and nothing else near the top: what people work in is none. */
 export function holdsRepositories(folder: string): boolean {
-  let level = [folder];
   let seen = 0;
-  for (let depth = 0; depth < maxDepth && level.length > 0; depth += 1) {
-    const next: string[] = [];
-    for (const parent of level) {
-      for (const name of namesIn(parent)) {
-        const path = join(parent, name);
-        if (++seen > maxFolders) return false;
-        if (name.endsWith(".git") && is("file", join(path, "HEAD")) && is("folder", join(path, "objects"))) return true;
-        if (!name.startsWith(".") && is("folder", path)) next.push(path);
-      }
+  const find = (parent: string, depth: number): boolean => {
+    for (const name of namesIn(parent)) {
+      const path = join(parent, name);
+      if (++seen > maxNames || name.startsWith(".")) continue;
+      if (name.endsWith(".git") ? isBare(path) : depth > 1 && is("folder", path) && find(path, depth - 1)) return true;
     }
-    level = next;
-  }
-  return false;
+    return false;
+  };
+  const visible = namesIn(folder).filter((name) => !name.startsWith(".") || name === ".git");
+  const near = [folder, ...visible.map((name) => join(folder, name))];
+  const isOurs = near.every((path) => is("folder", path) && !namesIn(path).includes(".git"));
+  return isOurs && find(folder, maxDepth);
+}
+
+function isBare(path: string): boolean {
+  const has = (kind: "file" | "folder", name: string) => is(kind, join(path, name));
+  return has("file", "HEAD") && has("folder", "objects") && (has("folder", "refs") || has("file", "packed-refs"));
 }
 
 const cacheFolders = new Set(["clients", "git-answers", "index"]);

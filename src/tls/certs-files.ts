@@ -28,7 +28,9 @@ export async function publish(certs: Place, authority: string): Promise<void> {
 
 /** @param isDoomed whether it will be replaced, so that what is wrong with it does not matter */
 export async function readAuthority(certs: Place, isDoomed = false): Promise<Authority | undefined> {
-  const cert = (await readIfPresent(certs.at("ca.pem").path))?.toString("utf8");
+  const text = (await readIfPresent(certs.at("ca.pem").path))?.toString("utf8");
+  // What is handed out is read first: somebody may keep the key in the same file.
+  const cert = text === undefined ? undefined : certificatesIn(text, certs.at("ca.pem").path);
   const key = (await readIfPresent(certs.at("ca.key").path))?.toString("utf8");
   // A key alone is what a first start leaves that was killed: nobody trusts it yet, so it is made anew.
   const wasUsed = key !== undefined && isFile(certs.at("server.pem").path);
@@ -43,6 +45,14 @@ export async function readAuthority(certs: Place, isDoomed = false): Promise<Aut
     );
   }
   return { cert, key };
+}
+
+/** The certificates of a PEM file, without a key that stands beside them. @throws MirrorError `config` for a key alone */
+export function certificatesIn(text: string, where: string): string {
+  if (!/-----BEGIN (?!CERTIFICATE-----)/.test(text)) return text;
+  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  if (found === null) throw new MirrorError("config", `${where} holds no certificate in PEM format`);
+  return `${found.join("\n")}\n`;
 }
 
 /** undefined, too, for half of one, such as a killed start leaves: it is made anew. */

@@ -4,7 +4,7 @@ import { readText } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
 import { isPair, namesHost } from "./certificate-checks.ts";
 import type { KeyAndCertificate } from "./certificates.ts";
-import type { Authority } from "./certs-files.ts";
+import { certificatesIn, type Authority } from "./certs-files.ts";
 
 export interface ServerIdentity extends KeyAndCertificate {
   /** What clients have to trust, PEM; undefined for a certificate that they trust as it is. */
@@ -44,7 +44,7 @@ export async function readOwnIdentity(
   return {
     cert,
     key,
-    caCertificate: files.ca === undefined ? undefined : await read(files.ca),
+    caCertificate: files.ca === undefined ? undefined : certificatesIn(await read(files.ca), files.ca),
     uncovered: hosts.filter((host) => !namesHost(certificate, host)),
     validTo: new Date(certificate.validTo),
     isRenewable: false,

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { lstat, mkdir, readFile, readdir, readlink, rename, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -132,7 +133,11 @@ describe.each([
     expect(await place.list("folder")).toEqual(["inside"]);
     expect(await listFiles(place)).toEqual(["mine"]);
     expect(await sizeOf(place)).toBe(1);
-    expect(await foreignBelow(place, () => false)).toEqual([join(dir, "root/inside/link"), join(dir, "root/link")]);
+    const why = "is a link";
+    expect(await foreignBelow(place, () => false)).toEqual([
+      { path: join(dir, "root/inside/link"), why },
+      { path: join(dir, "root/link"), why },
+    ]);
     await place.at("inside").remove();
     await place.at("link").remove();
     expect(await readdir(join(dir, "root"))).toEqual(["mine"]);
@@ -170,4 +175,30 @@ describe("a root that is a link", () => {
     await expect(rootAt("link").at("file").write("x")).rejects.toThrow(/is a link that leads nowhere/);
     expect(await readdir(dir)).not.toContain("nowhere");
   });
+});
+
+test("a key is read through a link, and nothing that never ends", async () => {
+  await writeFile(join(dir, "key.pem"), "a key");
+  await symlink("key.pem", join(dir, "link.pem"));
+  expect((await readIfPresent(join(dir, "link.pem")))?.toString()).toBe("a key");
+  execFileSync("mkfifo", [join(dir, "pipe")]);
+  await symlink("/dev/zero", join(dir, "zeroes"));
+  for (const name of ["pipe", "zeroes"]) {
+    await expect(readIfPresent(join(dir, name))).rejects.toMatchObject({
+      code: "storage",
+      cause: new Error("it is no regular file"),
+    });
+  }
+});
+
+test("a pipe below a root is neither read nor written nor waited for", async () => {
+  await mkdir(join(dir, "root"));
+  execFileSync("mkfifo", [join(dir, "root/pipe")]);
+  const refused = /root\/pipe is neither a file nor a folder, and is not touched/;
+  await expect(place.at("pipe").read()).rejects.toThrow(refused);
+  await expect(place.at("pipe").write("x")).rejects.toThrow(refused);
+  await expect(placeAt(join(dir, "root/pipe")).at("x").write("x")).rejects.toThrow(refused);
+  expect(await foreignBelow(place, () => false)).toEqual([
+    { path: join(dir, "root/pipe"), why: "is neither a file nor a folder" },
+  ]);
 });

@@ -82,6 +82,52 @@ describe("a root that is a link", () => {
   });
 });
 
+test.each([
+  ["a working project", async () => makeRepository(join(cwd, "work"))],
+  [
+    "a folder of projects",
+    async () => {
+      await makeRepository(join(cwd, "work/one"));
+      await git(cwd, ["clone", "-q", "--bare", "work/one", "work/mine/two.git"]);
+    },
+  ],
+  ["nothing of ours", async () => mkdir(join(cwd, "work"))],
+])("the repositories' folder as a link to %s is refused, and all else is served", async (_what, make) => {
+  await make();
+  await run("build");
+  await mkdir(join(cwd, ".mirror"), { recursive: true });
+  await symlink("../work", join(cwd, ".mirror/git"));
+  const { code, stderr } = await run("sync");
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/git is a link to .*work, which is not a folder of bare/)]);
+  const server = await startServer(["--no-tls"], { cwd });
+  expect((await fetch(`${server.url}/names`)).status).toBe(200);
+  const health = (await (await fetch(`${server.url}/health`)).json()) as { status: string; problems: string[] };
+  expect(health).toMatchObject({ status: "degraded", problems: ["git is a link, and is not used"] });
+  await expect(git(cwd, ["ls-remote", `${server.url}/owner/repo`])).rejects.toThrow(/not in this mirror|its log tells/);
+});
+
+test("a lock that a link bars is not taken for one that nobody has", async () => {
+  await run("sync", "--lock-name", "one");
+  await writeFile(join(cwd, "mix.lock"), "%{}\n");
+  await run("sync", "--lock-name", "two", "--package", "none@1.0.0");
+  await rename(join(cwd, ".mirror/locks/one.json"), join(cwd, "one.json"));
+  await symlink("../../one.json", join(cwd, ".mirror/locks/one.json"));
+  const { code, stderr } = await run("prune");
+  expect([code, stderr]).toEqual([1, expect.stringContaining("locks/one.json is a link")]);
+  expect(await readFile(join(repository(), "HEAD"), "utf8")).toContain("main");
+});
+
+test("a key that stands in the same file as the authority's certificate is not handed out", async () => {
+  await (await startServer([], { cwd })).stop();
+  const certificate = await readFile(join(cwd, "certs/ca.pem"), "utf8");
+  await appendFile(join(cwd, "certs/ca.pem"), await readFile(join(cwd, "certs/ca.key"), "utf8"));
+  const server = await startServer([], { cwd });
+  const answer = await (await fetch(`${server.url}/ca.pem`)).text();
+  expect(answer).not.toContain("PRIVATE");
+  expect(answer.replaceAll("\r", "").trim()).toBe(certificate.replaceAll("\r", "").trim());
+  expect(await readFile(join(cwd, "certs/public/ca.pem"), "utf8")).not.toContain("PRIVATE");
+});
+
 test("a merge that swaps a folder of a committed mirror for a link leads nobody out of it", async () => {
   await run("sync");
   const outside = join(cwd, "outside");

@@ -1,15 +1,17 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { BareRepository } from "../../src/git/bare-repository.ts";
 import { checkCommit } from "../../src/git/check-commit.ts";
+import { listSubmodules } from "../../src/git/contents.ts";
 import { keepEmptyFolders } from "../../src/git/empty-folders.ts";
 import { createGitEnvironments, type GitEnvironments } from "../../src/git/environment.ts";
 import { mirrorRepository, type RepositoryJob } from "../../src/git/mirror-repository.ts";
 import { damageObject } from "../support/damage.ts";
 import { placeAt, snapshot, temporaryFolder } from "../support/folder.ts";
-import { commit, git, makeRepository, startGitUpstream, type GitUpstream } from "../support/git.ts";
+import { commit, git, gitEnvironment, makeRepository, startGitUpstream, type GitUpstream } from "../support/git.ts";
 
 const all: RepositoryJob["refs"] = { kind: "all", names: [], defaultBranch: true };
 let root: string;
@@ -285,4 +287,53 @@ test("checkCommit finds missing commits, broken objects and commits that no head
     state: "missing",
     reason: expect.stringMatching(/no head/),
   });
+});
+
+test("names of refs are bytes, and need be no UTF-8", async () => {
+  const names = ["refs/heads/caf\xe9", "refs/heads/caf\xe8/x", "refs/tags/\xff"];
+  const input = Buffer.from(names.map((name) => `create ${name} ${first}\n`).join(""), "latin1");
+  execFileSync("git", ["update-ref", "--stdin"], { cwd: work, env: gitEnvironment, input });
+  expect(await mirror([first])).toBe("added");
+  const list = () =>
+    execFileSync("git", ["for-each-ref", "--format=%(refname)"], { cwd: dir, env: gitEnvironment }).toString("latin1");
+  expect(list()).toBe(`${[names[1], names[0], "refs/heads/main", names[2]].join("\n")}\n`);
+  execFileSync("git", ["update-ref", "--stdin"], {
+    cwd: dir,
+    env: gitEnvironment,
+    input: Buffer.from(`update refs/heads/l\xf6se/x ${first}\n`, "latin1"),
+  });
+  // What only lies loose is looked at as well; and what upstream has no more goes.
+  const second = await commit(work, { "b.txt": "b\n" }, "second");
+  expect(await mirror([second])).toBe("updated");
+  expect(list()).not.toContain("l\xf6se");
+  expect(await git(dir, ["rev-parse", "main"])).toBe(second);
+});
+
+test("a .gitmodules of upstream's leads to no file of this machine", async () => {
+  await writeFile(join(root, "outside.cfg"), '[submodule "x"]\n\turl = https://stolen.example/x\n');
+  const gitmodules = `[include]\n\tpath = ${root}/outside.cfg\n[submodule "x"]\n\tpath = x\n`;
+  const withSubmodule = async (text: string) => {
+    await commit(work, { ".gitmodules": text }, "modules");
+    await git(work, ["update-index", "--add", "--cacheinfo", `160000,${first},x`]);
+    await git(work, ["commit", "-q", "-m", "a submodule"]);
+    return git(work, ["rev-parse", "HEAD"]);
+  };
+  const revision = await withSubmodule(gitmodules);
+  await mirror([revision]);
+  expect(await listSubmodules(open(), revision, "https://github.com/owner/repo")).toEqual([]);
+  const honest = '[submodule "x"]\n\tpath = x\n\turl = ../x.git ; beside\n';
+  const better = await withSubmodule(honest);
+  await mirror([better]);
+  expect(await listSubmodules(open(), better, "https://github.com/owner/repo")).toEqual([
+    { path: "x", url: "https://github.com/owner/x.git", revision: first },
+  ]);
+});
+
+test("goes on when somebody has tidied up the temporary folders", async () => {
+  await mirror([first]);
+  await rm(environments.own().cwd, { recursive: true });
+  const second = await commit(work, { "b.txt": "b\n" }, "second");
+  expect(await mirror([second])).toBe("updated");
+  await rm(join(environments.own().cwd, ".."), { recursive: true });
+  expect(await mirror([second])).toBe("unchanged");
 });

@@ -53,7 +53,7 @@ test("hands only what is listed to git", async () => {
     MIRROR_TOKEN_ACME: "secret",
     LD_PRELOAD: "evil.so",
   });
-  expect(Object.keys(environments.own.env).sort()).toEqual([
+  expect(Object.keys(environments.own().env).sort()).toEqual([
     "GIT_CEILING_DIRECTORIES",
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_NOSYSTEM",
@@ -65,9 +65,9 @@ test("hands only what is listed to git", async () => {
     "LC_ALL",
     "PATH",
   ]);
-  expect(environments.upstream.env).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
+  expect(environments.upstream().env).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
   for (const name of ["GIT_DIR", "GIT_ASKPASS", "MIRROR_TOKEN_ACME", "LD_PRELOAD"]) {
-    expect(environments.upstream.env).not.toHaveProperty(name);
+    expect(environments.upstream().env).not.toHaveProperty(name);
   }
   await environments.remove();
 });

@@ -30,8 +30,8 @@ test("rules that lead back to the mirror are passed over, the user's others hold
   });
   onTestFinished(() => environments.remove());
   const resolved = async (url: string) => {
-    const extra = await withoutSelfRedirect(environments.upstream, url, isSelf);
-    const { env, cwd } = environments.upstream;
+    const extra = await withoutSelfRedirect(environments.upstream(), url, isSelf);
+    const { env, cwd } = environments.upstream();
     return (await runGit(["ls-remote", "--get-url", url], { env: { ...env, ...extra }, cwd })).trim();
   };
   expect(await resolved("https://github.com/a/b.git")).toBe("https://github.com/a/b.git");

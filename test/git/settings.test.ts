@@ -79,6 +79,10 @@ describe("the configuration of a bare repository", () => {
     expect(judgeConfig("[http]\n\tuploadpack = no\n\tuploadpack\n", old).unserved).toBeUndefined();
   });
 
+  test.each(["false", "no", "off", "0", "00", "-0", "0x0", "0k", '""'])("%s is false, as git reads it", (value) => {
+    expect(judgeConfig(`[http]\n\tuploadpack = ${value}\n`, old).unserved).toBeDefined();
+  });
+
   test("a reftable repository needs a git that can read it", () => {
     const config = "[core]\n\trepositoryformatversion = 1\n[extensions]\n\trefStorage = reftable\n";
     expect(judgeConfig(config, old).unsupported).toContain("needs git 2.45");
@@ -96,6 +100,9 @@ test.each([
   '[a]\n\tb = "unclosed\n',
   "[a]\n\t1b = c\n",
   "[a]\n\tb c\n",
+  "[a]\n\tb # c\n",
+  "[a]\n\tb;c\n",
+  "[a]\n\tb =\rfalse\n",
 ])("%j is read as git reads it", async (config) => {
   const file = join(await temporaryFolder(), "config");
   await writeFile(file, config);
