@@ -35,6 +35,23 @@ export function onClose(closable: Closable, listener: () => void): () => void {
   return () => closable.removeListener("close", listener);
 }
 
+/**
+ * Calls `listener` once: when the answer is done with, or its connection is. An answer that waits behind another on its
+ * connection never hears that the connection has gone.
+ */
+export function onGone(answer: Closable, connection: Closable, listener: () => void): void {
+  let isCalled = false;
+  const stops: (() => void)[] = [];
+  const call = () => {
+    if (isCalled) return;
+    isCalled = true;
+    for (const stop of stops) stop();
+    listener();
+  };
+  stops.push(onClose(answer, call));
+  if (!isCalled) stops.push(onClose(connection, call));
+}
+
 /** Resolves when the signal is aborted, or at once if it was. */
 export async function aborted(signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => onAbort(signal, resolve));

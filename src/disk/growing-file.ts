@@ -56,18 +56,29 @@ export class GrowingFile {
   async complete(target: string | undefined): Promise<void> {
     this.state = "complete";
     this.wake();
-    if (target !== undefined) {
+    try {
+      if (target === undefined) await rm(this.path, { force: true });
+      else await this.keep(target);
+    } finally {
+      await this.closeIfUnused();
+    }
+  }
+
+  private async keep(target: string): Promise<void> {
+    try {
       await this.handle.sync();
       await rename(this.path, target);
       this.path = target;
-    } else {
+    } catch (error) {
       await rm(this.path, { force: true });
+      throw error;
     }
-    await this.closeIfUnused();
   }
 
   /** Readers see the error, after what they have read. */
   async fail(error: Error): Promise<void> {
+    // Whole already: that it cannot be kept is nothing to its readers.
+    if (this.state !== "growing") return;
     this.state = "failed";
     this.failure = error;
     this.wake();

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
+import { hasErrno } from "../errors.ts";
 
 // Lower-case letters and digits, so that it can stand in a file's name: boot, namespace, pid, start.
 const shape = /^([0-9a-z]{8})-([0-9a-z]{1,16})-([0-9a-z]{1,8})-([0-9a-z]{1,16})$/;
@@ -22,11 +23,26 @@ export function stateOf(tag: string): "alive" | "dead" | "unknown" {
   const [, boot, namespace, pid = "", start] = shape.exec(tag) ?? [];
   const [, ourBoot, ourNamespace] = shape.exec(ownTag() ?? "") ?? [];
   if (boot === undefined || boot !== ourBoot || namespace !== ourNamespace) return "unknown";
-  return startOf(String(Number.parseInt(pid, 36))) === start ? "alive" : "dead";
+  const number = Number.parseInt(pid, 36);
+  if (!isRunning(number)) return "dead";
+  // One that may not be looked at runs, and is taken for the one that is meant.
+  return (startOf(String(number)) ?? start) === start ? "alive" : "dead";
+}
+
+/** Whether there is a process of that number; somebody else's, too. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasErrno(error, "ESRCH");
+  }
 }
 
 function readOwn(): string | undefined {
   try {
+    // Mounted for other processes than those that we see, it would tell of strangers.
+    if (readlinkSync("/proc/self") !== String(process.pid)) return undefined;
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     const namespace = /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0];
     const start = startOf("self");

@@ -49,7 +49,10 @@ export async function makeScratch(): Promise<Scratch> {
       await rm(path, { force: true }).catch(() => undefined);
       return file;
     };
-    const place = () => root.at(randomBytes(8).toString("hex"));
+    const place = () => {
+      makeOwn(dir);
+      return root.at(randomBytes(8).toString("hex"));
+    };
     return { dir, ensure, place, openNameless, remove: () => rm(dir, { recursive: true, force: true }) };
   } catch (cause) {
     throw new MirrorError("storage", `no temporary folder can be made in ${tmpdir()}; set TMPDIR`, { cause });

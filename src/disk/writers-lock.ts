@@ -55,25 +55,23 @@ export async function takeWritersLock(lockDir: Place, { onWait, signal }: LockOp
   for (;;) {
     if (signal?.aborted === true) throw new MirrorError("cancelled", "stopped while waiting for another writer");
     const holder = take(lockDir, id);
+    const now = performance.now();
     if (holder === undefined) {
       // Of two that take over at once, one sees here that it came second.
       if (isTakenOver) await sleep(settleMilliseconds);
-      if (isTakenOver && ownerIn(lockDir) !== id) continue;
-      return hold(lockDir, id);
+      if (!isTakenOver || ownerIn(lockDir) === id) return hold(lockDir, id);
+    } else {
+      if (holder.beat !== seen.beat) seen = { beat: holder.beat, at: now };
+      const isDead = stateOf(holder.owner.split(" ", 1)[0] ?? "") === "dead" || now - seen.at > staleMilliseconds;
+      isTakenOver = isDead && (await discard(lockDir, holder));
+      if (isTakenOver) continue;
+      if (onWait === undefined) throw new MirrorError("busy", "another process is writing to this mirror");
+      if (!hasTold) onWait();
+      hasTold = true;
     }
-    const now = performance.now();
-    if (holder.beat !== seen.beat) seen = { beat: holder.beat, at: now };
-    if (stateOf(holder.owner.split(" ", 1)[0] ?? "") === "dead" || now - seen.at > staleMilliseconds) {
-      isTakenOver = true;
-      await discard(lockDir, holder);
-      continue;
-    }
-    if (onWait === undefined) throw new MirrorError("busy", "another process is writing to this mirror");
     if (now - began > waitMilliseconds) {
       throw new MirrorError("busy", `another process has for ${waitMilliseconds / 1000} s been writing to this mirror`);
     }
-    if (!hasTold) onWait();
-    hasTold = true;
     await sleep(retryMilliseconds, undefined, { signal }).catch(() => undefined);
   }
 }
@@ -92,7 +90,9 @@ function take(lockDir: Place, id: string): Holder | undefined {
     return undefined;
   } catch (cause) {
     void temporary.remove().catch(() => undefined);
-    if (hasErrno(cause, "ENOTEMPTY", "EEXIST", "EPERM")) return look(lockDir) ?? { owner: "", beat: "" };
+    // Somebody was faster.
+    const held = cause instanceof MirrorError ? undefined : look(lockDir);
+    if (held !== undefined) return held;
     if (cause instanceof MirrorError) throw cause;
     throw new MirrorError("storage", `cannot write in ${lockDir.path}`, { cause });
   }
@@ -115,18 +115,19 @@ function ownerIn(lockDir: Place): string | undefined {
   }
 }
 
-/** Only what was seen: somebody else may have taken it over just now. */
-async function discard(lockDir: Place, seen: Holder): Promise<void> {
+/** Only what was seen: somebody else may have taken it over just now. @returns whether it is gone */
+async function discard(lockDir: Place, seen: Holder): Promise<boolean> {
   const writer = lockDir.at("writer");
   const aside = writer.temporary();
-  if (look(lockDir)?.beat !== seen.beat) return;
+  if (look(lockDir)?.beat !== seen.beat) return false;
   try {
     renameSync(writer.path, aside.path);
   } catch (cause) {
-    if (hasErrno(cause, "ENOENT")) return;
+    if (hasErrno(cause, "ENOENT")) return true;
     throw new MirrorError("storage", `cannot write in ${lockDir.path}`, { cause });
   }
   await aside.remove();
+  return true;
 }
 
 function hold(lockDir: Place, id: string): WritersLock {

@@ -1,6 +1,8 @@
 /** Reads a Hex repository: package records, conditionally, tarballs, documentation. Nothing is returned unchecked. */
 import type { KeyObject } from "node:crypto";
-import { gunzipSync } from "node:zlib";
+import { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 import { redactUrl } from "../git/url.ts";
 import { readExpectedTarball } from "../hex/check.ts";
@@ -33,8 +35,8 @@ export type FetchedRecord =
 
 // hex.pm's largest package record has less than 1 MB. Bytes.
 const maxRecordSize = 32 * 1024 * 1024;
-// Unpacked, all at once in memory.
-export const maxDocsSize = 1024 * 1024 * 1024;
+// Unpacked.
+const maxDocsSize = 1024 * 1024 * 1024;
 
 /** @throws MirrorError `not_found`, `upstream`, `integrity` */
 export async function fetchRecord(
@@ -125,11 +127,23 @@ export async function fetchDocs(
   if ([304, 403, 404].includes(answer.status)) return undefined;
   expectOk(answer, url, upstream);
   try {
-    gunzipSync(answer.body, { maxOutputLength: maxDocsSize });
+    await unpacks(answer.body);
   } catch (cause) {
     throw new MirrorError("integrity", `${url} is damaged`, { cause });
   }
   return { bytes: answer.body, validator: validatorOf(answer) };
+}
+
+/** Piece by piece, since a small file may unpack to more than memory holds. @throws an error where it is damaged */
+export async function unpacks(bytes: Buffer): Promise<void> {
+  let size = 0;
+  const count = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      done(size > maxDocsSize ? new Error(`it unpacks to more than ${maxDocsSize} bytes`) : null);
+    },
+  });
+  await pipeline([bytes], createGunzip(), count);
 }
 
 function expectOk(answer: HttpAnswer, url: string, { repository, token }: HexUpstream): void {

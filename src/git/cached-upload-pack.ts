@@ -19,20 +19,27 @@ import type { GitAnswer, UploadPack } from "./upload-pack.ts";
 // 20,000 refs are 1.3 MB. Bytes.
 const memorySize = 32 * 1024 * 1024;
 const maxRefsSize = 8 * 1024 * 1024;
+type AnswerRequest = Parameters<UploadPack["answer"]>[0];
 type Ask = (signal: AbortSignal) => Promise<GitAnswer>;
 
 // After a disk error, packs go to their clients directly for a while.
 const pauseAfterFailure = 60_000;
 
+export interface CacheTools {
+  /** What the git here can do: of a repository that it must not be run in, nothing is remembered either. */
+  readonly features: GitFeatures;
+  /** A file for an answer that is not kept. @param onAbandoned called when its reader goes before its end */
+  readonly createSpool: (onAbandoned: () => void) => Promise<GrowingFile>;
+}
+
 /**
  * @param store undefined: packs are not kept, as when the cache folder cannot be written
- * @param features what the git here can do: of a repository that it must not be run in, nothing is remembered either
  * @param onProblem told when the store fails; clients are served without it
  */
 export function cacheUploadPack(
   inner: UploadPack,
   store: AnswerStore | undefined,
-  features: GitFeatures,
+  { features, createSpool }: CacheTools,
   onProblem: (error: unknown) => void,
 ): UploadPack {
   const stateOf = (place: Place) =>
@@ -94,6 +101,24 @@ export function cacheUploadPack(
     return ofFile(await work.join(signal));
   }
 
+  /** Not kept, and not at the client's pace either: git is done as fast as the disk takes it, and its place free. */
+  async function throughFile(request: AnswerRequest): Promise<GitAnswer> {
+    const stop = new AbortController();
+    const file = await createSpool(() => stop.abort()).catch((error: unknown) => {
+      onProblem(error);
+      return undefined;
+    });
+    if (file === undefined) return inner.answer(request);
+    const signal = AbortSignal.any([request.signal, stop.signal]);
+    const answer = await inner.answer({ ...request, signal }).catch(async (error: unknown) => {
+      await file.fail(asError(error));
+      throw error;
+    });
+    const reader = ofFile(file, answer.succeeded);
+    void pour(file, answer, async () => file.complete(undefined)).catch(onProblem);
+    return reader;
+  }
+
   return {
     advertise: async (request) => {
       const { place, protocol, signal } = request;
@@ -108,16 +133,16 @@ export function cacheUploadPack(
       const state = stateOf(place);
       // Long requests tell what a client has already, and no other has the same: not worth a key.
       const keyed = body.bytes === undefined || state === undefined ? undefined : requestKey(protocol, body.bytes);
-      if (state === undefined || keyed === undefined) return inner.answer(request);
+      if (state === undefined || keyed === undefined) return throughFile(request);
       const isCurrent = stillIn(place, state);
       const ask: Ask = (stop) => inner.answer({ ...request, signal: stop });
       if (keyed.isRefs) return fromMemory(`${place.path}\0${keyed.key}\0${state}`, signal, isCurrent, ask);
-      if (store === undefined || Date.now() < pausedUntil) return inner.answer(request);
+      if (store === undefined || Date.now() < pausedUntil) return throughFile(request);
       try {
         return await fromDisk(store, AnswerStore.keyOf(place.path, state, keyed.key), signal, isCurrent, ask);
       } catch (error) {
         if (!(error instanceof StoreUnusable)) throw error;
-        return inner.answer(request);
+        return throughFile(request);
       }
     },
 
@@ -155,14 +180,32 @@ function begin<T>(
 /** The cache folder cannot be written just now. */
 class StoreUnusable extends Error {}
 
-/** Writes git's output to the file; keeps it when it is whole and still true. @throws when the disk does not take it */
+/** Keeps git's output when it is whole and still true. @throws when the disk does not take it */
 async function land(
   store: AnswerStore,
   key: string,
   file: GrowingFile,
-  { output, succeeded }: GitAnswer,
+  answer: GitAnswer,
   isCurrent: () => boolean,
   onWhole: () => void,
+): Promise<void> {
+  try {
+    await pour(file, answer, async (succeeded) => {
+      const keep = succeeded && isCurrent() && store.accepts(file.bytes);
+      onWhole();
+      await file.complete(keep ? store.pathOf(key) : undefined);
+      if (keep) store.added(key, file.bytes);
+    });
+  } finally {
+    onWhole();
+  }
+}
+
+/** Writes git's output to the file, to its end. @throws when the disk does not take it */
+async function pour(
+  file: GrowingFile,
+  { output, succeeded }: GitAnswer,
+  onEnd: (succeeded: boolean) => Promise<void>,
 ): Promise<void> {
   let fromGit = true;
   try {
@@ -171,13 +214,10 @@ async function land(
       await file.write(chunk);
       fromGit = true;
     }
-    const keep = (await succeeded) && isCurrent() && store.accepts(file.bytes);
-    onWhole();
+    const hasSucceeded = await succeeded;
     fromGit = false;
-    await file.complete(keep ? store.pathOf(key) : undefined);
-    if (keep) store.added(key, file.bytes);
+    await onEnd(hasSucceeded);
   } catch (error) {
-    onWhole();
     if (!Buffer.isBuffer(output)) output.destroy();
     await file.fail(asError(error)).catch(() => undefined);
     // Git's own failures are told where git runs.
@@ -203,8 +243,8 @@ function ofBuffer(bytes: Buffer): GitAnswer {
   return { output: bytes, size: bytes.length, succeeded: Promise.resolve(true) };
 }
 
-function ofFile(file: GrowingFile): GitAnswer {
-  return { output: file.reader(), size: undefined, succeeded: Promise.resolve(true) };
+function ofFile(file: GrowingFile, succeeded: Promise<boolean> = Promise.resolve(true)): GitAnswer {
+  return { output: file.reader(), size: undefined, succeeded };
 }
 
 function asError(error: unknown): Error {

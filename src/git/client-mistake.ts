@@ -16,7 +16,7 @@ const mistakes = [
   /^fatal: (?:invalid filter-spec|expected 'tree:<depth>'|expected something after combine:).{0,200}/m,
   /^fatal: (?:unknown object filter|must escape char in sub-filter-spec|sparse:path filters support).{0,200}/m,
   /^(?:fatal|error): no commits selected for shallow requests/m,
-  /^fatal: (?:git upload-pack: )?(?:not our ref|unknown ref|duplicate want-ref) .{1,200}/m,
+  /^fatal: (?:git upload-pack: )?(?:unknown ref|duplicate want-ref) .{1,200}/m,
   /^(?:fatal|error): (?:git upload-pack: )?(?:unable to access sparse blob|bad tree filter).{0,200}/m,
   /^fatal: (?:git upload-pack: )?(?:unknown object format|mismatched object format) .{1,200}/m,
 ];

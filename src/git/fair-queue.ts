@@ -16,6 +16,9 @@ export class FairQueue {
   private readonly maxWaiting: number;
   private readonly running = new Map<string, number>();
   private readonly waiting: Waiting[] = [];
+  /** When each client that is here got its last place, counted in places. */
+  private readonly served = new Map<string, number>();
+  private turns = 0;
 
   constructor(places: number, maxWaiting: number) {
     this.places = places;
@@ -68,6 +71,7 @@ export class FairQueue {
 
   private take(client: string): void {
     this.running.set(client, (this.running.get(client) ?? 0) + 1);
+    this.served.set(client, ++this.turns);
   }
 
   private release(client: string): void {
@@ -75,16 +79,23 @@ export class FairQueue {
     if (left === 0) this.running.delete(client);
     else this.running.set(client, left);
     const next = this.next();
-    if (next === undefined) return;
-    this.remove(next);
-    next.begin();
+    if (next !== undefined) {
+      this.remove(next);
+      next.begin();
+    }
+    const isHere = this.running.has(client) || this.waiting.some((entry) => entry.client === client);
+    if (!isHere) this.served.delete(client);
   }
 
   private next(): Waiting | undefined {
     let best: Waiting | undefined;
-    const has = (entry: Waiting) => this.running.get(entry.client) ?? 0;
-    // The first of equals has waited longest.
-    for (const entry of this.waiting) if (best === undefined || has(entry) < has(best)) best = entry;
+    const has = ({ client }: Waiting) => this.running.get(client) ?? 0;
+    const last = ({ client }: Waiting) => this.served.get(client) ?? 0;
+    // Of those that have as many, the one that was served longest ago; of its requests, the first.
+    for (const entry of this.waiting) {
+      const difference = best === undefined ? -1 : has(entry) - has(best) || last(entry) - last(best);
+      if (difference < 0) best = entry;
+    }
     return best;
   }
 

@@ -1,6 +1,7 @@
 /**
  * A request's body, read to its end before the request takes one of git's places: a client that sends slowly keeps
- * nobody waiting. Short ones stay in memory, long ones lie in a file without a name, all of them together within a bound.
+ * nobody waiting. Short ones stay in memory, long ones, and all when memory is short, lie in files without names; each
+ * client has a share of the room.
  */
 import type { FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
@@ -14,32 +15,59 @@ export interface RequestBody {
   readonly discard: () => void;
 }
 
-// Longer requests tell what a client has already. Bytes.
-const maxInMemory = 256 * 1024;
+export type BodyReceiver = (body: Readable, client: string) => Promise<RequestBody>;
+
+// Longer requests tell what a client has already. Bytes, as all of these.
+const maxShort = 256 * 1024;
+const maxInMemory = 64 * 1024 ** 2;
 const maxOnDisk = 2 * 1024 ** 3;
+// Four of the longest requests that there may be.
+const maxOfClient = 256 * 1024 ** 2;
 
 /** @param openFile makes a file for a long one, which is gone when it is closed */
-export function createBodyReceiver(openFile: () => Promise<FileHandle>): (body: Readable) => Promise<RequestBody> {
+export function createBodyReceiver(openFile: () => Promise<FileHandle>): BodyReceiver {
+  let inMemory = 0;
   let onDisk = 0;
+  const ofClient = new Map<string, number>();
 
-  /** The rest of a body that has proved to be long. */
-  async function spool(first: readonly Buffer[], rest: AsyncIterable<Buffer>): Promise<RequestBody> {
-    const file = await openFile();
-    let size = 0;
+  /** Room on the disk, taken a chunk at a time. @returns gives all of it back, once */
+  function account(client: string): { take: (bytes: number) => void; giveBack: () => void } {
+    let taken = 0;
+    const add = (bytes: number) => {
+      taken += bytes;
+      onDisk += bytes;
+      const all = (ofClient.get(client) ?? 0) + bytes;
+      if (all === 0) ofClient.delete(client);
+      else ofClient.set(client, all);
+      return all;
+    };
+    return {
+      take: (bytes) => {
+        if (add(bytes) <= maxOfClient && onDisk <= maxOnDisk) return;
+        throw new MirrorError("busy", "too many large requests at once; try again in a moment");
+      },
+      giveBack: () => void add(-taken),
+    };
+  }
+
+  /** The rest of a body that proved to be long. */
+  async function spool(first: readonly Buffer[], rest: AsyncIterator<Buffer>, client: string): Promise<RequestBody> {
+    const { take, giveBack } = account(client);
+    const file = await openFile().catch(cannotKeep);
+    let isOpen = true;
     const discard = () => {
-      onDisk -= size;
-      size = 0;
+      if (!isOpen) return;
+      isOpen = false;
+      giveBack();
       void file.close().catch(() => undefined);
     };
+    const write = async (chunk: Buffer) => {
+      take(chunk.length);
+      await file.writeFile(chunk).catch(cannotKeep);
+    };
     try {
-      const write = async (chunk: Buffer) => {
-        size += chunk.length;
-        onDisk += chunk.length;
-        if (onDisk > maxOnDisk) throw new MirrorError("busy", "too many large requests at once; try again in a moment");
-        await file.writeFile(chunk);
-      };
       for (const chunk of first) await write(chunk);
-      for await (const chunk of rest) await write(chunk);
+      for (let next = await nextOf(rest); next !== undefined; next = await nextOf(rest)) await write(next);
     } catch (error) {
       discard();
       throw error;
@@ -47,26 +75,48 @@ export function createBodyReceiver(openFile: () => Promise<FileHandle>): (body: 
     return { bytes: undefined, read: () => file.createReadStream({ start: 0, autoClose: false }), discard };
   }
 
-  /** @throws MirrorError `malformed` for one that is cut off */
-  return async (body) => {
+  /** @throws MirrorError `malformed` for one that is cut off, `busy`, `storage` */
+  return async (body, client) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const rest = body.iterator() as AsyncIterableIterator<Buffer>;
+    const rest = body.iterator() as AsyncIterator<Buffer>;
+    const leave = () => {
+      inMemory -= size;
+      size = 0;
+    };
     try {
-      for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
-        chunks.push(next.value);
-        size += next.value.length;
-        if (size > maxInMemory) return await spool(chunks, rest);
+      for (let next = await nextOf(rest); next !== undefined; next = await nextOf(rest)) {
+        chunks.push(next);
+        size += next.length;
+        inMemory += next.length;
+        if (size > maxShort || inMemory > maxInMemory) {
+          leave();
+          return await spool(chunks, rest, client);
+        }
       }
     } catch (error) {
-      if (error instanceof MirrorError) throw error;
-      throw new MirrorError("malformed", "the request is cut off, or not compressed as it says");
+      leave();
+      throw error;
     }
-    return inMemory(Buffer.concat(chunks));
+    return { ...ofBytes(Buffer.concat(chunks)), discard: leave };
   };
 }
 
-/** What was in memory all the time. */
-export function inMemory(bytes: Buffer): RequestBody {
+/** What is in memory anyway. */
+export function ofBytes(bytes: Buffer): RequestBody {
   return { bytes, read: () => Readable.from([bytes]), discard: () => undefined };
+}
+
+async function nextOf(rest: AsyncIterator<Buffer>): Promise<Buffer | undefined> {
+  try {
+    const next = await rest.next();
+    return next.done === true ? undefined : next.value;
+  } catch (error) {
+    if (error instanceof MirrorError) throw error;
+    throw new MirrorError("malformed", "the request is cut off, or not compressed as it says");
+  }
+}
+
+function cannotKeep(cause: unknown): never {
+  throw new MirrorError("storage", "a long request cannot be kept in the temporary folder", { cause });
 }

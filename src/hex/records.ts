@@ -46,43 +46,51 @@ export function createRelease(release: ReleaseInit): Release {
 
 /** @throws MirrorError `malformed` */
 export function decodeNames(payload: Uint8Array): Names {
-  return decoding("names", () => fromBinary(NamesSchema, payload));
+  return decoding("names", () => {
+    refuseCrowds(payload, maxFieldsOfLists);
+    return fromBinary(NamesSchema, payload);
+  });
 }
 
 /** @throws MirrorError `malformed` */
 export function decodeVersions(payload: Uint8Array): Versions {
-  return decoding("versions", () => fromBinary(VersionsSchema, payload));
+  return decoding("versions", () => {
+    refuseCrowds(payload, maxFieldsOfLists);
+    return fromBinary(VersionsSchema, payload);
+  });
 }
 
 /** @throws MirrorError `malformed` */
 export function decodePackage(payload: Uint8Array): Package {
   return decoding("package", () => {
-    refuseCrowds(payload);
+    refuseCrowds(payload, maxFields);
     return fromBinary(PackageSchema, payload);
   });
 }
 
 // hex.pm's largest package has some 1,000 releases with some 10 dependencies of 5 fields each.
 const maxFields = 500_000;
+// 20,000 packages with 200,000 releases.
+const maxFieldsOfLists = 2_000_000;
 
 /**
  * Two bytes are an empty release, which takes hundreds in memory: how many fields there are is counted before anything
  * is made of them.
  */
-function refuseCrowds(payload: Uint8Array): void {
+function refuseCrowds(payload: Uint8Array, most: number): void {
   let count = 0;
   const visit = (start: number, end: number, depth: number): void => {
     const reader = new BinaryReader(payload.subarray(start, end));
     while (reader.pos < reader.len) {
       const [field, type] = reader.tag();
-      if (++count > maxFields) throw new Error(`it holds more than ${maxFields} fields`);
+      if (++count > most) throw new Error(`it holds more than ${most} fields`);
       if (type !== WireType.LengthDelimited || depth > 0) {
         reader.skip(type, field);
         continue;
       }
       const length = reader.uint32();
       const from = start + reader.pos;
-      // Releases hold dependencies; nothing else holds many.
+      // Releases hold dependencies, packages versions; nothing else holds many.
       if (field === 1) visit(from, Math.min(from + length, end), 1);
       reader.pos += length;
     }

@@ -23,7 +23,9 @@ export interface SignedResource {
 /** @param bytes as served: gzipped @throws MirrorError `malformed` */
 export function unwrap(bytes: Uint8Array): SignedResource {
   try {
-    const { payload, signature } = fromBinary(SignedSchema, gunzipSync(bytes, { maxOutputLength: maxResourceSize }));
+    const envelope = gunzipSync(bytes, { maxOutputLength: maxResourceSize });
+    // Each unknown field would be kept as an object, and two bytes are one.
+    const { payload, signature } = fromBinary(SignedSchema, envelope, { readUnknownFields: false });
     return { payload, signature };
   } catch (cause) {
     throw new MirrorError("malformed", "not a signed registry resource", { cause });

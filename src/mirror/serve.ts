@@ -2,6 +2,7 @@
 import { access, constants } from "node:fs/promises";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
+import { GrowingFile } from "../disk/growing-file.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { AnswerStore } from "../git/answer-store.ts";
@@ -64,8 +65,10 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
   });
   const store = await openAnswerStore(config, paths.cache, logger);
-  const uploadPack = cacheUploadPack(direct, store, environments.features, (error) =>
-    logger.warn(`git's answers are not cached for a minute: ${describeError(error)}`),
+  const createSpool = async (onAbandoned: () => void) =>
+    GrowingFile.create(environments.scratchPlace().path, onAbandoned);
+  const uploadPack = cacheUploadPack(direct, store, { features: environments.features, createSpool }, (error) =>
+    logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
   );
 
   // 3 hosts and their certificate
@@ -157,7 +160,7 @@ async function signLater(context: Context, logger: Logger): Promise<void> {
       await build(context);
       return;
     } catch (error) {
-      if (await isSigned(context)) return;
+      if (await isSigned(context).catch(() => false)) return;
       if (!isBusy(error) && !context.signal.aborted) {
         logger.error(`the registry cannot be signed: ${describeError(error)}`);
         return;

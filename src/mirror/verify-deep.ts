@@ -3,10 +3,9 @@
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
 import type { KeyObject } from "node:crypto";
-import { gunzipSync } from "node:zlib";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
-import { maxDocsSize, verifyRecord } from "../fetch/hex.ts";
+import { unpacks, verifyRecord } from "../fetch/hex.ts";
 import { sha512Of } from "../fetch/installers.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { BareRepository } from "../git/bare-repository.ts";
@@ -61,7 +60,7 @@ async function damagedIn(context: Context, registry: RegistryPaths): Promise<Dam
   for (const { place } of await listDocs(registry)) {
     const bytes = (place.isFile() ? await place.read() : undefined) ?? Buffer.alloc(0);
     try {
-      gunzipSync(bytes, { maxOutputLength: maxDocsSize });
+      await unpacks(bytes);
     } catch (error) {
       damaged.push({ place, reason: describeError(error) });
     }

@@ -9,6 +9,7 @@
  *   /unknown      a host that we hold nothing of
  */
 import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
 import Fastify, {
   LogController,
   type FastifyError,
@@ -17,7 +18,8 @@ import Fastify, {
   type FastifyRequest,
 } from "fastify";
 import type { Logger } from "pino";
-import { MirrorError, describeError, outcomeOf } from "../errors.ts";
+import { MirrorError, describeError, hasErrno, outcomeOf } from "../errors.ts";
+import { onGone } from "../listeners.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
@@ -63,6 +65,11 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   }) as unknown as FastifyInstance;
 
   logRequests(app);
+  // What an answer is read from goes with whoever was to have it.
+  app.addHook("onSend", (request, reply, payload, done) => {
+    if (payload instanceof Readable) onGone(reply.raw, request.raw.socket, () => payload.destroy());
+    done();
+  });
   app.setErrorHandler(sendError);
   app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
   const targetOf = (request: FastifyRequest) => targets.get(request.raw);
@@ -118,16 +125,25 @@ function addOwnRoutes(app: FastifyInstance, { health, caCertificate }: AppDepend
   });
 }
 
+/** Wherever the system ran out of descriptors: nothing is wrong with what was asked for. */
+function asOurs(error: FastifyError | Error): FastifyError | Error {
+  const isFull = hasErrno(error, "EMFILE", "ENFILE");
+  return isFull ? new MirrorError("busy", "the system has no room for another open file") : error;
+}
+
 /** Plain text: git and Hex show it to the user as it stands. */
-function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const error = asOurs(cause);
   const isOurs = error instanceof MirrorError;
   const clientStatus =
     !isOurs && "statusCode" in error && (error.statusCode ?? 500) < 500 ? error.statusCode : undefined;
   const status = clientStatus ?? outcomeOf(error).status;
   // Of a client that has gone its own line in the log tells enough.
-  const isGone = reply.raw.destroyed || (isOurs && error.code === "cancelled");
-  if (status >= 500 && !isGone) request.log.error({ err: error }, describeError(error));
-  if (isOurs && error.code === "busy") void reply.header("retry-after", "2");
+  const isGone = reply.raw.destroyed || request.raw.socket.destroyed || (isOurs && error.code === "cancelled");
+  const isBusy = isOurs && error.code === "busy";
+  if (isBusy) request.log.warn(error.message);
+  else if (status >= 500 && !isGone) request.log.error({ err: error }, describeError(error));
+  if (isBusy) void reply.header("retry-after", "2");
   // The rest of a request that was refused is not waited for.
   if (!request.raw.complete) void reply.header("connection", "close");
   // What went wrong on the disk names its paths, which are nobody's business.

@@ -9,7 +9,7 @@ import { flushPacket, packet } from "../git/pkt-line.ts";
 import { createBodyReceiver } from "../git/request-body.ts";
 import { protocolVersion, type UploadPack } from "../git/upload-pack.ts";
 import { normalisePath } from "../git/url.ts";
-import { onClose } from "../listeners.ts";
+import { onGone } from "../listeners.ts";
 import type { GitAction } from "./hosts.ts";
 
 export interface GitRoutesDependencies {
@@ -43,7 +43,7 @@ export function addGitRoutes(
     const service = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("service");
     if (service === "git-receive-pack") throw readOnly(targetOf(request));
     if (service !== "git-upload-pack") throw notSmart();
-    const signal = untilClosed(reply);
+    const signal = untilGone(request, reply);
     const place = await find(targetOf(request));
     const protocol = protocolVersion(request.headers["git-protocol"]);
     const { output } = await uploadPack.advertise({ place, protocol, client: request.ip, signal });
@@ -53,10 +53,10 @@ export function addGitRoutes(
   });
 
   app.post("/git/git-upload-pack", { bodyLimit: maxRequestSize }, async (request, reply) => {
-    const signal = untilClosed(reply);
+    const signal = untilGone(request, reply);
     const place = await find(targetOf(request));
-    const body = await receive(decodeBody(request));
-    onClose(reply.raw, body.discard);
+    const body = await receive(decodeBody(request), request.ip);
+    onGone(reply.raw, request.raw.socket, body.discard);
     const protocol = protocolVersion(request.headers["git-protocol"]);
     const { output, size } = await uploadPack.answer({ place, protocol, client: request.ip, body, signal });
     if (size !== undefined) void reply.header("content-length", size);
@@ -93,9 +93,9 @@ function notSmart(): MirrorError {
 }
 
 /** Aborted when the client has gone before it had its whole answer. */
-function untilClosed(reply: FastifyReply): AbortSignal {
+function untilGone(request: FastifyRequest, reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  onClose(reply.raw, () => {
+  onGone(reply.raw, request.raw.socket, () => {
     if (!reply.raw.writableFinished) controller.abort();
   });
   return controller.signal;

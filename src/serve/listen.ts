@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type Server as HttpsServer } from "nod
 import type { AddressInfo, Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { MirrorError, hasErrno } from "../errors.ts";
-import { onClose } from "../listeners.ts";
+import { onClose, onGone } from "../listeners.ts";
 import { sendQueueOf } from "./send-queue.ts";
 
 export interface Listening {
@@ -120,7 +120,7 @@ class Connections {
     this.silent.delete(peerOf(socket));
     const requests = this.answering.get(socket) ?? new Set();
     this.answering.set(socket, requests.add(request));
-    onClose(response, () => requests.delete(request));
+    onGone(response, socket, () => requests.delete(request));
   }
 
   /** Those that wait for nothing: in the middle of a handshake, or before their first request. */

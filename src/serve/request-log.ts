@@ -1,7 +1,7 @@
 /** One line a request, when it is over. Neither headers nor queries are logged: both may carry credentials. */
 import { performance } from "node:perf_hooks";
 import type { FastifyInstance } from "fastify";
-import { onClose } from "../listeners.ts";
+import { onGone } from "../listeners.ts";
 import { requestPlace } from "./hosts.ts";
 
 export function logRequests(app: FastifyInstance): void {
@@ -10,7 +10,7 @@ export function logRequests(app: FastifyInstance): void {
     const { socket } = request.raw;
     const writtenBefore = socket.bytesWritten;
     // "close" comes once, whether the client got its answer or hung up.
-    onClose(reply.raw, () => {
+    onGone(reply.raw, socket, () => {
       request.log.info(
         {
           method: request.method,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { GrowingFile } from "../../src/disk/growing-file.ts";
 import { AnswerStore } from "../../src/git/answer-store.ts";
 import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
 import { createGitEnvironments, type GitEnvironments } from "../../src/git/environment.ts";
@@ -16,7 +17,7 @@ import {
   type UploadPack,
   type UploadPackSettings,
 } from "../../src/git/upload-pack.ts";
-import { inMemory, type RequestBody } from "../../src/git/request-body.ts";
+import { ofBytes, type RequestBody } from "../../src/git/request-body.ts";
 import { placeAt, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository } from "../support/git.ts";
 import { waitUntil } from "../support/processes.ts";
@@ -59,14 +60,18 @@ beforeEach(async () => {
 });
 
 const withCache = async (size: number) =>
-  cacheUploadPack(inner, await openStore(size), environments.features, (error) => problems.push(error));
+  cacheUploadPack(inner, await openStore(size), tools(), (error) => problems.push(error));
+const tools = () => ({
+  features: environments.features,
+  createSpool: async (onAbandoned: () => void) => GrowingFile.create(environments.scratchPlace().path, onAbandoned),
+});
 const openStore = async (size: number) => AnswerStore.open(placeAt(cacheDir), size);
 const all = ({ output }: GitAnswer) => (Buffer.isBuffer(output) ? Promise.resolve(output) : buffer(output));
 const signal = () => new AbortController().signal;
 const wanted = (id: string, agent = "git/test") =>
   `${packet("command=fetch")}${packet(`agent=${agent}`)}0001${packet("no-progress")}${packet(`want ${id}\n`)}${packet("done\n")}0000`;
 const ask = (upload: UploadPack, request: string) =>
-  upload.answer({ ...common(), protocol: "version=2", signal: signal(), body: inMemory(Buffer.from(request)) });
+  upload.answer({ ...common(), protocol: "version=2", signal: signal(), body: ofBytes(Buffer.from(request)) });
 const refs = (upload: UploadPack) => upload.advertise({ ...common(), protocol: undefined, signal: signal() }).then(all);
 const common = () => ({ place: placeAt(dir), client: "::1" });
 const streamed = (stream: Readable): RequestBody => ({
@@ -123,7 +128,7 @@ describe("packs", () => {
     (leaving.output as Readable).destroy();
     const alone = await all(
       await ask(
-        cacheUploadPack(inner, undefined, environments.features, () => undefined),
+        cacheUploadPack(inner, undefined, tools(), () => undefined),
         wanted(head),
       ),
     );
@@ -133,11 +138,11 @@ describe("packs", () => {
 
   test("that clients asked for who have gone before git began are not made at all", async () => {
     const waiting = createUploadPack({ ...settings, maxProcesses: 1 });
-    const upload = cacheUploadPack(waiting, await openStore(1e9), environments.features, () => undefined);
+    const upload = cacheUploadPack(waiting, await openStore(1e9), tools(), () => undefined);
     const blocker = new PassThrough();
     const blocked = waiting.answer({ ...common(), protocol: "version=2", signal: signal(), body: streamed(blocker) });
     const gone = new AbortController();
-    const body = inMemory(Buffer.from(wanted(head)));
+    const body = ofBytes(Buffer.from(wanted(head)));
     const left = upload.answer({ ...common(), protocol: "version=2", signal: gone.signal, body });
     await waitUntil(() => waiting.load().waiting === 1, "the request to queue");
     gone.abort();

@@ -12,7 +12,7 @@ import {
   type UploadPack,
   type UploadPackSettings,
 } from "../../src/git/upload-pack.ts";
-import { inMemory, type RequestBody } from "../../src/git/request-body.ts";
+import { ofBytes, type RequestBody } from "../../src/git/request-body.ts";
 import { placeAt, temporaryFolder } from "../support/folder.ts";
 import { git, makeRepository } from "../support/git.ts";
 import { descendants, waitUntil } from "../support/processes.ts";
@@ -48,7 +48,7 @@ beforeEach(async () => {
 const lsRefs = `${packet("command=ls-refs")}00010000`;
 const ask = (upload: UploadPack, body: RequestBody, signal = new AbortController().signal, client = "::1") =>
   upload.answer({ place: placeAt(dir), protocol: "version=2", client, signal, body });
-const text = (request: string) => inMemory(Buffer.from(request));
+const text = (request: string) => ofBytes(Buffer.from(request));
 /** A body that comes to its end when the test wants it to: git runs until then. */
 const open = (stream: PassThrough): RequestBody => ({ bytes: undefined, read: () => stream, discard: () => undefined });
 

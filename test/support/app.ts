@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { onTestFinished } from "vitest";
+import { GrowingFile } from "../../src/disk/growing-file.ts";
 import { AnswerStore } from "../../src/git/answer-store.ts";
 import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
 import { createGitEnvironments } from "../../src/git/environment.ts";
@@ -65,7 +66,10 @@ export async function testApp(
         onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
       }),
       await AnswerStore.open(paths.cache.at("git-answers"), 64 * 1024 * 1024),
-      environments.features,
+      {
+        features: environments.features,
+        createSpool: async (onAbandoned) => GrowingFile.create(environments.scratchPlace().path, onAbandoned),
+      },
       (error) => logger.warn(`cache: ${String(error)}`),
     ),
     findRepository: createRepositoryFinder(paths),
