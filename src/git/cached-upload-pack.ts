@@ -14,13 +14,23 @@ import { AnswerStore } from "./answer-store.ts";
 import { unservedReason, type GitFeatures } from "./inspect.ts";
 import { repositoryState } from "./repository-state.ts";
 import { requestKey } from "./request-key.ts";
-import type { GitAnswer, UploadPack } from "./upload-pack.ts";
+import type { GitAnswer, UploadPack, UploadPackRequest } from "./upload-pack.ts";
 
 // 20,000 refs are 1.3 MB. Bytes.
 const memorySize = 32 * 1024 * 1024;
 const maxRefsSize = 8 * 1024 * 1024;
 type AnswerRequest = Parameters<UploadPack["answer"]>[0];
-type Ask = (signal: AbortSignal) => Promise<GitAnswer>;
+/** @param clients all who wait for it, which grow while it waits */
+type Ask = (signal: AbortSignal, clients: ReadonlySet<string>) => Promise<GitAnswer>;
+
+/** Who asks, and until when. */
+type Asking = Pick<UploadPackRequest, "clients" | "signal">;
+
+/** Work for one answer, and all who wait for it. */
+interface Flight<T> {
+  readonly work: SharedWork<T>;
+  readonly clients: Set<string>;
+}
 
 // After a disk error, packs go to their clients directly for a while.
 const pauseAfterFailure = 60_000;
@@ -45,8 +55,8 @@ export function cacheUploadPack(
   const stateOf = (place: Place) =>
     unservedReason(place, features) === undefined ? repositoryState(place) : undefined;
   const memory = new LRUCache<string, Buffer>({ maxSize: memorySize, sizeCalculation: ({ length }) => length + 1 });
-  const reading = new Map<string, SharedWork<Buffer>>();
-  const flights = new Map<string, SharedWork<GrowingFile>>();
+  const reading = new Map<string, Flight<Buffer>>();
+  const flights = new Map<string, Flight<GrowingFile>>();
   let pausedUntil = 0;
 
   const storeFailed = (error: unknown) => {
@@ -55,50 +65,56 @@ export function cacheUploadPack(
   };
 
   /** Small answers, whole: from memory, or from one run of git for all who ask meanwhile. */
-  async function fromMemory(key: string, signal: AbortSignal, isCurrent: () => boolean, ask: Ask): Promise<GitAnswer> {
+  async function fromMemory(key: string, asking: Asking, isCurrent: () => boolean, ask: Ask): Promise<GitAnswer> {
     const known = memory.get(key);
     if (known !== undefined) return ofBuffer(known);
-    const work = begin(reading, key, async (stop) => {
-      const { bytes, succeeded } = await readAll(await ask(stop));
+    const work = join(reading, key, asking, async (stop, clients) => {
+      const { bytes, succeeded } = await readAll(await ask(stop, clients));
       if (succeeded && bytes.length <= maxRefsSize && isCurrent()) memory.set(key, bytes);
       return bytes;
     });
-    return ofBuffer(await work.join(signal));
+    return ofBuffer(await work.join(asking.signal));
   }
 
   /** Large answers: from disk, or from one run of git whose output goes to a file that all who ask read as it grows. */
   async function fromDisk(
     kept: AnswerStore,
     key: string,
-    signal: AbortSignal,
+    asking: Asking,
     isCurrent: () => boolean,
     ask: Ask,
   ): Promise<GitAnswer> {
     const stored = flights.has(key) ? undefined : await kept.find(key);
     if (stored !== undefined) return { output: stored.stream, size: stored.size, succeeded: Promise.resolve(true) };
-    const work: SharedWork<GrowingFile> = begin(
+    const work: SharedWork<GrowingFile> = join(
       flights,
       key,
-      async (stop) => {
+      asking,
+      async (stop, clients) => {
         const file = await kept
           .create(() => work.stop())
           .catch((cause: unknown) => {
             storeFailed(cause);
             throw new StoreUnusable();
           });
-        const answer = await ask(stop).catch(async (error: unknown) => {
+        const answer = await ask(stop, clients).catch(async (error: unknown) => {
           await file.fail(asError(error));
           throw error;
         });
         // Whoever comes once the answer is whole finds it on disk.
-        void land(kept, key, file, answer, isCurrent, () => flights.get(key) === work && flights.delete(key)).catch(
-          storeFailed,
-        );
+        void land(
+          kept,
+          key,
+          file,
+          answer,
+          isCurrent,
+          () => flights.get(key)?.work === work && flights.delete(key),
+        ).catch(storeFailed);
         return file;
       },
       "until told",
     );
-    return ofFile(await work.join(signal));
+    return ofFile(await work.join(asking.signal));
   }
 
   /** Not kept, and not at the client's pace either: git is done as fast as the disk takes it, and its place free. */
@@ -121,25 +137,27 @@ export function cacheUploadPack(
 
   return {
     advertise: async (request) => {
-      const { place, protocol, signal } = request;
+      const { place, protocol } = request;
       const state = stateOf(place);
       if (state === undefined) return inner.advertise(request);
       const key = `${place.path}\0${protocol ?? ""}\0${state}`;
-      return fromMemory(key, signal, stillIn(place, state), (stop) => inner.advertise({ ...request, signal: stop }));
+      return fromMemory(key, request, stillIn(place, state), (signal, clients) =>
+        inner.advertise({ ...request, signal, clients }),
+      );
     },
 
     answer: async (request) => {
-      const { place, protocol, signal, body } = request;
+      const { place, protocol, body } = request;
       const state = stateOf(place);
       // Long requests tell what a client has already, and no other has the same: not worth a key.
       const keyed = body.bytes === undefined || state === undefined ? undefined : requestKey(protocol, body.bytes);
       if (state === undefined || keyed === undefined) return throughFile(request);
       const isCurrent = stillIn(place, state);
-      const ask: Ask = (stop) => inner.answer({ ...request, signal: stop });
-      if (keyed.isRefs) return fromMemory(`${place.path}\0${keyed.key}\0${state}`, signal, isCurrent, ask);
+      const ask: Ask = (signal, clients) => inner.answer({ ...request, signal, clients });
+      if (keyed.isRefs) return fromMemory(`${place.path}\0${keyed.key}\0${state}`, request, isCurrent, ask);
       if (store === undefined || Date.now() < pausedUntil) return throughFile(request);
       try {
-        return await fromDisk(store, AnswerStore.keyOf(place.path, state, keyed.key), signal, isCurrent, ask);
+        return await fromDisk(store, AnswerStore.keyOf(place.path, state, keyed.key), request, isCurrent, ask);
       } catch (error) {
         if (!(error instanceof StoreUnusable)) throw error;
         return throughFile(request);
@@ -151,21 +169,24 @@ export function cacheUploadPack(
 }
 
 /** The work that runs under `key`, begun now if none does; forgotten when it ends, unless someone else says when. */
-function begin<T>(
-  running: Map<string, SharedWork<T>>,
+function join<T>(
+  running: Map<string, Flight<T>>,
   key: string,
-  start: (stop: AbortSignal) => Promise<T>,
+  asking: Asking,
+  start: (stop: AbortSignal, clients: ReadonlySet<string>) => Promise<T>,
   forget: "at its end" | "until told" = "at its end",
 ): SharedWork<T> {
   const known = running.get(key);
-  if (known !== undefined) return known;
-  const remove = () => running.get(key) === work && running.delete(key);
+  for (const client of asking.clients) known?.clients.add(client);
+  if (known !== undefined) return known.work;
+  const clients = new Set(asking.clients);
+  const remove = () => running.get(key)?.work === work && running.delete(key);
   const work = new SharedWork<T>(async (stop) => {
     // Nobody may join what is about to be stopped.
     onAbort(stop, remove);
     await Promise.resolve();
     try {
-      const result = await start(stop);
+      const result = await start(stop, clients);
       if (forget === "at its end") remove();
       return result;
     } catch (error) {
@@ -173,7 +194,7 @@ function begin<T>(
       throw error;
     }
   });
-  running.set(key, work);
+  running.set(key, { work, clients });
   return work;
 }
 

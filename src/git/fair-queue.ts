@@ -1,13 +1,15 @@
 /**
  * Places for work that is expensive, shared fairly: whoever comes while one is free gets it; of those who wait, next is
- * the client that has the fewest just now. When too many wait, the newest of the greediest is told to come back.
+ * the client that has the fewest just now, and of equals the one that was served longest ago. When too many wait, the
+ * newest of the greediest is told to come back. Work that several clients wait for counts for the best placed of them.
  */
 import { MirrorError } from "../errors.ts";
 import { onAbort } from "../listeners.ts";
 
 interface Waiting {
-  readonly client: string;
-  readonly begin: () => void;
+  /** Grows while it waits. */
+  readonly clients: ReadonlySet<string>;
+  readonly begin: (client: string) => void;
   readonly refuse: (error: MirrorError) => void;
 }
 
@@ -26,15 +28,16 @@ export class FairQueue {
   }
 
   load(): { running: number; waiting: number } {
-    return { running: sum(this.running.values()), waiting: this.waiting.length };
+    return { running: this.taken(), waiting: this.waiting.length };
   }
 
   /**
    * Runs `work` when there is a place, which is taken until it ends.
-   * @param client whoever shares a fair part: an address @throws MirrorError `busy`, `cancelled`, and what `work` throws
+   * @param clients whoever waits for it, by address; others may join while it waits
+   * @throws MirrorError `busy`, `cancelled`, and what `work` throws
    */
-  async run<T>(client: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    await this.place(client, signal);
+  async run<T>(clients: ReadonlySet<string>, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const client = await this.place(clients, signal);
     try {
       return await work();
     } finally {
@@ -42,17 +45,17 @@ export class FairQueue {
     }
   }
 
-  private async place(client: string, signal: AbortSignal): Promise<void> {
+  /** @returns whose place it is */
+  private async place(clients: ReadonlySet<string>, signal: AbortSignal): Promise<string> {
     if (signal.aborted) throw gone();
-    if (sum(this.running.values()) < this.places) return this.take(client);
-    await new Promise<void>((resolve, reject) => {
+    if (this.taken() < this.places) return this.take(this.bestOf(clients));
+    return new Promise<string>((resolve, reject) => {
       let stopListening: () => void = () => undefined;
       const entry: Waiting = {
-        client,
-        begin: () => {
+        clients,
+        begin: (client) => {
           stopListening();
-          this.take(client);
-          resolve();
+          resolve(this.take(client));
         },
         refuse: (error) => {
           stopListening();
@@ -69,9 +72,10 @@ export class FairQueue {
     });
   }
 
-  private take(client: string): void {
+  private take(client: string): string {
     this.running.set(client, (this.running.get(client) ?? 0) + 1);
     this.served.set(client, ++this.turns);
+    return client;
   }
 
   private release(client: string): void {
@@ -80,30 +84,42 @@ export class FairQueue {
     else this.running.set(client, left);
     const next = this.next();
     if (next !== undefined) {
-      this.remove(next);
-      next.begin();
+      this.remove(next.entry);
+      next.entry.begin(next.client);
     }
-    const isHere = this.running.has(client) || this.waiting.some((entry) => entry.client === client);
+    const isHere = this.running.has(client) || this.waiting.some(({ clients }) => clients.has(client));
     if (!isHere) this.served.delete(client);
   }
 
-  private next(): Waiting | undefined {
-    let best: Waiting | undefined;
-    const has = ({ client }: Waiting) => this.running.get(client) ?? 0;
-    const last = ({ client }: Waiting) => this.served.get(client) ?? 0;
-    // Of those that have as many, the one that was served longest ago; of its requests, the first.
+  private next(): { entry: Waiting; client: string } | undefined {
+    let best: { entry: Waiting; client: string } | undefined;
+    // Of one client's requests, the first.
     for (const entry of this.waiting) {
-      const difference = best === undefined ? -1 : has(entry) - has(best) || last(entry) - last(best);
-      if (difference < 0) best = entry;
+      const client = this.bestOf(entry.clients);
+      if (best === undefined || this.compare(client, best.client) < 0) best = { entry, client };
     }
     return best;
   }
 
+  private bestOf(clients: ReadonlySet<string>): string {
+    return [...clients].reduce((best, client) => (this.compare(client, best) < 0 ? client : best));
+  }
+
+  /** Negative where `a` is to be served before `b`. */
+  private compare(a: string, b: string): number {
+    const has = (client: string) => this.running.get(client) ?? 0;
+    const last = (client: string) => this.served.get(client) ?? 0;
+    return has(a) - has(b) || last(a) - last(b);
+  }
+
   private refuseGreediest(): void {
     const counts = new Map<string, number>();
-    for (const { client } of this.waiting) counts.set(client, (counts.get(client) ?? 0) + 1);
-    const most = Math.max(...counts.values());
-    const entry = this.waiting.findLast(({ client }) => counts.get(client) === most);
+    for (const { clients } of this.waiting) {
+      for (const client of clients) counts.set(client, (counts.get(client) ?? 0) + 1);
+    }
+    const least = ({ clients }: Waiting) => Math.min(...[...clients].map((client) => counts.get(client) ?? 0));
+    const most = Math.max(...this.waiting.map(least));
+    const entry = this.waiting.findLast((each) => least(each) === most);
     if (entry === undefined) return;
     this.remove(entry);
     entry.refuse(new MirrorError("busy", "too many git requests at once; try again in a moment"));
@@ -113,12 +129,12 @@ export class FairQueue {
     const index = this.waiting.indexOf(entry);
     if (index !== -1) this.waiting.splice(index, 1);
   }
-}
 
-function sum(counts: Iterable<number>): number {
-  let total = 0;
-  for (const count of counts) total += count;
-  return total;
+  private taken(): number {
+    let total = 0;
+    for (const count of this.running.values()) total += count;
+    return total;
+  }
 }
 
 function gone(): MirrorError {

@@ -17,15 +17,28 @@ export interface RequestBody {
 
 export type BodyReceiver = (body: Readable, client: string) => Promise<RequestBody>;
 
-// Longer requests tell what a client has already. Bytes, as all of these.
-const maxShort = 256 * 1024;
-const maxInMemory = 64 * 1024 ** 2;
-const maxOnDisk = 2 * 1024 ** 3;
-// Four of the longest requests that there may be.
-const maxOfClient = 256 * 1024 ** 2;
+/** Bytes. */
+export interface BodyLimits {
+  /** Longer requests tell what a client has already. */
+  readonly short: number;
+  readonly inMemory: number;
+  readonly onDisk: number;
+  readonly ofClient: number;
+}
+
+const usualLimits: BodyLimits = {
+  short: 256 * 1024,
+  inMemory: 64 * 1024 ** 2,
+  onDisk: 2 * 1024 ** 3,
+  // Four of the longest requests that there may be.
+  ofClient: 256 * 1024 ** 2,
+};
 
 /** @param openFile makes a file for a long one, which is gone when it is closed */
-export function createBodyReceiver(openFile: () => Promise<FileHandle>): BodyReceiver {
+export function createBodyReceiver(
+  openFile: () => Promise<FileHandle>,
+  limits: BodyLimits = usualLimits,
+): BodyReceiver {
   let inMemory = 0;
   let onDisk = 0;
   const ofClient = new Map<string, number>();
@@ -43,7 +56,7 @@ export function createBodyReceiver(openFile: () => Promise<FileHandle>): BodyRec
     };
     return {
       take: (bytes) => {
-        if (add(bytes) <= maxOfClient && onDisk <= maxOnDisk) return;
+        if (add(bytes) <= limits.ofClient && onDisk <= limits.onDisk) return;
         throw new MirrorError("busy", "too many large requests at once; try again in a moment");
       },
       giveBack: () => void add(-taken),
@@ -89,7 +102,7 @@ export function createBodyReceiver(openFile: () => Promise<FileHandle>): BodyRec
         chunks.push(next);
         size += next.length;
         inMemory += next.length;
-        if (size > maxShort || inMemory > maxInMemory) {
+        if (size > limits.short || inMemory > limits.inMemory) {
           leave();
           return await spool(chunks, rest, client);
         }

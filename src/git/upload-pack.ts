@@ -21,8 +21,8 @@ export interface UploadPackRequest {
   readonly place: Place;
   /** The client's `Git-Protocol` header, checked by `protocolVersion`. */
   readonly protocol: string | undefined;
-  /** Whose share of the places it takes: an address. */
-  readonly client: string;
+  /** Whose share of the places it takes: addresses, of all who wait for the one answer. */
+  readonly clients: ReadonlySet<string>;
   readonly signal: AbortSignal;
 }
 
@@ -65,7 +65,7 @@ export function createUploadPack(settings: UploadPackSettings): UploadPack {
     new Promise((resolve, reject) => {
       // The place is taken until the process has ended, not until it has begun to answer.
       const work = () => run(args, request, body, settings, resolve);
-      queue.run(request.client, request.signal, work).catch(reject);
+      queue.run(request.clients, request.signal, work).catch(reject);
     });
   return {
     advertise: (request) => serve(["--advertise-refs"], request),

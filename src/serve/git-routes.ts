@@ -46,7 +46,7 @@ export function addGitRoutes(
     const signal = untilGone(request, reply);
     const place = await find(targetOf(request));
     const protocol = protocolVersion(request.headers["git-protocol"]);
-    const { output } = await uploadPack.advertise({ place, protocol, client: request.ip, signal });
+    const { output } = await uploadPack.advertise({ place, protocol, clients: new Set([request.ip]), signal });
     // Version 0 and 1 clients expect to be told the service first; version 2 does without.
     const preamble = protocol?.includes("version=2") ? "" : packet("# service=git-upload-pack\n") + flushPacket;
     return sendTo(reply.type("application/x-git-upload-pack-advertisement"), prepend(preamble, output));
@@ -58,7 +58,7 @@ export function addGitRoutes(
     const body = await receive(decodeBody(request), request.ip);
     onGone(reply.raw, request.raw.socket, body.discard);
     const protocol = protocolVersion(request.headers["git-protocol"]);
-    const { output, size } = await uploadPack.answer({ place, protocol, client: request.ip, body, signal });
+    const { output, size } = await uploadPack.answer({ place, protocol, clients: new Set([request.ip]), body, signal });
     if (size !== undefined) void reply.header("content-length", size);
     return sendTo(reply.type("application/x-git-upload-pack-result"), output);
   });

@@ -117,6 +117,8 @@ class Connections {
 
   requested(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
+    // Requests that are sent one behind another wait on one connection, each with its listeners.
+    socket.setMaxListeners(0);
     this.silent.delete(peerOf(socket));
     const requests = this.answering.get(socket) ?? new Set();
     this.answering.set(socket, requests.add(request));

@@ -67,6 +67,39 @@ test.each([
   expect(await server.stop("SIGTERM")).toBe(0);
 });
 
+test("requests that were sent one behind another go with their connection", async () => {
+  const server = await startServer(["--no-tls"], { cwd });
+  await clone(server, "first");
+  const before = openFiles(server);
+  for (let n = 0; n < 20; n++) {
+    const socket = dial(server.port);
+    const have = (m: number) => packet(`have ${String(n * 10 + m).padStart(40, "0")}\n`);
+    socket.write(Array.from({ length: 6 }, (_, m) => whole(fetchRequest(have(m)))).join(""));
+    socket.write("GET /names HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3));
+    await new Promise((resolve) => setTimeout(resolve, n * 5));
+    socket.resetAndDestroy();
+  }
+  await waitUntil(() => descendants(server.pid).length === 0, "git to end");
+  await waitUntil(() => openFiles(server) <= before, "files to be closed");
+  await clone(server, "second");
+  expect(server.log()).not.toMatch(/"level":[56]0|Warning/);
+  expect(await server.stop("SIGTERM")).toBe(0);
+});
+
+test("clients that read slowly what is kept for nobody take no place from others", async () => {
+  const server = await startServer(["--no-tls", "--git-max-processes", "2", "--git-cache-size", "0"], { cwd });
+  const slow = Array.from({ length: 4 }, () => dial(server.port));
+  for (const socket of slow) {
+    socket.write(whole(fetchRequest()));
+    socket.pause();
+  }
+  await waitUntil(() => openFiles(server) > 8, "answers to be made");
+  await clone(server, "clone");
+  await waitUntil(() => descendants(server.pid).length === 0, "git to end before its readers do");
+  expect(slow.every(({ destroyed }) => !destroyed)).toBe(true);
+  for (const socket of slow) socket.destroy();
+});
+
 test("clients that send slowly keep nobody from git", async () => {
   const server = await startServer(["--no-tls", "--git-max-processes", "2"], { cwd });
   const haves = Array.from({ length: 6000 }, (_, n) => packet(`have ${String(n).padStart(40, "0")}\n`)).join("");

@@ -73,7 +73,7 @@ const wanted = (id: string, agent = "git/test") =>
 const ask = (upload: UploadPack, request: string) =>
   upload.answer({ ...common(), protocol: "version=2", signal: signal(), body: ofBytes(Buffer.from(request)) });
 const refs = (upload: UploadPack) => upload.advertise({ ...common(), protocol: undefined, signal: signal() }).then(all);
-const common = () => ({ place: placeAt(dir), client: "::1" });
+const common = () => ({ place: placeAt(dir), clients: new Set(["::1"]) });
 const streamed = (stream: Readable): RequestBody => ({
   bytes: undefined,
   read: () => stream,

@@ -6,7 +6,7 @@ const signal = new AbortController().signal;
 /** Runs work that ends when it is told to. */
 function begin(queue: FairQueue, client: string, order: string[], at: AbortSignal = signal) {
   let end: () => void = () => undefined;
-  const done = queue.run(client, at, async () => {
+  const done = queue.run(new Set([client]), at, async () => {
     order.push(client);
     await new Promise<void>((resolve) => (end = resolve));
   });
@@ -64,6 +64,33 @@ test("whoever goes away leaves its turn to the others", async () => {
 
 test("work that fails gives its place back", async () => {
   const queue = new FairQueue(1, 0);
-  await expect(queue.run("a", signal, () => Promise.reject(new Error("broken")))).rejects.toThrow("broken");
+  await expect(queue.run(new Set(["a"]), signal, () => Promise.reject(new Error("broken")))).rejects.toThrow("broken");
   expect(queue.load()).toEqual({ running: 0, waiting: 0 });
+});
+
+test("with one place the clients take turns", async () => {
+  const queue = new FairQueue(1, 100);
+  const order: string[] = [];
+  const all = ["a", "a", "a", "b", "a", "b", "c"].map((client) => begin(queue, client, order));
+  for (let n = 0; n < all.length; n++) {
+    await vi.waitFor(() => expect(order).toHaveLength(n + 1));
+    for (const { end } of all) end();
+  }
+  expect(order).toEqual(["a", "b", "c", "a", "b", "a", "a"]);
+});
+
+test("what another client has come to wait for as well has that one's turn", async () => {
+  const queue = new FairQueue(1, 3);
+  const order: string[] = [];
+  const first = begin(queue, "a", order);
+  begin(queue, "a", order);
+  begin(queue, "a", order);
+  const clients = new Set(["a"]);
+  const shared = queue.run(clients, signal, async () => void order.push("shared"));
+  clients.add("b");
+  const refused = begin(queue, "a", order);
+  await expect(refused.done).rejects.toMatchObject({ code: "busy" });
+  first.end();
+  await shared;
+  expect(order.slice(0, 2)).toEqual(["a", "shared"]);
 });

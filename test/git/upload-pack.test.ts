@@ -47,7 +47,7 @@ beforeEach(async () => {
 
 const lsRefs = `${packet("command=ls-refs")}00010000`;
 const ask = (upload: UploadPack, body: RequestBody, signal = new AbortController().signal, client = "::1") =>
-  upload.answer({ place: placeAt(dir), protocol: "version=2", client, signal, body });
+  upload.answer({ place: placeAt(dir), protocol: "version=2", clients: new Set([client]), signal, body });
 const text = (request: string) => ofBytes(Buffer.from(request));
 /** A body that comes to its end when the test wants it to: git runs until then. */
 const open = (stream: PassThrough): RequestBody => ({ bytes: undefined, read: () => stream, discard: () => undefined });
@@ -103,7 +103,7 @@ test.each([
   ["nothing", "", undefined],
 ])("%s is the client's fault, and not for the log", async (_what, body, protocol) => {
   const { signal } = new AbortController();
-  const answer = make().answer({ place: placeAt(dir), protocol, client: "::1", signal, body: text(body) });
+  const answer = make().answer({ place: placeAt(dir), protocol, clients: new Set(["::1"]), signal, body: text(body) });
   await expect(answer).rejects.toMatchObject({ code: "malformed" });
   expect(failures).toEqual([]);
 });

@@ -37,6 +37,14 @@ describe("a signed resource", () => {
     expect(() => unwrap(bytes)).toThrow(/not a signed registry resource/);
   });
 
+  test("keeps nothing of what it does not know, however much of that there is", () => {
+    // Two bytes are a field, which would be an object.
+    const bytes = gzipSync(Buffer.alloc(24 * 1024 * 1024, Buffer.from([0x18, 0x00])));
+    const before = process.memoryUsage().heapUsed;
+    expect(unwrap(bytes).payload).toHaveLength(0);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(256 * 1024 * 1024);
+  });
+
   test("is refused when it would unpack to more than memory should hold", () => {
     expect(() => unwrap(gzipSync(Buffer.alloc(300 * 1024 * 1024)))).toThrow(/not a signed registry resource/);
   });
