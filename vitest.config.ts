@@ -5,6 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Real git, real sockets and real clients on small machines.
     testTimeout: 60_000,
+    // They wait more than they work; by itself vitest leaves a processor free.
+    maxWorkers: "100%",
     hookTimeout: 60_000,
     reporters: ["default", "json"],
     outputFile: { json: "coverage/results.json" },

@@ -17,5 +17,5 @@ if ! "$node" --version >/dev/null 2>&1; then
 fi
 echo "on Node $("$node" --version):"
 PATH="$folder/node_modules/.bin:$PATH" "$node" node_modules/vitest/vitest.mjs run --reporter=default \
-  test/hex test/registry test/serve test/store test/tls \
-  test/e2e/files test/e2e/organisations test/e2e/rebar3 test/e2e/server test/e2e/sync
+  test/hex test/registry test/serve test/disk test/tls \
+  test/e2e/files test/e2e/organisations test/e2e/places test/e2e/rebar3 test/e2e/rude-clients test/e2e/server test/e2e/sync

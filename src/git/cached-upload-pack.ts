@@ -32,7 +32,7 @@ interface Flight<T> {
   readonly clients: Set<string>;
 }
 
-// After a disk error, packs go to their clients directly for a while.
+// After a disk error, packs are not kept for a while.
 const pauseAfterFailure = 60_000;
 
 export interface CacheTools {

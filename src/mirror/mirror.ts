@@ -13,9 +13,9 @@ import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildResult } from "./build.ts";
 import type { RenewedCertificates } from "./certificates.ts";
-import type { Context } from "./context.ts";
+import { tellForeign, type Context } from "./context.ts";
 import type { PruneResult } from "./prune.ts";
-import type { Reporter } from "./reporter.ts";
+import { silentReporter, type Reporter } from "./reporter.ts";
 import type { Status } from "./status.ts";
 import type { SyncPreview } from "./preview.ts";
 import type { SyncResult } from "./sync.ts";
@@ -71,7 +71,10 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
       return (await import("./use.ts")).withClients(context, { ...use, gitEnvironments }, work);
     },
     renewCertificates: async () => (await import("./certificates.ts")).renewCertificates(context),
-    serve: async (logger) => (await import("./serve.ts")).serve(context, { logger, gitEnvironments }),
+    serve: async (logger) => {
+      await tellForeign({ ...context, reporter: { ...silentReporter, note: (text) => logger.warn(text) } });
+      return (await import("./serve.ts")).serve(context, { logger, gitEnvironments });
+    },
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),
   };

@@ -14,13 +14,12 @@ import { createUploadPack } from "../git/upload-pack.ts";
 import { hexpm } from "../hex/repository.ts";
 import { buildApp } from "../serve/app.ts";
 import { listen, type Listening } from "../serve/listen.ts";
-import { foreignEntries } from "../store/foreign-entries.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import { createApi } from "./api.ts";
 import { build } from "./build.ts";
-import { describeForeign, type Context } from "./context.ts";
+import type { Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
 import { identityProblem, openIdentity } from "./live-identity.ts";
 import { silentReporter } from "./reporter.ts";
@@ -41,7 +40,6 @@ const stalledSeconds = 60;
 export async function serve(context: Context, { logger, gitEnvironments }: ServeTools): Promise<Listening> {
   const { config, paths } = context;
   for (const warning of config.warnings) logger.warn(warning);
-  for (const entry of await foreignEntries(paths)) logger.warn(describeForeign(entry));
 
   // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
   const signing = await signEmptyRegistry(context, logger);
