@@ -47,10 +47,13 @@ const noFollow = (constants as Partial<typeof constants>).O_NOFOLLOW ?? 0;
 export class Place {
   private readonly root: Root;
   private readonly segments: readonly string[];
+  /** As it was configured: for people, and for telling places apart. Reading or writing by it is for this room alone. */
+  readonly path: string;
 
   private constructor(root: Root, segments: readonly string[]) {
     this.root = root;
     this.segments = segments;
+    this.path = join(root.dir, ...segments);
   }
 
   static root(root: Root): Place {
@@ -63,11 +66,6 @@ export class Place {
     const isPlain = (part: string) => !["", ".", ".."].includes(part) && !part.includes("\0") && !part.includes(sep);
     if (!parts.every(isPlain)) throw new MirrorError("refused", `${JSON.stringify(path)} is no path below a folder`);
     return new Place(this.root, [...this.segments, ...parts]);
-  }
-
-  /** As it was configured: for people, and for telling places apart. Reading or writing by it is for this room alone. */
-  get path(): string {
-    return join(this.root.dir, ...this.segments);
   }
 
   /** Below its root, with `/`; empty for the root itself. */
@@ -267,7 +265,7 @@ export class Place {
     let path = this.root.dir;
     for (const segment of this.segments.slice(0, depth)) {
       if (found?.isDirectory() !== true) return undefined;
-      path = join(path, segment);
+      path += (path.endsWith(sep) ? "" : sep) + segment;
       found = lstat(path);
       if (found?.isSymbolicLink() === true) throw refuseLink(path, this.root);
       if (found !== undefined && !found.isFile() && !found.isDirectory()) {

@@ -11,7 +11,6 @@ import type { Place } from "../disk/place.ts";
 import { SharedWork } from "../disk/shared-work.ts";
 import { onAbort } from "../listeners.ts";
 import { AnswerStore } from "./answer-store.ts";
-import { unservedReason, type GitFeatures } from "./inspect.ts";
 import { repositoryState } from "./repository-state.ts";
 import { requestKey } from "./request-key.ts";
 import type { GitAnswer, UploadPack, UploadPackRequest } from "./upload-pack.ts";
@@ -35,12 +34,8 @@ interface Flight<T> {
 // After a disk error, packs are not kept for a while.
 const pauseAfterFailure = 60_000;
 
-export interface CacheTools {
-  /** What the git here can do: of a repository that it must not be run in, nothing is remembered either. */
-  readonly features: GitFeatures;
-  /** A file for an answer that is not kept. @param onAbandoned called when its reader goes before its end */
-  readonly createSpool: (onAbandoned: () => void) => Promise<GrowingFile>;
-}
+/** A file for an answer that is not kept. @param onAbandoned called when its reader goes before its end */
+export type CreateSpool = (onAbandoned: () => void) => Promise<GrowingFile>;
 
 /**
  * @param store undefined: packs are not kept, as when the cache folder cannot be written
@@ -49,11 +44,9 @@ export interface CacheTools {
 export function cacheUploadPack(
   inner: UploadPack,
   store: AnswerStore | undefined,
-  { features, createSpool }: CacheTools,
+  createSpool: CreateSpool,
   onProblem: (error: unknown) => void,
 ): UploadPack {
-  const stateOf = (place: Place) =>
-    unservedReason(place, features) === undefined ? repositoryState(place) : undefined;
   const memory = new LRUCache<string, Buffer>({ maxSize: memorySize, sizeCalculation: ({ length }) => length + 1 });
   const reading = new Map<string, Flight<Buffer>>();
   const flights = new Map<string, Flight<GrowingFile>>();
@@ -138,7 +131,7 @@ export function cacheUploadPack(
   return {
     advertise: async (request) => {
       const { place, protocol } = request;
-      const state = stateOf(place);
+      const state = repositoryState(place);
       if (state === undefined) return inner.advertise(request);
       const key = `${place.path}\0${protocol ?? ""}\0${state}`;
       return fromMemory(key, request, stillIn(place, state), (signal, clients) =>
@@ -148,7 +141,7 @@ export function cacheUploadPack(
 
     answer: async (request) => {
       const { place, protocol, body } = request;
-      const state = stateOf(place);
+      const state = repositoryState(place);
       // Long requests tell what a client has already, and no other has the same: not worth a key.
       const keyed = body.bytes === undefined || state === undefined ? undefined : requestKey(protocol, body.bytes);
       if (state === undefined || keyed === undefined) return throughFile(request);

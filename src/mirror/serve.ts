@@ -65,7 +65,7 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   const store = await openAnswerStore(config, paths.cache, logger);
   const createSpool = async (onAbandoned: () => void) =>
     GrowingFile.create(environments.scratchPlace().path, onAbandoned);
-  const uploadPack = cacheUploadPack(direct, store, { features: environments.features, createSpool }, (error) =>
+  const uploadPack = cacheUploadPack(direct, store, createSpool, (error) =>
     logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
   );
 

@@ -3,6 +3,7 @@
  * Asked for each request, so answered from memory while nothing changes.
  */
 import { readdirSync } from "node:fs";
+import { modifiedAt } from "../disk/files.ts";
 import { isHostName } from "../git/url.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 
@@ -14,7 +15,8 @@ export function createServedHosts(paths: StorePaths): { has: (host: string) => b
   let hosts = new Set(always);
   const folders = [paths.git, paths.filesDir];
   const look = (): void => {
-    const stamps = folders.map((folder) => folder.look()?.mtimeMs ?? 0);
+    // By path: which hosts there are is no secret, and what lies below is looked at when it is asked for.
+    const stamps = folders.map(({ path }) => modifiedAt(path));
     if (stamps.join() === seen) return;
     const entries = folders.flatMap((folder, index) =>
       stamps[index] === 0 ? [] : readdirSync(folder.verifiedPath(), { withFileTypes: true }),

@@ -60,11 +60,8 @@ beforeEach(async () => {
 });
 
 const withCache = async (size: number) =>
-  cacheUploadPack(inner, await openStore(size), tools(), (error) => problems.push(error));
-const tools = () => ({
-  features: environments.features,
-  createSpool: async (onAbandoned: () => void) => GrowingFile.create(environments.scratchPlace().path, onAbandoned),
-});
+  cacheUploadPack(inner, await openStore(size), spool, (error) => problems.push(error));
+const spool = async (onAbandoned: () => void) => GrowingFile.create(environments.scratchPlace().path, onAbandoned);
 const openStore = async (size: number) => AnswerStore.open(placeAt(cacheDir), size);
 const all = ({ output }: GitAnswer) => (Buffer.isBuffer(output) ? Promise.resolve(output) : buffer(output));
 const signal = () => new AbortController().signal;
@@ -128,7 +125,7 @@ describe("packs", () => {
     (leaving.output as Readable).destroy();
     const alone = await all(
       await ask(
-        cacheUploadPack(inner, undefined, tools(), () => undefined),
+        cacheUploadPack(inner, undefined, spool, () => undefined),
         wanted(head),
       ),
     );
@@ -138,7 +135,7 @@ describe("packs", () => {
 
   test("that clients asked for who have gone before git began are not made at all", async () => {
     const waiting = createUploadPack({ ...settings, maxProcesses: 1 });
-    const upload = cacheUploadPack(waiting, await openStore(1e9), tools(), () => undefined);
+    const upload = cacheUploadPack(waiting, await openStore(1e9), spool, () => undefined);
     const blocker = new PassThrough();
     const blocked = waiting.answer({ ...common(), protocol: "version=2", signal: signal(), body: streamed(blocker) });
     const gone = new AbortController();

@@ -66,10 +66,7 @@ export async function testApp(
         onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
       }),
       await AnswerStore.open(paths.cache.at("git-answers"), 64 * 1024 * 1024),
-      {
-        features: environments.features,
-        createSpool: async (onAbandoned) => GrowingFile.create(environments.scratchPlace().path, onAbandoned),
-      },
+      async (onAbandoned) => GrowingFile.create(environments.scratchPlace().path, onAbandoned),
       (error) => logger.warn(`cache: ${String(error)}`),
     ),
     findRepository: createRepositoryFinder(paths),
