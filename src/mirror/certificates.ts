@@ -20,7 +20,7 @@ export async function renewCertificates({ config, paths }: Context): Promise<Ren
   if (config.ownCertificate !== undefined) {
     throw new MirrorError("config", "--tls-cert: a certificate of your own is renewed by whoever issued it");
   }
-  const hosts = hostsToAnswerFor(config, createServedHosts(paths).list());
+  const hosts = hostsToAnswerFor(config, [...createServedHosts(paths)()]);
   const { validTo, uncovered } = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey });
   return {
     ca: join(certsDir, "ca.pem"),

@@ -51,7 +51,7 @@ export async function clientEnvironment(context: Context, url: string, client: C
   const { config, paths } = context;
   const publicKey = await publicKeyOf(context, url);
   const { hosts, repositories } = (await toldBy(context, url)) ?? {
-    hosts: createServedHosts(paths).list(),
+    hosts: [...createServedHosts(paths)()],
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
   };
   const token = repositories.length > 1 ? await tokenToSend(context) : undefined;

@@ -130,9 +130,7 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
   }
   if (config.compose) {
     const named = makePlan(locks, config).repositories.map(({ host }) => host);
-    const held = createServedHosts(paths)
-      .list()
-      .filter((host) => !host.endsWith("hex.pm"));
+    const held = [...createServedHosts(paths)()].filter((host) => !host.endsWith("hex.pm"));
     const input = {
       service: config.service,
       gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),

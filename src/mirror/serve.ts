@@ -71,13 +71,14 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
 
   // 3 hosts and their certificate
   const served = createServedHosts(paths);
-  const identity = config.tlsPort === undefined ? undefined : await openIdentity(config, served.list, logger);
+  const listHosts = () => [...served()];
+  const identity = config.tlsPort === undefined ? undefined : await openIdentity(config, listHosts, logger);
 
   // 4 the application and its sockets
   const tokens = await readTokens(config);
   const app = await buildApp({
     logger,
-    hosts: { own: new Set(config.names), isServed: served.has },
+    hosts: { own: new Set(config.names), served },
     trustedProxies: config.trustProxy,
     tokens,
     hex: paths.hex,
@@ -88,7 +89,7 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     caCertificate: () => identity?.current().caCertificate,
     health: createHealthCheck(paths, {
       started: Date.now(),
-      hosts: served.list,
+      hosts: listHosts,
       features: environments.features,
       isGuarded: tokens !== undefined,
       certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),

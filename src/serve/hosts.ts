@@ -29,8 +29,8 @@ export type GitAction = "info/refs" | "git-upload-pack" | "git-receive-pack" | "
 export interface KnownHosts {
   /** Names of the mirror itself beyond localhost, addresses and names without a dot. */
   readonly own: ReadonlySet<string>;
-  /** Whether the mirror holds something of this host. */
-  readonly isServed: (host: string) => boolean;
+  /** Those that the mirror holds something of, by now. */
+  readonly served: () => ReadonlySet<string>;
 }
 
 // A host may be called like one of them, but what the mirror itself answers must not be taken over by a lock.
@@ -67,39 +67,39 @@ export function requestPlace(url: string, hostHeader: string | undefined): { hos
 
 /** @param path as the client sent it, without its query */
 export function findTarget(hostHeader: string | undefined, path: string, known: KnownHosts): Target {
-  let host = hostOf(hostHeader);
-  let alias = "github.com";
+  const asked = hostOf(hostHeader);
+  // Looked at when it matters, and once for a request.
+  let served: ReadonlySet<string> | undefined;
+  const isServed = (name: string) => (served ??= known.served()).has(name);
+  let host = asked;
   let rest = path.replace(/\/{2,}/g, "/");
-  if (isOwn(host, known.own)) {
+  if (isOwn(asked, known.own)) {
     const [, first = "", below = "/"] = /^\/([^/]+)(\/.*)?$/.exec(rest) ?? [];
     const selected = first.toLowerCase();
-    if (!ownRooms.has(selected) && known.isServed(selected)) {
-      host = selected;
-      rest = below;
-    } else {
-      // A company's `gitserver` may be aliased to the mirror: its repositories are its own, the rest is the mirror's.
-      alias = host !== "localhost" && known.isServed(host) ? host : "github.com";
-      host = "";
-    }
+    const isSelected = !ownRooms.has(selected) && isServed(selected);
+    host = isSelected ? selected : "";
+    if (isSelected) rest = below;
   }
+  // A company's `gitserver` may be aliased to the mirror: its repositories are its own, the rest is the mirror's.
+  const gitHost = () => host || (asked !== "localhost" && isServed(asked) ? asked : "github.com");
   // Told by their suffix before any other route, so that an owner may be called "docs" or "packages".
   const git = gitSuffix.exec(rest);
   const dumb = git === null ? dumbFile.exec(rest) : null;
-  if (git?.[1] !== undefined) return gitTarget(host || alias, git[1], git[2] as GitAction);
-  if (dumb?.[1] !== undefined) return gitTarget(host || alias, dumb[1], "dumb");
+  if (git?.[1] !== undefined) return gitTarget(gitHost(), git[1], git[2] as GitAction);
+  if (dumb?.[1] !== undefined) return gitTarget(gitHost(), dumb[1], "dumb");
   const decoded = decodePath(rest);
   if (decoded === undefined) return { kind: "unknown", host, path: rest };
-  return host === "" ? { kind: "own", path: decoded } : hostTarget(host, decoded, known);
+  return host === "" ? { kind: "own", path: decoded } : hostTarget(host, decoded, isServed);
 }
 
 /** The rooms of hosts that are not the mirror's own. */
-function hostTarget(host: string, path: string, known: KnownHosts): Target {
+function hostTarget(host: string, path: string, isServed: (host: string) => boolean): Target {
   const isInstaller = path.startsWith("/installs/");
   if (host === "repo.hex.pm" && upstreamRecord.test(path)) return { kind: "upstream", path };
   if (host === "repo.hex.pm" && (isInstaller || sharedFile.test(path))) return { kind: "own", path };
   if (host === "builds.hex.pm" && isInstaller) return { kind: "own", path };
   if (host === "hex.pm" && path.startsWith("/api/")) return { kind: "own", path };
-  return known.isServed(host) && path !== "/" ? { kind: "file", host, path } : { kind: "unknown", host, path };
+  return isServed(host) && path !== "/" ? { kind: "file", host, path } : { kind: "unknown", host, path };
 }
 
 /** undefined for a path that means something else once it is decoded: a slash, a step up, a NUL. */

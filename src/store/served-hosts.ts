@@ -9,10 +9,10 @@ import { hostOfFolder, type StorePaths } from "./paths.ts";
 
 const always = ["github.com", "repo.hex.pm", "builds.hex.pm", "hex.pm"];
 
-/** @returns a function that tells whether a host, lower case, is served; it sees what another process adds */
-export function createServedHosts(paths: StorePaths): { has: (host: string) => boolean; list: () => string[] } {
+/** @returns a function that tells which hosts are served, in lower case; it sees what another process adds */
+export function createServedHosts(paths: StorePaths): () => ReadonlySet<string> {
   let seen = "";
-  let hosts = new Set(always);
+  let hosts: ReadonlySet<string> = new Set(always);
   const folders = [paths.git, paths.filesDir];
   const look = (): void => {
     // By path: which hosts there are is no secret, and what lies below is looked at when it is asked for.
@@ -27,7 +27,7 @@ export function createServedHosts(paths: StorePaths): { has: (host: string) => b
     hosts = new Set([...always, ...found.filter(isHostName)]);
     seen = stamps.join();
   };
-  const current = (): Set<string> => {
+  return () => {
     try {
       look();
     } catch {
@@ -35,5 +35,4 @@ export function createServedHosts(paths: StorePaths): { has: (host: string) => b
     }
     return hosts;
   };
-  return { has: (host) => current().has(host), list: () => [...current()] };
 }

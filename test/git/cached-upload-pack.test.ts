@@ -1,10 +1,10 @@
 /** The answer cache over real git: never stale, one run for all, bounded, nothing left by a crash. */
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { GrowingFile } from "../../src/disk/growing-file.ts";
 import { AnswerStore } from "../../src/git/answer-store.ts";
 import { cacheUploadPack } from "../../src/git/cached-upload-pack.ts";
@@ -235,6 +235,7 @@ describe("refs", () => {
     ["another HEAD", ["symbolic-ref", "HEAD", "refs/heads/other"]],
     ["another configuration", ["config", "uploadpack.hideRefs", "refs/heads/main"]],
   ])("are never stale after %s", async (_, args) => {
+    rememberFolders();
     await refs(cached);
     const before = repositoryState(placeAt(dir));
     await git(dir, args);
@@ -252,6 +253,22 @@ describe("refs", () => {
   });
 });
 
+test.each([
+  ["another commit, written in place", "refs/heads/main", "1".repeat(40)],
+  ["a branch in a new folder", "refs/heads/new/branch", "1".repeat(40)],
+  ["a folder beside the known ones", "refs/pull/1/head", "1".repeat(40)],
+])("repositoryState remembers folders, and tells %s", async (_, ref, commit) => {
+  const before = repositoryState(placeAt(dir));
+  rememberFolders();
+  expect(repositoryState(placeAt(dir))).toBe(before);
+  await mkdir(dirname(join(dir, ref)), { recursive: true });
+  await writeFile(join(dir, ref), commit);
+  const after = repositoryState(placeAt(dir));
+  expect(after).not.toBe(before);
+  await rm(join(dir, ref));
+  expect(repositoryState(placeAt(dir))).not.toBe(after);
+});
+
 test("repositoryState ignores placeholders and knows when there is no repository", async () => {
   const before = repositoryState(placeAt(dir));
   await writeFile(join(dir, "refs/.gitkeep"), "");
@@ -259,3 +276,12 @@ test("repositoryState ignores placeholders and knows when there is no repository
   expect(repositoryState(placeAt(root))).toBeUndefined();
   expect(await readFile(join(dir, "HEAD"), "utf8")).toContain("main");
 });
+
+/** What folders hold is remembered once their times have been the same for a while. */
+function rememberFolders(): void {
+  repositoryState(placeAt(dir));
+  const later = performance.now() + 10_000;
+  const clock = vi.spyOn(performance, "now").mockReturnValue(later);
+  repositoryState(placeAt(dir));
+  clock.mockRestore();
+}

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { findTarget, requestPlace } from "../../src/serve/hosts.ts";
 
 const served = new Set(["github.com", "gitlab.example.org", "gitserver", "repo.hex.pm", "builds.hex.pm", "hex.pm"]);
-const known = { own: new Set(["mirror.corp.example"]), isServed: (host: string) => served.has(host) };
+const known = { own: new Set(["mirror.corp.example"]), served: () => served };
 const find = (host: string | undefined, path: string) => findTarget(host, path, known);
 const git = (host: string, repository: string, action = "info/refs") => ({ kind: "git", host, repository, action });
 

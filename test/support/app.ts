@@ -39,7 +39,7 @@ export async function testApp(
   onTestFinished(() => environments.remove());
   const app = await buildApp({
     logger,
-    hosts: { own: new Set(["mirror.test"]), isServed: createServedHosts(paths).has },
+    hosts: { own: new Set(["mirror.test"]), served: createServedHosts(paths) },
     trustedProxies: settings.trustedProxies ?? [],
     tokens: settings.tokens,
     hex: paths.hex,
