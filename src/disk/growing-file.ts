@@ -1,11 +1,15 @@
 /**
- * A file that is written once and read by many while it grows. The writer is not slowed by its slowest reader, and a
- * slow reader costs no memory: what it has not read yet lies in the file.
+ * A file that is written once and read by many, while it grows and afterwards. The writer is not slowed by its slowest
+ * reader, and a slow reader costs no memory: what it has not read yet lies in the file. Readers who are about as far as
+ * each other share what is read.
  */
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
 
 const chunkSize = 128 * 1024;
+// What is kept of a file for all its readers: bytes written last, and chunks read last. 2 MiB each.
+const tailSize = 2 * 1024 * 1024;
+const maxRecent = 16;
 
 export class GrowingFile {
   private readonly handle: FileHandle;
@@ -14,39 +18,57 @@ export class GrowingFile {
   private state: "growing" | "complete" | "failed" = "growing";
   private failure: Error | undefined;
   private readers = 0;
-  private readonly waiting = new Set<(chunk?: Buffer) => void>();
-  private readonly onAbandoned: () => void;
+  private readonly recent = new Map<number, Promise<Buffer>>();
+  private readonly tail: { readonly start: number; readonly chunk: Buffer }[] = [];
+  private readonly waiting = new Set<() => void>();
+  private readonly onUnread: () => void;
 
-  private constructor(handle: FileHandle, path: string, onAbandoned: () => void) {
+  private constructor(handle: FileHandle, path: string, onUnread: () => void) {
     this.handle = handle;
     this.path = path;
-    this.onAbandoned = onAbandoned;
+    this.onUnread = onUnread;
   }
 
-  /** @param onAbandoned called when the last reader has gone before the file was complete */
-  static async create(path: string, onAbandoned: () => void): Promise<GrowingFile> {
-    return new GrowingFile(await open(path, "wx+", 0o600), path, onAbandoned);
+  /** @param onUnread called when the last reader has gone */
+  static async create(path: string, onUnread: () => void): Promise<GrowingFile> {
+    return new GrowingFile(await open(path, "wx+", 0o600), path, onUnread);
+  }
+
+  /** One that is complete already; it is closed when the last reader has gone. @throws a system error */
+  static async open(path: string, onUnread: () => void): Promise<GrowingFile> {
+    const handle = await open(path, "r");
+    try {
+      const file = new GrowingFile(handle, path, onUnread);
+      file.size = (await handle.stat()).size;
+      file.state = "complete";
+      return file;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   }
 
   get bytes(): number {
     return this.size;
   }
 
-  /** Readers who wait for it get the chunk at once; the others will find it in the file. */
+  /** Readers need not wait for the disk: what was written last is in memory. @throws a system error */
   async write(chunk: Buffer): Promise<void> {
-    const waiting = [...this.waiting];
-    this.waiting.clear();
-    const written = this.writeWhole(chunk);
-    for (const reader of waiting) reader(chunk);
-    await written;
+    const start = this.size;
+    this.tail.push({ start, chunk });
     this.size += chunk.length;
     this.wake();
+    await this.writeWhole(chunk, start);
+    for (let [oldest] = this.tail; oldest !== undefined; [oldest] = this.tail) {
+      if (this.size - oldest.start - oldest.chunk.length < tailSize) break;
+      this.tail.shift();
+    }
   }
 
   /** A disk that is nearly full takes a part and calls that success. */
-  private async writeWhole(chunk: Buffer): Promise<void> {
+  private async writeWhole(chunk: Buffer, start: number): Promise<void> {
     for (let done = 0; done < chunk.length;) {
-      const { bytesWritten } = await this.handle.write(chunk, done, chunk.length - done, this.size + done);
+      const { bytesWritten } = await this.handle.write(chunk, done, chunk.length - done, start + done);
       if (bytesWritten === 0) throw new Error("the disk is full");
       done += bytesWritten;
     }
@@ -86,37 +108,37 @@ export class GrowingFile {
     await this.closeIfUnused();
   }
 
-  /** From the beginning, whatever has been written so far. Call it before the file is complete. */
+  /** From the beginning, whatever has been written so far. Not once the last reader has gone. */
   reader(): Readable {
     let position = 0;
     this.readers += 1;
     // Runs once for each time that the stream wants more; waits for the writer by being called again.
-    const advance = (chunk?: Buffer): void => {
+    const advance = (): void => {
       if (stream.destroyed) return;
-      if (chunk !== undefined) {
-        position += chunk.length;
-        stream.push(chunk);
-        return;
-      }
-      if (position >= this.size && this.state === "growing") {
+      if (position < this.size) {
+        const written = this.writtenLast(position);
+        if (written !== undefined) give(written);
+        else this.readShared(position).then(give, fail);
+      } else if (this.state === "growing") {
         this.waiting.add(advance);
-        return;
+      } else if (this.state === "failed") {
+        fail(this.failure);
+      } else {
+        stream.push(null);
       }
-      this.readAt(position).then(
-        (bytes) => {
-          position += bytes?.length ?? 0;
-          stream.push(bytes);
-        },
-        (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
-      );
     };
+    const give = (chunk: Buffer) => {
+      position += chunk.length;
+      stream.push(chunk);
+    };
+    const fail = (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error)));
     const stream = new Readable({
       highWaterMark: chunkSize,
-      read: () => advance(),
+      read: advance,
       destroy: (error, done) => {
         this.waiting.delete(advance);
         this.readers -= 1;
-        if (this.readers === 0 && this.state === "growing") this.onAbandoned();
+        if (this.readers === 0) this.onUnread();
         void this.closeIfUnused();
         done(error);
       },
@@ -124,16 +146,38 @@ export class GrowingFile {
     return stream;
   }
 
-  /** The next bytes; null at the end. */
-  private async readAt(position: number): Promise<Buffer | null> {
-    if (position < this.size) {
-      const length = Math.min(chunkSize, this.size - position);
-      const { bytesRead, buffer } = await this.handle.read(Buffer.allocUnsafe(length), 0, length, position);
-      if (bytesRead === 0) throw new Error("the file is shorter than what was written to it");
-      return buffer.subarray(0, bytesRead);
-    }
-    if (this.state === "failed") throw this.failure ?? new Error("the file could not be written");
-    return null;
+  private writtenLast(position: number): Buffer | undefined {
+    const found = this.tail.findLast(({ start }) => start <= position);
+    return found?.chunk.subarray(position - found.start);
+  }
+
+  /** Who is late reads what others have just read: once for all of them, and one copy in memory. */
+  private async readShared(position: number): Promise<Buffer> {
+    const start = position - (position % chunkSize);
+    const reading = this.recent.get(start) ?? this.readChunk(start);
+    // The disk works while the network does.
+    const next = start + chunkSize;
+    if (this.state === "complete" && next < this.size && !this.recent.has(next)) void this.readChunk(next);
+    const chunk = await reading;
+    return chunk.subarray(position - start);
+  }
+
+  private readChunk(start: number): Promise<Buffer> {
+    const end = Math.min(start + chunkSize, this.tail[0]?.start ?? this.size);
+    const reading = this.readRange(start, end);
+    // Those who wait for it see its failure.
+    reading.catch(() => this.recent.delete(start));
+    if (end - start === chunkSize || this.state === "complete") this.recent.set(start, reading);
+    const [oldest] = this.recent.keys();
+    if (this.recent.size > maxRecent && oldest !== undefined) this.recent.delete(oldest);
+    return reading;
+  }
+
+  private async readRange(start: number, end: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafe(end - start);
+    const { bytesRead } = await this.handle.read(bytes, 0, bytes.length, start);
+    if (bytesRead < bytes.length) throw new Error("the file is shorter than what was written to it");
+    return bytes;
   }
 
   private wake(): void {
@@ -142,7 +186,8 @@ export class GrowingFile {
     for (const wake of waiting) wake();
   }
 
-  private async closeIfUnused(): Promise<void> {
+  /** For one who has opened it and does not read it. */
+  async closeIfUnused(): Promise<void> {
     if (this.readers === 0 && this.state !== "growing") await this.handle.close().catch(() => undefined);
   }
 }

@@ -3,7 +3,6 @@
  * mirror. Several servers may share it: an answer appears by rename, and one that another server took away is a miss.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, type ReadStream } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { LRUCache } from "lru-cache";
@@ -22,6 +21,7 @@ const keyShape = /^[0-9a-f]{64}$/;
 export class AnswerStore {
   private readonly folder: Place;
   private readonly index: LRUCache<string, number>;
+  private readonly reading = new Map<string, GrowingFile>();
 
   private constructor(folder: Place, maxBytes: number) {
     this.folder = folder;
@@ -63,20 +63,28 @@ export class AnswerStore {
 
   async find(key: string): Promise<StoredAnswer | undefined> {
     const file = this.folder.at(key);
-    const stream = file.isFile() ? await opened(createReadStream(file.path, { highWaterMark: 128 * 1024 })) : undefined;
-    const size = file.look()?.size;
-    if (stream === undefined || size === undefined) {
-      stream?.destroy();
+    const known = this.reading.get(key);
+    const answer = file.isFile() ? (readerOf(known) ?? (await this.open(key, file.path))) : undefined;
+    if (answer === undefined) {
       this.index.delete(key);
       return undefined;
     }
-    this.index.set(key, size);
+    this.index.set(key, answer.size);
     // The order of use outlives this process by the files' times; losing one costs little.
     void file.touch().catch(() => undefined);
-    return { stream, size };
+    return answer;
   }
 
-  /** A file for an answer that is being made. @param onAbandoned called when its last reader goes before its end */
+  /** Opened once for all who read it meanwhile. @returns undefined when another server has just taken it away */
+  private async open(key: string, path: string): Promise<StoredAnswer | undefined> {
+    const opened = await GrowingFile.open(path, () => this.reading.delete(key)).catch(() => undefined);
+    const first = this.reading.get(key);
+    if (first !== undefined) void opened?.closeIfUnused();
+    else if (opened !== undefined) this.reading.set(key, opened);
+    return readerOf(first ?? opened);
+  }
+
+  /** A file for an answer that is being made. @param onAbandoned called when its last reader has gone */
   async create(onAbandoned: () => void): Promise<GrowingFile> {
     // Somebody may have cleaned up the caches of this machine.
     this.folder.makeFolder(0o700);
@@ -97,10 +105,6 @@ export class AnswerStore {
   }
 }
 
-/** undefined where it cannot be opened, as one that another server has just taken away. */
-async function opened(stream: ReadStream): Promise<ReadStream | undefined> {
-  return new Promise((resolve) => {
-    stream.once("open", () => resolve(stream));
-    stream.once("error", () => resolve(undefined));
-  });
+function readerOf(file: GrowingFile | undefined): StoredAnswer | undefined {
+  return file === undefined ? undefined : { stream: file.reader(), size: file.bytes };
 }
