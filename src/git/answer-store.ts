@@ -84,11 +84,11 @@ export class AnswerStore {
     return readerOf(first ?? opened);
   }
 
-  /** A file for an answer that is being made. @param onAbandoned called when its last reader has gone */
-  async create(onAbandoned: () => void): Promise<GrowingFile> {
+  /** A file for an answer that is being made. @param onUnread called when its last reader has gone */
+  async create(onUnread: () => void): Promise<GrowingFile> {
     // Somebody may have cleaned up the caches of this machine.
     this.folder.makeFolder(0o700);
-    return GrowingFile.create(this.folder.at("answer").temporary().path, onAbandoned);
+    return GrowingFile.create(this.folder.at("answer").temporary().path, onUnread);
   }
 
   pathOf(key: string): string {

@@ -34,8 +34,8 @@ interface Flight<T> {
 // After a disk error, packs are not kept for a while.
 const pauseAfterFailure = 60_000;
 
-/** A file for an answer that is not kept. @param onAbandoned called when its reader goes before its end */
-export type CreateSpool = (onAbandoned: () => void) => Promise<GrowingFile>;
+/** A file for an answer that is not kept. @param onUnread called when its last reader has gone */
+export type CreateSpool = (onUnread: () => void) => Promise<GrowingFile>;
 
 /**
  * @param store undefined: packs are not kept, as when the cache folder cannot be written

@@ -63,8 +63,7 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
     onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
   });
   const store = await openAnswerStore(config, paths.cache, logger);
-  const createSpool = async (onAbandoned: () => void) =>
-    GrowingFile.create(environments.scratchPlace().path, onAbandoned);
+  const createSpool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);
   const uploadPack = cacheUploadPack(direct, store, createSpool, (error) =>
     logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
   );

@@ -61,7 +61,7 @@ beforeEach(async () => {
 
 const withCache = async (size: number) =>
   cacheUploadPack(inner, await openStore(size), spool, (error) => problems.push(error));
-const spool = async (onAbandoned: () => void) => GrowingFile.create(environments.scratchPlace().path, onAbandoned);
+const spool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);
 const openStore = async (size: number) => AnswerStore.open(placeAt(cacheDir), size);
 const all = ({ output }: GitAnswer) => (Buffer.isBuffer(output) ? Promise.resolve(output) : buffer(output));
 const signal = () => new AbortController().signal;

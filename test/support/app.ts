@@ -66,7 +66,7 @@ export async function testApp(
         onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
       }),
       await AnswerStore.open(paths.cache.at("git-answers"), 64 * 1024 * 1024),
-      async (onAbandoned) => GrowingFile.create(environments.scratchPlace().path, onAbandoned),
+      async (onUnread) => GrowingFile.create(environments.scratchPlace().path, onUnread),
       (error) => logger.warn(`cache: ${String(error)}`),
     ),
     findRepository: createRepositoryFinder(paths),
