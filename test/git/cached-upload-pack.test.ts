@@ -1,4 +1,5 @@
 /** The answer cache over real git: never stale, one run for all, bounded, nothing left by a crash. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -21,6 +22,9 @@ import { ofBytes, type RequestBody } from "../../src/git/request-body.ts";
 import { placeAt, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository } from "../support/git.ts";
 import { waitUntil } from "../support/processes.ts";
+
+const gitVersion = /(\d+)\.(\d+)/.exec(execFileSync("git", ["--version"], { encoding: "utf8" })) ?? [];
+const hasReftable = Number(gitVersion[1]) * 1000 + Number(gitVersion[2]) >= 2045;
 
 let root: string;
 let dir: string;
@@ -250,6 +254,25 @@ describe("refs", () => {
       await git(dir, ["update-ref", "-d", `refs/heads/b${n % 7}`]);
       expect(await refs(cached)).toEqual(await refs(inner));
     }
+  });
+});
+
+describe.skipIf(!hasReftable)("a reftable repository (skipped where git is older than 2.45)", () => {
+  test("is served, and its refs are never stale", async () => {
+    await rm(dir, { recursive: true });
+    await git(root, ["clone", "-q", "--bare", "--ref-format=reftable", "work", "repo.git"]);
+    for (const args of [
+      ["branch", "new"],
+      ["pack-refs", "--all"],
+      ["branch", "-D", "-q", "new"],
+    ]) {
+      rememberFolders();
+      await refs(cached);
+      await git(dir, args);
+      expect(await refs(cached)).toEqual(await refs(inner));
+    }
+    expect(String(await refs(cached))).toContain(`${head} refs/heads/main`);
+    expect((await all(await ask(cached, wanted(head)))).length).toBeGreaterThan(3 * 1024 * 1024);
   });
 });
 
