@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import type { Place } from "./place.ts";
+import { stampFrom } from "./stamp.ts";
 
 const format = 1;
 
@@ -36,7 +37,7 @@ export class FileIndex<T> {
 
   /** What `read` makes of the file, or made of it before. @throws what `read` throws; that is not kept */
   async get(name: string, place: Place, read: (place: Place) => Promise<T> | T): Promise<T> {
-    const stamp = stampOf(place);
+    const stamp = requireStamp(place);
     const known = this.before[name];
     if (known?.stamp === stamp) {
       this.after[name] = known;
@@ -49,7 +50,7 @@ export class FileIndex<T> {
 
   /** What is known of a file that was written just now. */
   put(name: string, place: Place, value: T): void {
-    this.set(name, stampOf(place), value);
+    this.set(name, requireStamp(place), value);
   }
 
   private set(name: string, stamp: string, value: T): void {
@@ -66,10 +67,10 @@ export class FileIndex<T> {
 }
 
 /** @throws MirrorError `storage` */
-function stampOf(place: Place): string {
+function requireStamp(place: Place): string {
   const found = place.look();
   if (found === undefined) throw new MirrorError("storage", `${place.path} is not there`);
-  return `${found.size} ${found.mtimeMs} ${found.ctimeMs} ${found.ino}`;
+  return stampFrom(found);
 }
 
 async function readIndex<T>(

@@ -5,11 +5,14 @@
  */
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { LRUCache } from "lru-cache";
 
 const chunkSize = 128 * 1024;
-// What is kept of a file for all its readers: bytes written last, and chunks read last. 2 MiB each.
+// Kept of a file while it grows: what was written last. Bytes.
 const tailSize = 2 * 1024 * 1024;
-const maxRecent = 16;
+// What was read last of all files together, 16 MiB: however many clients stand still, each in a file of its own.
+const recent = new LRUCache<string, Promise<Buffer>>({ max: 128 });
+let created = 0;
 
 export class GrowingFile {
   private readonly handle: FileHandle;
@@ -18,7 +21,7 @@ export class GrowingFile {
   private state: "growing" | "complete" | "failed" = "growing";
   private failure: Error | undefined;
   private readers = 0;
-  private readonly recent = new Map<number, Promise<Buffer>>();
+  private readonly id = created++;
   private readonly tail: { readonly start: number; readonly chunk: Buffer }[] = [];
   private readonly waiting = new Set<() => void>();
   private readonly onUnread: () => void;
@@ -77,6 +80,7 @@ export class GrowingFile {
   /** Readers may come to their end. @param target the name to keep the file under; undefined: it goes with its readers */
   async complete(target: string | undefined): Promise<void> {
     this.state = "complete";
+    this.tail.length = 0;
     this.wake();
     try {
       if (target === undefined) await rm(this.path, { force: true });
@@ -103,6 +107,7 @@ export class GrowingFile {
     if (this.state !== "growing") return;
     this.state = "failed";
     this.failure = error;
+    this.tail.length = 0;
     this.wake();
     await rm(this.path, { force: true });
     await this.closeIfUnused();
@@ -154,10 +159,10 @@ export class GrowingFile {
   /** Who is late reads what others have just read: once for all of them, and one copy in memory. */
   private async readShared(position: number): Promise<Buffer> {
     const start = position - (position % chunkSize);
-    const reading = this.recent.get(start) ?? this.readChunk(start);
+    const reading = recent.get(this.keyOf(start)) ?? this.readChunk(start);
     // The disk works while the network does.
     const next = start + chunkSize;
-    if (this.state === "complete" && next < this.size && !this.recent.has(next)) void this.readChunk(next);
+    if (this.state === "complete" && next < this.size && !recent.has(this.keyOf(next))) void this.readChunk(next);
     const chunk = await reading;
     return chunk.subarray(position - start);
   }
@@ -165,19 +170,26 @@ export class GrowingFile {
   private readChunk(start: number): Promise<Buffer> {
     const end = Math.min(start + chunkSize, this.tail[0]?.start ?? this.size);
     const reading = this.readRange(start, end);
+    const key = this.keyOf(start);
     // Those who wait for it see its failure.
-    reading.catch(() => this.recent.delete(start));
-    if (end - start === chunkSize || this.state === "complete") this.recent.set(start, reading);
-    const [oldest] = this.recent.keys();
-    if (this.recent.size > maxRecent && oldest !== undefined) this.recent.delete(oldest);
+    reading.catch(() => recent.delete(key));
+    if (end - start === chunkSize || this.state === "complete") recent.set(key, reading);
     return reading;
   }
 
+  /** A file system may give less than it has. */
   private async readRange(start: number, end: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafe(end - start);
-    const { bytesRead } = await this.handle.read(bytes, 0, bytes.length, start);
-    if (bytesRead < bytes.length) throw new Error("the file is shorter than what was written to it");
+    for (let done = 0; done < bytes.length;) {
+      const { bytesRead } = await this.handle.read(bytes, done, bytes.length - done, start + done);
+      if (bytesRead === 0) throw new Error("the file is shorter than what was written to it");
+      done += bytesRead;
+    }
     return bytes;
+  }
+
+  private keyOf(start: number): string {
+    return `${this.id} ${start}`;
   }
 
   private wake(): void {
@@ -188,6 +200,8 @@ export class GrowingFile {
 
   /** For one who has opened it and does not read it. */
   async closeIfUnused(): Promise<void> {
-    if (this.readers === 0 && this.state !== "growing") await this.handle.close().catch(() => undefined);
+    if (this.readers > 0 || this.state === "growing") return;
+    for (let start = 0; start < this.size; start += chunkSize) recent.delete(this.keyOf(start));
+    await this.handle.close().catch(() => undefined);
   }
 }

@@ -9,6 +9,7 @@ import { lstatSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { LRUCache } from "lru-cache";
 import type { Place } from "../disk/place.ts";
+import { stampOf } from "../disk/stamp.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { judgeConfig } from "./settings.ts";
 
@@ -44,11 +45,11 @@ export function inspectRepository(place: Place, features: GitFeatures): Inspecti
     return damaged(describeError(error));
   }
   const known = remembered.get(dir);
-  if (known !== undefined && stampOf(dir, known.folders) === known.stamp) return known.inspection;
+  if (known !== undefined && stampOfAll(dir, known.folders) === known.stamp) return known.inspection;
   const folders: (Buffer | string)[] = [];
   try {
     const inspection = inspect(dir, folders, features);
-    remembered.set(dir, { stamp: stampOf(dir, folders), folders, inspection });
+    remembered.set(dir, { stamp: stampOfAll(dir, folders), folders, inspection });
     return inspection;
   } catch (error) {
     // It may be whole, and be read again in a moment.
@@ -142,17 +143,15 @@ function textOf(path: string): string {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true ? readFileSync(path, "utf8") : "";
 }
 
-function stampOf(dir: string, folders: readonly (Buffer | string)[]): string {
-  return [...folders, ...files.map((file) => join(dir, file))].map(stamp).join(" ");
-}
-
-function stamp(path: Buffer | string): string {
-  try {
-    const { ino, size, mtimeNs, ctimeNs } = lstatSync(path, { bigint: true });
-    return `${ino}/${size}/${mtimeNs}/${ctimeNs}`;
-  } catch {
-    return "-";
-  }
+function stampOfAll(dir: string, folders: readonly (Buffer | string)[]): string {
+  const stamp = (path: Buffer | string): string => {
+    try {
+      return stampOf(path) ?? "-";
+    } catch {
+      return "-";
+    }
+  };
+  return [...folders, ...files.map((file) => join(dir, file))].map(stamp).join("\n");
 }
 
 function damaged(reason: string): Inspection {

@@ -6,9 +6,10 @@
  * Synchronous on purpose: a handful of stat calls are faster than as many trips to the thread pool. Links are not
  * followed; a repository that has any is not served.
  */
-import { lstatSync, readdirSync, type Stats } from "node:fs";
+import { lstatSync, readdirSync } from "node:fs";
 import { LRUCache } from "lru-cache";
 import type { Place } from "../disk/place.ts";
+import { stampFrom, stampOf } from "../disk/stamp.ts";
 import { hasErrno } from "../errors.ts";
 
 // The folder itself tells of whatever is replaced in it.
@@ -82,14 +83,4 @@ function read(dir: string): Listing | undefined {
     if (!hasErrno(error, "ENOENT", "ENOTDIR")) throw error;
   }
   return { refs, folders };
-}
-
-function stampOf(path: string): string | undefined {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? undefined : stampFrom(stat);
-}
-
-/** Times in milliseconds, with a quarter of a microsecond: finer than any two changes of one file. */
-function stampFrom({ ino, size, mtimeMs, ctimeMs }: Stats): string {
-  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }

@@ -1,7 +1,7 @@
 /** Renews the certificates in the certs folder; a server that runs sees it by itself. */
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
-import { createServedHosts } from "../store/served-hosts.ts";
+import { listServedHosts } from "../store/served-hosts.ts";
 import { renewServerIdentity } from "../tls/certs-folder.ts";
 import type { Context } from "./context.ts";
 import { hostsToAnswerFor } from "./live-identity.ts";
@@ -20,7 +20,7 @@ export async function renewCertificates({ config, paths }: Context): Promise<Ren
   if (config.ownCertificate !== undefined) {
     throw new MirrorError("config", "--tls-cert: a certificate of your own is renewed by whoever issued it");
   }
-  const hosts = hostsToAnswerFor(config, [...createServedHosts(paths)()]);
+  const hosts = hostsToAnswerFor(config, listServedHosts(paths));
   const { validTo, uncovered } = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey });
   return {
     ca: join(certsDir, "ca.pem"),

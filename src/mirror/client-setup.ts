@@ -15,7 +15,7 @@ import { hexpm } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { listRegistries } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
-import { createServedHosts } from "../store/served-hosts.ts";
+import { listServedHosts } from "../store/served-hosts.ts";
 import type { Context } from "./context.ts";
 import { readTokens } from "./tokens.ts";
 
@@ -51,7 +51,7 @@ export async function clientEnvironment(context: Context, url: string, client: C
   const { config, paths } = context;
   const publicKey = await publicKeyOf(context, url);
   const { hosts, repositories } = (await toldBy(context, url)) ?? {
-    hosts: [...createServedHosts(paths)()],
+    hosts: listServedHosts(paths),
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
   };
   const token = repositories.length > 1 ? await tokenToSend(context) : undefined;

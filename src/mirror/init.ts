@@ -14,7 +14,7 @@ import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
 import { makePlan } from "../plan/plan.ts";
 import { mirrorGitignore } from "../store/mirror-file.ts";
-import { createServedHosts } from "../store/served-hosts.ts";
+import { listServedHosts } from "../store/served-hosts.ts";
 import type { Context } from "./context.ts";
 
 export interface InitResult {
@@ -130,7 +130,7 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
   }
   if (config.compose) {
     const named = makePlan(locks, config).repositories.map(({ host }) => host);
-    const held = [...createServedHosts(paths)()].filter((host) => !host.endsWith("hex.pm"));
+    const held = listServedHosts(paths).filter((host) => !host.endsWith("hex.pm"));
     const input = {
       service: config.service,
       gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),

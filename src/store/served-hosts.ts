@@ -36,3 +36,8 @@ export function createServedHosts(paths: StorePaths): () => ReadonlySet<string> 
     return hosts;
   };
 }
+
+/** Once, for what does not go on asking. */
+export function listServedHosts(paths: StorePaths): string[] {
+  return [...createServedHosts(paths)()];
+}

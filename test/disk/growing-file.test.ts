@@ -5,9 +5,12 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
 import { GrowingFile } from "../../src/disk/growing-file.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { waitUntil } from "../support/processes.ts";
 
 // More than is kept in memory, and no whole number of chunks.
 const content = randomBytes(5 * 1024 * 1024 + 4321);
@@ -87,6 +90,46 @@ test("a complete one is opened for any number of readers, wherever each of them 
   for (const bytes of await Promise.all(reading)) expect(digest(bytes)).toBe(digest(content));
   expect(unread).toBe(1);
 });
+
+test("clients who stand still, each in a file of its own, hold little memory", async () => {
+  setFlagsFromString("--expose_gc");
+  const collect = runInNewContext("gc") as () => void;
+  const memory = () => (collect(), process.memoryUsage().arrayBuffers);
+  const before = memory();
+  const readers = await Promise.all(
+    Array.from({ length: 60 }, async (_, n) => {
+      const file = await GrowingFile.create(`${path}-${n}`, () => undefined);
+      const reader = file.reader();
+      const whileItGrows = readUntil(reader, 2_000_000);
+      // Copies, as git's output is nobody else's.
+      for (let start = 0; start < content.length; start += 65_536) {
+        await file.write(Buffer.from(content.subarray(start, start + 65_536)));
+      }
+      await file.complete(undefined);
+      await whileItGrows;
+      await readUntil(reader, 1_500_000);
+      return reader;
+    }),
+  );
+  // Of 300 MiB: 16 for all, and what is on its way to each.
+  await waitUntil(() => memory() - before < 40 * 1024 * 1024, "memory to be given back");
+  expect(readers.filter(({ readableEnded }) => readableEnded)).toEqual([]);
+  for (const reader of readers) reader.destroy();
+});
+
+/** Takes so many bytes, and then no more. */
+async function readUntil(reader: Readable, bytes: number): Promise<void> {
+  let size = 0;
+  await new Promise<void>((resolve) => {
+    const take = (chunk: Buffer) => {
+      size += chunk.length;
+      if (size < bytes) return;
+      reader.off("data", take).pause();
+      resolve();
+    };
+    reader.on("data", take).resume();
+  });
+}
 
 test("one that is shorter than it was ends with an error, and never with less", async () => {
   await writeFile(path, content);

@@ -1,0 +1,13 @@
+/** Is a file or folder still what it was? Whatever changes it changes its stamp, but for the lapse of a clock's tick. */
+import { lstatSync, type Stats } from "node:fs";
+
+/** Of what lies there itself, a link too; undefined when nothing does. @throws a system error */
+export function stampOf(path: Buffer | string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found === undefined ? undefined : stampFrom(found);
+}
+
+/** Times in milliseconds, with a quarter of a microsecond: finer than any two changes of one file. */
+export function stampFrom({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${size} ${mtimeMs} ${ctimeMs} ${ino}`;
+}
