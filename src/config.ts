@@ -5,83 +5,38 @@
  */
 import { platform, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { z } from "zod";
-import { readTextSync } from "./disk/files.ts";
+import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } from "./config-file.ts";
 import { homeFolder } from "./disk/scratch.ts";
-import { MirrorError, hasErrno } from "./errors.ts";
+import { MirrorError } from "./errors.ts";
+import { redactUrl } from "./git/url.ts";
 import type { InstallerTarget } from "./plan/installers.ts";
-import {
-  options,
-  type FileSource,
-  type NamedRelease,
-  type NamedRepository,
-  type Option,
-  type OptionKey,
-} from "./options.ts";
+import { switchesIn } from "./verification.ts";
+import { options, variableOf, type Option, type OptionKey, type Settings } from "./options.ts";
 
-export interface Config {
+type Grouped = "tls" | "tlsCert" | "tlsKey" | "tlsCa" | "elixir" | "otp" | "installers";
+
+/** Each setting and command option by its key (options.ts), and what follows from several of them, or from elsewhere. */
+export interface Config extends Omit<Settings, Grouped | "tlsPort" | "gitCacheSize"> {
   /** Where the program was started. */
   readonly cwd: string;
-  readonly mirrorDir: string;
   readonly hexDir: string;
   readonly gitDir: string;
-  readonly certsDir: string;
   readonly cacheDir: string;
-  readonly privateKeyFile: string;
-  readonly host: string;
-  readonly port: number;
+  readonly privateKey: string;
+  /** The cache folder that no project chose: what is in it is believed. */
+  readonly ownCacheDir: string;
+  /** Whether the authority in `certsDir` is one that the user, or the mirror's own project, has there. */
+  readonly isAuthorityKnown: boolean;
   /** undefined: HTTP only. */
   readonly tlsPort: number | undefined;
-  readonly names: readonly string[];
-  /** undefined: as the mirror was made, `hexpm` for a new one. */
-  readonly registryName: string | undefined;
-  readonly hexUrl: string;
-  /** undefined: hex.pm's pinned key. */
-  readonly hexPublicKeyFile: string | undefined;
-  readonly concurrency: number;
-  readonly graceSeconds: number;
-  readonly logLevel: z.infer<typeof options.logLevel.schema>;
-  readonly json: boolean;
-  readonly dryRun: boolean;
-  readonly lockName: string | undefined;
-  readonly newKey: boolean;
-  readonly gitRefs: "all" | "locked";
-  readonly gitShallow: boolean;
-  readonly allowLocalGit: boolean;
-  readonly gitMaxProcesses: number;
   /** Bytes; 0: none. */
   readonly gitCacheSize: number;
-  /** Hex repositories besides hexpm, with the files that hold their public keys. */
-  readonly repositories: readonly NamedRepository[];
-  /** What no lock names. */
-  readonly packages: readonly NamedRelease[];
-  readonly files: readonly FileSource[];
-  readonly docs: boolean;
   /** Which installers to mirror: undefined none, empty those for every Elixir. */
   readonly installers: readonly InstallerTarget[] | undefined;
-  readonly buildsUrl: string;
-  /** undefined: the key that Mix has built in. */
-  readonly buildsPublicKeyFile: string | undefined;
-  /** Proxies that say who the client is: addresses and ranges. */
-  readonly trustProxy: readonly string[];
-  /** The file with the tokens that guard /repos/…; undefined: open. */
-  readonly requireTokenFile: string | undefined;
-  /** Locks that `prune` keeps; undefined: all. */
-  readonly keepLocks: readonly string[] | undefined;
-  readonly deep: boolean;
   /** A certificate of the user's own; undefined: the local authority's. */
   readonly ownCertificate: OwnCertificate | undefined;
-  readonly forgetCaKey: boolean;
-  readonly newCa: boolean;
-  /** Where clients reach the mirror; undefined: on this machine. */
-  readonly url: string | undefined;
-  readonly format: "sh" | "docker" | "github-actions" | "json";
-  readonly revert: boolean;
-  readonly ifChanged: boolean;
-  readonly compose: boolean;
-  /** What the app is called in the compose file. */
-  readonly service: string;
-  readonly commit: boolean;
+  /** Where files lie that last no longer than the user's session; undefined where the system has no such folder. */
+  readonly runtimeDir: string | undefined;
   /** Hex's own configuration, where tokens are kept. */
   readonly hexConfigFile: string;
   /** Where Hex keeps the tarballs that it fetched. */
@@ -90,7 +45,11 @@ export interface Config {
   readonly tokens: ReadonlyMap<string, string>;
   /** HTTP(S)_PROXY and NO_PROXY, as the environment gives them. */
   readonly proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
-  /** What was passed over and why; to be logged. */
+  /** Options that a configuration file set which nobody named, and that file. */
+  readonly found: { readonly path: string; readonly keys: ReadonlySet<OptionKey> };
+  /** Switches of the environment that would turn verification off. */
+  readonly switches: readonly string[];
+  /** What was passed over and why; to be told. */
   readonly warnings: readonly string[];
 }
 
@@ -111,104 +70,113 @@ export interface Sources {
   readonly cwd: string;
 }
 
-/** The environment of this process, which clients are given; read nowhere else. */
+let atStart: Environment | undefined;
+
+/** The environment of this process as it was at its start, which clients are given; read nowhere else. */
 export function processEnvironment(): Environment {
-  return process.env;
+  atStart ??= { ...process.env };
+  // Node looks at it with each connection: ours are verified, whatever it says.
+  delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
+  return atStart;
 }
 
 /** @throws MirrorError `config` naming the option, where it was set and what is allowed */
 export function loadConfig({ flags, environment, cwd }: Sources): Config {
-  const warnings: string[] = [];
-  const file = readConfigFile(flags["config"] ?? (environment["MIRROR_CONFIG"] || undefined), cwd);
-  const get = <K extends OptionKey>(key: K): z.infer<(typeof options)[K]["schema"]> | undefined => {
+  const warnings = unknownVariables(environment);
+  const given = flags["config"] ?? (environment["MIRROR_CONFIG"] || undefined);
+  const file = readConfigFile(typeof given === "string" ? given : undefined, cwd);
+  const found = new Set<OptionKey>();
+  const inWorkingFolder = (path: string) => resolve(cwd, path);
+  const read = (key: OptionKey): unknown => {
     const option: Option = options[key];
     const variable = variableOf(key);
-    const fromEnvironment = environment[variable];
-    if (flags[key] !== undefined) return parse(option, flags[key], option.flag ?? key, cwd) as never;
-    if (option.flag !== undefined && fromEnvironment !== undefined && fromEnvironment !== "") {
-      if (!isServiceVariable(fromEnvironment)) return parse(option, fromEnvironment, variable, cwd) as never;
-      warnings.push(`${variable}=${fromEnvironment} is ignored: an orchestrator sets such variables for services`);
+    const fromEnvironment = environment[variable] || undefined;
+    if (flags[key] !== undefined) return parse(option, flags[key], option.flag ?? key, inWorkingFolder);
+    if (option.flag !== undefined && fromEnvironment !== undefined) {
+      if (isServiceVariable(key, fromEnvironment)) {
+        warnings.push(`${variable}=${fromEnvironment} is ignored: an orchestrator sets such variables for services`);
+      } else if (option.scope === "command") throw countsOnce(variable, option);
+      else return parse(option, fromEnvironment, variable, inWorkingFolder);
     }
-    if (file.values[key] !== undefined) {
-      return parse(option, file.values[key], `"${key}" in ${file.path}`, dirname(file.path)) as never;
-    }
-    return undefined;
+    const value = file.values[key];
+    if (value === undefined) return undefined;
+    if (file.isFound) found.add(key);
+    return parse(option, value, `"${key}" in ${file.path}`, (path) => resolveFromFile(path, key, file));
   };
+  const isNamed = (key: OptionKey) =>
+    flags[key] !== undefined ||
+    Boolean(environment[variableOf(key)]) ||
+    (file.values[key] !== undefined && !file.isFound);
+  const keys = Object.keys(options) as OptionKey[];
+  const values = keys.map((key) => {
+    const { default: usual, flag = key }: Option = options[key];
+    return [key, read(key) ?? (usual === undefined ? undefined : parse(options[key], usual, flag, inWorkingFolder))];
+  });
+  const settings = Object.fromEntries(values) as Settings;
+  const { mirror } = settings;
+  const hexDir = settings.hexDir ?? join(mirror, "hex");
+  const privateKey = settings.privateKey ?? join(mirror, "private_key.pem");
+  for (const key of found) refuseTrust(key, file, [mirror, hexDir, privateKey]);
 
-  const mirrorDir = get("mirror") ?? resolve(cwd, ".mirror");
   return Object.freeze({
+    ...settings,
     cwd,
-    mirrorDir,
-    hexDir: get("hexDir") ?? join(mirrorDir, "hex"),
-    gitDir: get("gitDir") ?? join(mirrorDir, "git"),
-    certsDir: get("certsDir") ?? resolve(cwd, "certs"),
-    cacheDir: get("cacheDir") ?? userCacheDir(environment),
-    privateKeyFile: get("privateKey") ?? join(mirrorDir, "private_key.pem"),
-    host: get("host") ?? "127.0.0.1",
-    port: get("port") ?? 8000,
-    tlsPort: (get("tls") ?? true) ? (get("tlsPort") ?? 8443) : undefined,
-    names: (get("name") ?? []).map((name) => name.toLowerCase()),
-    registryName: get("registryName"),
-    hexUrl: get("hexUrl") ?? "https://repo.hex.pm",
-    hexPublicKeyFile: get("hexPublicKey"),
-    concurrency: get("concurrency") ?? 8,
-    graceSeconds: get("grace") ?? 10,
-    logLevel: get("logLevel") ?? "info",
-    json: get("json") ?? false,
-    dryRun: get("dryRun") ?? false,
-    lockName: get("lockName"),
-    newKey: get("newKey") ?? false,
-    gitRefs: get("gitRefs") ?? "all",
-    gitShallow: get("gitShallow") ?? false,
-    allowLocalGit: get("allowLocalGit") ?? false,
-    gitMaxProcesses: get("gitMaxProcesses") ?? 8,
-    gitCacheSize: get("gitCacheSize") ?? 1024 ** 3,
-    repositories: get("repos") ?? [],
-    packages: get("packages") ?? [],
-    files: get("files") ?? [],
-    docs: get("docs") ?? false,
-    installers: installerTargets(get("installers") ?? false, get("elixir") ?? [], get("otp") ?? []),
-    buildsUrl: get("buildsUrl") ?? "https://builds.hex.pm",
-    buildsPublicKeyFile: get("buildsPublicKey"),
-    trustProxy: get("trustProxy") ?? [],
-    requireTokenFile: get("requireToken"),
-    keepLocks: get("keepLocks"),
-    deep: get("deep") ?? false,
-    ownCertificate: ownCertificate(get("tlsCert"), get("tlsKey"), get("tlsCa")),
-    forgetCaKey: get("forgetCaKey") ?? false,
-    newCa: get("newCa") ?? false,
-    url: get("url"),
-    format: get("format") ?? "sh",
-    revert: get("revert") ?? false,
-    ifChanged: get("ifChanged") ?? false,
-    compose: get("compose") ?? false,
-    service: get("service") ?? "app",
-    commit: get("commit") ?? false,
+    hexDir,
+    gitDir: settings.gitDir ?? join(mirror, "git"),
+    cacheDir: settings.cacheDir ?? userCacheDir(environment),
+    privateKey,
+    ownCacheDir: found.has("cacheDir") ? userCacheDir(environment) : (settings.cacheDir ?? userCacheDir(environment)),
+    // Certificates of the working folder are those of the mirror there, and nobody's for a mirror elsewhere.
+    isAuthorityKnown: isNamed("certsDir") || isBelow(mirror, dirname(settings.certsDir)),
+    tlsPort: settings.tls ? settings.tlsPort : undefined,
+    name: settings.name.map((name) => name.toLowerCase()),
+    installers: installerTargets(settings.installers, settings.elixir, settings.otp),
+    ownCertificate: ownCertificate(settings.tlsCert, settings.tlsKey, settings.tlsCa),
+    runtimeDir: environment["XDG_RUNTIME_DIR"] || undefined,
     hexConfigFile: join(hexHome(environment, "XDG_CONFIG_HOME", ".config"), "hex.config"),
     hexPackagesDir: join(hexHome(environment, "XDG_CACHE_HOME", ".cache"), "packages"),
     tokens: tokensIn(environment),
     proxy: proxyOf(environment),
+    switches: switchesIn(environment),
+    found: { path: file.path, keys: found },
     warnings,
   });
 }
 
-/** `hexDir` → `MIRROR_HEX_DIR`; the mirror's own folder is `MIRROR_DIR`. */
-function variableOf(key: OptionKey): string {
-  return key === "mirror" ? "MIRROR_DIR" : `MIRROR_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+/** Docker links and Kubernetes inject `MIRROR_PORT=tcp://10.0.0.1:80` and `MIRROR_NAME=/app/mirror` for a "mirror". */
+function isServiceVariable(key: OptionKey, value: string): boolean {
+  return /^(?:tcp|udp):\/\//.test(value) || (key === "name" && value.startsWith("/"));
 }
 
-/** Docker links and Kubernetes inject `MIRROR_PORT=tcp://10.0.0.1:80` for a service called "mirror". */
-function isServiceVariable(value: string): boolean {
-  return /^(?:tcp|udp):\/\//.test(value);
+// Tokens, what orchestrators make for a service called mirror, what `env` sets and the files that `init` writes read.
+const known =
+  /^MIRROR_(?:TOKEN_.*|(?:SERVER_)?(?:SERVICE|PORT|ENV)_.*|SERVER_(?:PORT|NAME|ACTIVE|NAMES|SAVED_.*|PACKAGE)|CONFIG|IMAGE|SETUP|CLIENT_HOME)$/;
+
+/** A name that was mistyped must not be taken for a setting that holds. */
+function unknownVariables(environment: Environment): string[] {
+  const variables = new Set(
+    Object.entries<Option>(options).flatMap(([key, { flag }]) =>
+      flag === undefined ? [] : [variableOf(key as OptionKey)],
+    ),
+  );
+  const unknown = Object.keys(environment).filter(
+    (name) => name.startsWith("MIRROR_") && !variables.has(name) && !known.test(name),
+  );
+  if (unknown.length === 0) return [];
+  const are = unknown.length === 1 ? "is no option" : "are no options";
+  return [`${unknown.sort().join(", ")} ${are} of mirror-server, and not used; docs/configuration.md lists them`];
 }
 
-function parse(option: Option, value: unknown, where: string, base: string): unknown {
+function parse(option: Option, value: unknown, where: string, resolvePath: (path: string) => string): unknown {
   const result = option.schema.safeParse(value);
   if (!result.success) {
-    throw new MirrorError("config", `${where}: ${JSON.stringify(value)} is not allowed; give ${option.allowed}`);
+    throw new MirrorError(
+      "config",
+      `${where}: ${redactUrl(JSON.stringify(value))} is not allowed; give ${option.allowed}`,
+    );
   }
-  if (option.isPath && typeof result.data === "string") return resolve(base, result.data);
-  return option.resolvePaths?.(result.data as never, base) ?? result.data;
+  if (option.isPath && typeof result.data === "string") return resolvePath(result.data);
+  return option.resolvePaths?.(result.data as never, resolvePath) ?? result.data;
 }
 
 /** The nth --otp belongs to the nth --elixir. */
@@ -245,32 +213,6 @@ function hexHome(environment: Environment, variable: string, folder: string): st
 function tokensIn(environment: Environment): Map<string, string> {
   const entries = Object.entries(environment).filter(([name]) => name.startsWith("MIRROR_TOKEN_"));
   return new Map(entries.flatMap(([name, value]) => (value ? [[name, value] as const] : [])));
-}
-
-function readConfigFile(given: unknown, cwd: string): { path: string; values: Record<string, unknown> } {
-  const path = resolve(cwd, typeof given === "string" ? given : "mirror.config.json");
-  let source: string;
-  try {
-    // Some editors begin a file with a mark of its encoding.
-    source = readTextSync(path).replace(/^\uFEFF/, "");
-  } catch (cause) {
-    if (given === undefined && hasErrno(cause, "ENOENT")) return { path, values: {} };
-    throw new MirrorError("config", `cannot read the configuration file ${path}`, { cause });
-  }
-  let values: unknown;
-  try {
-    values = JSON.parse(source);
-  } catch (cause) {
-    throw new MirrorError("config", `${path} is not JSON`, { cause });
-  }
-  const object = z.record(z.string(), z.unknown()).safeParse(values);
-  if (!object.success) throw new MirrorError("config", `${path} must hold one JSON object`);
-  const unknown = Object.keys(object.data).filter((key) => !(key in options));
-  if (unknown.length > 0) {
-    const known = Object.keys(options).join(", ");
-    throw new MirrorError("config", `${path}: unknown option "${unknown.join('", "')}"; known are ${known}`);
-  }
-  return { path, values: object.data };
 }
 
 function userCacheDir(environment: Environment): string {

@@ -1,9 +1,10 @@
 /**
- * The table of options: for each its flag, what help says of it, the values allowed. The keys are those of
- * mirror.config.json; `hexDir` is `--hex-dir`, and `MIRROR_HEX_DIR` in the environment (`mirror`: `MIRROR_DIR`).
+ * The table of options, and all that is known of each: its flag, what help says of it, the values allowed, what holds
+ * where nothing is said, and whether it lasts. `Config`, the help of each command and the table in
+ * docs/configuration.md come from here. The keys are those of mirror.config.json; `hexDir` is `--hex-dir`, and
+ * `MIRROR_HEX_DIR` in the environment (`mirror`: `MIRROR_DIR`).
  */
 import { isIP } from "node:net";
-import { resolve } from "node:path";
 import { z } from "zod";
 import { maxUrlLength } from "./git/url.ts";
 import { isPackageName, isRepositoryName, isVersion } from "./hex/names.ts";
@@ -42,6 +43,30 @@ const release = z
     return { repository: repositoryName, name, version };
   })
   .refine((named) => isRepositoryName(named.repository) && isPackageName(named.name) && isVersion(named.version));
+/** What a person looked at and accepts: `jason`, `jason@1.4.1`, `hexpm:acme/secret@2.0.0` */
+const changed = z
+  .string()
+  .regex(/^(?:[a-z0-9_:-]+\/)?[a-zA-Z0-9_]+(?:@\S+)?$/)
+  .transform((value) => {
+    const [, repositoryName = "hexpm", name = "", version] = /^(?:(.+)\/)?([^/@]+)(?:@(.+))?$/.exec(value) ?? [];
+    return { repository: repositoryName, name, version };
+  })
+  .refine(
+    ({ repository, name, version }) => isRepositoryName(repository) && isPackageName(name) && isVersionOrNone(version),
+  );
+/** Files, and the word `all`. */
+const tokenFiles = z
+  .union([z.array(z.string()), z.string()])
+  .transform((given) =>
+    [given]
+      .flat()
+      .flatMap((each) => each.split(","))
+      .map((each) => each.trim()),
+  )
+  .pipe(z.array(text))
+  .transform((given) => ({ everything: given.includes("all"), files: given.filter((each) => each !== "all") }))
+  .refine(({ files }) => files.length > 0);
+const owners = list.pipe(z.array(z.string().regex(/^(?:[a-z0-9_.-]+\/)?[A-Za-z0-9_~.-]+$/i)));
 const sha256 = z.string().regex(/^[0-9a-fA-F]{64}$/);
 /** Any further key is a name in braces of the URL, with its values. */
 const fileSource = z
@@ -56,6 +81,8 @@ const fileSource = z
 export type FileSource = z.infer<typeof fileSource>;
 export type NamedRepository = z.infer<typeof repository>;
 export type NamedRelease = z.infer<typeof release>;
+export type AcceptedChange = z.infer<typeof changed>;
+export type TokenFiles = z.infer<typeof tokenFiles>;
 
 export interface Option {
   /** As commander wants it; `--no-…` gives false. undefined: in the configuration file only. */
@@ -64,31 +91,59 @@ export interface Option {
   /** Said in the error after a bad value. */
   readonly allowed: string;
   readonly schema: z.ZodType;
+  /** A setting lasts, and may stand in a file or a variable; what counts once is said each time, as a flag. */
+  readonly scope: "setting" | "command";
+  /** What holds where nothing is said, as one would write it. Absent, and nothing else made of it: undefined. */
+  readonly default?: unknown;
+  /** How people are told of the default, where that is no plain value. */
+  readonly defaultText?: string;
+  /**
+   * Whether it says what is trusted, or who is asked in whose name: a file that was merely found in the working folder
+   * has no say in that for a mirror elsewhere.
+   */
+  readonly decidesTrust?: true;
   /** Relative paths count from the working folder, or from the configuration file that holds them. */
   readonly isPath?: true;
   /** Likewise for paths within the value. */
-  readonly resolvePaths?: (value: never, base: string) => unknown;
+  readonly resolvePaths?: (value: never, resolve: (path: string) => string) => unknown;
   /** The flag may come several times, and gives a list. */
   readonly isRepeatable?: true;
 }
 
 export const options = {
-  mirror: { flag: "--mirror <dir>", help: "the mirror's folder", allowed: "a folder", schema: text, isPath: true },
+  mirror: {
+    scope: "setting",
+    default: ".mirror",
+    flag: "--mirror <dir>",
+    help: "the mirror's folder",
+    allowed: "a folder",
+    schema: text,
+    isPath: true,
+  },
   hexDir: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "MIRROR/hex",
     flag: "--hex-dir <dir>",
-    help: "the registry's folder, when not MIRROR/hex",
+    help: "the registry's folder",
     allowed: "a folder",
     schema: text,
     isPath: true,
   },
   gitDir: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "MIRROR/git",
     flag: "--git-dir <dir>",
-    help: "the bare repositories' folder, when not MIRROR/git",
+    help: "the bare repositories' folder",
     allowed: "a folder",
     schema: text,
     isPath: true,
   },
   certsDir: {
+    scope: "setting",
+    decidesTrust: true,
+    default: "certs",
     flag: "--certs-dir <dir>",
     help: "where TLS keys and certificates are kept",
     allowed: "a folder",
@@ -96,6 +151,9 @@ export const options = {
     isPath: true,
   },
   cacheDir: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "the user's cache folder",
     flag: "--cache-dir <dir>",
     help: "what can be made again at any time",
     allowed: "a folder",
@@ -103,136 +161,200 @@ export const options = {
     isPath: true,
   },
   privateKey: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "MIRROR/private_key.pem",
     flag: "--private-key <file>",
-    help: "the key that signs the registry, when not MIRROR/private_key.pem",
+    help: "the key that signs the registry; made on first use",
     allowed: "a PEM file, PKCS#1 or PKCS#8",
     schema: text,
     isPath: true,
   },
   host: {
+    scope: "setting",
+    decidesTrust: true,
+    default: "127.0.0.1",
     flag: "--host <address>",
     help: "address that the server listens on",
     allowed: "a host name or address",
     schema: text,
   },
   port: {
+    scope: "setting",
+    default: 8000,
     flag: "--port <number>",
     help: "HTTP port; 0 takes any free one",
     allowed: "a number from 0 to 65535",
     schema: port,
   },
   tlsPort: {
+    scope: "setting",
+    default: 8443,
     flag: "--tls-port <number>",
     help: "HTTPS port; 0 takes any free one",
     allowed: "a number from 0 to 65535",
     schema: port,
   },
-  tls: { flag: "--no-tls", help: "serve HTTP only", allowed: "true or false", schema: flag },
+  tls: {
+    scope: "setting",
+    default: true,
+    defaultText: "TLS on",
+    flag: "--no-tls",
+    help: "serve HTTP only",
+    allowed: "true or false",
+    schema: flag,
+  },
   name: {
+    scope: "setting",
+    decidesTrust: true,
+    default: [],
     flag: "--name <names>",
     help: "further host names of the mirror itself, separated by commas",
     allowed: "host names, separated by commas",
     schema: names,
   },
   registryName: {
+    scope: "setting",
+    defaultText: "as the mirror was made, hexpm for a new one",
+    decidesTrust: true,
     flag: "--registry-name <name>",
     help: "the name that the registry is signed with",
     allowed: "lower-case letters, digits, _ and -",
     schema: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/),
   },
   hexUrl: {
+    scope: "setting",
+    default: "https://repo.hex.pm",
+    decidesTrust: true,
     flag: "--hex-url <url>",
     help: "the Hex repository to fetch from",
     allowed: "an http or https URL, without credentials",
     schema: httpUrl,
   },
   hexPublicKey: {
+    scope: "setting",
+    defaultText: "hex.pm's, built in",
+    decidesTrust: true,
     flag: "--hex-public-key <file>",
-    help: "public key of the Hex registry that is mirrored, when it is not hex.pm's",
+    help: "public key of the Hex registry that is mirrored",
     allowed: "a PEM file",
     schema: text,
     isPath: true,
   },
   concurrency: {
+    scope: "setting",
+    default: 8,
     flag: "--concurrency <number>",
     help: "how much is fetched at once",
     allowed: "a number from 1 to 64",
     schema: whole(1, 64),
   },
   grace: {
+    scope: "setting",
+    default: 10,
     flag: "--grace <seconds>",
     help: "how long running requests may take to finish after SIGTERM",
     allowed: "seconds, 0 or more",
     schema: z.coerce.number().min(0).max(3600),
   },
   logLevel: {
+    scope: "setting",
+    default: "info",
     flag: "--log-level <level>",
     help: "how much is logged",
     allowed: "trace, debug, info, warn, error, fatal or silent",
     schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
   },
-  json: { flag: "--json", help: "print one JSON document instead of text", allowed: "true or false", schema: flag },
+  json: {
+    scope: "setting",
+    default: false,
+    flag: "--json",
+    help: "print one JSON document instead of text",
+    allowed: "true or false",
+    schema: flag,
+  },
   dryRun: {
+    scope: "command",
+    default: false,
     flag: "--dry-run",
     help: "say what would be done, and do nothing",
     allowed: "true or false",
     schema: flag,
   },
   lockName: {
+    scope: "setting",
+    defaultText: "the project's folder",
     flag: "--lock-name <name>",
     help: "what the mirror calls the lock, when not by its project's folder",
     allowed: "letters, digits, ., _ and -",
     schema: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/),
   },
   newKey: {
+    scope: "command",
+    default: false,
     flag: "--new-key",
     help: "sign with a new key although the registry was signed with another that is not here",
     allowed: "true or false",
     schema: flag,
   },
   gitRefs: {
+    scope: "setting",
+    default: "all",
     flag: "--git-refs <which>",
     help: "mirror all heads and tags, or only what locks name",
     allowed: "all or locked",
     schema: z.enum(["all", "locked"]),
   },
   gitShallow: {
+    scope: "setting",
+    default: false,
     flag: "--git-shallow",
     help: "leave history out where every lock entry has depth: (their apps need Elixir 1.18)",
     allowed: "true or false",
     schema: flag,
   },
   allowLocalGit: {
+    scope: "command",
+    default: false,
     flag: "--allow-local-git",
     help: "allow locks to name repositories on this machine, by path or file://",
     allowed: "true or false",
     schema: flag,
   },
   gitCacheSize: {
+    scope: "setting",
+    default: "1GiB",
     flag: "--git-cache-size <size>",
     help: "how much of git's answers is kept in the cache folder; 0 keeps none",
     allowed: "a size such as 1GiB, 500MB or 0",
     schema: z.coerce.string().transform(bytesOf).pipe(z.number().min(0)),
   },
   gitMaxProcesses: {
+    scope: "setting",
+    default: 8,
     flag: "--git-max-processes <number>",
     help: "how many git upload-pack processes run at once; more requests wait",
     allowed: "a number from 1 to 256",
     schema: whole(1, 256),
   },
   repos: {
+    scope: "setting",
+    default: [],
+    decidesTrust: true,
     flag: "--repo <name=url,keyfile>",
     help: "another Hex repository that locks name; may come several times",
     allowed: "NAME=URL,KEYFILE",
     schema: words.pipe(z.array(repository)),
-    resolvePaths: (repositories: NamedRepository[], base) =>
+    resolvePaths: (repositories: NamedRepository[], resolve) =>
       repositories.map(({ publicKeyFile, ...named }) => ({
         ...named,
-        publicKeyFile: publicKeyFile === undefined ? undefined : resolve(base, publicKeyFile),
+        publicKeyFile: publicKeyFile === undefined ? undefined : resolve(publicKeyFile),
       })),
     isRepeatable: true,
   },
   packages: {
+    scope: "setting",
+    default: [],
     flag: "--package <name@version>",
     help: "a package that no lock names, such as a plugin; may come several times",
     allowed: "NAME@VERSION, or REPOSITORY/NAME@VERSION",
@@ -240,23 +362,33 @@ export const options = {
     isRepeatable: true,
   },
   files: {
+    scope: "setting",
+    decidesTrust: true,
+    default: [],
     help: "other files to mirror",
     allowed: 'a list of {"url", "sha256"} with lists for what stands in braces in the URL; see docs/files.md',
     schema: z.array(fileSource),
   },
   docs: {
+    scope: "setting",
+    default: false,
     flag: "--docs",
     help: "the documentation of each release too, for mix hex.docs",
     allowed: "true or false",
     schema: flag,
   },
   installers: {
+    scope: "setting",
+    default: false,
     flag: "--installers",
     help: "what mix local.hex and mix local.rebar download too",
     allowed: "true or false",
     schema: flag,
   },
   elixir: {
+    scope: "setting",
+    default: [],
+    defaultText: "every one from 1.12 on",
     flag: "--elixir <version>",
     help: "only installers for this Elixir; may come several times",
     allowed: "versions such as 1.17.3",
@@ -264,6 +396,9 @@ export const options = {
     isRepeatable: true,
   },
   otp: {
+    scope: "setting",
+    default: [],
+    defaultText: "all",
     flag: "--otp <release>",
     help: "the Erlang/OTP release that the --elixir at the same place runs on",
     allowed: "releases such as 27, one for each --elixir",
@@ -271,12 +406,18 @@ export const options = {
     isRepeatable: true,
   },
   buildsUrl: {
+    scope: "setting",
+    default: "https://builds.hex.pm",
+    decidesTrust: true,
     flag: "--builds-url <url>",
     help: "where installers are fetched from",
     allowed: "an http or https URL, without credentials",
     schema: httpUrl,
   },
   buildsPublicKey: {
+    scope: "setting",
+    defaultText: "Mix's, built in",
+    decidesTrust: true,
     flag: "--builds-public-key <file>",
     help: "the key that signs their lists, when it is not Mix's own",
     allowed: "a PEM file",
@@ -284,33 +425,101 @@ export const options = {
     isPath: true,
   },
   trustProxy: {
+    scope: "setting",
+    decidesTrust: true,
+    default: [],
     flag: "--trust-proxy <addresses>",
     help: "proxies in front of the server: whom they name as the client counts in the log and for its share of git",
     allowed: "addresses or ranges such as 10.0.0.0/8, separated by commas",
     schema: list.pipe(z.array(z.string().refine(isAddressRange))),
   },
   requireToken: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "open",
     flag: "--require-token <file>",
-    help: "guard /repos/… with the tokens in this file, one a line; clients send the first",
-    allowed: "a file",
-    schema: text,
-    isPath: true,
+    help: "guard what may be private (organisations, git, files) with the tokens in this file, one a line; with a second --require-token all, everything",
+    allowed: "a file with tokens; to guard everything, --require-token FILE --require-token all",
+    schema: tokenFiles,
+    resolvePaths: ({ everything, files }: TokenFiles, resolve) => ({ everything, files: files.map(resolve) }),
+    isRepeatable: true,
+  },
+  allowHosts: {
+    scope: "setting",
+    default: [],
+    defaultText: "any",
+    decidesTrust: true,
+    flag: "--allow-hosts <names>",
+    help: "git hosts that locks may name; one that is named here may also have a private address",
+    allowed: "host names, separated by commas",
+    schema: names,
+  },
+  allowOwners: {
+    scope: "setting",
+    default: [],
+    defaultText: "any",
+    decidesTrust: true,
+    flag: "--allow-owners <names>",
+    help: "owners whose git repositories locks may name",
+    allowed: "OWNER or HOST/OWNER, separated by commas",
+    schema: owners,
+  },
+  newUpstreamKey: {
+    scope: "command",
+    default: false,
+    flag: "--new-upstream-key",
+    help: "trust another upstream key than the mirror was made with, from now on",
+    allowed: "true or false",
+    schema: flag,
+  },
+  acceptChanged: {
+    scope: "command",
+    default: [],
+    flag: "--accept-changed <name>",
+    help: "take what upstream took back (NAME) or replaced (NAME@VERSION); may come several times",
+    allowed: "NAME or NAME@VERSION, of another repository REPOSITORY/NAME…",
+    schema: words.pipe(z.array(changed)),
+    isRepeatable: true,
+  },
+  adopt: {
+    scope: "command",
+    default: [],
+    flag: "--adopt <name@version>",
+    help: "sign a release that no upstream record covers; may come several times",
+    allowed: "NAME@VERSION, or REPOSITORY/NAME@VERSION",
+    schema: words.pipe(z.array(release)),
+    isRepeatable: true,
   },
   keepLocks: {
+    scope: "command",
+    defaultText: "all",
     flag: "--keep-locks <names>",
     help: "forget every other lock first; names separated by commas",
     allowed: "names of locks, separated by commas",
     schema: list,
   },
   tlsCert: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "of the local authority",
     flag: "--tls-cert <file>",
     help: "a certificate of your own, with its chain, instead of the local authority's",
     allowed: "a PEM file",
     schema: text,
     isPath: true,
   },
-  tlsKey: { flag: "--tls-key <file>", help: "its key", allowed: "a PEM file", schema: text, isPath: true },
+  tlsKey: {
+    scope: "setting",
+    decidesTrust: true,
+    flag: "--tls-key <file>",
+    help: "its key",
+    allowed: "a PEM file",
+    schema: text,
+    isPath: true,
+  },
   tlsCa: {
+    scope: "setting",
+    decidesTrust: true,
     flag: "--tls-ca <file>",
     help: "the authority that clients have to trust for it, when they do not yet",
     allowed: "a PEM file",
@@ -318,60 +527,81 @@ export const options = {
     isPath: true,
   },
   forgetCaKey: {
+    scope: "command",
+    default: false,
     flag: "--forget-ca-key",
     help: "delete the local authority's key after it has signed the server certificate",
     allowed: "true or false",
     schema: flag,
   },
   newCa: {
+    scope: "command",
+    default: false,
     flag: "--new-ca",
     help: "make a new local authority, which every client has to trust anew",
     allowed: "true or false",
     schema: flag,
   },
   url: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "this machine",
     flag: "--url <url>",
     help: "where clients reach the mirror, when not on this machine",
     allowed: "an http or https URL, without credentials",
     schema: httpUrl,
   },
   format: {
+    scope: "setting",
+    default: "sh",
     flag: "--format <format>",
     help: "sh, docker, github-actions or json",
     allowed: "sh, docker, github-actions or json",
     schema: z.enum(["sh", "docker", "github-actions", "json"]),
   },
   revert: {
+    scope: "command",
+    default: false,
     flag: "--revert",
     help: "print what takes it back",
     allowed: "true or false",
     schema: flag,
   },
   ifChanged: {
+    scope: "command",
+    default: false,
     flag: "--if-changed",
     help: "do nothing, at once and silently, when all that the locks name is here",
     allowed: "true or false",
     schema: flag,
   },
   compose: {
+    scope: "command",
+    default: false,
     flag: "--compose",
     help: "write a compose override file and an entrypoint too",
     allowed: "true or false",
     schema: flag,
   },
   service: {
+    scope: "command",
+    default: "app",
     flag: "--service <name>",
     help: "what the app is called in the compose file",
     allowed: "letters, digits, ., _ and -",
     schema: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
   },
   commit: {
+    scope: "command",
+    default: false,
     flag: "--commit",
     help: "set the mirror's folder up to be committed to git",
     allowed: "true or false",
     schema: flag,
   },
   deep: {
+    scope: "command",
+    default: false,
     flag: "--deep",
     help: "hash everything that is held, and move aside what is damaged",
     allowed: "true or false",
@@ -394,4 +624,34 @@ function bytesOf(value: string): number {
   return digits === "" ? Number.NaN : Math.floor(Number(digits) * (/i$/i.test(unit) ? 1024 : 1000) ** power);
 }
 
+function isVersionOrNone(version: string | undefined): boolean {
+  return version === undefined || isVersion(version);
+}
+
 export type OptionKey = keyof typeof options;
+
+type Value<K extends OptionKey> = z.output<(typeof options)[K]["schema"]>;
+
+/** Every option by its key; undefined where nothing was said and nothing holds instead. */
+export type Settings = {
+  readonly [K in OptionKey]: (typeof options)[K] extends { readonly default: unknown }
+    ? Value<K>
+    : Value<K> | undefined;
+};
+
+/** `hexDir` → `MIRROR_HEX_DIR`; the mirror's own folder is `MIRROR_DIR`. */
+export function variableOf(key: OptionKey): string {
+  return key === "mirror" ? "MIRROR_DIR" : `MIRROR_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** `--no-tls` → `--no-tls`, `--hex-dir <dir>` → `--hex-dir` */
+export function flagName({ flag = "" }: Option): string {
+  return flag.split(" ", 1)[0] ?? "";
+}
+
+/** What people are told of the default; undefined where there is nothing to tell. */
+export function shownDefault(option: Option): string | undefined {
+  if (option.defaultText !== undefined) return option.defaultText;
+  const { default: value } = option;
+  return typeof value === "string" || typeof value === "number" ? `${value}` : undefined;
+}

@@ -6,3 +6,19 @@ export function trimEnd(text: string, char: string): string {
   while (end > 0 && text[end - 1] === char) end -= 1;
   return text.slice(0, end);
 }
+
+/**
+ * Text from elsewhere (names of files, what git's remote says) as it can be shown: characters that steer a terminal, or
+ * turn the order of what is read, become escapes as JSON has them. One line stays one line.
+ */
+export function printable(text: string): string {
+  return text.replace(
+    /[\0-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** A word of a shell command. */
+export function shellQuoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../src/config.ts";
+import { flagName, options, variableOf, type Option, type OptionKey } from "../src/options.ts";
 import { temporaryFolder } from "./support/folder.ts";
 
 const load = (flags: Record<string, unknown>, environment: Record<string, string> = {}, cwd = "/home/me/app") =>
@@ -9,16 +10,16 @@ const load = (flags: Record<string, unknown>, environment: Record<string, string
 
 test("defaults", () => {
   expect(load({})).toMatchObject({
-    mirrorDir: "/home/me/app/.mirror",
+    mirror: "/home/me/app/.mirror",
     hexDir: "/home/me/app/.mirror/hex",
     gitDir: "/home/me/app/.mirror/git",
-    privateKeyFile: "/home/me/app/.mirror/private_key.pem",
+    privateKey: "/home/me/app/.mirror/private_key.pem",
     certsDir: "/home/me/app/certs",
     host: "127.0.0.1",
     port: 8000,
     tlsPort: 8443,
     hexUrl: "https://repo.hex.pm",
-    hexPublicKeyFile: undefined,
+    hexPublicKey: undefined,
   });
 });
 
@@ -30,7 +31,7 @@ describe("the strongest source wins", () => {
       JSON.stringify({ port: 1, tlsPort: 2, host: "file", mirror: "m" }),
     );
     const config = load({ port: "3" }, { MIRROR_PORT: "4", MIRROR_TLS_PORT: "5" }, cwd);
-    expect(config).toMatchObject({ port: 3, tlsPort: 5, host: "file", mirrorDir: join(cwd, "m") });
+    expect(config).toMatchObject({ port: 3, tlsPort: 5, host: "file", mirror: join(cwd, "m") });
   });
 
   test("paths in a file count from the file, others from the working folder", async () => {
@@ -90,4 +91,38 @@ describe("bad values name the option, where it was set, and what is allowed", ()
   test("a configuration file that was asked for must be there", () => {
     expect(() => load({ config: "/nowhere.json" })).toThrow("cannot read the configuration file /nowhere.json");
   });
+});
+
+describe("what counts once is a flag and nothing else", () => {
+  const once = Object.entries<Option>(options).filter(([, { scope }]) => scope === "command");
+  test.each(once.map(([key, option]) => [key, flagName(option)] as const))("%s", async (key, flag) => {
+    const message = `that counts once, and is said each time; take it out, and give ${flag}`;
+    const variable = variableOf(key as OptionKey);
+    expect(() => load({}, { [variable]: "true" })).toThrow(`${variable}: ${message}`);
+    expect(() => load({}, { [variable]: "" })).not.toThrow();
+    for (const value of [true, false, null]) {
+      const cwd = await temporaryFolder();
+      const file = join(cwd, "mirror.config.json");
+      await writeFile(file, JSON.stringify({ [key]: value }));
+      expect(() => load({}, {}, cwd)).toThrow(`"${key}" in ${file}: ${message}`);
+      expect(() => load({ config: file })).toThrow(message);
+    }
+  });
+});
+
+test("variables that are no options are told once, but for tokens, services of that name and our own", () => {
+  const others = {
+    MIRROR_TOKEN_ACME: "x",
+    MIRROR_SERVICE_HOST: "10.0.0.1",
+    MIRROR_PORT_80_TCP: "tcp://10.0.0.1:80",
+    MIRROR_NAME: "/app/mirror",
+    MIRROR_ENV_NODE_VERSION: "24",
+    MIRROR_SERVER_ACTIVE: "http://x",
+    MIRROR_CONFIG: "",
+  };
+  const { warnings } = load({}, { ...others, MIRROR_PRIVTE_KEY: "k", MIRROR_FILES: "[]", MIRROR_PORT: "1" });
+  expect(warnings).toEqual([
+    "MIRROR_FILES, MIRROR_PRIVTE_KEY are no options of mirror-server, and not used; docs/configuration.md lists them",
+    "MIRROR_NAME=/app/mirror is ignored: an orchestrator sets such variables for services",
+  ]);
 });

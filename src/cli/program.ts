@@ -1,10 +1,12 @@
 /** The command line: commands, their options and examples. Parsing only; the work is in one file a command. */
 import { Command as Program, CommanderError } from "commander";
-import { options, type Option, type OptionKey } from "../options.ts";
+import { options, shownDefault, type Option, type OptionKey } from "../options.ts";
+import { printable } from "../text.ts";
 import { version } from "../version.ts";
 import type { Command } from "./command.ts";
 
-const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "json", "logLevel"];
+/** Those of every command. */
+export const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "json", "logLevel"];
 const signing: OptionKey[] = ["privateKey", "registryName", "newKey"];
 
 interface CommandDescription {
@@ -19,7 +21,8 @@ interface CommandDescription {
   readonly examples: readonly string[];
 }
 
-const commands: Readonly<Record<string, CommandDescription>> = {
+/** By name, as they are typed. */
+export const commands: Readonly<Record<string, CommandDescription>> = {
   serve: {
     load: async () => (await import("./serve.ts")).serve,
     summary: "serve the mirror over HTTP and HTTPS",
@@ -73,6 +76,10 @@ const commands: Readonly<Record<string, CommandDescription>> = {
       "gitRefs",
       "gitShallow",
       "allowLocalGit",
+      "allowHosts",
+      "allowOwners",
+      "newUpstreamKey",
+      "acceptChanged",
       ...signing,
     ],
     examples: [
@@ -86,14 +93,28 @@ const commands: Readonly<Record<string, CommandDescription>> = {
   build: {
     load: async () => (await import("./build.ts")).build,
     summary: "sign the registry anew from the tarballs in the folder",
-    options: ["dryRun", "hexPublicKey", "repos", "cacheDir", ...signing],
-    examples: ["mirror-server build", "mirror-server build --private-key my_key.pem --new-key"],
+    options: ["adopt", "dryRun", "hexPublicKey", "repos", "cacheDir", ...signing],
+    examples: [
+      "mirror-server build",
+      "mirror-server build --adopt my_package@1.0.0     # what no upstream record covers",
+      "mirror-server build --private-key my_key.pem --new-key",
+    ],
   },
   verify: {
     load: async () => (await import("./verify.ts")).verify,
     summary: "is everything that the locks name here and intact? exit 3 if not",
     argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
-    options: ["lockName", "allowLocalGit", "packages", "deep", "dryRun", "hexPublicKey", "repos"],
+    options: [
+      "lockName",
+      "allowLocalGit",
+      "allowHosts",
+      "allowOwners",
+      "packages",
+      "deep",
+      "dryRun",
+      "hexPublicKey",
+      "repos",
+    ],
     examples: [
       "mirror-server verify",
       "mirror-server verify --deep                       # and whether all else is",
@@ -109,7 +130,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
   status: {
     load: async () => (await import("./status.ts")).status,
     summary: "what is held, for which locks, and how big",
-    options: [],
+    options: ["certsDir"],
     examples: ["mirror-server status", "mirror-server status --json | jq '.git[] | select(.shallow)'"],
   },
   exec: {
@@ -117,7 +138,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
     summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
     argument: { name: "command", help: "after --, with its arguments" },
     passesOptions: true,
-    options: ["url", "requireToken", "host", "port", "certsDir", "cacheDir"],
+    options: ["url", "requireToken", "host", "port", "tlsPort", "certsDir", "cacheDir"],
     examples: [
       "mirror-server exec -- mix deps.get",
       "mirror-server exec -- sh                         # a shell in which every client uses the mirror",
@@ -126,7 +147,7 @@ const commands: Readonly<Record<string, CommandDescription>> = {
   env: {
     load: async () => (await import("./env.ts")).env,
     summary: "print the environment variables that point clients at the running mirror",
-    options: ["format", "revert", "url", "requireToken", "host", "port", "certsDir", "cacheDir"],
+    options: ["format", "revert", "url", "requireToken", "host", "port", "tlsPort", "certsDir", "cacheDir"],
     examples: [
       'eval "$(mirror-server env)"',
       'eval "$(mirror-server env --revert)"             # back online',
@@ -169,10 +190,11 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     .version(version)
     .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ writeErr: (text) => void process.stderr.write(text.split("\n").map(printable).join("\n")) })
     .showHelpAfterError('Try "mirror-server --help".')
     .addHelpText(
       "after",
-      '\nEach option is also an environment variable (--hex-dir: MIRROR_HEX_DIR; --mirror:\nMIRROR_DIR) and a key in mirror.config.json ("hexDir"). See docs/configuration.md.',
+      '\nEach setting is also an environment variable (--hex-dir: MIRROR_HEX_DIR; --mirror:\nMIRROR_DIR) and a key in mirror.config.json ("hexDir"). See docs/configuration.md.',
     );
   for (const [name, description] of Object.entries(commands)) {
     const command = program.command(name).summary(description.summary).description(description.summary).exitOverride();
@@ -197,8 +219,10 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
 }
 
 /** @returns the name under which commander keeps its value */
-function addOption(command: Program, { flag = "", help, isRepeatable }: Option): string {
-  const option = command.createOption(flag, help);
+function addOption(command: Program, described: Option): string {
+  const { flag = "", help, isRepeatable } = described;
+  const usual = shownDefault(described);
+  const option = command.createOption(flag, usual === undefined ? help : `${help} (default: ${usual})`);
   if (isRepeatable) option.argParser((value: string, earlier?: string[]) => [...(earlier ?? []), value]);
   command.addOption(option);
   return option.attributeName();

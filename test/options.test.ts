@@ -1,0 +1,91 @@
+/** The table of options is the only source: `Config`, help, and docs/configuration.md, which `vitest -u` writes anew. */
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { commands, everywhere } from "../src/cli/program.ts";
+import { loadConfig } from "../src/config.ts";
+import { flagName, options, shownDefault, variableOf, type Option, type OptionKey } from "../src/options.ts";
+import { mirrorServer } from "./support/cli.ts";
+import { temporaryFolder } from "./support/folder.ts";
+
+const documentation = new URL("../docs/configuration.md", import.meta.url);
+const keys = Object.keys(options) as OptionKey[];
+const optionOf = (key: OptionKey): Option => options[key];
+const takers = (key: OptionKey) =>
+  everywhere.includes(key) ? [] : Object.keys(commands).filter((name) => commands[name]?.options.includes(key));
+
+test("docs/configuration.md lists each option as the table has it", async () => {
+  const before = await readFile(documentation, "utf8");
+  const settings = keys.filter((key) => optionOf(key).scope === "setting");
+  const once = keys.filter((key) => optionOf(key).scope === "command");
+  const after = [
+    ["settings", table(["flag", "environment", "file", "default", "commands", "meaning"], settings.map(settingRow))],
+    ["commands", table(["flag", "commands", "meaning"], once.map(commandRow))],
+  ].reduce((text, [name = "", content = ""]) => between(text, name, content), before);
+  await expect(after).toMatchFileSnapshot(documentation.pathname);
+});
+
+describe.each(Object.keys(commands))("%s --help", (name) => {
+  test("lists its options, with what holds where nothing is said", async () => {
+    const { stdout } = await mirrorServer([name, "--help"], { cwd: await temporaryFolder() });
+    const text = stdout.replaceAll(/\s+/g, " ");
+    for (const key of [...(commands[name]?.options ?? []), ...everywhere]) {
+      const { help, flag = "" } = optionOf(key);
+      const usual = shownDefault(optionOf(key));
+      expect(text).toContain(`${flag} ${help}${usual === undefined ? "" : ` (default: ${usual})`}`);
+    }
+  });
+});
+
+test("Config has every option, and each of its defaults is allowed", () => {
+  const config = loadConfig({ flags: {}, environment: { HOME: "/home/me" }, cwd: "/home/me/app" });
+  // What is told by another field: the certificate of one's own, and installers for whom.
+  const grouped = new Set(["tls", "tlsCert", "tlsKey", "tlsCa", "elixir", "otp"]);
+  expect(keys.filter((key) => !(key in config) && !grouped.has(key))).toEqual([]);
+});
+
+test("every option can be given somewhere", () => {
+  const unused = keys.filter((key) => !everywhere.includes(key) && takers(key).length === 0);
+  // `files` is too long for a flag.
+  expect(unused).toEqual(["files"]);
+});
+
+function settingRow(key: OptionKey): string[] {
+  const option = optionOf(key);
+  const isFlag = option.flag !== undefined;
+  const isOff = flagName(option).startsWith("--no-");
+  return [
+    isFlag ? code(shownFlag(option)) : "",
+    isFlag ? code(variableOf(key) + (isOff ? "=false" : "")) : "",
+    isOff ? code(`"${key}": false`) : code(key),
+    shownDefault(option) ?? "",
+    everywhere.includes(key) ? "all" : takers(key).join(", "),
+    escape(option.help),
+  ];
+}
+
+function commandRow(key: OptionKey): string[] {
+  return [code(shownFlag(optionOf(key))), takers(key).join(", "), escape(optionOf(key).help)];
+}
+
+/** `--hex-dir <dir>` → `--hex-dir DIR` */
+function shownFlag({ flag = "" }: Option): string {
+  return flag.replace(/<([^>]+)>/, (_, name: string) => name.toUpperCase());
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function escape(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
+  return `${lines.join("\n")}\n`;
+}
+
+function between(text: string, name: string, content: string): string {
+  const [start, end] = [`<!-- ${name} -->\n`, `<!-- end of ${name} -->`];
+  return `${text.slice(0, text.indexOf(start) + start.length)}${content}${text.slice(text.indexOf(end))}`;
+}
