@@ -1,6 +1,8 @@
 /** Renews the certificates in the certs folder; a server that runs sees it by itself. */
 import { join } from "node:path";
 import { MirrorError } from "../errors.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { isTracked } from "../git/tracked.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import { renewServerIdentity } from "../tls/certs-folder.ts";
 import type { Context } from "./context.ts";
@@ -15,13 +17,20 @@ export interface RenewedCertificates {
   readonly uncovered: readonly string[];
 }
 
-export async function renewCertificates({ config, paths }: Context): Promise<RenewedCertificates> {
+export async function renewCertificates(
+  { config, paths, reporter }: Context,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<RenewedCertificates> {
   const { certsDir, newCa, forgetCaKey } = config;
   if (config.ownCertificate !== undefined) {
     throw new MirrorError("config", "--tls-cert: a certificate of your own is renewed by whoever issued it");
   }
   const hosts = hostsToAnswerFor(config, listServedHosts(paths));
-  const { validTo, uncovered } = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey });
+  const environments = await gitEnvironments().catch(() => undefined);
+  const tracked = async (path: string) => environments !== undefined && isTracked(path, environments);
+  const renewed = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey, isTracked: tracked });
+  const { validTo, uncovered, warnings = [] } = renewed;
+  for (const warning of warnings) reporter.note(`warning: ${warning}`);
   return {
     ca: join(certsDir, "ca.pem"),
     hosts: hosts.filter((host) => !uncovered.includes(host)),

@@ -9,7 +9,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { modifiedAt } from "../disk/files.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { loadServerIdentity } from "../tls/certs-folder.ts";
+import { loadServerIdentity, type IdentityOptions } from "../tls/certs-folder.ts";
 import { readOwnIdentity, type ServerIdentity } from "../tls/server-identity.ts";
 
 const checkEverySeconds = 2;
@@ -27,10 +27,11 @@ export interface LiveIdentity {
 export async function openIdentity(
   config: Config,
   servedHosts: () => readonly string[],
-  logger: Logger,
+  { logger, isTracked }: { readonly logger: Logger; readonly isTracked: (path: string) => Promise<boolean> },
 ): Promise<LiveIdentity> {
   const hosts = () => hostsToAnswerFor(config, servedHosts());
-  let current = await load(config, hosts());
+  let current = await load(config, hosts(), { isTracked });
+  for (const warning of current.warnings ?? []) logger.warn(warning);
   warnOf(current, config, logger);
   let timer: NodeJS.Timeout | undefined;
   return {
@@ -43,7 +44,7 @@ export async function openIdentity(
         if (isBusy || now === seen) return;
         isBusy = true;
         try {
-          const next = await load(config, hosts(), false);
+          const next = await load(config, hosts(), { isTracked, mayCreate: false });
           if (next.uncovered.join() !== current.uncovered.join()) warnOf(next, config, logger);
           if (next.cert !== current.cert) {
             apply(next);
@@ -75,7 +76,7 @@ export function identityProblem({ validTo, isRenewable }: ServerIdentity, now: D
 }
 
 /** Every name and address that the certificate has to name. @param served the hosts that are mirrored */
-export function hostsToAnswerFor({ host, names }: Config, served: readonly string[]): string[] {
+export function hostsToAnswerFor({ host, name: names }: Config, served: readonly string[]): string[] {
   return [...new Set([...ownHosts(host), ...names, ...served])];
 }
 
@@ -92,10 +93,10 @@ function ownHosts(host: string): string[] {
   return [...own, host.toLowerCase()];
 }
 
-async function load(config: Config, hosts: readonly string[], mayCreate = true): Promise<ServerIdentity> {
+async function load(config: Config, hosts: readonly string[], options: IdentityOptions): Promise<ServerIdentity> {
   if (config.ownCertificate !== undefined) return readOwnIdentity(config.ownCertificate, hosts);
   try {
-    return await loadServerIdentity(config.certsDir, hosts, { forgetCaKey: config.forgetCaKey, mayCreate });
+    return await loadServerIdentity(config.certsDir, hosts, { forgetCaKey: config.forgetCaKey, ...options });
   } catch (cause) {
     throw new MirrorError(
       "config",

@@ -100,6 +100,25 @@ function nameConstraints(hosts: readonly string[]): string {
   return asn1.toDer(asn1.create(UNIVERSAL, asn1.Type.SEQUENCE, true, [permitted])).getBytes();
 }
 
+/** Whether it may speak for some hosts only, and clients that do not understand that must refuse it. */
+export function isConstrained(authority: string): boolean {
+  const certificate = forge.pki.certificateFromPem(authority);
+  const extensions = certificate.extensions as { id: string; value: string; critical: boolean }[];
+  const extension = extensions.find(({ id }) => id === nameConstraintsId);
+  if (extension?.critical !== true) return false;
+  const permitted = children(forge.asn1.fromDer(extension.value)).find(({ type }) => type === forge.asn1.Type.NONE);
+  const bases = children(permitted).map((subtree) => children(subtree)[0]);
+  const ofType = (type: number) =>
+    bases
+      .filter((base) => Number(base?.type) === type)
+      .map((base) => (typeof base?.value === "string" ? base.value : ""));
+  // An empty name stands for all of them, and a mask of few bits for about as many.
+  const names = ofType(2);
+  const ranges = ofType(7);
+  const isAny = (range: string) => !range.slice(range.length / 2).startsWith("\xff");
+  return names.length > 0 && !names.includes("") && ranges.length > 0 && !ranges.some(isAny);
+}
+
 /** Whether the authority's own constraints let it speak for `host`: what a later version allows widens no old CA. */
 export function mayVouchFor(authority: string, host: string): boolean {
   const extensions = forge.pki.certificateFromPem(authority).extensions as { id: string; value: string }[];

@@ -59,7 +59,7 @@ export function certificatesIn(text: string, where: string): string {
 export async function readPair(certs: Place, name: string): Promise<KeyAndCertificate | undefined> {
   const cert = (await readIfPresent(certs.at(`${name}.pem`).path))?.toString("utf8");
   const key = (await readIfPresent(certs.at(`${name}.key`).path))?.toString("utf8");
-  return cert === undefined || key === undefined ? undefined : { cert, key };
+  return cert === undefined || key === undefined || !isPair(cert, key) ? undefined : { cert, key };
 }
 
 export async function writePair(certs: Place, name: string, { cert, key }: KeyAndCertificate): Promise<void> {

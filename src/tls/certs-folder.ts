@@ -8,6 +8,7 @@ import { X509Certificate } from "node:crypto";
 import type { Place } from "../disk/place.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
+import { checkAuthorityKey, requireConstrained } from "./authority-checks.ts";
 import { isStillGood, isValid, namesOf } from "./certificate-checks.ts";
 import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
 import { certsPlace, publish, readAuthority, readPair, writePair, type Authority } from "./certs-files.ts";
@@ -38,6 +39,8 @@ export interface IdentityOptions {
   readonly mayCreate?: boolean;
   /** Whether the authority's key goes when it has signed. */
   readonly forgetCaKey?: boolean;
+  /** Whether git keeps a file. */
+  readonly isTracked?: (path: string) => Promise<boolean>;
 }
 
 /** @param hosts every name and address to answer for @throws MirrorError `storage`, `config` */
@@ -47,6 +50,7 @@ export async function loadServerIdentity(
   options: IdentityOptions = {},
 ): Promise<ServerIdentity> {
   const certs = certsPlace(certsDir);
+  const warnings = await checkAuthority(certs, options);
   // Without the lock, since the folder may be read-only. What somebody is just writing is looked at again under it.
   const present = await readIdentity(certs, hosts, options).catch(() => undefined);
   const isKeyGone = present?.authority.key === undefined;
@@ -54,9 +58,18 @@ export async function loadServerIdentity(
   // Where nothing can be renewed there is nothing to write either.
   if (present !== undefined && (isDone || (isKeyGone && present.isValid))) {
     await publish(certs, present.authority.cert);
-    return identityOf(present.authority, present.pair, hosts);
+    return { ...identityOf(present.authority, present.pair, hosts), warnings };
   }
-  return asOnlyWriter(certs, () => makeIdentity(certs, hosts, options));
+  return { ...(await asOnlyWriter(certs, () => makeIdentity(certs, hosts, options))), warnings };
+}
+
+/** @returns what is to be told @throws MirrorError `config` for an authority that is not to be trusted */
+async function checkAuthority(certs: Place, { isTracked = async () => false }: IdentityOptions): Promise<string[]> {
+  const authority = await readAuthority(certs);
+  if (authority === undefined) return [];
+  await requireConstrained(authority.cert, certs.at("ca.pem").path);
+  const warning = authority.key === undefined ? undefined : await checkAuthorityKey(certs.at("ca.key"), isTracked);
+  return warning === undefined ? [] : [warning];
 }
 
 interface Present {
@@ -158,9 +171,10 @@ export async function renewServerIdentity(
           '"mirror-server certs renew --new-ca", and give its ca.pem to every client',
       );
     }
+    const warnings = newCa ? [] : await checkAuthority(certs, options);
     const stale = ["server.pem", "server.key", ...(newCa ? ["ca.key", "ca.pem"] : [])];
     for (const file of stale) await certs.at(file).remove();
-    return makeIdentity(certs, hosts, options);
+    return { ...(await makeIdentity(certs, hosts, options)), warnings };
   });
 }
 

@@ -14,6 +14,8 @@ export interface ServerIdentity extends KeyAndCertificate {
   readonly validTo: Date;
   /** Whether it is renewed by itself: the authority's key is here. */
   readonly isRenewable: boolean;
+  /** What is wrong with the authority's files, and cannot be helped from here. */
+  readonly warnings?: readonly string[];
 }
 
 export function identityOf(authority: Authority, pair: KeyAndCertificate, hosts: readonly string[]): ServerIdentity {

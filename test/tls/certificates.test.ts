@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { createServer } from "node:https";
 import { request } from "node:https";
 import type { AddressInfo } from "node:net";
-import { readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -32,6 +32,78 @@ async function files(): Promise<{ ca: string; dir: string }> {
   await writeFile(join(dir, "ca.pem"), authority.cert);
   return { ca: join(dir, "ca.pem"), dir };
 }
+
+/** One by OpenSSL, with what it may vouch for as OpenSSL writes it; undefined: anything. */
+async function foreignAuthority(dir: string, constraints: string | undefined): Promise<{ cert: string; key: string }> {
+  const [key, cert] = [join(dir, "foreign.key"), join(dir, "foreign.pem")];
+  const extension = constraints === undefined ? [] : ["-addext", `nameConstraints=${constraints}`];
+  await run("openssl", [
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+    "-days",
+    "30",
+    "-subj",
+    "/CN=foreign",
+    "-addext",
+    "basicConstraints=critical,CA:TRUE",
+    ...extension,
+  ]);
+  return { cert: await readFile(cert, "utf8"), key: await readFile(key, "utf8") };
+}
+
+describe("an authority in the certs folder is refused", () => {
+  const load = async (dir: string) => loadServerIdentity(dir, hosts);
+
+  test.each([
+    ["without constraints", undefined],
+    ["with constraints that clients may pass over", "permitted;DNS:localhost,permitted;IP:127.0.0.0/255.0.0.0"],
+    ["that may vouch for any address", "critical,permitted;DNS:localhost,permitted;IP:0.0.0.0/0.0.0.0"],
+    ["of which no address is a matter", "critical,permitted;DNS:localhost"],
+    ["that only leaves something out", "critical,excluded;DNS:bank.example"],
+  ])("%s, and a new one takes its place when asked for", async (_, constraints) => {
+    const dir = await temporaryFolder();
+    const { cert, key } = await foreignAuthority(dir, constraints);
+    await Promise.all([writeFile(join(dir, "ca.pem"), cert), writeFile(join(dir, "ca.key"), key, { mode: 0o600 })]);
+    await expect(load(dir)).rejects.toThrow(/no critical name constraints; run "mirror-server certs renew --new-ca"/);
+    await renewServerIdentity(dir, hosts, true);
+    expect((await load(dir)).caCertificate).not.toBe(cert);
+  });
+
+  test("that may vouch for any name, as an empty one stands for all", async () => {
+    const dir = await temporaryFolder();
+    const { cert, key } = makeAuthority(["", "127.0.0.1"], now);
+    await Promise.all([writeFile(join(dir, "ca.pem"), cert), writeFile(join(dir, "ca.key"), key, { mode: 0o600 })]);
+    await expect(load(dir)).rejects.toThrow("no critical name constraints");
+  });
+
+  test("beside ours in one file, since clients trust both", async () => {
+    const dir = await temporaryFolder();
+    const ours = await load(dir);
+    const { cert } = await foreignAuthority(dir, undefined);
+    await writeFile(join(dir, "ca.pem"), `${ours.caCertificate}${cert}`);
+    await expect(load(dir)).rejects.toThrow("no critical name constraints");
+  });
+
+  test("whose key others may write, or git keeps; one that they may read becomes the owner's alone", async () => {
+    const dir = await temporaryFolder();
+    await load(dir);
+    await chmod(join(dir, "ca.key"), 0o644);
+    expect((await load(dir)).warnings).toEqual([]);
+    expect((await stat(join(dir, "ca.key"))).mode & 0o777).toBe(0o600);
+    await chmod(join(dir, "ca.key"), 0o620);
+    await expect(load(dir)).rejects.toThrow("may be written by others");
+    await chmod(join(dir, "ca.key"), 0o600);
+    const isTracked = async (path: string) => path === join(dir, "ca.key");
+    await expect(loadServerIdentity(dir, hosts, { isTracked })).rejects.toThrow("is kept by git");
+  });
+});
 
 describe("a chain of ours is accepted by", () => {
   test.each(["localhost", "github.com", "app_deps"])("curl, for %s", async (name) => {

@@ -1,0 +1,54 @@
+/**
+ * A registry's key that others may have is used all the same, since clients know it, and told each time with what to do:
+ * the old stack committed its key.
+ */
+import { createPublicKey } from "node:crypto";
+import { statSync } from "node:fs";
+import { readIfPresent } from "../disk/files.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { isTracked } from "../git/tracked.ts";
+import { readPrivateKey } from "../hex/keys.ts";
+import type { Context } from "./context.ts";
+
+const leastBits = 2048;
+const remedy =
+  'make another ("mirror-server build --new-key" once the old one is moved away), and give its public_key to every client';
+
+export async function tellWeakKey(
+  { paths, reporter }: Context,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<void> {
+  const file = paths.privateKey.path;
+  // One that cannot be read is told by what needs it.
+  const pem = await readIfPresent(file).catch(() => undefined);
+  if (pem === undefined) return;
+  const environments = await gitEnvironments().catch(() => undefined);
+  if (environments !== undefined && (await isTracked(file, environments))) {
+    reporter.note(
+      `warning: git keeps the registry's key ${file}: whoever has that repository can sign anything; take it out (git rm --cached) and ${remedy}`,
+    );
+  }
+  if (isReadByOthers(file)) {
+    reporter.note(
+      `warning: the registry's key ${file} may be read by others: run chmod 600, and if they did, ${remedy}`,
+    );
+  }
+  const bits = bitsOf(pem.toString("utf8"), file);
+  if (bits !== undefined && bits < leastBits) {
+    reporter.note(`warning: the registry's key ${file} has ${bits} bits, fewer than ${leastBits}; ${remedy}`);
+  }
+}
+
+/** Of what a link leads to. */
+function isReadByOthers(file: string): boolean {
+  return process.platform !== "win32" && ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o044) !== 0;
+}
+
+/** undefined for what is no key: it is told by what needs it. */
+function bitsOf(pem: string, file: string): number | undefined {
+  try {
+    return createPublicKey(readPrivateKey(pem, file)).asymmetricKeyDetails?.modulusLength;
+  } catch {
+    return undefined;
+  }
+}
