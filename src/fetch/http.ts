@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { EnvHttpProxyAgent, interceptors, request, type Dispatcher } from "undici";
 import type { Place } from "../disk/place.ts";
-import { MirrorError } from "../errors.ts";
+import { MirrorError, hasErrno } from "../errors.ts";
 
 export interface HttpAnswer {
   readonly status: number;
@@ -51,10 +51,12 @@ export interface HttpSettings {
   readonly userAgent: string;
   readonly connections: number;
   readonly proxy: { readonly httpProxy?: string; readonly httpsProxy?: string; readonly noProxy?: string };
+  /** Whether a host may be asked that a redirect names, and nobody else. */
+  readonly mayAsk: (host: string) => Promise<boolean>;
 }
 
 /** @throws MirrorError `config` for a proxy that cannot be used; its URL may hold a password, and is not shown */
-export function createHttpClient({ userAgent, connections, proxy }: HttpSettings): HttpClient {
+export function createHttpClient({ userAgent, connections, proxy, mayAsk }: HttpSettings): HttpClient {
   for (const [name, url] of Object.entries({ HTTP_PROXY: proxy.httpProxy, HTTPS_PROXY: proxy.httpsProxy })) {
     if (url === undefined || (URL.canParse(url) && /^(?:https?|socks5?):/i.test(url))) continue;
     throw new MirrorError("config", `${name} names no proxy that can be used; give http://HOST:PORT`);
@@ -83,7 +85,7 @@ export function createHttpClient({ userAgent, connections, proxy }: HttpSettings
   return {
     get: (url, options) =>
       send(url, options, async (body, head) => ({ ...head, body: await readBody(body, head.status) })),
-    download: async (url, file, options) => download(send, url, file, options),
+    download: async (url, file, options) => download({ send, mayAsk }, url, file, options),
     close: () => agent.close(),
   };
 }
@@ -113,10 +115,26 @@ async function exchange<T>(
       if (cause instanceof MirrorError) throw cause;
       if (options.signal?.aborted === true) throw new MirrorError("cancelled", `stopped while fetching ${url}`);
       // An upstream without validators, whose download is begun again.
-      if (!hasBegun || tries === 3) throw new MirrorError("upstream", `cannot fetch ${url}`, { cause });
+      if (!hasBegun || tries === 3) throw cannotFetch(url, cause);
     }
   }
 }
+
+function cannotFetch(url: string, cause: unknown): MirrorError {
+  const remedy = "; if its certificate is right, name its authority: NODE_EXTRA_CA_CERTS=FILE";
+  const isTrust = hasErrno(cause, ...certificateErrors);
+  return new MirrorError("upstream", `cannot fetch ${url}${isTrust ? remedy : ""}`, { cause });
+}
+
+// By OpenSSL's names, as Node gives them.
+const certificateErrors = [
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "CERT_UNTRUSTED",
+];
 
 async function* limited(body: AsyncIterable<Buffer>, url: string, options: GetOptions): AsyncIterable<Buffer> {
   let size = 0;
@@ -141,7 +159,12 @@ async function readBody(body: AsyncIterable<Buffer>, status: number): Promise<Bu
 }
 
 /** Redirects are followed here, as release assets need it; never from https to http. */
-async function download(send: Send, url: string, file: Place, options: GetOptions): Promise<Downloaded> {
+async function download(
+  { send, mayAsk }: { readonly send: Send; readonly mayAsk: HttpSettings["mayAsk"] },
+  url: string,
+  file: Place,
+  options: GetOptions,
+): Promise<Downloaded> {
   let from = url;
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
     const { status, headers, ...written } = await send(from, options, async (body, head) => ({
@@ -156,6 +179,14 @@ async function download(send: Send, url: string, file: Place, options: GetOption
     const next = new URL(location, from);
     if (!/^https?:$/.test(next.protocol) || (from.startsWith("https:") && next.protocol !== "https:")) {
       throw new MirrorError("refused", `${url} redirects to ${next.protocol}//${next.host}, which is not followed`);
+    }
+    const [host, first] = [next, new URL(url)].map(({ hostname }) => hostname.replace(/^\[|\]$/g, ""));
+    if (host !== first && !(await mayAsk(host ?? ""))) {
+      const remedy = `if that is right, give --allow-hosts ${host}`;
+      throw new MirrorError(
+        "refused",
+        `${url} redirects to ${host}, an address of this machine or its network; ${remedy}`,
+      );
     }
     from = next.href;
   }

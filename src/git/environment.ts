@@ -11,8 +11,11 @@ import { dirname, join } from "node:path";
 import type { Place } from "../disk/place.ts";
 import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
+import { verificationSwitches } from "../verification.ts";
 import type { GitFeatures } from "./inspect.ts";
+import { gitConfigVariables } from "./asked-url.ts";
 import { runGit, type Surroundings } from "./run.ts";
+import { unverifiedSettings } from "./unverified.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -27,6 +30,8 @@ export interface GitEnvironments {
   readonly upstreamIn: (dir: string) => Surroundings;
   /** Variables with which upstream may be a repository on this machine, whoever owns it. @param path its folder */
   readonly trusting: (path: string) => Readonly<Record<string, string>>;
+  /** What the user's settings say against verifying, and is not followed: `http.sslVerify`, or that of one URL. */
+  readonly unverified: readonly string[];
   readonly features: GitFeatures;
   /** A folder of this process that is not there yet. */
   readonly scratchPlace: () => Place;
@@ -87,15 +92,21 @@ export async function createGitEnvironments(environment: Environment): Promise<G
     return { env, cwd: emptyFolder() };
   };
   const own = () => ownWith("own", ownConfig);
+  const users = pick((name) => forUpstream.test(name) && !verificationSwitches.includes(name));
+  let unverified: readonly string[] = [];
   const upstream = (): Surroundings => {
     const config = scratch.ensure("upstream.gitconfig", userConfig);
-    const users = pick((name) => forUpstream.test(name));
-    return { env: { ...common, ...users, GIT_CONFIG_GLOBAL: config, GCM_INTERACTIVE: "never" }, cwd: emptyFolder() };
+    // Where a redirect leads is looked at before anybody follows it.
+    const settings = [["http.followRedirects", "false"], ...unverified.map((key) => [key, "true"])] as const;
+    const variables = gitConfigVariables(users, settings as readonly (readonly [string, string])[]);
+    const env = { ...common, ...users, ...variables, GIT_CONFIG_GLOBAL: config, GCM_INTERACTIVE: "never" };
+    return { env, cwd: emptyFolder() };
   };
   const version = await gitVersion(own()).catch(async (error: unknown) => {
     await scratch.remove();
     throw error;
   });
+  unverified = await unverifiedSettings(upstream());
   // A repository on a bind mount belongs to another user, which git would refuse. From a file, since git before 2.38
   // takes this setting from nowhere else; for this folder alone.
   const ownIn = (dir: string): Surroundings => {
@@ -111,6 +122,7 @@ export async function createGitEnvironments(environment: Environment): Promise<G
       const config = userConfig + safe([path, `${path}/.git`, `${path}.git`]);
       return { GIT_CONFIG_GLOBAL: scratch.ensure(`local-${digest(path)}.gitconfig`, config) };
     },
+    unverified,
     features: { reftable: isAtLeast(version, firstWithReftable) },
     openNameless: scratch.openNameless,
     scratchPlace: scratch.place,

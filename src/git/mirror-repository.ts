@@ -13,7 +13,7 @@ import { removeGitLeftovers } from "./leftovers.ts";
 import { runGit } from "./run.ts";
 
 export interface RepositoryJob {
-  /** What git fetches; may hold credentials, so it is never written down. */
+  /** What git fetches, without a login: it becomes an argument. */
   readonly url: string;
   readonly place: Place;
   /** The commits that known locks name. */
@@ -61,12 +61,15 @@ export async function mirrorRepository(job: RepositoryJob, tools: RepositoryTool
   try {
     const repository = await BareRepository.create(fresh, hasLongIds(job, upstream) ? "sha256" : "sha1", tools);
     await keepEmptyFolders(fresh);
-    ({ missing } = await refresh(repository, job, upstream, tools));
+    const result = await refresh(repository, job, upstream, tools);
+    ({ missing } = result);
+    // Whoever knows no commit of it has not read it: a lock must not make public what only the user's git may read.
+    if (missing !== undefined && result.lacking === job.revisions.length) throw missing;
     await fresh.moveTo(job.place);
   } finally {
     await fresh.remove();
   }
-  // What is here is whole and of use, although it lacks a commit.
+  // What is here is whole and of use, although it lacks one of several commits.
   if (missing !== undefined) throw missing;
   return "added";
 }
@@ -77,14 +80,14 @@ function hasLongIds(job: RepositoryJob, { refs }: Advertisement): boolean {
 
 /**
  * Brings a repository to upstream's state. Touches nothing when there is nothing to bring.
- * @returns whether anything changed, and the error of the first locked commit that cannot be had
+ * @returns whether anything changed, how many locked commits cannot be had, and the error of the first
  */
 async function refresh(
   repository: BareRepository,
   job: RepositoryJob,
   upstream: Advertisement,
   tools: RepositoryTools,
-): Promise<{ changed: boolean; missing: unknown }> {
+): Promise<{ changed: boolean; lacking: number; missing: unknown }> {
   const fetch = async (refspecs: readonly string[], depth: readonly string[] = []) =>
     repository.fetch(job.url, refspecs, { depth, extra: tools.extra, onProgress: tools.onProgress });
   const before = await repository.refs();
@@ -120,6 +123,7 @@ async function refresh(
   }
   // A commit that cannot be had must not cost the others their pins: their heads may be gone already.
   let missing: unknown;
+  let lacking = 0;
   for (const revision of await unreachable(repository, job.revisions)) {
     try {
       await pin(repository, revision, () => fetch([revision], depth));
@@ -127,6 +131,7 @@ async function refresh(
     } catch (error) {
       if (tools.signal.aborted) throw error;
       missing ??= error;
+      lacking += 1;
     }
   }
   if (changed) await dropNeedlessPins(repository);
@@ -136,7 +141,7 @@ async function refresh(
   const substitute = job.refs.kind === "all" || pinned === undefined ? upstream.head : await anyHead(repository);
   if (await setHead(repository, head ?? substitute)) changed = true;
   if (changed) await tidy(repository);
-  return { changed, missing };
+  return { changed, lacking, missing };
 }
 
 /** Makes sure that `revision`, which no head leads to, is here, and advertises it. */

@@ -33,6 +33,9 @@ export interface RunResult {
 
 export type GitChild = ChildProcessByStdio<Writable, Readable, Readable>;
 
+// What to use instead of a switch that turns verification off.
+const trustRemedy =
+  "if it is right, name its authority: GIT_SSL_CAINFO=FILE, or git config http.https://HOST/.sslCAInfo FILE";
 const isProgress = /^remote: (?:\w+ objects:|Total )/;
 // Enough for any message, and a bound on what a chatty remote can make us keep.
 const maxStderr = 64 * 1024;
@@ -128,7 +131,9 @@ export function classifyFailure(args: readonly string[], code: number | null, st
   const is = (pattern: RegExp) => pattern.test(stderr);
   const data = { stderr };
   if (is(/certificate|SSL/i)) {
-    return new MirrorError("upstream", `git does not trust the server's certificate: ${said}`, { data });
+    return new MirrorError("upstream", `git does not trust the server's certificate: ${said}; ${trustRemedy}`, {
+      data,
+    });
   }
   if (is(/could not read Username|Authentication failed|terminal prompts disabled|Permission denied \(publickey/i)) {
     const hint = "it is not there, or private: set up git's own credentials for it";

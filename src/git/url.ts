@@ -15,16 +15,16 @@ export interface GitSource {
   readonly fetchUrl: string;
 }
 
-// Their git:// has been closed (GitHub in 2022), yet old locks name it; the same path answers https.
-const forgesWithoutGitProtocol = new Set(["github.com", "gitlab.com", "bitbucket.org", "codeberg.org"]);
+// Old locks name their git://, which has been closed, or http://; the same path answers https.
+const forgesWithHttps = new Set(["github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht"]);
 
 /** What is longer is no URL, and is not looked at by any pattern. */
 export const maxUrlLength = 2048;
 
 const scheme =
-  /^(https?|git|ssh|git\+ssh):\/\/(?:[^/@\s]*@)?(\[[0-9a-f:.]+\]|[^/:@\s[\]]+)(?::(\d{1,5}))?\/+([^\s?#]+)$/i;
-const scpLike = /^(?:[^/@:\s]+@)?([^/:@\s[\]]+):(?!\/\/)\/*([^\s?#]+)$/;
-const hostName = /^(?!-)[a-z0-9_.-]+(?<![.-])$/;
+  /^(https?|git|ssh|git\+ssh):\/\/(?:[^/@\s?#\\]*@)?(\[[0-9a-f:.]+\]|[^/:@\s?#\\[\]]+)(?::(\d{1,5}))?\/+([^\s?#\\]+)$/i;
+const scpLike = /^(?:[^/@:\s?#\\]+@)?([^/:@\s?#\\[\]]+):(?!\/\/)\/*([^\s?#\\]+)$/;
+const hostName = /^(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?<!-)$/;
 const pathSegment = /^(?![-.])[A-Za-z0-9._~+@-]+$/;
 
 /** Lower case; an IPv6 address without brackets. */
@@ -58,11 +58,33 @@ export function parseGitUrl(url: string, allowLocal = false): GitSource {
   const rawPath = full?.[4] ?? short?.[2];
   if (rawPath === undefined || !isHostName(host)) throw refuse("use https://HOST/OWNER/REPO, ssh or git@HOST:PATH");
 
+  // What we take for the host and what git's helpers will ask must be one: they read URLs in their own ways.
+  if (full !== null && hostnameOf(url) !== host)
+    throw refuse("its host cannot be told for certain; use https://HOST/…");
   const path = normalisePath(rawPath);
   if (path === undefined)
     throw refuse("its path holds a segment that is no folder's name here (letters, digits and ._~+@- are)");
-  const isClosed = full?.[1]?.toLowerCase() === "git" && forgesWithoutGitProtocol.has(host);
-  return { host, path, fetchUrl: isClosed ? `https://${host}/${path}.git` : url };
+  return { host, path, fetchUrl: forgesWithHttps.has(host) ? upgraded(url, full?.[3]) : url };
+}
+
+/** To https, where that is what is spoken at the usual port. A login stays with whom it is for. */
+function upgraded(url: string, port: string | undefined): string {
+  const usual = /^git:/i.test(url) ? "9418" : "80";
+  if (!isUnencrypted(url) || (port !== undefined && port !== usual)) return url;
+  const [, login = "", rest = ""] = /^[a-z]+:\/\/((?:[^/@]*@)?)([^/]+\/.*)$/i.exec(url) ?? [];
+  return `https://${login}${port === undefined ? rest : rest.replace(`:${port}/`, "/")}`;
+}
+
+/** As everybody else reads it; undefined for what they refuse. */
+function hostnameOf(url: string): string | undefined {
+  // Others than these are not parsed by the rules of the web.
+  const web = url.replace(/^(?:git\+ssh|ssh|git):/i, "https:");
+  return URL.canParse(web) ? new URL(web).hostname.toLowerCase().replace(/^\[(.*)\]$/, "$1") : undefined;
+}
+
+/** Whether anybody on the way can read and change what is asked for and sent. */
+export function isUnencrypted(url: string): boolean {
+  return /^(?:http|git):\/\//i.test(url);
 }
 
 /**

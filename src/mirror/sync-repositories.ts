@@ -3,6 +3,8 @@
  * URL and commit are known only once its parent is here.
  */
 import pLimit from "p-limit";
+import type { HttpClient } from "../fetch/http.ts";
+import { parseGitUrl } from "../git/url.ts";
 import type { Place } from "../disk/place.ts";
 import { BareRepository } from "../git/bare-repository.ts";
 import { packDamage } from "../git/check-packs.ts";
@@ -11,7 +13,7 @@ import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository } from "../git/inspect.ts";
 import { mirrorRepository, type RepositoryOutcome } from "../git/mirror-repository.ts";
-import { leadsTo, withoutSelfRedirect } from "../git/self-redirect.ts";
+import { askedUrl, leadsTo } from "../git/asked-url.ts";
 import type { GitEntry, Lock } from "../lock/entries.ts";
 import { makePlan, type GitJob } from "../plan/plan.ts";
 import { refsWanted } from "../plan/refs.ts";
@@ -19,6 +21,7 @@ import type { StorePaths } from "../store/paths.ts";
 import { quarantine } from "../store/quarantine.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
+import { fromAny, mayAsk, privateHost, trustedHosts, type GitUpstreams } from "./git-upstreams.ts";
 
 /** By lock, the repositories that it needs without naming them. */
 export type Submodules = Map<string, GitEntry[]>;
@@ -26,12 +29,17 @@ export type Submodules = Map<string, GitEntry[]>;
 // Deeper than any real project; a repository may have itself as a submodule.
 const maxLevels = 16;
 
+export interface RepositoryTools {
+  readonly gitEnvironments: () => Promise<GitEnvironments>;
+  readonly http: HttpClient;
+}
+
 /** @param known every lock that the mirror knows, those being synced included: their commits stay */
 export async function syncRepositories(
   context: Context,
   jobs: readonly GitJob[],
   known: readonly Lock[],
-  gitEnvironments: () => Promise<GitEnvironments>,
+  { gitEnvironments, http }: RepositoryTools,
 ): Promise<Submodules> {
   const submodules: Submodules = new Map();
   if (jobs.length === 0) return submodules;
@@ -43,6 +51,7 @@ export async function syncRepositories(
     for (const { host, path } of jobs) reporter.failed(`https://${host}/${path}`, error);
     return submodules;
   }
+  const upstreams: GitUpstreams = { environments, http, hosts: trustedHosts(config, jobs) };
   const demands = new Map(makePlan(known, config).repositories.map((job) => [keyOf(job), job.entries] as const));
   // Git is several processes a repository, and unpacking needs processors: fewer at once than downloads.
   const limit = pLimit(Math.max(1, Math.floor(config.concurrency / 2)));
@@ -58,17 +67,45 @@ export async function syncRepositories(
         .catch(() => undefined);
     }
     const found = await Promise.all(
-      level.map((job) => limit(() => syncRepository(context, withDemands(job, demands), environments))),
+      level.map((job) => limit(() => syncRepository(context, withDemands(job, demands), upstreams))),
     );
     for (const job of level) for (const entry of job.entries) done.add(demandOf(job, entry));
-    for (const { lock, entry } of found.flat()) submodules.set(lock, [...(submodules.get(lock) ?? []), entry]);
-    const next = found.flat().map(({ lock, entry }) => ({ name: lock, entries: [entry] }));
-    const plan = makePlan(next, config);
+    const plan = makePlan(await admitted(found.flat(), upstreams.hosts, reporter, submodules), config);
     for (const { app, reason } of plan.refused) reporter.failed(app, reason);
     level = plan.repositories.filter((job) => job.entries.some((entry) => !done.has(demandOf(job, entry))));
     reporter.begin(level.length);
   }
   return submodules;
+}
+
+/** @param submodules takes those that may be asked for @returns them, as locks */
+async function admitted(
+  found: readonly Submodule[],
+  hosts: ReadonlySet<string>,
+  reporter: Context["reporter"],
+  submodules: Submodules,
+): Promise<Lock[]> {
+  const locks: Lock[] = [];
+  for (const { lock, entry, parent } of found) {
+    const host = gitHostOf(entry.url);
+    if (host !== undefined && !(await mayAsk(host, new Set([...hosts, parent])))) {
+      reporter.begin(1);
+      reporter.failed(entry.app, privateHost(host));
+      continue;
+    }
+    submodules.set(lock, [...(submodules.get(lock) ?? []), entry]);
+    locks.push({ name: lock, entries: [entry] });
+  }
+  return locks;
+}
+
+/** undefined for what the plan refuses by itself. */
+function gitHostOf(url: string): string | undefined {
+  try {
+    return parseGitUrl(url, true).host;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A refresh for one lock must not lose what another needs: all that is demanded of the repository counts. */
@@ -77,33 +114,28 @@ function withDemands(job: GitJob, demands: ReadonlyMap<string, GitJob["entries"]
   return { ...job, entries: [...new Map(all.map((entry) => [JSON.stringify(entry), entry])).values()] };
 }
 
-async function syncRepository(
-  context: Context,
-  job: GitJob,
-  environments: GitEnvironments,
-): Promise<{ lock: string; entry: GitEntry }[]> {
+async function syncRepository(context: Context, job: GitJob, upstreams: GitUpstreams): Promise<Submodule[]> {
   const { paths, config, reporter, signal } = context;
   if (signal.aborted) return [];
+  const { environments } = upstreams;
   const item = `https://${job.host}/${job.path}`;
+  const note = (text: string) => reporter.note(`${item} ${text}`);
   const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
   const ports = [config.port, ...(config.tlsPort === undefined ? [] : [config.tlsPort])];
-  const isSelf = leadsTo(["app_deps", ...config.names], ports);
+  const isSelf = leadsTo(["app_deps", ...config.name], ports);
   try {
     const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
-    const rule = await withoutSelfRedirect(environments.upstream(), job.url, isSelf);
-    const extra = { ...rule, ...(isLocal(job) ? environments.trusting(localPath(job.url)) : {}) };
     const refs = refsWanted(job.entries, { refs: config.gitRefs, shallow: config.gitShallow });
-    const tools = {
-      environments,
-      extra,
-      signal,
-      onProgress: (line: string) => reporter.progress(item, line),
-    };
-    const mirrorAt = (target: Place) => mirrorRepository({ url: job.url, place: target, revisions, refs }, tools);
     const damage = await damageOf(place, environments, signal);
-    const note = (text: string) => reporter.note(`${item} ${text}`);
-    const outcome =
-      damage === undefined ? await mirrorAt(place) : await replace(paths, place, { damage, mirrorAt, note });
+    const fromOne = async (url: string) => {
+      const asked = await askedUrl(environments.upstream(), url, isSelf);
+      const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
+      const extra = { ...asked.variables, ...local };
+      const tools = { environments, extra, signal, onProgress: (line: string) => reporter.progress(item, line) };
+      const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, tools);
+      return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note });
+    };
+    const outcome = await fromAny(job, upstreams, { fromOne, note });
     reporter.done(item, outcome, 0);
     const repository = BareRepository.open(place, { environments, signal });
     for (const revision of outcome === "unchanged" ? [] : revisions) {
@@ -166,19 +198,24 @@ async function replace(
   }
 }
 
+export interface Submodule {
+  readonly lock: string;
+  readonly entry: GitEntry;
+  /** The host of the repository that has it. */
+  readonly parent: string;
+}
+
 /** What the entries with `submodules: true` need besides; recursively, as Mix fetches them. */
-export async function submodulesOf(
-  job: GitJob,
-  repository: BareRepository,
-): Promise<{ lock: string; entry: GitEntry }[]> {
-  const found: { lock: string; entry: GitEntry }[] = [];
+export async function submodulesOf(job: GitJob, repository: BareRepository): Promise<Submodule[]> {
+  const found: Submodule[] = [];
   for (const { lock, revision, options } of job.entries) {
     if (options.submodules !== true) continue;
-    for (const submodule of await listSubmodules(repository, revision, job.url)) {
+    for (const submodule of await listSubmodules(repository, revision, job.urls[0])) {
       const app = `${job.path}:${submodule.path}`;
       const { url, revision: commit } = submodule;
       found.push({
         lock,
+        parent: job.host,
         entry: { kind: "git", app, url, revision: commit, options: { ref: commit, submodules: true } },
       });
     }
@@ -195,7 +232,7 @@ export function demandOf(
 }
 
 /** A path on this machine, which a lock may name only where that was allowed. */
-function isLocal({ host, url }: Pick<GitJob, "host" | "url">): boolean {
+function isLocal({ host, urls: [url] }: Pick<GitJob, "host" | "urls">): boolean {
   return host === "localhost" && !/^(?:https?|ssh|git):/i.test(url);
 }
 

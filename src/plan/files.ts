@@ -4,7 +4,8 @@
  *   {"url": "https://github.com/o/r/releases/download/v{version}/tool-{target}", "version": "1.2", "target": ["a", "b"]}
  */
 import { MirrorError } from "../errors.ts";
-import { maxUrlLength } from "../git/url.ts";
+import { isIPv6 } from "node:net";
+import { isHostName, maxUrlLength } from "../git/url.ts";
 import { isFilePath } from "../hex/file-names.ts";
 import type { FileSource } from "../options.ts";
 
@@ -95,7 +96,9 @@ function fileJob(url: string, sha256: string | undefined): FileJob {
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw refuse(url, "it is no http or https URL");
   if (parsed.username !== "" || parsed.password !== "") throw refuse(url, "credentials have no place here");
   if (parsed.search !== "" || parsed.hash !== "") throw refuse(url, "a query has no place in a folder");
-  if (!/^[a-z0-9_.-]+$/i.test(parsed.hostname)) throw refuse(url, "its host is no name that requests can be told by");
+  if (!isHostName(parsed.hostname) || isIPv6(parsed.hostname)) {
+    throw refuse(url, "its host is no name that requests can be told by");
+  }
   const path = decode(parsed.pathname).slice(1);
   if (!isFilePath(path)) {
     throw refuse(url, "its path holds what cannot be a file's name everywhere");

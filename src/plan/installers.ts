@@ -84,11 +84,38 @@ export function wantedInstallers(
       const fits = line.elixirs.find((needed) => compareVersions(needed, elixir) <= 0);
       // Compared as text, as Mix does.
       if (fits === undefined || (line.otp !== undefined && line.otp > otp)) continue;
-      const otpPart = line.otp === undefined ? "" : `-otp-${line.otp}`;
-      return { path: `${fits}/${list.program}-${line.version}${otpPart}${list.suffix}`, sha512: line.sha512 };
+      return { path: pathOf(line, fits, list), sha512: line.sha512 };
     }
     return undefined;
   }
+}
+
+/** Installers of the same version for the same Elixir and OTP that two lists give other checksums, by path. */
+export function replacedInstallers(
+  before: string,
+  after: string,
+  list: InstallerList,
+): { path: string; version: string }[] {
+  const known = checksums(before, list);
+  return [...checksums(after, list)].flatMap(([path, { sha512, version }]) => {
+    const other = known.get(path);
+    return other === undefined || other.sha512 === sha512 ? [] : [{ path, version }];
+  });
+}
+
+function checksums(csv: string, list: InstallerList): Map<string, { sha512: string; version: string }> {
+  const lines = parse(csv, list);
+  return new Map(
+    lines.flatMap((line) =>
+      line.elixirs.map(
+        (elixir) => [pathOf(line, elixir, list), { sha512: line.sha512, version: line.version }] as const,
+      ),
+    ),
+  );
+}
+
+function pathOf({ version, otp }: Line, elixir: string, { program, suffix }: InstallerList): string {
+  return `${elixir}/${program}-${version}${otp === undefined ? "" : `-otp-${otp}`}${suffix}`;
 }
 
 /** Lines that say something else are passed over, as a list of tomorrow may hold some. */

@@ -1,7 +1,7 @@
 /** Locks → what the mirror must hold, each package and repository once, with what every lock demands of it. Pure. */
 import { compareNames, compareVersions } from "../hex/names.ts";
-import { describeError } from "../errors.ts";
-import { parseGitUrl } from "../git/url.ts";
+import { MirrorError, describeError } from "../errors.ts";
+import { isUnencrypted, parseGitUrl } from "../git/url.ts";
 import type { GitEntry, GitOptions, HexEntry, Lock } from "../lock/entries.ts";
 
 /** Checksums that a lock demands of a release, 64 hex digits each. */
@@ -23,8 +23,8 @@ export interface GitJob {
   readonly host: string;
   /** `owner/repo`, without `.git`. */
   readonly path: string;
-  /** As git is asked to fetch it; may hold credentials. */
-  readonly url: string;
+  /** As git is asked to fetch it, and how else, when that fails; the safest first. May hold credentials. */
+  readonly urls: readonly [string, ...string[]];
   readonly entries: readonly GitDemand[];
 }
 
@@ -46,7 +46,7 @@ export interface Plan {
 
 interface Draft {
   readonly packages: Map<string, { repository: string; name: string; releases: Map<string, Demand[]> }>;
-  readonly repositories: Map<string, { host: string; path: string; url: string; entries: GitDemand[] }>;
+  readonly repositories: Map<string, { host: string; path: string; urls: [string, ...string[]]; entries: GitDemand[] }>;
   readonly skipped: Plan["skipped"][number][];
   readonly refused: Plan["refused"][number][];
 }
@@ -54,14 +54,18 @@ interface Draft {
 export interface PlanOptions {
   /** Whether locks may name repositories on this machine, by path or file://. */
   readonly allowLocalGit?: boolean;
+  /** Hosts whose repositories locks may name; empty: any. */
+  readonly allowHosts?: readonly string[];
+  /** Likewise owners, as OWNER or HOST/OWNER. */
+  readonly allowOwners?: readonly string[];
 }
 
-export function makePlan(locks: readonly Lock[], { allowLocalGit = false }: PlanOptions = {}): Plan {
+export function makePlan(locks: readonly Lock[], options: PlanOptions = {}): Plan {
   const draft: Draft = { packages: new Map(), repositories: new Map(), skipped: [], refused: [] };
   for (const { name, entries } of locks) {
     for (const entry of entries) {
       if (entry.kind === "hex") addRelease(draft, entry, name);
-      else if (entry.kind === "git") addRepository(draft, entry, name, allowLocalGit);
+      else if (entry.kind === "git") addRepository(draft, entry, name, options);
       else draft.skipped.push({ lock: name, app: entry.app, reason: entry.reason });
     }
   }
@@ -89,15 +93,31 @@ function addRelease({ packages }: Draft, entry: HexEntry, lock: string): void {
   job.releases.set(version, [...(job.releases.get(version) ?? []), { lock, innerChecksum, outerChecksum }]);
 }
 
-function addRepository({ repositories, refused }: Draft, entry: GitEntry, lock: string, allowLocal: boolean): void {
+function addRepository({ repositories, refused }: Draft, entry: GitEntry, lock: string, options: PlanOptions): void {
   try {
-    const { host, path, fetchUrl } = parseGitUrl(entry.url, allowLocal);
+    const { host, path, fetchUrl } = parseGitUrl(entry.url, options.allowLocalGit);
+    requireAllowed(host, path, options);
     // GitHub ignores case, and two spellings in two locks are one repository.
     const key = `${host}/${path}`.toLowerCase();
-    const job = repositories.get(key) ?? { host, path, url: fetchUrl, entries: [] };
+    const job = repositories.get(key) ?? { host, path, urls: [fetchUrl], entries: [] };
     repositories.set(key, job);
+    if (!job.urls.includes(fetchUrl)) job.urls.push(fetchUrl);
+    // What nobody can read or change on the way comes first, and else what was named first.
+    job.urls.sort((a, b) => Number(isUnencrypted(a)) - Number(isUnencrypted(b)));
     job.entries.push({ lock, revision: entry.revision, options: entry.options });
   } catch (error) {
     refused.push({ lock, app: entry.app, reason: describeError(error) });
+  }
+}
+
+/** A lock may come from anybody, and git fetches whatever the user may read. @throws MirrorError `refused` */
+function requireAllowed(host: string, path: string, { allowHosts = [], allowOwners = [] }: PlanOptions): void {
+  if (allowHosts.length > 0 && !allowHosts.some((allowed) => allowed.toLowerCase() === host)) {
+    throw new MirrorError("refused", `https://${host}/${path}: the host is none of --allow-hosts`);
+  }
+  const owner = (path.split("/", 1)[0] ?? "").toLowerCase();
+  const names = new Set([owner, `${host}/${owner}`]);
+  if (allowOwners.length > 0 && !allowOwners.some((allowed) => names.has(allowed.toLowerCase()))) {
+    throw new MirrorError("refused", `https://${host}/${path}: the owner is none of --allow-owners`);
   }
 }

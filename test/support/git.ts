@@ -1,7 +1,7 @@
 /** Real git: repositories to mirror, a real HTTP server in front of them, and a client that reads nobody's settings. */
 import { execFile, spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { listenOnLoopback } from "./loopback.ts";
@@ -70,14 +70,17 @@ export interface GitUpstream {
   readonly log: string[];
   /** Bytes of a fetch after which its connection breaks; undefined: it holds. */
   cutAfter: number | undefined;
+  /** Called before the ordinary answer; returns true when it has answered by itself. */
+  intercept: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 /** Serves every repository below `root` by git's own `http-backend`: the reference, and none of our code. */
 export async function startGitUpstream(root: string): Promise<GitUpstream> {
   const log: string[] = [];
-  const upstream: GitUpstream = { url: "", log, cutAfter: undefined };
+  const upstream: GitUpstream = { url: "", log, cutAfter: undefined, intercept: () => false };
   const server = createServer((request, response) => {
     log.push(`${request.method} ${request.url}`);
+    if (upstream.intercept(request, response)) return;
     const { pathname, search } = new URL(request.url ?? "/", "http://upstream");
     const child = spawn("git", ["http-backend"], {
       env: {

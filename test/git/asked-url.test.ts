@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createGitEnvironments } from "../../src/git/environment.ts";
 import { runGit } from "../../src/git/run.ts";
-import { leadsTo, withoutSelfRedirect } from "../../src/git/self-redirect.ts";
+import { askedUrl, leadsTo } from "../../src/git/asked-url.ts";
 import { redirectGit } from "../support/git.ts";
 
 const isSelf = leadsTo(["app_deps", "mirror.corp.example"], [8000, 8443, 80]);
@@ -30,9 +30,9 @@ test("rules that lead back to the mirror are passed over, the user's others hold
   });
   onTestFinished(() => environments.remove());
   const resolved = async (url: string) => {
-    const extra = await withoutSelfRedirect(environments.upstream(), url, isSelf);
+    const asked = await askedUrl(environments.upstream(), url, isSelf);
     const { env, cwd } = environments.upstream();
-    return (await runGit(["ls-remote", "--get-url", url], { env: { ...env, ...extra }, cwd })).trim();
+    return (await runGit(["ls-remote", "--get-url", asked.url], { env: { ...env, ...asked.variables }, cwd })).trim();
   };
   expect(await resolved("https://github.com/a/b.git")).toBe("https://github.com/a/b.git");
   expect(await resolved("https://gitlab.com/a/b.git")).toBe("ssh://git@gitlab.com/a/b.git");
