@@ -5,7 +5,7 @@ import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
 import { verifyRecord, type HexUpstream } from "../fetch/hex.ts";
-import { publicKeyPem } from "../hex/keys.ts";
+import { fingerprint, publicKeyPem } from "../hex/keys.ts";
 import type { Package } from "../hex/records.ts";
 import { isPackageName } from "../hex/names.ts";
 import { hexpm, servedName, signedName } from "../hex/repository.ts";
@@ -13,12 +13,13 @@ import { isSignedBy, wrap } from "../hex/signed.ts";
 import { RegistryBuilder } from "../registry/registry.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
-import type { RegistryPaths } from "../store/registry-paths.ts";
+import { parseTarballName, type RegistryPaths } from "../store/registry-paths.ts";
 import { readSigned } from "../store/signed-files.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
+import { adoptNothing, judgeReleases, publishedKey, isBeginning, requireHeld, type Adopting } from "./adoption.ts";
 import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "./context.ts";
 import { readHeldPackages } from "./held-packages.ts";
-import { heldRecordsKey } from "./hex-upstreams.ts";
+import { heldRecordsKey, requireGivenKeys } from "./hex-upstreams.ts";
 
 export interface BuildResult {
   readonly packages: number;
@@ -26,6 +27,8 @@ export interface BuildResult {
   /** Resources that were written, or would be with --dry-run: `names`, `packages/jason`, `repos/acme/names`. */
   readonly written: readonly string[];
   readonly removed: readonly string[];
+  /** Releases that are signed now for the first time, although no upstream record covers them: `jason@1.4.1` */
+  readonly adopted: readonly string[];
   /** Tarballs, and records with all of their tarballs, that are left out of the registry, and why. */
   readonly corrupt: readonly { readonly file: string; readonly reason: string }[];
 }
@@ -33,22 +36,49 @@ export interface BuildResult {
 // Small files: what they cost is waiting for the disk.
 const atOnce = 32;
 
-/** @throws MirrorError `config` when the registry was signed with a key that is not here */
-export async function build(context: Context, { wait = true } = {}): Promise<BuildResult> {
-  await requireMirror(context);
-  await tellForeign(context);
-  return context.config.dryRun ? buildAsOnlyWriter(context) : asOnlyWriter(context, buildAsOnlyWriter, wait);
+export interface BuildOptions {
+  /** Whether to wait for another writer. */
+  readonly wait?: boolean;
+  /** Whether a person asked for it by name, who thereby adopts what lies in a folder with nothing signed yet. */
+  readonly isAsked?: boolean;
 }
 
-/** For callers that hold the writers' lock. @param without tarballs and folders that will be gone soon */
+/** @throws MirrorError `config` when the registry was signed with a key that is not here */
+export async function build(
+  context: Context,
+  { wait = true, isAsked = false }: BuildOptions = {},
+): Promise<BuildResult> {
+  await requireMirror(context);
+  await requireGivenKeys(context);
+  await tellForeign(context);
+  const work = async (locked: Context) => buildAsOnlyWriter(locked, { isAsked });
+  return context.config.dryRun ? work(context) : asOnlyWriter(context, work, wait);
+}
+
+export interface WriterOptions {
+  /** Tarballs and folders that will be gone soon. */
+  readonly without?: ReadonlySet<string>;
+  readonly isAsked?: boolean;
+}
+
+/** For callers that hold the writers' lock. */
 export async function buildAsOnlyWriter(
   context: Context,
-  without: ReadonlySet<string> = new Set(),
+  { without = new Set(), isAsked = false }: WriterOptions = {},
 ): Promise<BuildResult> {
   const { paths, config } = context;
   const name = await registryName(context);
   const key = config.dryRun ? undefined : await loadSigningKey(paths, config.newKey);
-  const [main, ...others] = (await listRegistries(paths)).filter(({ dir }) => !without.has(dir.path));
+  // A dry run makes none, and is refused where the run would be.
+  const own = key ?? (paths.privateKey.isFile() ? await loadSigningKey(paths, config.newKey) : undefined);
+  const published = own === undefined || config.newKey ? await publishedKey(paths) : undefined;
+  const verifiers = [own, published].filter((each) => each !== undefined);
+  if (config.newKey && own !== undefined && published !== undefined && fingerprint(own) !== fingerprint(published)) {
+    context.reporter.note(`what the key ${fingerprint(published)} signed is taken over by the key ${fingerprint(own)}`);
+  }
+  const registries = (await listRegistries(paths)).filter(({ dir }) => !without.has(dir.path));
+  const adopting = isAsked ? await whatToAdopt(context, registries, verifiers) : adoptNothing;
+  const [main, ...others] = registries;
   const results: BuildResult[] = [];
   // Others first: what they depend on in hexpm decides which records it has.
   const optional = new Set<string>();
@@ -57,23 +87,43 @@ export async function buildAsOnlyWriter(
     const names = isMain
       ? { repository: name, alias: hexpm, optional }
       : { repository: signedName(registry.repository) };
-    const built = await buildOne(context, registry, { ...names, without }, key);
+    const built = await buildOne(context, registry, { ...names, without }, { key, verifiers, adopting });
     for (const dependency of built.optionalElsewhere) {
       if (dependency.repository === hexpm) optional.add(dependency.package);
     }
     results.push(built);
   }
-  if (key !== undefined) await writeMirrorFile(paths, name);
+  if (key !== undefined) await writeMirrorFile(paths, { registryName: name });
   return {
     packages: results.reduce((sum, { packages }) => sum + packages, 0),
     releases: results.reduce((sum, { releases }) => sum + releases, 0),
     written: results.flatMap(({ written }) => written),
     removed: results.flatMap(({ removed }) => removed),
+    adopted: results.flatMap(({ adopted }) => adopted),
     corrupt: results.flatMap(({ corrupt }) => corrupt),
   };
 }
 
-/** @param key undefined: write nothing */
+async function whatToAdopt(
+  { config }: Context,
+  registries: readonly RegistryPaths[],
+  verifiers: readonly KeyObject[],
+): Promise<Adopting> {
+  const tarballs = registries.map(async (registry) =>
+    (await listTarballs(registry)).map(({ name, version }) => ({ repository: registry.repository, name, version })),
+  );
+  requireHeld(config.adopt, (await Promise.all(tarballs)).flat());
+  return { named: config.adopt, everything: config.adopt.length === 0 && (await isBeginning(registries, verifiers)) };
+}
+
+interface Signing {
+  /** undefined: write nothing. */
+  readonly key: KeyObject | undefined;
+  /** Keys whose signature tells of an adoption. */
+  readonly verifiers: readonly KeyObject[];
+  readonly adopting: Adopting;
+}
+
 async function buildOne(
   context: Context,
   paths: RegistryPaths,
@@ -86,7 +136,7 @@ async function buildOne(
     readonly optional?: Iterable<string>;
     readonly without: ReadonlySet<string>;
   },
-  key: KeyObject | undefined,
+  { key, verifiers, adopting }: Signing,
 ) {
   const tarballs = (await listTarballs(paths)).filter(({ place }) => !without.has(place.path));
   const packages = new Set(tarballs.map(({ name }) => name));
@@ -95,13 +145,35 @@ async function buildOne(
   const builder = new RegistryBuilder(names);
   const writer = await openWriter(context, paths, key);
   const corrupt: { file: string; reason: string }[] = [];
+  const adopted: string[] = [];
   // A package is signed and written while the next ones are read.
   const write = async () => {
     for await (const held of readHeldPackages(paths, context.paths.cache, tarballs)) {
       corrupt.push(...held.corrupt);
-      const isTrusted = !untrusted.has(held.name);
-      const payload = isTrusted ? builder.add(held.name, held.releases, records.get(held.name)) : undefined;
-      if (payload !== undefined) await writer.write(`packages/${held.name}`, payload);
+      const { name, releases } = held;
+      const found = records.get(name);
+      const judged = await judgeReleases(
+        paths,
+        {
+          name,
+          releases,
+          unreadable: held.corrupt
+            .map(({ file }) => parseTarballName(file)?.version)
+            .filter((each) => each !== undefined),
+          upstream: untrusted.has(name)
+            ? { state: "untrusted" }
+            : found === undefined
+              ? { state: "none" }
+              : { state: "held", record: found },
+        },
+        { verifiers, adopting },
+      );
+      corrupt.push(...judged.leftOut);
+      adopted.push(...judged.adopted);
+      const payload = builder.add(name, judged.signed, { record: judged.record, kept: judged.kept });
+      if (payload !== undefined) await writer.write(`packages/${name}`, payload);
+      // Its signed record stays, so that nobody takes the registry for one that was never signed.
+      else if (judged.leftOut.length > 0 || untrusted.has(name)) builder.addNothingOf(name);
     }
     for (const [resource, payload] of builder.finish()) await writer.write(resource, payload);
     return writer.finish();
@@ -132,6 +204,7 @@ async function buildOne(
     ...summary,
     written: written.map(shown),
     removed: stale.map(shown),
+    adopted,
     corrupt: leftOut.map(({ file, reason }) => ({ file: shown(file), reason })),
   };
 }

@@ -26,8 +26,17 @@ export interface VerifyResult {
   readonly checked: number;
   readonly missing: readonly Finding[];
   readonly corrupt: readonly Finding[];
+  /** Releases that no upstream record covers: they are as good as whoever adopted them. */
+  readonly uncovered: readonly Uncovered[];
   /** With --deep: what was found damaged, and lies in `corrupt/` now. */
   readonly movedAside?: readonly MovedAside[];
+}
+
+export interface Uncovered {
+  readonly name: string;
+  readonly version: string;
+  /** Not where nobody adopted it. */
+  readonly isSigned: boolean;
 }
 
 export interface MovedAside {

@@ -4,9 +4,10 @@ import { readIfPresent } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
 import type { HexUpstream } from "../fetch/hex.ts";
 import { readHexConfigToken } from "../hex/hex-config.ts";
-import { hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
+import { fingerprint, hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
 import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../hex/repository.ts";
 import { readKeyFile, type Context } from "./context.ts";
+import { hexpmFingerprint, requireTrusted, trustedKey } from "./trust.ts";
 
 /**
  * @returns by repository, its upstream, or why there is none
@@ -27,60 +28,97 @@ export async function hexUpstreams(
   return found;
 }
 
-/** @throws MirrorError `config` when a key cannot be read, `refused` for a repository that nobody told of */
+/** @throws MirrorError `config` for a key that cannot be read or is not trusted, `refused` for a repository that nobody told of */
 async function hexUpstream(context: Context, repository: string): Promise<HexUpstream> {
-  const { config } = context;
+  const { config, reporter } = context;
   const source = sourceOf(repository);
   const organisation = organisationOf(repository);
-  const base = source === hexpm ? config.hexUrl : config.repositories.find(({ name }) => name === source)?.url;
+  const base = source === hexpm ? config.hexUrl : config.repos.find(({ name }) => name === source)?.url;
   if (base === undefined) {
     throw new MirrorError("refused", `the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE`);
   }
   const url = organisation === undefined ? base : `${base}/repos/${organisation}`;
-  return {
-    url,
-    repository: signedName(repository),
-    publicKey: await upstreamKey(context, source),
-    token: await tokenFor(context, repository, url),
-  };
+  const { key: publicKey, where } = await configuredKey(context, source);
+  await requireTrusted(context, repository, { key: publicKey, where });
+  if (isFound(context, source)) {
+    reporter.note(`${source} comes from ${base}, signed by ${fingerprint(publicKey)}, as ${config.found.path} says`);
+  }
+  return { url, repository: signedName(repository), publicKey, token: await tokenFor(context, repository, url) };
 }
 
 /** The key that downloads must be signed with: as given, else hex.pm's. Never one from the mirror's folder. */
-async function upstreamKey({ config }: Context, source: string): Promise<KeyObject> {
+async function configuredKey({ config }: Context, source: string): Promise<{ key: KeyObject; where: string }> {
   if (source === hexpm) {
-    const { hexPublicKeyFile: file } = config;
-    return file === undefined ? readPublicKey(hexpmPublicKey, "hex.pm's key") : readKeyFile(file, "--hex-public-key");
+    const { hexPublicKey: file } = config;
+    if (file === undefined) return { key: readPublicKey(hexpmPublicKey, "hex.pm's key"), where: "hex.pm's own key" };
+    return { key: await readKeyFile(file, "--hex-public-key"), where: file };
   }
-  const file = config.repositories.find(({ name }) => name === source)?.publicKeyFile;
-  if (file === undefined) {
-    throw new MirrorError(
-      "refused",
-      `the key of the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE`,
-    );
-  }
-  return readKeyFile(file, "--repo");
+  const file = config.repos.find(({ name }) => name === source)?.publicKeyFile;
+  if (file !== undefined) return { key: await readKeyFile(file, "--repo"), where: file };
+  throw new MirrorError(
+    "refused",
+    `the key of the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE`,
+  );
+}
+
+/** Whether URL or key of a source are from a configuration file that nobody named. */
+function isFound({ config }: Context, source: string): boolean {
+  const keys = source === hexpm ? (["hexUrl", "hexPublicKey"] as const) : (["repos"] as const);
+  return keys.some((key) => config.found.keys.has(key));
 }
 
 /**
  * The key of the records that the mirror holds: as given, else the one that the last sync verified them with.
- * @throws MirrorError
+ * @throws MirrorError `config`, too, for one that this mirror does not trust
  */
 export async function heldRecordsKey(context: Context, repository: string): Promise<KeyObject> {
-  const { config, paths } = context;
+  const { config, paths, reporter } = context;
   const source = sourceOf(repository);
-  const given =
-    source === hexpm ? config.hexPublicKeyFile : config.repositories.find(({ name }) => name === source)?.publicKeyFile;
-  const file = paths.registry(repository).upstreamPublicKey;
-  const pem = given === undefined ? await file.read() : undefined;
-  return pem === undefined ? upstreamKey(context, source) : readPublicKey(pem.toString("utf8"), file.path);
+  const isGiven =
+    source === hexpm
+      ? config.hexPublicKey !== undefined
+      : config.repos.some(({ name, publicKeyFile }) => name === source && publicKeyFile !== undefined);
+  const trusted = config.newUpstreamKey || !isGiven ? await trustedKey(paths, repository) : undefined;
+  const held = trusted?.held;
+  // With --new-upstream-key, what is held counts until a record by the new key has taken its place.
+  if (isGiven && held !== undefined) return held;
+  if (held !== undefined) {
+    const key = fingerprint(held);
+    if (source === hexpm && key !== hexpmFingerprint) {
+      reporter.note(`the records of ${repository} here are signed by ${key}, which is not hex.pm's own key`);
+    }
+    return held;
+  }
+  const configured = await configuredKey(context, source);
+  await requireTrusted(context, repository, configured);
+  return configured.key;
+}
+
+/** For what works on held records: a key that was given is the one that this mirror trusts. @throws MirrorError `config` */
+export async function requireGivenKeys(context: Context): Promise<void> {
+  const { config } = context;
+  const given = [
+    ...(config.hexPublicKey === undefined ? [] : [hexpm]),
+    ...config.repos.filter(({ publicKeyFile }) => publicKeyFile !== undefined).map(({ name }) => name),
+  ];
+  for (const source of given) await requireTrusted(context, source, await configuredKey(context, source));
 }
 
 /**
  * `MIRROR_TOKEN_ACME`, else what Hex itself would send to that very URL. The public repository needs none, so the
  * user's own token for it goes nowhere.
+ * @throws MirrorError `refused` where a file that came with a project would have the token sent to a place of its own
  */
-async function tokenFor({ config }: Context, repository: string, url: string): Promise<string | undefined> {
+async function tokenFor(context: Context, repository: string, url: string): Promise<string | undefined> {
+  const { config } = context;
   const given = config.tokens.get(tokenVariable(repository));
+  if (given !== undefined && isFound(context, sourceOf(repository))) {
+    throw new MirrorError(
+      "refused",
+      `${tokenVariable(repository)} is not sent to ${url}, since only ${config.found.path} says so, which lies in the ` +
+        "working folder; name that file with --config",
+    );
+  }
   if (given !== undefined || repository === hexpm) return given;
   const text = (await readIfPresent(config.hexConfigFile))?.toString("utf8");
   return text === undefined

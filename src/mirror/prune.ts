@@ -18,6 +18,7 @@ import { readKnownLocks } from "../store/known-locks.ts";
 import { readValidators, writeValidators } from "../store/validators.ts";
 import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
 import { asOnlyWriter, requireMirror, tellForeign, type Context } from "./context.ts";
+import { requireGivenKeys } from "./hex-upstreams.ts";
 import { configuredLocks } from "./wanted.ts";
 
 export interface PruneResult {
@@ -36,6 +37,7 @@ interface Removal {
 
 export async function prune(context: Context): Promise<PruneResult> {
   await requireMirror(context);
+  await requireGivenKeys(context);
   await tellForeign(context);
   return context.config.dryRun ? pruneAsOnlyWriter(context) : asOnlyWriter(context, pruneAsOnlyWriter);
 }
@@ -71,7 +73,7 @@ async function pruneAsOnlyWriter(context: Context): Promise<PruneResult> {
       ...places,
       ...(registry === undefined ? [] : [registry]),
     ]);
-    ({ corrupt } = await buildAsOnlyWriter(context, new Set(doomed.map(({ path }) => path))));
+    ({ corrupt } = await buildAsOnlyWriter(context, { without: new Set(doomed.map(({ path }) => path)) }));
   }
   const removed: { item: string; bytes: number }[] = [];
   for (const removal of removals) {

@@ -7,7 +7,13 @@ import { MirrorError } from "../errors.ts";
 import { fetchInstaller, fetchInstallerList, sha512Of, type SignedList } from "../fetch/installers.ts";
 import type { HttpClient } from "../fetch/http.ts";
 import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
-import { installerLists, wantedInstallers, type Installer, type InstallerList } from "../plan/installers.ts";
+import {
+  installerLists,
+  replacedInstallers,
+  wantedInstallers,
+  type Installer,
+  type InstallerList,
+} from "../plan/installers.ts";
 import { writeTogether } from "../disk/place.ts";
 import { readKeyFile, transferOf, type Context } from "./context.ts";
 
@@ -32,6 +38,8 @@ export async function syncInstallers(
       const mustBeSigned = !list.hasOtp || wasSigned;
       const fetched = await fetchInstallerList(http, url, publicKey, { mustBeSigned }, transferOf(context));
       if (fetched === undefined) continue;
+      if (fetched.signature === undefined && url.startsWith("http:")) throw unsignedOverHttp(url);
+      await refuseReplaced(context, list, fetched.csv);
       found += 1;
       wanted += await syncList(context, list, fetched, http);
     } catch (error) {
@@ -45,6 +53,25 @@ export async function syncInstallers(
   reporter.begin(1);
   const why = found === 0 ? "upstream has no list of installers" : "no list has an installer for that Elixir and OTP";
   reporter.failed(`${config.buildsUrl}/installs`, new MirrorError("not_found", why));
+}
+
+function unsignedOverHttp(url: string): MirrorError {
+  const why = "is not signed, and came over http, where anybody on the way can change it";
+  return new MirrorError("integrity", `${url} ${why}; give an https URL with --builds-url`);
+}
+
+/** @throws MirrorError `integrity` when a version that was listed before has other bytes now */
+async function refuseReplaced({ config, paths }: Context, list: InstallerList, csv: Buffer): Promise<void> {
+  const before = (await paths.installsDir.at(list.name).read())?.toString("utf8") ?? "";
+  const isAccepted = (version: string) =>
+    config.acceptChanged.some((each) => each.name === list.program && each.version === version);
+  const replaced = replacedInstallers(before, csv.toString("utf8"), list).find(({ version }) => !isAccepted(version));
+  if (replaced === undefined) return;
+  throw new MirrorError(
+    "integrity",
+    `${list.name} gives ${replaced.path} other bytes than before, under the same version; to take them, ` +
+      `--accept-changed ${list.program}@${replaced.version}`,
+  );
 }
 
 /** @returns how many installers the list has for those who are wanted */
@@ -93,6 +120,6 @@ async function syncInstaller({ config, paths, ...context }: Context, installer: 
 /** The key of the lists, where installers are wanted. @throws MirrorError `config` */
 export async function readInstallersKey({ config }: Context): Promise<KeyObject | undefined> {
   if (config.installers === undefined) return undefined;
-  const file = config.buildsPublicKeyFile;
+  const file = config.buildsPublicKey;
   return file === undefined ? readPublicKey(mixPublicKey, "Mix's key") : readKeyFile(file, "--builds-public-key");
 }

@@ -8,17 +8,21 @@ import { MirrorError } from "../errors.ts";
 import { fetchDocs, fetchRecord, fetchTarball, verifyRecord, type HexUpstream } from "../fetch/hex.ts";
 import type { HttpClient } from "../fetch/http.ts";
 import { readExpectedTarball } from "../hex/check.ts";
-import { publicKeyPem } from "../hex/keys.ts";
 import type { Package, Release } from "../hex/records.ts";
 import { hexpm, servedName, shownPackage } from "../hex/repository.ts";
-import type { Demand, PackageJob } from "../plan/plan.ts";
+import type { Lock } from "../lock/entries.ts";
+import { makePlan, type Demand, type PackageJob } from "../plan/plan.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { readValidators, writeValidators, type Validators } from "../store/validators.ts";
 import { transferOf, type Context } from "./context.ts";
+import { takeRecord, type RecordRegistry } from "./take-record.ts";
+import { recordUpstream } from "./trust.ts";
 
 export interface PackageTools {
   readonly http: HttpClient;
+  /** Every lock that the mirror knows, those being synced included: what they name is not given up. */
+  readonly known: readonly Lock[];
   /** By repository; for each that a job names. */
   readonly upstreams: ReadonlyMap<string, HexUpstream | MirrorError>;
 }
@@ -28,6 +32,7 @@ interface Registry {
   readonly upstream: HexUpstream;
   readonly http: HttpClient;
   readonly validators: Validators;
+  readonly locked: RecordRegistry["locked"];
   /** Called when a record proved to be signed by upstream's key. */
   readonly onVerified: () => void;
 }
@@ -36,10 +41,11 @@ interface Registry {
 export async function syncPackages(
   context: Context,
   jobs: readonly PackageJob[],
-  { http, upstreams }: PackageTools,
+  { http, upstreams, known }: PackageTools,
 ): Promise<void> {
   const { paths, config, reporter } = context;
   const limit = pLimit(config.concurrency);
+  const demands = makePlan(known, config).packages;
   const places = new Map<string | undefined, string>();
   for (const { repository, upstreamDir } of await listRegistries(paths)) {
     // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.
@@ -56,12 +62,21 @@ export async function syncPackages(
       }
       places.set(servedName(repository), repository);
       if (upstream instanceof MirrorError) throw upstream;
-      await syncRegistry(context, own, { repository, upstream, http, limit });
+      const locked = (name: string) => lockedVersions(demands, repository, name);
+      await syncRegistry(context, own, { repository, upstream, http, limit, locked });
     } catch (error) {
       for (const { name, releases } of own)
         for (const { version } of releases) reporter.failed(`${shownPackage(repository, name)} ${version}`, error);
     }
   }
+}
+
+/** By version, the outer checksums that locks demand. */
+function lockedVersions(demands: readonly PackageJob[], repository: string, name: string): Map<string, Set<string>> {
+  const job = demands.find((each) => each.repository === repository && each.name === name);
+  const checksums = (of: readonly Demand[]) =>
+    of.map(({ outerChecksum }) => outerChecksum).filter((each) => each !== undefined);
+  return new Map((job?.releases ?? []).map(({ version, demands: of }) => [version, new Set(checksums(of))]));
 }
 
 async function syncRegistry(
@@ -72,6 +87,7 @@ async function syncRegistry(
     upstream,
     http,
     limit,
+    locked,
   }: Omit<Registry, "paths" | "validators" | "onVerified"> & {
     readonly repository: string;
     readonly limit: ReturnType<typeof pLimit>;
@@ -89,7 +105,7 @@ async function syncRegistry(
   if (context.config.docs) paths.docsDir.makeFolder();
   const validators = await readValidators(paths);
   let isVerified = false;
-  const registry: Registry = { paths, upstream, http, validators, onVerified: () => (isVerified = true) };
+  const registry: Registry = { paths, upstream, http, validators, locked, onVerified: () => (isVerified = true) };
   const run = async (job: PackageJob) => {
     if (!signal.aborted) await syncPackage(context, job, registry);
   };
@@ -98,7 +114,7 @@ async function syncRegistry(
   } finally {
     await writeValidators(paths, validators);
     // A key that fits nothing must not become the one that the records here are read with.
-    if (isVerified) await paths.upstreamPublicKey.writeIfChanged(publicKeyPem(upstream.publicKey));
+    if (isVerified) await recordUpstream(context, repository, { url: upstream.url, key: upstream.publicKey });
   }
 }
 
@@ -134,11 +150,13 @@ async function refreshRecord(context: Context, name: string, registry: Registry)
   const held = await readHeldRecord(file, name, upstream);
   const validator = held === undefined ? undefined : validators.get(name);
   const fetched = await fetchRecord(http, upstream, name, validator, transferOf(context));
-  if (!fetched.changed && held !== undefined) return held.record;
-  if (!fetched.changed) throw new MirrorError("upstream", `upstream sent no record of ${name}`);
+  const record = fetched.changed ? fetched.record : held?.record;
+  if (record === undefined) throw new MirrorError("upstream", `upstream sent no record of ${name}`);
+  await takeRecord(context, registry, { before: held?.record, after: record });
+  if (!fetched.changed) return record;
   if (held?.bytes.equals(fetched.bytes) !== true) await file.write(fetched.bytes);
   validators.set(name, fetched.validator);
-  return fetched.record;
+  return record;
 }
 
 async function readHeldRecord(

@@ -9,26 +9,32 @@ import { redactUrl } from "../git/url.ts";
 import { shownPackage } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
+import { installerLists } from "../plan/installers.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import { readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
 import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { version } from "../version.ts";
+import { isPackageOf } from "./adoption.ts";
 import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
 import { asOnlyWriter, registryName, tellForeign, type Context } from "./context.ts";
+import { mayAsk, trustedHosts } from "./git-upstreams.ts";
 import { hexUpstreams } from "./hex-upstreams.ts";
 import { syncFiles } from "./sync-files.ts";
 import { readInstallersKey, syncInstallers } from "./sync-installers.ts";
 import { syncPackages } from "./sync-packages.ts";
 import { syncRepositories } from "./sync-repositories.ts";
 import { Tally, type Totals } from "./tally.ts";
+import type { Fingerprints } from "../serve/health-routes.ts";
+import { caFileOf, fingerprintsOf } from "./trust.ts";
 import { packagesLock, withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {
   readonly skipped: Plan["skipped"];
   /** undefined when the registry could not be signed; the reason is among `failed`. */
   readonly registry: BuildResult | undefined;
+  readonly fingerprints: Fingerprints;
 }
 
 const stages = ["the git repositories", "the packages", "the installers", "the files"];
@@ -40,7 +46,27 @@ export interface SyncTools {
 
 export async function sync(context: Context, locks: readonly Lock[], tools: SyncTools): Promise<SyncResult> {
   await tellForeign(context);
+  await tellSwitches(context, locks, tools);
   return asOnlyWriter(context, (locked) => syncAsOnlyWriter(locked, locks, tools));
+}
+
+/** A name that was mistyped accepts nothing, and must not look as if it had. */
+function requireKnownChanges({ acceptChanged, installers }: Context["config"], plan: Plan): void {
+  const programs = installers === undefined ? [] : installerLists.map(({ program }) => program);
+  const isKnown = (each: (typeof acceptChanged)[number]) =>
+    programs.includes(each.name) || plan.packages.some(({ repository, name }) => isPackageOf(each, repository, name));
+  const unknown = acceptChanged.find((each) => !isKnown(each));
+  if (unknown === undefined) return;
+  const shown = shownPackage(unknown.repository, unknown.name);
+  throw new MirrorError("usage", `--accept-changed ${shown}: no lock that is synced here names that package`);
+}
+
+/** One line: what the old stack was made to work with has no say here. */
+async function tellSwitches({ config, reporter }: Context, locks: readonly Lock[], tools: SyncTools): Promise<void> {
+  const usesGit = locks.some(({ entries }) => entries.some(({ kind }) => kind === "git"));
+  const settings = usesGit ? ((await tools.gitEnvironments().catch(() => undefined))?.unverified ?? []) : [];
+  const off = [...config.switches, ...settings];
+  if (off.length > 0) reporter.note(`verification stays on: ${off.join(", ")} would turn it off, and is not followed`);
 }
 
 async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools: SyncTools): Promise<SyncResult> {
@@ -52,6 +78,7 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
   const before = await readKnownLocks(paths);
   const locks = withPackages(given, config, before);
   const plan = makePlan(locks, config);
+  requireKnownChanges(config, plan);
   const files = fileJobs(config.files);
   const installersKey = await readInstallersKey(context);
   const upstreams = await hexUpstreams(context, [...new Set(plan.packages.map(({ repository }) => repository))]);
@@ -69,10 +96,11 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
     userAgent: `mirror-server/${version}`,
     connections: config.concurrency,
     proxy: config.proxy,
+    mayAsk: async (host) => mayAsk(host, trustedHosts(config, plan.repositories)),
   });
   const [git, ...others] = await Promise.allSettled([
-    syncRepositories(counted, plan.repositories, known, tools.gitEnvironments),
-    syncPackages(counted, plan.packages, { http, upstreams }),
+    syncRepositories(counted, plan.repositories, known, { ...tools, http }),
+    syncPackages(counted, plan.packages, { http, upstreams, known }),
     syncInstallers(counted, http, installersKey),
     syncFiles(counted, files, http),
   ]);
@@ -106,7 +134,8 @@ async function syncAsOnlyWriter(context: Context, given: readonly Lock[], tools:
 
   // What could not be asked is not as of today.
   if (tally.failures.length === 0) await writeLastSync(paths, new Date());
-  return { ...tally.result(), skipped: plan.skipped, registry };
+  const fingerprints = await fingerprintsOf(paths, caFileOf(config));
+  return { ...tally.result(), skipped: plan.skipped, registry, fingerprints };
 }
 
 async function signRegistry(context: Context, tally: Tally): Promise<BuildResult | undefined> {

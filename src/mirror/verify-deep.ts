@@ -20,10 +20,12 @@ import { readFileChecksums } from "../store/file-checksums.ts";
 import { listDocs, listRegistries, listRepositories, listTarballs } from "../store/inventory.ts";
 import { quarantine } from "../store/quarantine.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
+import { signedChecksums } from "./adoption.ts";
 import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
 import type { MovedAside } from "./findings.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 import { hashFile } from "./sync-files.ts";
+import { readRegistryKey } from "./verify-packages.ts";
 
 export async function moveCorruptAside(
   context: Context,
@@ -53,8 +55,15 @@ async function damagedIn(context: Context, registry: RegistryPaths): Promise<Dam
     const publicKey = await heldRecordsKey(context, registry.repository);
     damaged.push(...(await readRecords(registry, names, publicKey, records)));
   }
+  const key = await readRegistryKey(context);
+  const signers = key === undefined ? [] : [key];
   for (const { name, version, place } of await listTarballs(registry)) {
-    const reason = await tarballDamage(place, records.get(name), name, version);
+    const record = records.get(name);
+    const isListed = record === undefined || record.releases.some((release) => release.version === version);
+    const isSigned = isListed || (await signedChecksums(registry, name, signers)).has(version);
+    const reason = isSigned
+      ? await tarballDamage(place, record, name, version)
+      : "upstream's record does not list it, and it is not signed";
     if (reason !== undefined) damaged.push({ place, reason });
   }
   for (const { place } of await listDocs(registry)) {

@@ -12,8 +12,10 @@ import { listRegistries } from "../store/inventory.ts";
 import { describeForeign, type Context } from "./context.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
 import { readRegistry } from "./health.ts";
+import { requireGivenKeys } from "./hex-upstreams.ts";
 import { hashFile } from "./sync-files.ts";
 import { moveCorruptAside } from "./verify-deep.ts";
+import { verifyCoverage } from "./verify-coverage.ts";
 import { readRegistryKey, verifyPackage } from "./verify-packages.ts";
 import { verifyRepository } from "./verify-repositories.ts";
 import { configuredLocks } from "./wanted.ts";
@@ -24,6 +26,7 @@ export async function verify(
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<VerifyResult> {
   const { config } = context;
+  await requireGivenKeys(context);
   const plan = makePlan([...given, ...configuredLocks(config)], config);
   // First, so that what it moves aside is found missing.
   const movedAside = config.deep ? await moveCorruptAside(context, gitEnvironments) : undefined;
@@ -45,11 +48,12 @@ export async function verify(
   for (const entry of await foreignEntries(context.paths)) {
     findings.corrupt.push({ kind: "place", path: entry.path, lock: "", reason: describeForeign(entry) });
   }
+  const uncovered = await verifyCoverage(context, key, findings);
   const files = fileJobs(config.files);
   const checksums = files.length === 0 ? undefined : await readChecksums(context);
   for (const job of files) await verifyFile(context, job, checksums, findings);
   const ok = findings.missing.length + findings.corrupt.length + (movedAside?.length ?? 0) === 0;
-  return { ok, ...findings, ...(movedAside === undefined ? {} : { movedAside }) };
+  return { ok, ...findings, uncovered, ...(movedAside === undefined ? {} : { movedAside }) };
 }
 
 /** None, when they are damaged: what they were the only witness of is then told by itself. */

@@ -57,7 +57,7 @@ export function buildRegistry(input: RegistryInput): Registry {
   const builder = new RegistryBuilder(input);
   const resources = new Map<string, Uint8Array>();
   for (const [name, held] of groupByName(input.releases)) {
-    const payload = builder.add(name, held, input.upstream.get(name));
+    const payload = builder.add(name, held, { record: input.upstream.get(name) });
     if (payload !== undefined) resources.set(`packages/${name}`, payload);
   }
   for (const [resource, payload] of builder.finish()) resources.set(resource, payload);
@@ -79,10 +79,17 @@ export class RegistryBuilder {
     this.optional = new Set(own.optional);
   }
 
-  /** @returns the payload of `packages/NAME`; undefined when there is no release to list */
-  add(name: string, releases: readonly HeldRelease[], record: Package | undefined): Uint8Array | undefined {
+  /**
+   * @param record what is known of them @param kept entries of releases that are listed as they are
+   * @returns the payload of `packages/NAME`; undefined when there is no release to list
+   */
+  add(
+    name: string,
+    releases: readonly HeldRelease[],
+    { record, kept = [] }: { readonly record: Package | undefined; readonly kept?: readonly Release[] },
+  ): Uint8Array | undefined {
     const { repository } = this.own;
-    const entries: Release[] = [];
+    const entries: Release[] = [...kept];
     for (const release of releases.toSorted((a, b) => compareVersions(a.metadata.version, b.metadata.version))) {
       const upstreamRelease = record?.releases.find(({ version }) => version === release.metadata.version);
       const reason = upstreamRelease === undefined ? undefined : difference(release, upstreamRelease);
@@ -90,6 +97,7 @@ export class RegistryBuilder {
       else this.corrupt.push({ name, version: release.metadata.version, reason });
     }
     if (entries.length === 0) return undefined;
+    entries.sort((a, b) => compareVersions(a.version, b.version));
     this.releases += entries.length;
     const updatedAt = newestPublication(entries);
     this.names.push(updatedAt === undefined ? { name } : { name, updatedAt });
@@ -105,6 +113,11 @@ export class RegistryBuilder {
     }
     // Advisories stay as a whole: releases refer to them by index.
     return encodePackage({ name, repository, releases: entries, advisories: record?.advisories ?? [] }, record);
+  }
+
+  /** A package of which nothing is listed, although something lies there: its record says so. */
+  addNothingOf(name: string): void {
+    this.optional.add(name);
   }
 
   /** What can be told only when all packages are known, by resource. */

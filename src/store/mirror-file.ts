@@ -1,10 +1,30 @@
-/** `mirror.json`: the folder's format and the registry's name; and the `.gitignore` that keeps the key out of git. */
+/**
+ * `mirror.json`: the folder's format, the registry's name, and whose records it trusts; and the `.gitignore` that keeps
+ * the key out of git. Written by the only writer, and what a newer version added to it stays.
+ */
 import { z } from "zod";
 import { MirrorError } from "../errors.ts";
 import type { StorePaths } from "./paths.ts";
 
 const currentFormat = 1;
-const schema = z.object({ format: z.number().int().min(1), registryName: z.string() });
+const schema = z.looseObject({
+  format: z.number().int().min(1),
+  registryName: z.string(),
+  upstreams: z.record(z.string(), z.object({ url: z.string(), key: z.string() })).optional(),
+});
+
+/** The upstream of a Hex repository, as it was when it was first asked. */
+export interface RecordedUpstream {
+  readonly url: string;
+  /** Fingerprint, `SHA256:…` */
+  readonly key: string;
+}
+
+export interface MirrorFile {
+  readonly registryName: string;
+  /** By the source's name in locks: `hexpm`, with all its organisations, or another. */
+  readonly upstreams: Readonly<Record<string, RecordedUpstream>>;
+}
 
 /** For a mirror that is committed, or not looked at by git at all. */
 export const mirrorGitignore = `# Written by mirror-server. The key signs this mirror's registry: whoever has it can sign anything.
@@ -14,8 +34,31 @@ export const mirrorGitignore = `# Written by mirror-server. The key signs this m
 .*.tmp-*
 `;
 
-/** The name that the registry was made with; undefined for a folder that is new or made by hand. */
-export async function readRegistryName(paths: StorePaths): Promise<string | undefined> {
+/** undefined for a folder that is new or made by hand. @throws MirrorError `config` for one that cannot be read */
+export async function readMirrorFile(paths: StorePaths): Promise<MirrorFile | undefined> {
+  const content = await readContent(paths);
+  return content === undefined ? undefined : { registryName: content.registryName, upstreams: content.upstreams ?? {} };
+}
+
+/** Only what is given changes. */
+export async function writeMirrorFile(
+  paths: StorePaths,
+  { registryName, upstreams }: { registryName: string; upstreams?: MirrorFile["upstreams"] },
+): Promise<void> {
+  const before = await readContent(paths);
+  const all = { ...before?.upstreams, ...upstreams };
+  const content = {
+    ...before,
+    format: currentFormat,
+    registryName,
+    ...(Object.keys(all).length === 0 ? {} : { upstreams: all }),
+  };
+  await paths.mirrorFile.writeIfChanged(`${JSON.stringify(content, null, 2)}\n`);
+  // What stands there may have been made by `init`, or by hand.
+  if (paths.gitignore.look() === undefined) await paths.gitignore.write(mirrorGitignore);
+}
+
+async function readContent(paths: StorePaths): Promise<z.infer<typeof schema> | undefined> {
   const bytes = await paths.mirrorFile.read();
   if (bytes === undefined) return undefined;
   const parsed = schema.safeParse(parseJson(bytes.toString("utf8")));
@@ -29,13 +72,7 @@ export async function readRegistryName(paths: StorePaths): Promise<string | unde
         `${currentFormat}); update mirror-server, or give another folder with --mirror`,
     );
   }
-  return parsed.data.registryName;
-}
-
-export async function writeMirrorFile(paths: StorePaths, registryName: string): Promise<void> {
-  await paths.mirrorFile.writeIfChanged(`${JSON.stringify({ format: currentFormat, registryName }, null, 2)}\n`);
-  // What stands there may have been made by `init`, or by hand.
-  if (paths.gitignore.look() === undefined) await paths.gitignore.write(mirrorGitignore);
+  return parsed.data;
 }
 
 function parseJson(text: string): unknown {

@@ -10,12 +10,12 @@ import { certsPlace } from "../tls/certs-files.ts";
 import { holdsRepositories, isCache, isMirror, isRegistry } from "./roots.ts";
 
 export interface StoreFolders {
-  readonly mirrorDir: string;
+  readonly mirror: string;
   readonly hexDir: string;
   readonly gitDir: string;
   readonly cacheDir: string;
   readonly certsDir: string;
-  readonly privateKeyFile: string;
+  readonly privateKey: string;
 }
 
 export class StorePaths {
@@ -27,8 +27,8 @@ export class StorePaths {
   readonly certs: Place;
   readonly privateKey: Place;
 
-  constructor({ mirrorDir, hexDir, gitDir, cacheDir, certsDir, privateKeyFile }: StoreFolders) {
-    this.mirror = Place.root({ dir: mirrorDir, option: "--mirror", noun: "a mirror", isOne: isMirror });
+  constructor({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: StoreFolders) {
+    this.mirror = Place.root({ dir: mirror, option: "--mirror", noun: "a mirror", isOne: isMirror });
     // Where they lie elsewhere, the mirror's own folder has no say.
     const within = (dir: string) => placeAbove(dir, this.mirror);
     this.hex = Place.root({
@@ -45,10 +45,9 @@ export class StorePaths {
       isOne: holdsRepositories,
       within: within(gitDir),
     });
-    const cache = { dir: cacheDir, option: "--cache-dir", noun: "a cache of ours", isOne: isCache };
-    this.cache = Place.root({ ...cache, isTrusted: true });
+    this.cache = cachePlace(cacheDir);
     this.certs = certsPlace(certsDir);
-    this.privateKey = keyPlace(privateKeyFile, this.mirror);
+    this.privateKey = keyPlace(privateKey, this.mirror);
   }
 
   /** `.mirror/mirror.json` */
@@ -96,6 +95,11 @@ export class StorePaths {
     return this.mirror.at("upstream");
   }
 
+  /** `.mirror/history`: which checksums upstream signed, and since when that is known. */
+  get historyDir(): Place {
+    return this.mirror.at("history");
+  }
+
   /** `.mirror/hex/repos`: the repositories besides hexpm. */
   get reposDir(): Place {
     return this.hex.at("repos");
@@ -105,13 +109,12 @@ export class StorePaths {
   registry(repository: string): RegistryPaths {
     const served = servedName(repository);
     const organisation = organisationOf(repository);
-    return new RegistryPaths(
-      repository,
-      served === undefined ? this.hex : this.reposDir.at(served),
-      this.upstreamDir.at(
-        [sourceOf(repository), ...(organisation === undefined ? [] : ["repos", organisation])].join("/"),
-      ),
-    );
+    const below = [sourceOf(repository), ...(organisation === undefined ? [] : ["repos", organisation])].join("/");
+    return new RegistryPaths(repository, {
+      dir: served === undefined ? this.hex : this.reposDir.at(served),
+      upstreamDir: this.upstreamDir.at(below),
+      historyDir: this.historyDir.at(below),
+    });
   }
 
   /** `.mirror/hex/installs`: what `mix local.hex` and `mix local.rebar` download. */
@@ -148,6 +151,10 @@ export class StorePaths {
   repository(host: string, path: string): Place {
     return this.git.at(`${hostFolder(host)}/${path}.git`);
   }
+}
+
+export function cachePlace(dir: string): Place {
+  return Place.root({ dir, option: "--cache-dir", noun: "a cache of ours", isOne: isCache, isTrusted: true });
 }
 
 /** The place that a folder lies directly in, where that is the mirror or below it. */

@@ -11,11 +11,17 @@ export class RegistryPaths {
   readonly dir: Place;
   /** `.mirror/upstream/hexpm`, `.mirror/upstream/hexpm/repos/acme`: by name, whatever URL it came from. */
   readonly upstreamDir: Place;
+  /** `.mirror/history/hexpm`, `.mirror/history/hexpm/repos/acme` */
+  readonly historyDir: Place;
 
-  constructor(repository: string, dir: Place, upstreamDir: Place) {
+  constructor(
+    repository: string,
+    places: { readonly dir: Place; readonly upstreamDir: Place; readonly historyDir: Place },
+  ) {
     this.repository = repository;
-    this.dir = dir;
-    this.upstreamDir = upstreamDir;
+    this.dir = places.dir;
+    this.upstreamDir = places.upstreamDir;
+    this.historyDir = places.historyDir;
   }
 
   /** By its URL path below the registry: `.mirror/hex/packages/jason` */
@@ -61,6 +67,11 @@ export class RegistryPaths {
   /** `.mirror/upstream/hexpm/packages/jason` */
   upstreamPackage(name: string): Place {
     return this.upstreamPackagesDir.at(name);
+  }
+
+  /** `.mirror/history/hexpm/jason.jsonl` */
+  history(name: string): Place {
+    return this.historyDir.at(`${name}.jsonl`);
   }
 
   /** `.mirror/upstream/hexpm/validators.json`: the ETags of these records, for conditional requests. */

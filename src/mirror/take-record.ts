@@ -1,0 +1,110 @@
+/**
+ * Takes upstream's record of a package in the place of the one that is held, or refuses it: what upstream took back or
+ * replaced goes from the registry, and is put aside; what is new is written down. docs/decisions/0011-trust.md
+ */
+import type { HexUpstream } from "../fetch/hex.ts";
+import { compareRecords } from "../hex/changes.ts";
+import { fingerprint } from "../hex/keys.ts";
+import type { Package } from "../hex/records.ts";
+import { hexpm, shownPackage } from "../hex/repository.ts";
+import { MirrorError } from "../errors.ts";
+import { readHistory, writeHistory, type HistoryLine } from "../store/history.ts";
+import { quarantine } from "../store/quarantine.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
+import { isPackageOf, publishedKey, readSignedRecord } from "./adoption.ts";
+import type { Context } from "./context.ts";
+
+export interface NewRecord {
+  readonly before: Package | undefined;
+  readonly after: Package;
+}
+
+export interface RecordRegistry {
+  readonly paths: RegistryPaths;
+  readonly upstream: HexUpstream;
+  /** By version, the outer checksums that locks demand. @param name of a package */
+  readonly locked: (name: string) => ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** Before the record itself is written. @throws MirrorError `integrity` saying why it is not taken, and how it would be */
+export async function takeRecord(context: Context, registry: RecordRegistry, record: NewRecord): Promise<void> {
+  const { paths, reporter, config } = context;
+  const { before, after } = record;
+  const { name } = after;
+  const { repository } = registry.paths;
+  const history = await readHistory(registry.paths.history(name));
+  const accepted = config.acceptChanged.filter((each) => isPackageOf(each, repository, name));
+  const changes = compareRecords({
+    name: shownPackage(repository, name),
+    before: before ?? (await signedBefore(context, registry.paths, { name, history })),
+    isHeld: before !== undefined,
+    after,
+    history,
+    isHexpm: repository === hexpm,
+    locked: registry.locked(name),
+    accepted: {
+      lost: accepted.some(({ version }) => version === undefined),
+      replaced: new Set(accepted.map(({ version }) => version).filter((version) => version !== undefined)),
+    },
+    now: Date.now(),
+  });
+  if (changes.refused !== undefined) {
+    throw new MirrorError("integrity", `${changes.refused}; what is held stays as it is`);
+  }
+  for (const text of changes.told) reporter.note(text);
+  for (const version of [...changes.lost, ...changes.replaced]) {
+    const tarball = registry.paths.tarball(name, version);
+    if (!tarball.isFile()) continue;
+    const aside = await quarantine(paths, tarball);
+    reporter.note(`${shownPackage(repository, name)} ${version}, as it was, lies in ${aside} now`);
+  }
+  await extendHistory(registry, record, { history, replaced: changes.replaced });
+}
+
+/**
+ * Upstream's record may have been deleted, and with it what it warned of: our own signed one still tells that, of the
+ * releases that are upstream's.
+ */
+async function signedBefore(
+  { paths }: Context,
+  registry: RegistryPaths,
+  { name, history }: { readonly name: string; readonly history: readonly HistoryLine[] },
+): Promise<Package | undefined> {
+  const key = await publishedKey(paths).catch(() => undefined);
+  const own = key === undefined ? undefined : (await readSignedRecord(registry, name, [key]))?.record;
+  if (own === undefined) return undefined;
+  const known = new Set(history.map(({ version, checksum }) => `${version} ${checksum}`));
+  return { ...own, releases: own.releases.filter((release) => known.has(checksumOf(release))) };
+}
+
+/** What the record of before tells was known by then; all else is seen today. */
+async function extendHistory(
+  { paths, upstream }: RecordRegistry,
+  { before, after }: NewRecord,
+  { history, replaced }: { readonly history: readonly HistoryLine[]; readonly replaced: readonly string[] },
+): Promise<void> {
+  const key = fingerprint(upstream.publicKey);
+  const today = dayOf(Date.now());
+  const held = new Set(before?.releases.map(checksumOf));
+  const heldSince = dayOf(paths.upstreamPackage(after.name).look()?.mtimeMs ?? Date.now());
+  const known = history.filter(({ version }) => !replaced.includes(version));
+  const checksums = new Set(known.map(({ version, checksum }) => `${version} ${checksum}`));
+  const added = after.releases
+    .filter((release) => release.outerChecksum.length > 0 && !checksums.has(checksumOf(release)))
+    .map((release) => ({
+      version: release.version,
+      checksum: Buffer.from(release.outerChecksum).toString("hex"),
+      key,
+      seen: held.has(checksumOf(release)) ? heldSince : today,
+    }));
+  if (added.length > 0) await writeHistory(paths.history(after.name), [...known, ...added]);
+}
+
+function checksumOf({ version, outerChecksum }: Package["releases"][number]): string {
+  return `${version} ${Buffer.from(outerChecksum).toString("hex")}`;
+}
+
+/** `2026-11-25`, in UTC. */
+function dayOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().slice(0, 10);
+}

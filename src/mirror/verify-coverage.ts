@@ -1,0 +1,112 @@
+/**
+ * On what does the registry rest? Names the releases that no upstream record covers, those that upstream's record does
+ * not list and that are not signed, and what contradicts what was known before.
+ */
+import type { KeyObject } from "node:crypto";
+import { MirrorError, describeError } from "../errors.ts";
+import { verifyRecord } from "../fetch/hex.ts";
+import { isPackageName } from "../hex/names.ts";
+import type { Package } from "../hex/records.ts";
+import { shownPackage, signedName } from "../hex/repository.ts";
+import { ambiguousVersions, readHistory, type HistoryLine } from "../store/history.ts";
+import { listRegistries, listTarballs } from "../store/inventory.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
+import { signedChecksums } from "./adoption.ts";
+import { silentReporter } from "./reporter.ts";
+import type { Context } from "./context.ts";
+import type { Findings, Uncovered } from "./findings.ts";
+import { heldRecordsKey } from "./hex-upstreams.ts";
+import { trustedKey } from "./trust.ts";
+
+/** @param key of our registry; undefined: nothing is taken for signed */
+export async function verifyCoverage(
+  context: Context,
+  key: KeyObject | undefined,
+  findings: Findings,
+): Promise<Uncovered[]> {
+  const uncovered: Uncovered[] = [];
+  for (const registry of await listRegistries(context.paths)) {
+    try {
+      uncovered.push(...(await coverageOf(context, registry, { key, findings })));
+    } catch (error) {
+      // A link that bars the way is told by its name.
+      if (!(error instanceof MirrorError) || error.code !== "storage") throw error;
+    }
+  }
+  return uncovered;
+}
+
+async function coverageOf(
+  context: Context,
+  registry: RegistryPaths,
+  { key, findings }: { readonly key: KeyObject | undefined; readonly findings: Findings },
+): Promise<Uncovered[]> {
+  const uncovered: Uncovered[] = [];
+  await trustedKey(context.paths, registry.repository).catch((error: unknown) => {
+    findings.corrupt.push({ kind: "registry", name: registry.repository, lock: "", reason: describeError(error) });
+  });
+  const records = await readRecords(context, registry);
+  const signed = new Map<string, Map<string, string>>();
+  for (const { name, version } of await listTarballs(registry)) {
+    const record = records.get(name);
+    if (record?.releases.some((release) => release.version === version)) continue;
+    const shown = shownPackage(registry.repository, name);
+    const known = signed.get(name) ?? (await signedChecksums(registry, name, key === undefined ? [] : [key]));
+    signed.set(name, known);
+    const isSigned = known.has(version);
+    if (record === undefined || isSigned) uncovered.push({ name: shown, version, isSigned });
+    else {
+      const reason = "its tarball is damaged: upstream's record does not list it, and it is not signed";
+      findings.corrupt.push({ kind: "hex", name: shown, version, lock: "", reason });
+    }
+  }
+  await verifyHistory(registry, records, findings);
+  return uncovered;
+}
+
+/** Records that cannot be read are told by what needs them. */
+async function readRecords(context: Context, registry: RegistryPaths): Promise<Map<string, Package>> {
+  const records = new Map<string, Package>();
+  const names = (await registry.upstreamPackagesDir.list("file")).filter(isPackageName);
+  const quiet = { ...context, reporter: silentReporter };
+  const publicKey =
+    names.length === 0 ? undefined : await heldRecordsKey(quiet, registry.repository).catch(() => undefined);
+  for (const name of publicKey === undefined ? [] : names) {
+    const bytes = (await registry.upstreamPackage(name).read()) ?? Buffer.alloc(0);
+    try {
+      const upstream = { url: "", repository: signedName(registry.repository), publicKey: publicKey as KeyObject };
+      records.set(name, verifyRecord(bytes, upstream, name, name));
+    } catch {
+      continue;
+    }
+  }
+  return records;
+}
+
+async function verifyHistory(
+  registry: RegistryPaths,
+  records: ReadonlyMap<string, Package>,
+  { corrupt }: Findings,
+): Promise<void> {
+  const files = (await registry.historyDir.list("file")).filter((file) => file.endsWith(".jsonl"));
+  for (const name of files.map((file) => file.slice(0, -".jsonl".length)).filter(isPackageName)) {
+    const lines = await readHistory(registry.history(name));
+    const shown = shownPackage(registry.repository, name);
+    const find = (version: string, reason: string) =>
+      corrupt.push({ kind: "hex", name: shown, version, lock: "", reason });
+    for (const version of ambiguousVersions(lines)) {
+      find(version, `${registry.history(name).path} has two checksums for it; ask upstream which is right`);
+    }
+    for (const version of contradicted(lines, records.get(name))) {
+      find(version, `upstream's record has another checksum than ${registry.history(name).path} tells`);
+    }
+  }
+}
+
+function contradicted(lines: readonly HistoryLine[], record: Package | undefined): string[] {
+  return (record?.releases ?? []).flatMap(({ version, outerChecksum }) => {
+    const known = lines.filter((line) => line.version === version).map(({ checksum }) => checksum);
+    const own = Buffer.from(outerChecksum).toString("hex");
+    return known.length === 0 || known.includes(own) ? [] : [version];
+  });
+}
