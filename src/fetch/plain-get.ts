@@ -9,21 +9,40 @@ export interface PlainGetOptions {
   readonly seconds: number;
   /** An authority to trust besides those that Node knows, PEM. */
   readonly ca?: string | undefined;
+  /** The one authority to trust, PEM. */
+  readonly onlyCa?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The body, whatever the status; use only what makes sense of it. @throws a system error, or one of the time-out */
-export async function plainGet(url: string, { seconds, ca }: PlainGetOptions): Promise<string> {
-  const options = { agent: false as const, signal: AbortSignal.timeout(seconds * 1000) };
+export interface PlainAnswer {
+  readonly body: string;
+  /** Whom the connection led to. */
+  readonly address: string | undefined;
+}
+
+/** Whatever the status; use only what makes sense of it. @throws a system error, or one of the time-out */
+export async function plainAnswer(
+  url: string,
+  { seconds, ca, onlyCa, headers = {} }: PlainGetOptions,
+): Promise<PlainAnswer> {
+  const options = { agent: false as const, signal: AbortSignal.timeout(seconds * 1000), headers };
   const secure = url.startsWith("https:") ? await import("node:https") : undefined;
   const { rootCertificates } = secure === undefined ? { rootCertificates: [] } : await import("node:tls");
+  const trusted = onlyCa !== undefined ? [onlyCa] : ca !== undefined ? [...rootCertificates, ca] : undefined;
   return new Promise((resolve, reject) => {
-    const onAnswer = (answer: IncomingMessage) => void text(answer).then(resolve, reject);
-    const request =
-      secure === undefined
-        ? get(url, options, onAnswer)
-        : secure.get(url, { ...options, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }, onAnswer);
+    const onAnswer = (answer: IncomingMessage) => {
+      const address = answer.socket.remoteAddress;
+      text(answer).then((body) => resolve({ body, address }), reject);
+    };
+    const tls = { ...options, rejectUnauthorized: true, ...(trusted === undefined ? {} : { ca: trusted }) };
+    const request = secure === undefined ? get(url, options, onAnswer) : secure.get(url, tls, onAnswer);
     request.once("error", reject);
   });
+}
+
+/** The body alone. @throws likewise */
+export async function plainGet(url: string, options: PlainGetOptions): Promise<string> {
+  return (await plainAnswer(url, options)).body;
 }
 
 /** Where this machine reaches a server that listens so. */

@@ -8,12 +8,14 @@ import { readPublicKey } from "../hex/keys.ts";
 import { decodeNames, decodeVersions } from "../hex/records.ts";
 import { hexpm, servedName } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
-import type { Health } from "../serve/app.ts";
+import type { Fingerprints, Health } from "../serve/health-routes.ts";
 import { listRegistries, listRepositories, listTarballs, type HeldRepository } from "../store/inventory.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
+import { printable } from "../text.ts";
 import { version } from "../version.ts";
+import { trustProblems } from "./trust.ts";
 
 const foreignEverySeconds = 30;
 
@@ -30,15 +32,14 @@ export interface HealthSources {
   readonly hosts: () => readonly string[];
   /** What the git here can do. */
   readonly features: GitFeatures;
-  /** Whether private repositories are guarded: then not even their names are told. */
-  readonly isGuarded: boolean;
+  readonly fingerprints: () => Promise<Fingerprints>;
   /** What is wrong with the certificate, if anything. */
   readonly certificateProblem: () => string | undefined;
 }
 
 export function createHealthCheck(
   paths: StorePaths,
-  { started, hosts, features, isGuarded, certificateProblem }: HealthSources,
+  { started, hosts, features, fingerprints, certificateProblem }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
@@ -55,7 +56,11 @@ export function createHealthCheck(
     const repositories = await listRepositories(paths).catch(() => []);
     const unserved = unservedRepositories(repositories, features);
     const links = await foreign.list();
-    const lesser = [...unserved, ...links, certificateProblem()].filter((problem) => problem !== undefined);
+    const isAgreed = (await trustProblems(paths)).length === 0;
+    const trust = isAgreed
+      ? []
+      : ['mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"'];
+    const lesser = [...unserved, ...links, ...trust, certificateProblem()].filter((problem) => problem !== undefined);
     const problems = [...(state.problem === undefined ? [] : [state.problem]), ...lesser];
     return {
       status: state.problem !== undefined ? "unhealthy" : lesser.length > 0 ? "degraded" : "ok",
@@ -64,10 +69,11 @@ export function createHealthCheck(
       hex: {
         packages: state.packages,
         releases: state.releases,
-        repositories: isGuarded ? [] : registries.map(({ repository }) => repository).filter((name) => name !== hexpm),
+        repositories: registries.map(({ repository }) => repository).filter((name) => name !== hexpm),
       },
       git: { repositories: repositories.length, hosts: [...hosts()].sort() },
-      problems,
+      fingerprints: await fingerprints(),
+      problems: problems.map(printable),
     };
   };
 }

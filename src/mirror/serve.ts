@@ -1,4 +1,5 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
+import { randomBytes } from "node:crypto";
 import { access, constants } from "node:fs/promises";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
@@ -10,9 +11,11 @@ import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
+import { isTracked } from "../git/tracked.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
 import { hexpm } from "../hex/repository.ts";
 import { buildApp } from "../serve/app.ts";
+import type { Fingerprints } from "../serve/health-routes.ts";
 import { listen, type Listening } from "../serve/listen.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
@@ -23,10 +26,14 @@ import type { Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
 import { identityProblem, openIdentity } from "./live-identity.ts";
 import { silentReporter } from "./reporter.ts";
+import { announce, notAnnounced, registryFolder } from "./running-server.ts";
 import { readTokens } from "./tokens.ts";
+import { caFileOf, fingerprintsOf } from "./trust.ts";
 
 export interface ServeTools {
   readonly logger: Logger;
+  /** Whether the user's other commands are to know it; not one that lasts as long as a command of its own. */
+  readonly isAnnounced: boolean;
   readonly gitEnvironments: () => Promise<GitEnvironments>;
 }
 
@@ -37,9 +44,12 @@ const gitIdleSeconds = 300;
 const gitTotalSeconds = 3600;
 const stalledSeconds = 60;
 
-export async function serve(context: Context, { logger, gitEnvironments }: ServeTools): Promise<Listening> {
+export interface Serving extends Listening {
+  readonly fingerprints: Fingerprints;
+}
+
+export async function serve(context: Context, { logger, isAnnounced, gitEnvironments }: ServeTools): Promise<Serving> {
   const { config, paths } = context;
-  for (const warning of config.warnings) logger.warn(warning);
 
   // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
   const signing = await signEmptyRegistry(context, logger);
@@ -71,13 +81,17 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   // 3 hosts and their certificate
   const served = createServedHosts(paths);
   const listHosts = () => [...served()];
-  const identity = config.tlsPort === undefined ? undefined : await openIdentity(config, listHosts, logger);
+  const identity =
+    config.tlsPort === undefined
+      ? undefined
+      : await openIdentity(config, listHosts, { logger, isTracked: (path) => isTracked(path, environments) });
 
   // 4 the application and its sockets
   const tokens = await readTokens(config);
+  const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const app = await buildApp({
     logger,
-    hosts: { own: new Set(config.names), served },
+    hosts: { own: new Set(config.name), served },
     trustedProxies: config.trustProxy,
     tokens,
     hex: paths.hex,
@@ -90,9 +104,10 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
       started: Date.now(),
       hosts: listHosts,
       features: environments.features,
-      isGuarded: tokens !== undefined,
+      fingerprints: () => fingerprintsOf(paths, caFileOf(config)),
       certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     }),
+    identity: secret === undefined ? undefined : { secret, mirror: registryFolder(paths) },
     uploadPack,
     findRepository: createRepositoryFinder(paths),
     openNameless: environments.openNameless,
@@ -100,12 +115,21 @@ export async function serve(context: Context, { logger, gitEnvironments }: Serve
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
   const listening = await listen(app, { host: config.host, port: config.port, tls, stalledSeconds });
   identity?.watch(listening.setCertificate);
+  const announcement =
+    secret === undefined
+      ? undefined
+      : await announce(context, { port: listening.port, secret }).catch((error: unknown) => {
+          logger.warn(notAnnounced(error));
+        });
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
+  const fingerprints = await fingerprintsOf(paths, caFileOf(config));
   return {
     ...listening,
+    fingerprints,
     close: async (graceSeconds) => {
       identity?.stop();
       signing.abort();
+      await announcement?.withdraw();
       await listening.close(graceSeconds);
     },
   };

@@ -2,15 +2,18 @@
 import type { Config } from "../config.ts";
 import { readText } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
-import { parseTokens } from "../serve/guard.ts";
+import { parseTokens, type Tokens } from "../serve/guard.ts";
 
-/** @throws MirrorError `config`: a guard that cannot be read must not become an open door */
-export async function readTokens({ requireTokenFile }: Config): Promise<string[] | undefined> {
-  if (requireTokenFile === undefined) return undefined;
-  const text = await readText(requireTokenFile).catch((cause: unknown) => {
-    throw new MirrorError("config", `--require-token: cannot read ${requireTokenFile}`, { cause });
-  });
-  const tokens = parseTokens(text);
-  if (tokens.length === 0) throw new MirrorError("config", `--require-token: ${requireTokenFile} holds no token`);
-  return tokens;
+/** @returns undefined where nothing is guarded @throws MirrorError `config`: a guard that cannot be read must not become an open door */
+export async function readTokens({ requireToken }: Pick<Config, "requireToken">): Promise<Tokens | undefined> {
+  if (requireToken === undefined) return undefined;
+  const { files, everything } = requireToken;
+  const texts = files.map((file) =>
+    readText(file).catch((cause: unknown) => {
+      throw new MirrorError("config", `--require-token: cannot read ${file}`, { cause });
+    }),
+  );
+  const tokens = (await Promise.all(texts)).flatMap(parseTokens);
+  if (tokens.length === 0) throw new MirrorError("config", `--require-token: ${files.join(", ")} holds no token`);
+  return { tokens, everything };
 }

@@ -4,7 +4,6 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { encodeEtf, type Json } from "../hex/etf.ts";
-import type { Guard } from "./guard.ts";
 
 export interface ApiDependencies {
   /** What is held of a package, as the API tells it. @param organisation undefined: hexpm itself */
@@ -24,29 +23,18 @@ interface Params {
 
 const erlang = "application/vnd.hex+erlang";
 
-export function addApiRoutes(
-  app: FastifyInstance,
-  { describePackage, describeRelease }: ApiDependencies,
-  guard: Guard,
-) {
+export function addApiRoutes(app: FastifyInstance, { describePackage, describeRelease }: ApiDependencies) {
   for (const prefix of ["/own/api", "/own/api/repos/:organisation"]) {
     app.get<{ Params: Params }>(`${prefix}/packages/:name`, async (request, reply) => {
       const { organisation, name } = request.params;
-      if (isPrivate(organisation)) guard(request.headers.authorization);
       return answer(request, reply, await describePackage(organisation, name));
     });
     app.get<{ Params: Params }>(`${prefix}/packages/:name/releases/:version`, async (request, reply) => {
       const { organisation, name, version } = request.params;
-      if (isPrivate(organisation)) guard(request.headers.authorization);
       return answer(request, reply, await describeRelease(organisation, name, version));
     });
   }
   app.get("/own/api/*", (request, reply) => answer(request, reply, undefined));
-}
-
-/** `repos/hexpm` is what everybody may read, by its other name. */
-function isPrivate(organisation: string | undefined): boolean {
-  return organisation !== undefined && organisation !== "hexpm";
 }
 
 /** What is not there is told in the format that was asked for: the client reads the body whatever the status. */

@@ -20,34 +20,25 @@ import Fastify, {
 import type { Logger } from "pino";
 import { MirrorError, describeError, hasErrno, outcomeOf } from "../errors.ts";
 import { onGone } from "../listeners.ts";
+import { printable } from "../text.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
-import { createGuard } from "./guard.ts";
+import { createGuard, type Tokens } from "./guard.ts";
+import { addHealthRoutes, type HealthRoutesDependencies } from "./health-routes.ts";
 import { findTarget, requestPlace, type KnownHosts, type Target } from "./hosts.ts";
 import { logRequests } from "./request-log.ts";
 
-export interface Health {
-  readonly status: "ok" | "degraded" | "unhealthy";
-  readonly version: string;
-  readonly uptime_s: number;
-  /** `repositories`: those besides hexpm, as locks call them. */
-  readonly hex: { readonly packages: number; readonly releases: number; readonly repositories: readonly string[] };
-  /** `hosts`: those that the mirror stands in for. */
-  readonly git: { readonly repositories: number; readonly hosts: readonly string[] };
-  readonly problems: readonly string[];
-}
-
-export interface AppDependencies extends GitRoutesDependencies, FileRoutesDependencies, ApiDependencies {
+export interface AppDependencies
+  extends GitRoutesDependencies, FileRoutesDependencies, ApiDependencies, HealthRoutesDependencies {
   readonly logger: Logger;
   readonly hosts: KnownHosts;
   /** The proxies whose word counts for who asks. */
   readonly trustedProxies: readonly string[];
-  /** Who may read private repositories; undefined: everybody. */
-  readonly tokens: readonly string[] | undefined;
+  /** What guards what; undefined: everybody may read all. */
+  readonly tokens: Tokens | undefined;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
   readonly caCertificate: () => string | undefined;
-  readonly health: () => Promise<Health>;
 }
 
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
@@ -74,9 +65,14 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
   const targetOf = (request: FastifyRequest) => targets.get(request.raw);
   const guard = createGuard(dependencies.tokens);
+  app.addHook("onRequest", (request, _reply, done) => {
+    guard.check(targetOf(request), request.headers.authorization);
+    done();
+  });
+  addHealthRoutes(app, dependencies, guard);
   addOwnRoutes(app, dependencies);
-  addApiRoutes(app, dependencies, guard);
-  await addFileRoutes(app, targetOf, dependencies, guard);
+  addApiRoutes(app, dependencies);
+  await addFileRoutes(app, targetOf, dependencies);
   await app.register(async (scope) => {
     addGitRoutes(scope, (request) => gitTargetOf(targetOf(request)), dependencies);
   });
@@ -103,14 +99,7 @@ function gitTargetOf(target: Target | undefined): Extract<Target, { kind: "git" 
   return target;
 }
 
-function addOwnRoutes(app: FastifyInstance, { health, caCertificate }: AppDependencies): void {
-  app.get("/own/health", async (_request, reply) => {
-    const report = await health();
-    return reply
-      .code(report.status === "unhealthy" ? 503 : 200)
-      .header("cache-control", "no-store")
-      .send(report);
-  });
+function addOwnRoutes(app: FastifyInstance, { caCertificate }: AppDependencies): void {
   app.get("/own/", (_request, reply) =>
     reply
       .type("text/plain; charset=utf-8")
@@ -144,12 +133,16 @@ function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: 
   if (isBusy) request.log.warn(error.message);
   else if (status >= 500 && !isGone) request.log.error({ err: error }, describeError(error));
   if (isBusy) void reply.header("retry-after", "2");
+  if (status === 401) void reply.header("www-authenticate", 'Basic realm="mirror-server", charset="UTF-8"');
   // The rest of a request that was refused is not waited for.
   if (!request.raw.complete) void reply.header("connection", "close");
   // What went wrong on the disk names its paths, which are nobody's business.
   const isTold = (isOurs && error.code !== "storage") || clientStatus !== undefined;
   const text = isTold ? error.message : "the mirror failed; its log tells why";
-  return reply.code(status).type("text/plain; charset=utf-8").send(`${text}\n`);
+  return reply
+    .code(status)
+    .type("text/plain; charset=utf-8")
+    .send(`${printable(text)}\n`);
 }
 
 function sendNotFound(target: Target | undefined, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -158,7 +151,7 @@ function sendNotFound(target: Target | undefined, request: FastifyRequest, reply
     const text = `this is a read-only mirror: ${request.method} is not allowed here\n`;
     return reply.code(405).header("allow", "GET, HEAD").type("text/plain; charset=utf-8").send(text);
   }
-  const text = notFoundText(target);
+  const text = printable(notFoundText(target));
   return reply.code(404).type("text/plain; charset=utf-8").send(`${text}\n`);
 }
 

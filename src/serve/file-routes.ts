@@ -6,7 +6,6 @@ import fastifyStatic from "@fastify/static";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
-import type { Guard } from "./guard.ts";
 import type { Target } from "./hosts.ts";
 
 export interface FileRoutesDependencies {
@@ -30,7 +29,6 @@ export async function addFileRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => Target | undefined,
   { hex, upstream, files, filePath }: FileRoutesDependencies,
-  guard: Guard,
 ): Promise<void> {
   await app.register(fastifyStatic, {
     root: hex.path,
@@ -48,7 +46,6 @@ export async function addFileRoutes(
   app.get("/own/*", (request, reply) => {
     const path = pathOf(targetOf(request), "own");
     if (!registryPath.test(path)) return reply.callNotFound();
-    if (path.startsWith("/repos/")) guard(request.headers.authorization);
     // Mix asks for this list once per fresh home and prints the body of any error to the user.
     if (path === "/installs/hex-1.x.csv" && !hex.at(path.slice(1)).isFile()) return reply.type("text/csv").send("");
     return send(reply, hex, path);
@@ -57,7 +54,6 @@ export async function addFileRoutes(
   app.get("/upstream/*", (request, reply) => {
     const path = pathOf(targetOf(request), "upstream");
     if (!upstreamPath.test(path)) return reply.callNotFound();
-    if (path.startsWith("/repos/")) guard(request.headers.authorization);
     return send(reply, upstream, path);
   });
 

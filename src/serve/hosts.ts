@@ -33,6 +33,12 @@ export interface KnownHosts {
   readonly served: () => ReadonlySet<string>;
 }
 
+/** Whether a path of the mirror's own leads to one of its rooms; any other may be meant for a host, served or not. */
+export function isOwnRoom(path: string): boolean {
+  const first = path.split("/")[1] ?? "";
+  return first === "" || ownRooms.has(first.toLowerCase());
+}
+
 // A host may be called like one of them, but what the mirror itself answers must not be taken over by a lock.
 const ownRooms = new Set([
   "api",
@@ -60,9 +66,11 @@ const dumbFile = /^(.+?\.git)\/(?:HEAD|config|description|packed-refs|objects\/.
  */
 export function requestPlace(url: string, hostHeader: string | undefined): { host: string | undefined; path: string } {
   const plain = url.replace(/[?#].*$/s, "");
-  const [, authority, rest = ""] = /^https?:\/\/([^/]*)(.*)$/is.exec(plain) ?? [];
-  if (authority === undefined) return { host: hostHeader, path: plain };
-  return { host: authority.replace(/^.*@/, ""), path: rest === "" ? "/" : rest };
+  const [, authority, rest = ""] = /^[a-z][a-z0-9+.-]*:\/\/([^/]*)(.*)$/is.exec(plain) ?? [];
+  const withoutUser = (host: string) => host.slice(host.lastIndexOf("@") + 1);
+  if (authority === undefined)
+    return { host: hostHeader === undefined ? undefined : withoutUser(hostHeader), path: plain };
+  return { host: withoutUser(authority), path: rest === "" ? "/" : rest };
 }
 
 /** @param path as the client sent it, without its query */

@@ -9,6 +9,7 @@ import { createGitEnvironments } from "../../src/git/environment.ts";
 import { createUploadPack } from "../../src/git/upload-pack.ts";
 import { createApi } from "../../src/mirror/api.ts";
 import { createHealthCheck } from "../../src/mirror/health.ts";
+import { fingerprintsOf } from "../../src/mirror/trust.ts";
 import { buildApp } from "../../src/serve/app.ts";
 import { StorePaths } from "../../src/store/paths.ts";
 import { createRepositoryFinder } from "../../src/store/repositories.ts";
@@ -22,18 +23,25 @@ export interface TestApp {
 }
 
 export async function testApp(
-  mirrorDir: string,
-  settings: { maxProcesses?: number; maxWaiting?: number; tokens?: string[]; trustedProxies?: string[] } = {},
+  mirror: string,
+  settings: {
+    maxProcesses?: number;
+    maxWaiting?: number;
+    tokens?: string[];
+    isAllGuarded?: boolean;
+
+    trustedProxies?: string[];
+  } = {},
 ) {
   const log: string[] = [];
   const logger = pino({ level: "info", base: null }, { write: (line: string) => void log.push(line) });
   const paths = new StorePaths({
-    mirrorDir,
-    hexDir: `${mirrorDir}/hex`,
-    gitDir: `${mirrorDir}/git`,
-    cacheDir: `${mirrorDir}/cache`,
-    certsDir: `${mirrorDir}/certs`,
-    privateKeyFile: `${mirrorDir}/private_key.pem`,
+    mirror,
+    hexDir: `${mirror}/hex`,
+    gitDir: `${mirror}/git`,
+    cacheDir: `${mirror}/cache`,
+    certsDir: `${mirror}/certs`,
+    privateKey: `${mirror}/private_key.pem`,
   });
   const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
   onTestFinished(() => environments.remove());
@@ -41,7 +49,11 @@ export async function testApp(
     logger,
     hosts: { own: new Set(["mirror.test"]), served: createServedHosts(paths) },
     trustedProxies: settings.trustedProxies ?? [],
-    tokens: settings.tokens,
+    tokens:
+      settings.tokens === undefined
+        ? undefined
+        : { tokens: settings.tokens, everything: settings.isAllGuarded ?? false },
+    identity: undefined,
     hex: paths.hex,
     upstream: paths.registry("hexpm").upstreamDir,
     files: paths.filesDir,
@@ -52,7 +64,7 @@ export async function testApp(
       started: Date.now(),
       hosts: () => [],
       features: environments.features,
-      isGuarded: false,
+      fingerprints: () => fingerprintsOf(paths, `${mirror}/certs/ca.pem`),
       certificateProblem: () => undefined,
     }),
     uploadPack: cacheUploadPack(

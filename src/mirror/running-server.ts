@@ -1,0 +1,158 @@
+/**
+ * Is the server that answers on a port this user's, and of this mirror? `serve` leaves a secret in a file that only its
+ * user can read, in the runtime folder or the cache, and who asks lets it prove that it knows that (serve/identity.ts).
+ * A server of somebody else, such as one in a container, is known by TLS with an authority that is held. Whatever else
+ * answers gets nothing: no token, no client.
+ */
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import type { Config } from "../config.ts";
+import { Place } from "../disk/place.ts";
+import { describeError, hasErrno } from "../errors.ts";
+import { localUrl, plainAnswer, plainGet, type PlainAnswer } from "../fetch/plain-get.ts";
+import { hexpm } from "../hex/repository.ts";
+import { isProof, placeOf } from "../serve/identity.ts";
+import type { Context } from "./context.ts";
+import { knownAuthority, ownCache } from "./trust.ts";
+
+export interface Running {
+  /** `unproven`: something answers, and may be anybody. */
+  readonly state: "this" | "another" | "unproven" | "none";
+  /** Where clients reach it. */
+  readonly url: string;
+}
+
+const schema = z.object({ port: z.number(), pid: z.number(), secret: z.string().regex(/^[0-9a-f]{64}$/) });
+const answerSchema = z.object({ fingerprint: z.string(), proof: z.string(), mirror: z.string() });
+const seconds = 2;
+
+export interface Announcement {
+  readonly withdraw: () => Promise<void>;
+}
+
+/** For the user's other commands. @throws MirrorError `storage` when there is no folder to write to */
+export async function announce(
+  context: Pick<Context, "config">,
+  { port, secret }: { readonly port: number; readonly secret: string },
+): Promise<Announcement> {
+  const content = `${JSON.stringify({ port, pid: process.pid, secret })}\n`;
+  let failure: unknown;
+  for (const folder of folders(context)) {
+    try {
+      folder.makeFolder(0o700);
+      const file = folder.at(`${port}.json`);
+      await file.write(content, 0o600);
+      // Another server may have taken the port meanwhile.
+      const isOurs = () => file.contains(content).catch(() => false);
+      return { withdraw: async () => ((await isOurs()) ? file.remove() : undefined) };
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+export async function findRunning({ config, paths }: Context): Promise<Running> {
+  const url = localUrl(config);
+  if (config.port === 0) return { state: "none", url };
+  const challenge = randomBytes(32).toString("hex");
+  const asked = await ask(`${url}/health/identity?challenge=${challenge}`);
+  if (asked === "nobody") return { state: "none", url };
+  const answer = asked === "something" ? undefined : answerSchema.safeParse(parseJson(asked.body)).data;
+  if (asked !== "something" && answer !== undefined) {
+    const claim = { challenge, place: placeOf(asked.address, config.port), fingerprint: answer.fingerprint };
+    const ours = registryFolder(paths);
+    for (const secret of await secretsFor({ config })) {
+      if (!isProof(answer.proof, secret, { ...claim, mirror: "" })) continue;
+      const isThis = isProof(answer.mirror, secret, { ...claim, mirror: ours });
+      return { state: isThis ? "this" : "another", url };
+    }
+  }
+  return (await findByTls({ config, paths })) ?? { state: "unproven", url };
+}
+
+/** By which a mirror is told from its copies: really, where it is there. */
+export function registryFolder({ hex }: Pick<Context["paths"], "hex">): string {
+  return hex.isFolder() ? hex.realPath() : hex.path;
+}
+
+/** Only a port that is closed has nobody: what hangs up, or says nothing, may be anybody. */
+async function ask(url: string): Promise<PlainAnswer | "nobody" | "something"> {
+  try {
+    return await plainAnswer(url, { seconds });
+  } catch (error) {
+    return hasErrno(error, "ECONNREFUSED", "EADDRNOTAVAIL", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH")
+      ? "nobody"
+      : "something";
+  }
+}
+
+/** A server that shows a certificate of the authority that is held here. */
+async function findByTls({ config, paths }: Pick<Context, "config" | "paths">): Promise<Running | undefined> {
+  const { tlsPort } = config;
+  const ca = await knownAuthority(config);
+  if (!tlsPort || ca === undefined) return undefined;
+  const url = secureUrl(config.host, tlsPort);
+  const theirs = await plainGet(`${url}/public_key`, { seconds, onlyCa: ca }).catch(() => undefined);
+  if (theirs === undefined) return undefined;
+  const ours = (await paths.registry(hexpm).publicKey.read())?.toString("utf8");
+  return { state: theirs === ours ? "this" : "another", url };
+}
+
+/** By the name that the certificate has for this machine. */
+function secureUrl(host: string, port: number): string {
+  const isLocal = ["0.0.0.0", "::", "127.0.0.1", "::1"].includes(host);
+  return localUrl({ host: isLocal ? "localhost" : host, port }).replace("http:", "https:");
+}
+
+async function secretsFor({ config }: Pick<Context, "config">): Promise<string[]> {
+  const found = await Promise.all(
+    folders({ config }).map(async (folder) => {
+      try {
+        const file = folder.at(`${config.port}.json`);
+        if (!isPrivate(file)) return [];
+        return [schema.parse(parseJson((await file.read())?.toString("utf8") ?? "")).secret];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  return found.flat();
+}
+
+/** What others could have written, or read, proves nothing. Windows knows neither users by number nor modes. */
+function isPrivate(file: Place): boolean {
+  const found = file.look();
+  if (found?.isFile() !== true) return false;
+  return process.getuid === undefined || (found.uid === process.getuid() && (found.mode & 0o077) === 0);
+}
+
+/** The session's own folder first; a service and a login may have different ones, and then share the cache. */
+function folders({ config }: { readonly config: Config }): Place[] {
+  const { runtimeDir } = config;
+  const inCache = ownCache(config).at("servers");
+  if (runtimeDir === undefined) return [inCache];
+  const root = { dir: runtimeDir, option: "XDG_RUNTIME_DIR", noun: "a runtime folder", isOne: () => true };
+  return [Place.root({ ...root, isTrusted: true }).at("mirror-server"), inCache];
+}
+
+/** What is said when something answers that does not prove to be ours. */
+export function unproven(port: number): string {
+  return (
+    `what answers on port ${port} does not prove to be this mirror's server, as it would to the user who started it, and ` +
+    "over HTTPS with the authority in --certs-dir"
+  );
+}
+
+/** @returns what is told to people where the server cannot be announced */
+export function notAnnounced(error: unknown): string {
+  return `exec and env of this user will not know this server: ${describeError(error)}`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

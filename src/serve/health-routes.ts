@@ -1,0 +1,91 @@
+/**
+ * Health, for people, dependent containers and orchestrators. `/health` tells all to those who may hear it; `/health/live`
+ * and `/health/ready` say one word, to everybody; `/health/identity` proves to the server's user whose it is.
+ */
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { MirrorError } from "../errors.ts";
+import type { Guard } from "./guard.ts";
+import { isChallenge, placeOf, proofOf } from "./identity.ts";
+
+export interface Health {
+  readonly status: "ok" | "degraded" | "unhealthy";
+  readonly version: string;
+  readonly uptime_s: number;
+  /** `repositories`: those besides hexpm, as locks call them. */
+  readonly hex: { readonly packages: number; readonly releases: number; readonly repositories: readonly string[] };
+  /** `hosts`: those that the mirror stands in for. */
+  readonly git: { readonly repositories: number; readonly hosts: readonly string[] };
+  readonly fingerprints: Fingerprints;
+  readonly problems: readonly string[];
+}
+
+/** What is trusted, in short. */
+export interface Fingerprints {
+  /** The registry's key, as Hex shows it: `SHA256:…`; undefined before it is signed. */
+  readonly registry: string | undefined;
+  /** The authority of the server's certificate, SHA-256 in hex digits with colons; undefined: none. */
+  readonly ca: string | undefined;
+  /** By Hex repository, whose records are trusted. */
+  readonly upstreams: Readonly<Record<string, { readonly url: string | undefined; readonly key: string }>>;
+}
+
+export interface HealthRoutesDependencies {
+  readonly health: () => Promise<Health>;
+  /** What the server's user knows it by, and where its registry lies, really; undefined where nobody does. */
+  readonly identity: { readonly secret: string; readonly mirror: string } | undefined;
+}
+
+export function addHealthRoutes(
+  app: FastifyInstance,
+  { health, identity }: HealthRoutesDependencies,
+  guard: Guard,
+): void {
+  app.get("/own/health", async (request, reply) => {
+    const report = await health();
+    const hears = guard.mayHear(request.headers.authorization);
+    return send(reply, report, hears === "all" ? report : hears === "public" ? publicPart(report) : wordOf(report));
+  });
+  app.get("/own/health/live", (_request, reply) => reply.header("cache-control", "no-store").send({ status: "ok" }));
+  app.get("/own/health/ready", async (_request, reply) => {
+    const report = await health();
+    return send(reply, report, wordOf(report));
+  });
+  app.get("/own/health/identity", async (request, reply) => {
+    const challenge = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("challenge") ?? "";
+    if (identity === undefined) throw new MirrorError("not_found", "this server has no secret to prove itself by");
+    if (!isChallenge(challenge)) throw new MirrorError("malformed", "give a challenge of 64 hex digits");
+    const { registry: fingerprint = "" } = (await health()).fingerprints;
+    const { localAddress, localPort } = request.socket;
+    const claim = { challenge, place: placeOf(localAddress, localPort), fingerprint };
+    return reply.header("cache-control", "no-store").send({
+      fingerprint,
+      proof: proofOf(identity.secret, { ...claim, mirror: "" }),
+      mirror: proofOf(identity.secret, { ...claim, mirror: identity.mirror }),
+    });
+  });
+}
+
+function send(reply: FastifyReply, { status }: Health, body: Partial<Health>): FastifyReply {
+  return reply
+    .code(status === "unhealthy" ? 503 : 200)
+    .header("cache-control", "no-store")
+    .send(body);
+}
+
+function wordOf({ status }: Health): Pick<Health, "status"> {
+  return { status };
+}
+
+/** Counts, and no name of what is guarded: problems hold names. */
+function publicPart(report: Health): Health {
+  const { hex, git, fingerprints, problems } = report;
+  const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+  const hexpm = fingerprints.upstreams["hexpm"];
+  return {
+    ...report,
+    hex: { ...hex, repositories: [] },
+    git: { ...git, hosts: [] },
+    fingerprints: { ...fingerprints, upstreams: hexpm === undefined ? {} : { hexpm } },
+    problems: problems.length === 0 ? [] : [`${count}; ask with the token, or run "mirror-server verify" there`],
+  };
+}
