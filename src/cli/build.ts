@@ -8,8 +8,13 @@ export const build: Command = async (context) => {
   return result.corrupt.length > 0 ? 1 : 0;
 };
 
-function lines({ packages, releases, written, removed, corrupt }: BuildResult, dryRun: boolean): string[] {
+function lines(result: BuildResult, dryRun: boolean): string[] {
+  const { packages, releases, written, removed, adopted, corrupt } = result;
+  const counted = adopted.length === 1 ? "1 release" : `${adopted.length} releases`;
   return [
+    ...(adopted.length === 0
+      ? []
+      : [`${dryRun ? "would adopt" : "adopted"} ${counted} that no upstream record covers: ${adopted.join(", ")}`]),
     ...corrupt.map(({ file, reason }) => `left out ${file}: ${reason}`),
     ...removed.map((resource) => `${dryRun ? "would remove" : "removed"} ${resource}: no tarball of it is here`),
     `registry: ${packages} packages, ${releases} releases; ${dryRun ? "would write" : "wrote"} ${written.length} files`,

@@ -10,8 +10,10 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** From now on signals are for somebody else: `onTerminate` is called for SIGTERM and SIGHUP, and SIGINT does nothing here. */
   readonly handOverSignals: (onTerminate: () => void) => void;
-  /** Writes a line to standard output: the result, text or JSON. */
-  readonly print: (text: string) => void;
+  /** Writes lines of the result to standard output, at once; what would steer a terminal is shown instead. */
+  readonly print: (lines: readonly string[]) => void;
+  /** Writes text of our own making that a program is to read, to the letter. */
+  readonly write: (text: string) => void;
 }
 
 /** @returns the exit code */
@@ -19,6 +21,5 @@ export type Command = (context: CommandContext, args: readonly string[]) => Prom
 
 /** Prints a result as one JSON document, or as the lines that `text` makes of it. */
 export function printResult<T>({ config, print }: CommandContext, result: T, text: (result: T) => string[]): void {
-  if (config.json) print(JSON.stringify(result, null, 2));
-  else for (const line of text(result)) print(line);
+  print(config.json ? JSON.stringify(result, null, 2).split("\n") : text(result));
 }

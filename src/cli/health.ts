@@ -4,7 +4,7 @@ import { MirrorError } from "../errors.ts";
 import { localUrl, plainGet } from "../fetch/plain-get.ts";
 import { printResult, type Command } from "./command.ts";
 
-const schema = z.looseObject({ status: z.string(), problems: z.array(z.string()) });
+const schema = z.looseObject({ status: z.string(), problems: z.array(z.string()).default([]) });
 
 export const health: Command = async (context) => {
   const { host, port } = context.config;

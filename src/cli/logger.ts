@@ -1,12 +1,13 @@
 /** The server's log: JSON lines on stderr, readable lines where that is a terminal. */
-import { pino, type Logger } from "pino";
+import { pino, type LogFn, type Logger } from "pino";
 import pretty from "pino-pretty";
+import { printable } from "../text.ts";
 
 export function createLogger(level: string): Logger {
   const options = { level, base: null, redact: ["req.headers", "headers"] };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
   return pino(
-    options,
+    { ...options, hooks: { logMethod: logPrintable } },
     pretty({
       destination: 2,
       sync: true,
@@ -16,4 +17,19 @@ export function createLogger(level: string): Logger {
       singleLine: true,
     }),
   );
+}
+
+/** As JSON, control characters are escaped; as text they would steer the terminal. */
+function logPrintable(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
+  const plain = args.map((arg: unknown) => {
+    if (typeof arg === "string") return printable(arg);
+    if (typeof arg !== "object" || arg === null || arg instanceof Error) return arg;
+    return Object.fromEntries(
+      Object.entries(arg).map(([key, value]) => [
+        key,
+        typeof value === "string" ? printable(value) : (value as unknown),
+      ]),
+    );
+  });
+  method.apply(this, plain as Parameters<LogFn>);
 }

@@ -6,7 +6,12 @@ import { parseCommandLine } from "./program.ts";
 import { usersEnvironment } from "../clients/variables.ts";
 import { loadConfig, processEnvironment } from "../config.ts";
 import { describeError, hasErrno, outcomeOf } from "../errors.ts";
+import { printable } from "../text.ts";
 import { openMirror } from "../mirror/mirror.ts";
+
+function tell(text: string): void {
+  process.stderr.write(`mirror-server: ${printable(text)}\n`);
+}
 
 /** @returns the exit code; what goes wrong is told on standard error */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -43,16 +48,23 @@ export async function main(argv: readonly string[]): Promise<number> {
     const cwd = process.cwd();
     const environment = usersEnvironment(processEnvironment());
     const config = loadConfig({ flags: invocation.flags, environment, cwd });
-    for (const warning of config.warnings) process.stderr.write(`mirror-server: ${warning}\n`);
+    for (const warning of config.warnings) tell(warning);
     const mirror = openMirror(config, progress, stop.signal);
     try {
-      const print = (text: string) => {
+      const print = (lines: readonly string[]) => {
         progress.finish();
-        process.stdout.write(`${text}\n`);
+        process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(""));
+      };
+      const write = (text: string) => {
+        progress.finish();
+        process.stdout.write(text);
       };
       const command = await invocation.load();
       const handOverSignals = (terminate: () => void) => (onTerminate = terminate);
-      return await command({ config, mirror, cwd, signal: stop.signal, handOverSignals, print }, invocation.args);
+      return await command(
+        { config, mirror, cwd, signal: stop.signal, handOverSignals, print, write },
+        invocation.args,
+      );
     } finally {
       await mirror.close();
     }
@@ -60,7 +72,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     // Commander has printed what was wrong and how to ask for help.
     if (error instanceof CommanderError) return 2;
     progress.finish();
-    process.stderr.write(`mirror-server: ${describeError(error)}\n`);
+    tell(describeError(error));
     return outcomeOf(error).exit;
   }
 }

@@ -1,6 +1,7 @@
 /** Shows long work: one line that is rewritten on a terminal, a plain line an item elsewhere. Written to stderr. */
 import type { Reporter } from "../mirror/reporter.ts";
 import { describeError } from "../errors.ts";
+import { printable } from "../text.ts";
 
 export interface ProgressOutput {
   readonly write: (text: string) => unknown;
@@ -26,7 +27,7 @@ export function createProgress(output: ProgressOutput): Progress {
   const clear = () => (output.isTerminal ? output.write("\r\u001b[K") : undefined);
   const line = (text: string) => {
     clear();
-    output.write(`${text}\n`);
+    output.write(`${printable(text)}\n`);
   };
   const draw = (force: boolean) => {
     // Ten times a second is as much as anyone can read.
@@ -34,7 +35,7 @@ export function createProgress(output: ProgressOutput): Progress {
     drawn = output.now();
     const seconds = Math.max(0.001, (drawn - started) / 1000);
     const text = `${finished}/${total}  ${formatBytes(bytes)}  ${formatBytes(bytes / seconds)}/s  ${current}`;
-    output.write(`\r\u001b[K${text.slice(0, output.columns() - 1)}`);
+    output.write(`\r\u001b[K${printable(text).slice(0, output.columns() - 1)}`);
   };
 
   return {

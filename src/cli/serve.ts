@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
 import { aborted } from "../listeners.ts";
+import { shellQuoted } from "../text.ts";
+import type { Fingerprints } from "../serve/health-routes.ts";
+import { fingerprintLines } from "./fingerprints.ts";
 import { createLogger } from "./logger.ts";
 import { printResult, type Command } from "./command.ts";
 
@@ -14,34 +17,40 @@ export const serve: Command = async (context) => {
     http: `http://${shownHost(config)}:${listening.port}`,
     https: listening.tlsPort === undefined ? undefined : `https://${shownHost(config)}:${listening.tlsPort}`,
   };
-  printResult(context, { ...urls, port: listening.port, tlsPort: listening.tlsPort, pid: process.pid }, () =>
-    banner(config, urls),
+  const { port, tlsPort, fingerprints } = listening;
+  printResult(context, { ...urls, port, tlsPort, pid: process.pid, fingerprints }, () =>
+    banner(config, urls, fingerprints),
   );
   await aborted(signal);
-  logger.info({ grace_s: config.graceSeconds }, "stopping: running requests may finish");
-  await listening.close(config.graceSeconds);
+  logger.info({ grace_s: config.grace }, "stopping: running requests may finish");
+  await listening.close(config.grace);
   logger.info("stopped");
   return 0;
 };
 
-function banner(config: Config, urls: { http: string; https: string | undefined }): string[] {
+function banner(
+  config: Config,
+  urls: { http: string; https: string | undefined },
+  fingerprints: Fingerprints,
+): string[] {
   // What the other commands would not find by themselves.
   const listening = new URL(urls.http).port || "80";
   const mirror = join(config.cwd, ".mirror");
   const folders = [
-    ["--mirror", config.mirrorDir, mirror],
-    ["--hex-dir", config.hexDir, join(config.mirrorDir, "hex")],
-    ["--git-dir", config.gitDir, join(config.mirrorDir, "git")],
+    ["--mirror", config.mirror, mirror],
+    ["--hex-dir", config.hexDir, join(config.mirror, "hex")],
+    ["--git-dir", config.gitDir, join(config.mirror, "git")],
     ["--certs-dir", config.certsDir, join(config.cwd, "certs")],
     ["--port", listening, "8000"],
   ].filter(([, value, usual]) => value !== usual);
-  const options = folders.map(([option = "", value = ""]) => ` ${option} ${value}`).join("");
+  const options = folders.map(([option = "", value = ""]) => ` ${option} ${shellQuoted(value)}`).join("");
   return [
-    `mirror-server serves ${config.mirrorDir}`,
+    `mirror-server serves ${config.mirror}`,
     `  on ${urls.http}${urls.https === undefined ? "" : ` and ${urls.https}`}`,
     ...(urls.https === undefined || config.ownCertificate !== undefined
       ? []
       : [`  clients trust ${join(config.certsDir, "ca.pem")}, also at ${urls.http}/ca.pem`]),
+    ...fingerprintLines(fingerprints).map((line) => `  ${line}`),
     "",
     "Fill it    mirror-server sync PATH/TO/mix.lock",
     `Use it     mirror-server exec${options} -- mix deps.get`,

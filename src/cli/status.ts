@@ -1,6 +1,7 @@
 /** `mirror-server status` */
 import type { Status } from "../mirror/status.ts";
 import { printResult, type Command } from "./command.ts";
+import { fingerprintLines } from "./fingerprints.ts";
 import { formatBytes } from "./progress.ts";
 
 export const status: Command = async (context) => {
@@ -8,7 +9,8 @@ export const status: Command = async (context) => {
   return 0;
 };
 
-function lines({ lastSync, locks, hex, repositories, git, installers, files, unused }: Status, now: number): string[] {
+function lines(found: Status, now: number): string[] {
+  const { lastSync, locks, hex, repositories, git, installers, files, unused, fingerprints } = found;
   return [
     ...unused.map((text) => `warning: ${text}`),
     `Hex: ${hex.packages} packages, ${hex.releases} releases, ${formatBytes(hex.bytes)}`,
@@ -25,6 +27,7 @@ function lines({ lastSync, locks, hex, repositories, git, installers, files, unu
     ...(files.files === 0 ? [] : [`files: ${files.files}, ${formatBytes(files.bytes)}`]),
     `locks: ${locks.length}`,
     ...locks.map(({ name, hex: packages, git: gits }) => `  ${name}  ${packages} packages, ${gits} repositories`),
+    ...fingerprintLines(fingerprints),
     lastSync === undefined
       ? "records and refs: never synced as a whole on this machine"
       : `records and refs: as of ${age(now - Date.parse(lastSync))} ago (${lastSync})`,

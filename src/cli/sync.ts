@@ -2,6 +2,7 @@
 import type { SyncPreview } from "../mirror/preview.ts";
 import type { SyncResult } from "../mirror/sync.ts";
 import { printResult, type Command } from "./command.ts";
+import { fingerprintLines } from "./fingerprints.ts";
 import { readLocks } from "./locks.ts";
 import { formatBytes } from "./progress.ts";
 
@@ -30,12 +31,13 @@ function previewLines({ fetch, refresh, skipped, refused }: SyncPreview): string
 }
 
 function summaryLines(result: SyncResult & { seconds: number }): string[] {
-  const { added, updated, unchanged, bytes, failed, skipped, registry, seconds } = result;
+  const { added, updated, unchanged, bytes, failed, skipped, registry, fingerprints, seconds } = result;
   return [
     ...skipped.map(({ app, reason }) => `skipped ${app}: ${reason}`),
     `added ${added}, updated ${updated}, unchanged ${unchanged}, failed ${failed.length}, ` +
       `${formatBytes(bytes)} in ${seconds} s`,
     ...(registry === undefined ? [] : [`registry: ${registry.packages} packages, ${registry.releases} releases`]),
+    ...fingerprintLines(fingerprints),
     ...(failed.length > 0 ? ["what arrived is kept; run the same command again to fetch the rest"] : []),
   ];
 }

@@ -19,15 +19,30 @@ async function locksToVerify({ cwd, mirror, config }: CommandContext, args: read
 }
 
 function lines(result: VerifyResult, names: string, dryRun: boolean): string[] {
-  const { ok, checked, missing, corrupt, movedAside = [] } = result;
+  const { ok, checked, missing, corrupt, uncovered, movedAside = [] } = result;
   const aside = dryRun ? "would be moved aside" : "moved aside";
   return [
     ...movedAside.map(({ path, reason }) => `${aside} ${path}: ${reason}`),
     ...missing.map((finding) => `missing ${describe(finding)}`),
     ...corrupt.map((finding) => `corrupt ${describe(finding)}`),
+    ...coverage(uncovered),
     ok
       ? `complete and intact: ${checked} checked for ${names}`
       : `${movedAside.length === 0 ? "" : `${movedAside.length} ${aside}, `}${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces what is damaged`,
+  ];
+}
+
+/** No damage, but a person's word instead of upstream's. */
+function coverage(uncovered: VerifyResult["uncovered"]): string[] {
+  const names = (isSigned: boolean) =>
+    uncovered.filter((each) => each.isSigned === isSigned).map(({ name, version }) => `${name}@${version}`);
+  const adopted = names(true);
+  const strangers = names(false);
+  return [
+    ...(adopted.length === 0 ? [] : [`no upstream record covers ${adopted.join(", ")}: adopted here`]),
+    ...(strangers.length === 0
+      ? []
+      : [`not signed, since no upstream record covers it and nobody adopted it: ${strangers.join(", ")}`]),
   ];
 }
 

@@ -17,7 +17,7 @@ export interface ClientFilesInput {
   readonly publicKey: string;
   /** Organisations and other repositories that the mirror has. */
   readonly repositories: readonly string[];
-  /** What a mirror that guards these wants to be sent; undefined: it does not. */
+  /** What a mirror that is guarded wants to be sent; undefined: it is not. */
   readonly token: string | undefined;
   /** The authority of the mirror's certificate, a PEM file; undefined: none. */
   readonly ca: string | undefined;
@@ -34,11 +34,13 @@ export interface ClientFiles {
   readonly caBundle: string | undefined;
   /** The same for Node, which adds them to its own. */
   readonly ca: string | undefined;
+  /** What git sends to a mirror that is guarded, as `git credential-store` has it. */
+  readonly gitCredentials: string | undefined;
 }
 
 /** Whether the files have to hold the mirror's URL: only hexpm's can come by the environment. */
 export function dependOnUrl({ repositories, token }: Pick<ClientFilesInput, "repositories" | "token">): boolean {
-  return repositories.some((name) => !isPublic(name) && (token !== undefined || !isOrganisation(name)));
+  return token !== undefined || repositories.some((name) => !isPublic(name) && !isOrganisation(name));
 }
 
 export async function writeClientFiles(input: ClientFilesInput): Promise<ClientFiles> {
@@ -56,13 +58,25 @@ export async function writeClientFiles(input: ClientFilesInput): Promise<ClientF
       .linkTo(hexPackages)
       .catch(() => undefined);
   folder.at("rebar3/cache").makeFolder();
-  if (ca === undefined) return { hexHome, rebarHome, caBundle: undefined, ca };
+  const gitCredentials = await writeCredentials(folder.at("git-credentials"), input);
+  if (ca === undefined) return { hexHome, rebarHome, caBundle: undefined, ca, gitCredentials };
   return {
     hexHome,
     rebarHome,
+    gitCredentials,
     caBundle: await writeBundle(folder.at("ca-bundle.pem"), ca, await clientAuthorities(environment)),
     ca: await writeBundle(folder.at("ca-node.pem"), ca, await readGiven([environment["NODE_EXTRA_CA_CERTS"]])),
   };
+}
+
+/** @returns its path */
+async function writeCredentials(file: Place, { url, token }: ClientFilesInput): Promise<string | undefined> {
+  if (token === undefined) return undefined;
+  const login = new URL(url);
+  login.username = "mirror-server";
+  login.password = encodeURIComponent(token);
+  await writePrivate(file, `${login.href}\n`);
+  return file.verifiedPath();
 }
 
 async function writePrivate(file: Place, text: string): Promise<void> {
@@ -92,7 +106,8 @@ function hexConfig(input: ClientFilesInput): string {
     return [`${binary(name)} => #{url => ${binary(`${url}/repos/${signedName(name)}`)},${key},${secret}}`];
   });
   const hexpmUrl = dependOnUrl(input) ? url : "https://repo.hex.pm";
-  return `{'$repos',#{${[`<<"hexpm">> => #{url => ${binary(hexpmUrl)},${key}}`, ...entries].join(",")}}}.\n`;
+  const hexpmSecret = token === undefined ? "" : `,${secret}`;
+  return `{'$repos',#{${[`<<"hexpm">> => #{url => ${binary(hexpmUrl)},${key}${hexpmSecret}}`, ...entries].join(",")}}}.\n`;
 }
 
 /**
@@ -105,7 +120,7 @@ async function rebarConfig({ url, publicKey, repositories, token, environment }:
   const key = `repo_public_key => ${binary(publicKey)}, repo_verify => true, repo_verify_origin => true`;
   const secret = token === undefined ? "" : `, repo_key => ${binary(token)}`;
   const entryOf = (name: string) => {
-    if (isPublic(name)) return `#{name => <<"hexpm">>, ${key}}`;
+    if (isPublic(name)) return `#{name => <<"hexpm">>, ${key}${secret}}`;
     if (isOrganisation(name)) return `#{name => ${binary(name)}${secret}}`;
     return `#{name => ${binary(name)}, repo_url => ${binary(`${url}/repos/${signedName(name)}`)}, ${key}${secret}}`;
   };

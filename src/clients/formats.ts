@@ -1,5 +1,6 @@
 /** Environment variables as text, for those who will read them. Pure. */
 import { MirrorError } from "../errors.ts";
+import { printable } from "../text.ts";
 import type { Change } from "./variables.ts";
 
 export type Format = "sh" | "docker" | "github-actions" | "json";
@@ -7,8 +8,12 @@ export type Format = "sh" | "docker" | "github-actions" | "json";
 /** @param isRevert whether it takes back what was set before @throws MirrorError `config` for what the format cannot say */
 export function formatVariables(format: Format, { set, unset, moved }: Change, isRevert: boolean): string {
   const pairs = Object.entries(set);
-  const broken = pairs.find(([, value]) => /[\r\n]/.test(value));
-  if (broken !== undefined) throw new MirrorError("config", `${broken[0]} holds a line break`);
+  const broken =
+    format === "sh" || format === "json" ? undefined : pairs.find(([, value]) => printable(value) !== value);
+  if (broken !== undefined) {
+    const why = `${broken[0]} holds a line break or a control character, which ${format} cannot say`;
+    throw new MirrorError("config", `${why}; give another folder with --cache-dir or --certs-dir`);
+  }
   switch (format) {
     case "json": {
       const change = isRevert ? { set, unset } : { ...set, ...Object.fromEntries(unset.map((name) => [name, null])) };
@@ -28,7 +33,9 @@ export function formatVariables(format: Format, { set, unset, moved }: Change, i
     case "github-actions":
       if (unset.length > 0) throw cannotUnset(format, unset);
   }
-  return pairs.map(([name, value]) => `${name}=${value}`).join("\n");
+  // What would be put back belongs to this shell, and to no container.
+  const shown = format === "docker" ? pairs.filter(([name]) => !name.startsWith("MIRROR_SERVER_SAVED_")) : pairs;
+  return shown.map(([name, value]) => `${name}=${value}`).join("\n");
 }
 
 function cannotUnset(format: Format, names: readonly string[]): MirrorError {

@@ -1,5 +1,7 @@
 /** What `init` writes: text for compose, containers, git and CI. Pure. */
 import { posix } from "node:path";
+import { printable } from "../text.ts";
+import { verificationSwitches } from "../verification.ts";
 
 export interface ComposeInput {
   /** What the app is called in the compose file. */
@@ -10,6 +12,8 @@ export interface ComposeInput {
   readonly lockName: string;
   /** Where the mirror's parts lie, from the compose file: `./.mirror`. */
   readonly folders: MirrorFolders;
+  /** Whether the project has a configuration, by whose word the mirror is filled. */
+  readonly hasConfig: boolean;
 }
 
 export interface MirrorFolders {
@@ -20,7 +24,7 @@ export interface MirrorFolders {
   readonly privateKey: string | undefined;
 }
 
-export function composeOverride({ service, gitHosts, lockName, folders }: ComposeInput): string {
+export function composeOverride({ service, gitHosts, lockName, folders, hasConfig }: ComposeInput): string {
   const names = ["app_deps", ...gitHosts].map((name) => `"mirror:${name}"`).join(", ");
   const { mirror, hex = `${mirror}/hex`, git, privateKey } = folders;
   const mounts = Object.entries({
@@ -28,9 +32,7 @@ export function composeOverride({ service, gitHosts, lockName, folders }: Compos
     "/mirror/hex": folders.hex,
     "/mirror/git": git,
     "/mirror/private_key.pem": privateKey,
-  }).flatMap(([target, source]) =>
-    source === undefined ? [] : [`\n      - ${JSON.stringify(`${source}:${target}`)}`],
-  );
+  }).flatMap(([target, source]) => (source === undefined ? [] : [mount(source, target)]));
   // A configuration in the project names folders of the host.
   const places = Object.entries({
     MIRROR_HEX_DIR: [folders.hex, "/mirror/hex"],
@@ -62,7 +64,7 @@ services:
     volumes:${mounts.join("")}
       - .:/project:ro
     environment:
-      MIRROR_LOCK_NAME: ${JSON.stringify(lockName)}${places.join("")}
+      MIRROR_LOCK_NAME: ${yaml(lockName)}${hasConfig ? "\n      MIRROR_CONFIG: mirror.config.json" : ""}${places.join("")}
 
   ${service}:
     depends_on:
@@ -76,10 +78,22 @@ services:
     volumes:
       - ./mirror/entrypoint.sh:/mirror-setup/entrypoint.sh:ro
       - ./mirror/certs/public:/mirror-setup/certs:ro
-      - ${JSON.stringify(`${hex}:/mirror-setup/hex:ro`)}
+${mount(hex, "/mirror-setup/hex", true).slice(1)}
     environment:
       HEX_REGISTRY: \${HEX_REGISTRY-http://app_deps}
 `;
+}
+
+/** A mount as compose has it; a colon in a folder's name would end it in the short form. */
+function mount(source: string, target: string, isReadOnly = false): string {
+  if (!source.includes(":")) return `\n      - ${yaml(`${source}:${target}${isReadOnly ? ":ro" : ""}`)}`;
+  const long = { type: "bind", source, target, read_only: isReadOnly, bind: { create_host_path: true } };
+  return `\n      - ${yaml(long)}`;
+}
+
+/** JSON is YAML, but for characters that YAML does not have; compose takes `$` for a variable of its own. */
+function yaml(value: unknown): string {
+  return printable(JSON.stringify(value)).replaceAll("$", "$$$$");
 }
 
 export const entrypoint = `#!/bin/sh
@@ -113,6 +127,21 @@ for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt 
 done
 cat "$setup/certs/ca.pem" >>"$bundle"
 
+# What the old stack was made to work with: verification is on here.
+for switch in ${verificationSwitches.join(" ")}; do
+  if eval "[ -n \\"\\\${$switch+set}\\" ]"; then
+    echo "mirror: $switch would turn verification off, and is taken out" >&2
+    unset "$switch"
+  fi
+done
+if command -v git >/dev/null 2>&1; then
+  for setting in $(git config --name-only --get-regexp '^http\\.(.*\\.)?sslverify$' 2>/dev/null | sort -u); do
+    [ "$(git config --type=bool --get "$setting" 2>/dev/null)" = true ] && continue
+    count=\${GIT_CONFIG_COUNT:-0}
+    export "GIT_CONFIG_KEY_$count=$setting" "GIT_CONFIG_VALUE_$count=true" GIT_CONFIG_COUNT=$((count + 1))
+    echo "mirror: $setting would turn verification off, and is taken out" >&2
+  done
+fi
 # Keys for hex.pm are not for the mirror. rebar3 from 3.28 on checks no signature where HEX_MIRROR is set alone.
 unset HEX_API_KEY HEX_REPOS_KEY HEX_MIRROR_URL HEX_TRUSTED_MIRROR_URL
 export HEX_HOME="$home/hex" HEX_MIRROR="$HEX_REGISTRY" HEX_TRUSTED_MIRROR="$HEX_REGISTRY" HEX_BUILDS_URL="$HEX_REGISTRY" HEX_API_URL="$HEX_REGISTRY/api"
@@ -126,18 +155,20 @@ export function preCommit(project: string, mirror: string): string {
   const quoted = (path: string) => `'${path.replaceAll("'", `'\\''`)}'`;
   return `#!/bin/sh
 # Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
-# To switch it on, at the top of the repository: ln -s ../../${posix.join(project, "mirror/pre-commit")} .git/hooks/pre-commit
+# To switch it on, at the top of the repository: ln -s ../../${printable(posix.join(project, "mirror/pre-commit"))} .git/hooks/pre-commit
 # mirror-server is what is installed, here or for all: nothing of that name is fetched from anywhere.
 project=${quoted(project)}
 mirror=${quoted(posix.join(project, mirror))}
 
 # Where the mirror is committed, what is verified has to be what is committed.
-if [ -f "$mirror/.gitattributes" ] &&
-  [ -n "$(git ls-files --others --modified --exclude-standard -- "$mirror" | head -n 1)" ]; then
-  echo "mirror: $mirror has changes that this commit lacks; git add $mirror" >&2
-  exit 1
+if [ -f "$mirror/.gitattributes" ]; then
+  changed=$(git --literal-pathspecs ls-files --others --modified --exclude-standard -- "$mirror") || exit 1
+  if [ -n "$changed" ]; then
+    printf 'mirror: %s has changes that this commit lacks; git add it\\n' "$mirror" >&2
+    exit 1
+  fi
 fi
-cd "$project" && PATH="$PWD/node_modules/.bin:$PATH" exec mirror-server verify
+cd -- "$project" && PATH="$PWD/node_modules/.bin:$PATH" exec mirror-server verify
 `;
 }
 
@@ -168,5 +199,11 @@ export const gitignoreAll = `# Written by "mirror-server init": this mirror is n
 
 /** Bytes are what is signed: git must neither change ends of lines nor show differences of them. */
 export const gitattributes = `# Written by "mirror-server init --commit".
+* -text -diff -merge linguist-generated
+/history/** merge=union
+`;
+
+/** As it was before there was a history. */
+export const gitattributesBefore = `# Written by "mirror-server init --commit".
 * -text -diff -merge linguist-generated
 `;

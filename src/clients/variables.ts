@@ -11,6 +11,7 @@
  *             HEX_TRUSTED_MIRROR says the same. That would make clients send what keys they have, so these go
  *   git       a rule for every mirrored host and every form of its URLs
  */
+import { isSslVerify, switchesIn, verificationSwitches } from "../verification.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,6 +31,10 @@ export interface ClientSetup {
   readonly caBundle: string | undefined;
   /** The mirror's authority alone, for clients that add to their own. */
   readonly ca: string | undefined;
+  /** A file with what git sends to a mirror that is guarded; undefined: nothing. */
+  readonly gitCredentials: string | undefined;
+  /** Settings of the user's git that turn verification off: `http.sslVerify`, `http.https://host/.sslVerify`. */
+  readonly gitUnverified: readonly string[];
 }
 
 const active = "MIRROR_SERVER_ACTIVE";
@@ -56,18 +61,24 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
   return {
     ...plain,
     ...savedValues(
-      [...new Set([...Object.keys(plain), ...inTheWay])].filter((name) => !isSecret(name)),
+      [...new Set([...Object.keys(plain), ...inTheWay, ...switchesIn(present)])].filter((name) => !isSecret(name)),
       present,
     ),
     [active]: url,
     [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain)])].join(","),
-    ...gitConfig([...foreignGitConfig(present, present[active] ?? url), ...gitRules(setup)]),
+    ...gitConfig([
+      ...foreignGitConfig(present, present[active] ?? url),
+      ...gitRules(setup),
+      ...gitLogin(setup),
+      ...setup.gitUnverified.map((key) => [key, verified] as const),
+    ]),
     ...withoutProxy(url, present),
   };
 }
 
 // Keys for hex.pm, and other names of what we set, which would win.
 const inTheWay = [
+  ...verificationSwitches,
   "HEX_API_KEY",
   "HEX_REPOS_KEY",
   "HEX_MIRROR",
@@ -78,7 +89,8 @@ const inTheWay = [
 
 /** What must not be set while clients are pointed at a mirror. @param set what is */
 function variablesInTheWay(present: Environment, set: Environment): string[] {
-  return inTheWay.filter((name) => present[name] !== undefined && set[name] === undefined);
+  const switches = switchesIn(present).filter((name) => !inTheWay.includes(name));
+  return [...inTheWay, ...switches].filter((name) => present[name] !== undefined && set[name] === undefined);
 }
 
 /** Their values are never printed: a shell can keep them by itself, other formats forget them. */
@@ -159,6 +171,16 @@ function gitRules({ url, gitHosts, gitPrefixes }: ClientSetup): (readonly [strin
   return [...rules].map(([prefix, host]) => [`url.${url}/${host}/.insteadOf`, prefix] as const);
 }
 
+/** The mirror's own helper and no other, so that none of the user's comes to keep its token. */
+function gitLogin({ url, gitCredentials }: ClientSetup): (readonly [string, string])[] {
+  if (gitCredentials === undefined) return [];
+  const helper = `store --file '${gitCredentials.replaceAll("'", `'\\''`)}'`;
+  return [
+    [`credential.${url}.helper`, ""],
+    [`credential.${url}.helper`, helper],
+  ];
+}
+
 function gitConfig(entries: readonly (readonly [string, string])[]): Record<string, string> {
   if (entries.length === 0) return {};
   return Object.fromEntries([
@@ -176,7 +198,15 @@ function foreignGitConfig(present: Environment, url: string): (readonly [string,
   const indexes = Array.from({ length: Number.isInteger(count) && count > 0 ? count : 0 }, (_, index) => index);
   return indexes
     .map((index) => [present[`GIT_CONFIG_KEY_${index}`] ?? "", present[`GIT_CONFIG_VALUE_${index}`] ?? ""] as const)
-    .filter(([key]) => key !== "" && !key.startsWith(`url.${url}/`));
+    .filter(([key, value]) => key !== "" && !isOurs(key, value, url));
+}
+
+// As git reads it, and as nobody else writes it: so that it is known for ours.
+const verified = "True";
+
+function isOurs(key: string, value: string, url: string): boolean {
+  const isVerification = value === verified && isSslVerify(key);
+  return isVerification || [`url.${url}/`, `credential.${url}.`].some((start) => key.startsWith(start));
 }
 
 function isGitConfig(name: string): boolean {

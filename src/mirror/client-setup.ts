@@ -1,43 +1,41 @@
 /** Points clients at a mirror: at one that runs, or at one that is started for as long as a command runs. */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import { z } from "zod";
 import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
 import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSetup } from "../clients/variables.ts";
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { localUrl, plainGet } from "../fetch/plain-get.ts";
-import { isFile, readIfPresent } from "../disk/files.ts";
+import { plainGet } from "../fetch/plain-get.ts";
+import { isFile } from "../disk/files.ts";
 import { isHostName, urlPrefix } from "../git/url.ts";
-import { readPublicKey } from "../hex/keys.ts";
 import { isRepositoryName } from "../hex/names.ts";
 import { hexpm } from "../hex/repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { listRegistries } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
+import { checkAuthorityKey, requireConstrainedFile } from "../tls/authority-checks.ts";
+import { certsPlace } from "../tls/certs-files.ts";
+import { switchesIn } from "../verification.ts";
 import type { Context } from "./context.ts";
+import { keyOfMirrorAt } from "./known-mirrors.ts";
 import { readTokens } from "./tokens.ts";
+import { caFileOf, knownAuthority } from "./trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Hosts that clients are pointed at by other means than git's. */
 const hexHosts = new Set(["repo.hex.pm", "builds.hex.pm", "hex.pm"]);
 
-/** Whether a server runs where the configuration says, and whether it serves this mirror: told by the registry's key. */
-export async function runningMirror({ config, paths }: Context): Promise<"this" | "another" | "none"> {
-  if (config.port === 0) return "none";
-  const theirs = await plainGet(`${localUrl(config)}/public_key`, { seconds: 2 }).catch(() => undefined);
-  if (theirs === undefined) return "none";
-  const ours = (await paths.registry(hexpm).publicKey.read())?.toString("utf8");
-  return theirs === ours ? "this" : "another";
-}
-
 export interface Client {
   /** What the variables are added to. */
   readonly environment: Environment;
   /** Of the project that it works on. */
   readonly locks: readonly Lock[];
+  /** Settings of the user's git that turn verification off. */
+  readonly gitUnverified: readonly string[];
+  /** Whether git keeps a file. */
+  readonly isTracked: (path: string) => Promise<boolean>;
 }
 
 export interface ClientEnvironment {
@@ -48,32 +46,36 @@ export interface ClientEnvironment {
 
 /** @param url where clients reach it */
 export async function clientEnvironment(context: Context, url: string, client: Client): Promise<ClientEnvironment> {
-  const { config, paths } = context;
-  const publicKey = await publicKeyOf(context, url);
-  const { hosts, repositories } = (await toldBy(context, url)) ?? {
+  const { config, paths, reporter } = context;
+  const { gitUnverified } = client;
+  const off = [...switchesIn(client.environment), ...gitUnverified];
+  if (off.length > 0) reporter.note(`verification is on: ${off.join(", ")} would turn it off, and is taken out`);
+  requireOwnUrl(config);
+  const { key: publicKey, isTold } = await publicKeyOf(context, url);
+  const ca = await authorityFor(context, client);
+  const token = await tokenToSend(context);
+  const { hosts, repositories } = (isTold ? await toldBy(context, url, token) : notReached(context, url)) ?? {
     hosts: listServedHosts(paths),
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
   };
-  const token = repositories.length > 1 ? await tokenToSend(context) : undefined;
   const isOfUrl = dependOnUrl({ repositories, token });
   // Without the URL where nothing depends on it: a mirror on a new port at each run then needs no new files.
   const name = createHash("sha256").update(`${paths.mirror.path}\0${publicKey}`).digest("hex").slice(0, 16);
   const clients = paths.cache.at("clients");
   const folder = clients.at(isOfUrl ? `${name}-${new URL(url).host.replace(/[^\w.-]/g, "_")}` : name);
-  const caFile = config.ownCertificate?.ca ?? join(config.certsDir, "ca.pem");
   const files = await writeClientFiles({
     folder,
     url,
     publicKey,
     repositories,
     token,
-    ca: isFile(caFile) ? caFile : undefined,
+    ca,
     hexPackages: config.hexPackagesDir,
     environment: usersEnvironment(client.environment),
   });
   const gitHosts = hosts.filter((host) => !hexHosts.has(host));
   const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
-  const setup: ClientSetup = { url, gitHosts, gitPrefixes, hasUrlInFiles: isOfUrl, ...files };
+  const setup: ClientSetup = { url, gitHosts, gitPrefixes, hasUrlInFiles: isOfUrl, gitUnverified, ...files };
   const change = changeTo(clientVariables(setup, client.environment), client.environment);
   return { change, forget: async () => (isOfUrl ? folder.remove() : undefined) };
 }
@@ -81,9 +83,9 @@ export async function clientEnvironment(context: Context, url: string, client: C
 /** The file may be the server's, and on the server alone. */
 async function tokenToSend({ config, reporter }: Context): Promise<string | undefined> {
   try {
-    return (await readTokens(config))?.[0];
+    return (await readTokens(config))?.tokens[0];
   } catch (error) {
-    reporter.note(`private repositories are asked for without a token: ${describeError(error)}`);
+    reporter.note(`what is guarded is asked for without a token: ${describeError(error)}`);
     return undefined;
   }
 }
@@ -101,36 +103,68 @@ const told = z.object({
 });
 
 /** What a mirror elsewhere holds it tells itself; undefined where it cannot be reached from here. */
-async function toldBy({ config, reporter }: Context, url: string) {
+async function toldBy({ config, reporter }: Context, url: string, token: string | undefined) {
   if (config.url === undefined) return undefined;
+  const headers = token === undefined ? {} : { authorization: token };
   try {
-    const { hex, git } = told.parse(JSON.parse(await plainGet(`${url}/health`, await trusting(config))));
-    return { hosts: git.hosts, repositories: [hexpm, ...hex.repositories] };
+    const report = await plainGet(`${url}/health`, { ...(await trusting(config)), headers });
+    const { hex, git } = told.parse(JSON.parse(report));
+    // None at all are named to those who may not hear of them.
+    if (git.hosts.length > 0) return { hosts: git.hosts, repositories: [hexpm, ...hex.repositories] };
+    reporter.note(`the mirror at ${url} tells what it holds to those with a token; give --require-token`);
+    return undefined;
   } catch {
-    reporter.note(`the mirror at ${url} does not answer here; what it holds is taken from ${config.mirrorDir}`);
+    return notReached({ config, reporter }, url);
+  }
+}
+
+function notReached({ config, reporter }: Pick<Context, "config" | "reporter">, url: string): undefined {
+  if (config.url === undefined) return undefined;
+  reporter.note(`the mirror at ${url} does not answer here; what it holds is taken from ${config.mirror}`);
+  return undefined;
+}
+
+async function trusting(config: Config) {
+  return { seconds: 2, ca: await knownAuthority(config) };
+}
+
+/** Of a mirror elsewhere that mirror tells it; where it cannot be reached from here, the folder does. */
+async function publicKeyOf(context: Context, url: string): Promise<{ readonly key: string; readonly isTold: boolean }> {
+  const { config, paths } = context;
+  const held = (await paths.registry(hexpm).publicKey.read())?.toString("utf8");
+  const told = config.url === undefined ? undefined : await keyOfMirrorAt(context, url, held);
+  const key = told ?? held;
+  if (key !== undefined) return { key, isTold: told !== undefined };
+  if (config.url !== undefined) throw new MirrorError("upstream", `the mirror at ${url} cannot be reached from here`);
+  throw new MirrorError("config", `there is no signed registry in ${paths.hex.path}; sync, build or serve it first`);
+}
+
+/** A project that was cloned may name a mirror, but not have the user's token sent there. */
+function requireOwnUrl({ found, requireToken, url }: Config): void {
+  if (url === undefined || requireToken === undefined || !found.keys.has("url") || found.keys.has("requireToken"))
+    return;
+  throw new MirrorError(
+    "config",
+    `the token of --require-token is not sent to ${url}, since only ${found.path} says so, which lies in the working ` +
+      "folder; give --url, or name that file with --config",
+  );
+}
+
+/** The authority in the certs folder, where clients are to trust it. @throws MirrorError `config` for one that they must not */
+async function authorityFor({ config, reporter }: Context, { isTracked }: Client): Promise<string | undefined> {
+  const file = caFileOf(config);
+  if (!isFile(file)) return undefined;
+  // A certificate of the user's own is its owner's affair.
+  if (config.ownCertificate !== undefined) return file;
+  if (!config.isAuthorityKnown) {
+    reporter.note(
+      `${file} lies in the working folder, and is not trusted for a mirror elsewhere; if it is right, --certs-dir`,
+    );
     return undefined;
   }
-}
-
-async function trusting({ certsDir }: Config) {
-  return { seconds: 2, ca: (await readIfPresent(join(certsDir, "ca.pem")))?.toString("utf8") };
-}
-
-/** For a mirror elsewhere that mirror tells it, if it can be reached from here; else the folder does. */
-async function publicKeyOf({ config, paths }: Context, url: string): Promise<string> {
-  const file = paths.registry(hexpm).publicKey;
-  const held = (await file.read())?.toString("utf8");
-  if (config.url === undefined) {
-    if (held !== undefined) return held;
-    throw new MirrorError("config", `there is no signed registry in ${paths.hex.path}; sync, build or serve it first`);
-  }
-  try {
-    const pem = await plainGet(`${url}/public_key`, await trusting(config));
-    readPublicKey(pem, `${url}/public_key`);
-    return pem;
-  } catch (cause) {
-    // Such as the name that the mirror has in a compose network.
-    if (held !== undefined) return held;
-    throw new MirrorError("upstream", `the mirror at ${url} does not tell its key`, { cause });
-  }
+  await requireConstrainedFile(file);
+  const key = certsPlace(config.certsDir).at("ca.key");
+  const warning = isFile(key.path) ? await checkAuthorityKey(key, isTracked) : undefined;
+  if (warning !== undefined) reporter.note(`warning: ${warning}`);
+  return file;
 }

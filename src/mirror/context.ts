@@ -6,7 +6,7 @@ import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { foreignEntries, type ForeignEntry } from "../store/foreign-entries.ts";
-import { readRegistryName } from "../store/mirror-file.ts";
+import { readMirrorFile } from "../store/mirror-file.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -20,7 +20,7 @@ export interface Context {
 
 /** The name to sign with: as asked for, else as the mirror was made. */
 export async function registryName({ config, paths }: Context): Promise<string> {
-  return config.registryName ?? (await readRegistryName(paths)) ?? "hexpm";
+  return config.registryName ?? (await readMirrorFile(paths))?.registryName ?? "hexpm";
 }
 
 /** How transfers of this job are watched and stopped. */
@@ -49,7 +49,7 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
 /** For what works on a mirror that is there, and must not make one where a name was mistyped. @throws MirrorError */
 export async function requireMirror({ paths, config }: Context): Promise<void> {
   if (paths.mirror.look()?.isDirectory() === true || paths.hex.look()?.isDirectory() === true) return;
-  throw new MirrorError("config", `there is no mirror in ${config.mirrorDir}; give --mirror`);
+  throw new MirrorError("config", `there is no mirror in ${config.mirror}; give --mirror`);
 }
 
 /**

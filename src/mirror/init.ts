@@ -4,6 +4,7 @@ import {
   composeOverride,
   entrypoint,
   gitattributes,
+  gitattributesBefore,
   gitignoreAll,
   preCommit,
   workflow,
@@ -62,7 +63,7 @@ const committedNote =
 
 /** What `init --commit` leaves, and nothing else does. */
 async function isCommitted({ paths }: Context): Promise<boolean> {
-  return paths.gitattributes.contains(gitattributes);
+  return isOneOf(paths.gitattributes, [gitattributes, gitattributesBefore]);
 }
 
 /** A committed mirror is synced from clones, each in a folder of its own name: the lock needs one name in all of them. */
@@ -114,7 +115,7 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
       content: commit ? mirrorGitignore : gitignoreAll,
       ours: [mirrorGitignore, gitignoreAll],
     },
-    ...(commit ? [{ place: paths.gitattributes, content: gitattributes }] : []),
+    ...(commit ? [{ place: paths.gitattributes, content: gitattributes, ours: [gitattributesBefore] }] : []),
     {
       place: project.at("mirror/pre-commit"),
       content: preCommit(relative(repositoryTop(folder), folder) || ".", relative(folder, paths.mirror.path)),
@@ -136,6 +137,7 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
       gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),
       lockName: lock?.name ?? "app",
       folders: foldersFrom(folder, context),
+      hasConfig: exists(join(folder, configFile)),
     };
     files.push(
       { place: project.at("docker-compose.mirror.yml"), content: composeOverride(input) },
@@ -159,10 +161,10 @@ function foldersFrom(folder: string, { config, paths }: Context): MirrorFolders 
     const below = relative(folder, path);
     return below.startsWith("..") || isAbsolute(below) ? path : `./${below}`;
   };
-  const isWithin = (path: string) => path.startsWith(config.mirrorDir + sep);
+  const isWithin = (path: string) => path.startsWith(config.mirror + sep);
   const outside = (path: string) => (isWithin(path) ? undefined : shown(path));
   return {
-    mirror: shown(config.mirrorDir),
+    mirror: shown(config.mirror),
     hex: outside(paths.hex.path),
     git: outside(paths.git.path),
     privateKey: outside(paths.privateKey.path),

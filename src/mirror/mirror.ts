@@ -5,18 +5,22 @@
  */
 import { usersEnvironment, type Change } from "../clients/variables.ts";
 import { processEnvironment, type Config } from "../config.ts";
+import { isTracked } from "../git/tracked.ts";
+import { unverifiedSettings } from "../git/unverified.ts";
 import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
-import type { Listening } from "../serve/listen.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildResult } from "./build.ts";
 import type { RenewedCertificates } from "./certificates.ts";
 import { tellForeign, type Context } from "./context.ts";
+import { tellTrustProblems } from "./trust.ts";
+import { tellWeakKey } from "./weak-key.ts";
 import type { PruneResult } from "./prune.ts";
 import { silentReporter, type Reporter } from "./reporter.ts";
 import type { Status } from "./status.ts";
+import type { Serving } from "./serve.ts";
 import type { SyncPreview } from "./preview.ts";
 import type { SyncResult } from "./sync.ts";
 import type { InitResult } from "./init.ts";
@@ -43,7 +47,7 @@ export interface Mirror {
     work: (environment: Record<string, string>) => Promise<T>,
   ) => Promise<T>;
   readonly renewCertificates: () => Promise<RenewedCertificates>;
-  readonly serve: (logger: Logger) => Promise<Listening>;
+  readonly serve: (logger: Logger) => Promise<Serving>;
   /** The locks that were synced before. */
   readonly knownLocks: () => Promise<Lock[]>;
   /** Removes what lies outside the mirror's folder for as long as the program runs. */
@@ -55,25 +59,45 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
   const context: Context = { config, paths, reporter, signal };
   let environments: Promise<GitEnvironments> | undefined;
   const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(processEnvironment())));
+  // Without git there are no settings of git's either.
+  const client = async (locks: readonly Lock[]) => ({
+    environment: processEnvironment(),
+    locks,
+    gitUnverified: await unverifiedSettings({ env: processEnvironment(), cwd: config.cwd }).catch(() => []),
+    isTracked: async (path: string) => {
+      const found = await gitEnvironments().catch(() => undefined);
+      return found !== undefined && isTracked(path, found);
+    },
+  });
   return {
-    sync: async (locks) => (await import("./sync.ts")).sync(context, locks, { gitEnvironments }),
+    sync: async (locks) => {
+      await tellWeakKey(context, gitEnvironments);
+      return (await import("./sync.ts")).sync(context, locks, { gitEnvironments });
+    },
     previewSync: async (locks) => (await import("./preview.ts")).previewSync(context, locks),
     isUpToDate: async (locks) => (await import("./up-to-date.ts")).isUpToDate(context, locks),
-    build: async () => (await import("./build.ts")).build(context),
+    build: async () => {
+      await tellWeakKey(context, gitEnvironments);
+      return (await import("./build.ts")).build(context, { isAsked: true });
+    },
     verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
     prune: async () => (await import("./prune.ts")).prune(context),
-    status: async () => (await import("./status.ts")).status(context, gitEnvironments),
+    status: async () => {
+      await tellWeakKey(context, gitEnvironments);
+      return (await import("./status.ts")).status(context, gitEnvironments);
+    },
     init: async (folder, locks) => (await import("./init.ts")).init(context, folder, locks),
     clientVariables: async (locks, revert) =>
-      (await import("./use.ts")).variables(context, { environment: processEnvironment(), locks }, revert),
-    withClients: async (locks, work) => {
-      const use = { environment: processEnvironment(), locks };
-      return (await import("./use.ts")).withClients(context, { ...use, gitEnvironments }, work);
-    },
-    renewCertificates: async () => (await import("./certificates.ts")).renewCertificates(context),
+      (await import("./use.ts")).variables(context, await client(locks), revert),
+    withClients: async (locks, work) =>
+      (await import("./use.ts")).withClients(context, { ...(await client(locks)), gitEnvironments }, work),
+    renewCertificates: async () => (await import("./certificates.ts")).renewCertificates(context, gitEnvironments),
     serve: async (logger) => {
-      await tellForeign({ ...context, reporter: { ...silentReporter, note: (text) => logger.warn(text) } });
-      return (await import("./serve.ts")).serve(context, { logger, gitEnvironments });
+      const logged = { ...context, reporter: { ...silentReporter, note: (text: string) => logger.warn(text) } };
+      await tellForeign(logged);
+      await tellTrustProblems(logged);
+      await tellWeakKey(logged, gitEnvironments);
+      return (await import("./serve.ts")).serve(context, { logger, gitEnvironments, isAnnounced: true });
     },
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),

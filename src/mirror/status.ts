@@ -9,7 +9,9 @@ import { listDocs, listRegistries, listRepositories, listTarballs } from "../sto
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
+import type { Fingerprints } from "../serve/health-routes.ts";
 import { describeForeign, requireMirror, type Context } from "./context.ts";
+import { caFileOf, fingerprintsOf, trustProblems } from "./trust.ts";
 
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */
@@ -33,6 +35,7 @@ export interface Status {
   }[];
   readonly installers: { readonly files: number; readonly bytes: number };
   readonly files: { readonly files: number; readonly bytes: number };
+  readonly fingerprints: Fingerprints;
   /** What is here and is not used, and why: links, and repositories that are not served. */
   readonly unused: readonly string[];
 }
@@ -48,7 +51,7 @@ export async function status(
   gitEnvironments: () => Promise<Pick<GitEnvironments, "features">>,
 ): Promise<Status> {
   await requireMirror(context);
-  const { paths } = context;
+  const { paths, config } = context;
   const known = await readKnownLocks(paths);
   const plan = makePlan(known, { allowLocalGit: true });
   const needed = new Set(
@@ -77,6 +80,7 @@ export async function status(
       bytes: sum(repositories.map(({ bytes }) => bytes)),
     },
     repositories,
+    fingerprints: await fingerprintsOf(paths, caFileOf(config)),
     git: await Promise.all(
       (await listRepositories(paths)).map(async ({ host, path, place }) => ({
         url: `https://${host}/${path}`,
@@ -89,6 +93,7 @@ export async function status(
     files: await folderStatus(paths.filesDir),
     unused: [
       ...(await foreignEntries(paths)).map(describeForeign),
+      ...(await trustProblems(paths)),
       ...(await unservedRepositories(context, gitEnvironments)),
     ],
   };

@@ -4,23 +4,26 @@ import { revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../hex/repository.ts";
-import { localUrl } from "../fetch/plain-get.ts";
-import { clientEnvironment, runningMirror, type Client } from "./client-setup.ts";
+import { clientEnvironment, type Client } from "./client-setup.ts";
 import { tellForeign, type Context } from "./context.ts";
+import { caFileOf, fingerprintsOf, tellTrustProblems } from "./trust.ts";
+import { findRunning, unproven } from "./running-server.ts";
 import { serve } from "./serve.ts";
 
 export async function variables(context: Context, client: Client, revert: boolean): Promise<Change> {
   const { config, reporter } = context;
   if (revert) return revertedVariables(client.environment);
-  const url = config.url ?? localUrl(config);
-  const running = config.url === undefined ? await runningMirror(context) : "this";
-  if (running === "another") {
+  if (config.url !== undefined) return (await clientEnvironment(context, config.url, client)).change;
+  const { state, url } = await findRunning(context);
+  if (state === "another") {
     throw new MirrorError(
       "config",
       `the server at ${url} serves another mirror; give its --mirror, --hex-dir or --port`,
     );
   }
-  if (running === "none") reporter.note(`no mirror-server answers at ${url} yet; start it with "mirror-server serve"`);
+  if (state === "unproven")
+    throw new MirrorError("config", `${unproven(config.port)}; give its address with --url if you know it`);
+  if (state === "none") reporter.note(`no mirror-server answers at ${url} yet; start it with "mirror-server serve"`);
   return (await clientEnvironment(context, url, client)).change;
 }
 
@@ -37,6 +40,7 @@ export async function withClients<T>(
   const use = async (url: string, isTemporary = false) => {
     const { change, forget } = await clientEnvironment(context, url, client);
     const { set, unset } = change;
+    await tellWhatIsUsed(context, url, isTemporary);
     try {
       return await work({ ...without(client.environment, unset), ...set });
     } finally {
@@ -46,22 +50,35 @@ export async function withClients<T>(
   };
   if (config.url !== undefined) return use(config.url);
   await tellForeign(context);
+  await tellTrustProblems(context);
   if (paths.registry(hexpm).publicKey.look()?.isFile() !== true) {
-    throw new MirrorError("config", `there is no mirror in ${config.mirrorDir}; sync one, or give --mirror or --url`);
+    throw new MirrorError("config", `there is no mirror in ${config.mirror}; sync one, or give --mirror or --url`);
   }
-  const running = await runningMirror(context);
-  if (running === "this") return use(localUrl(config));
-  if (running === "another")
-    reporter.note(`the server at ${localUrl(config)} serves another mirror, so it is not used`);
+  const { state, url } = await findRunning(context);
+  if (state === "this") return use(url);
+  if (state === "another") reporter.note(`the server at ${url} serves another mirror, so it is not used`);
+  if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.
   const temporary = { ...config, host: "127.0.0.1", port: 0, tlsPort: undefined };
   const logger = pino({ level: config.logLevel === "info" ? "warn" : config.logLevel }, pino.destination(2));
-  const listening = await serve({ ...context, config: temporary }, { logger, gitEnvironments });
+  const listening = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
   try {
     return await use(`http://127.0.0.1:${listening.port}`, true);
   } finally {
     await listening.close(0);
   }
+}
+
+/** One line on standard error, so that what is used can be told from what was meant. */
+async function tellWhatIsUsed({ config, paths, reporter }: Context, url: string, isTemporary: boolean): Promise<void> {
+  const { registry, ca, upstreams } = await fingerprintsOf(paths, caFileOf(config));
+  const where = config.url === undefined ? `${config.mirror}${isTemporary ? "" : ` at ${url}`}` : url;
+  const keys = [
+    ...(registry === undefined || config.url !== undefined ? [] : [`registry ${registry}`]),
+    ...(config.url === undefined ? Object.entries(upstreams).map(([name, { key }]) => `${name} ${key}`) : []),
+    ...(ca === undefined ? [] : [`authority ${ca}`]),
+  ];
+  reporter.note(`using the mirror ${where}${keys.length === 0 ? "" : ` (${keys.join(", ")})`}`);
 }
 
 function without(environment: Client["environment"], names: readonly string[]): Record<string, string> {

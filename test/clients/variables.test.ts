@@ -17,6 +17,8 @@ const setup = {
   hasUrlInFiles: false,
   caBundle: "/cache/ca-bundle.pem",
   ca: "/certs/ca.pem",
+  gitCredentials: undefined,
+  gitUnverified: [],
 };
 
 describe("git, with these variables, asks the mirror for", () => {

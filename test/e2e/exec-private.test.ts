@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { mirrorServer } from "../support/cli.ts";
 import { hexArchives, isInstalled, rebar3ForMix } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
 import { alpha, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
 
@@ -46,7 +47,26 @@ test("a file of tokens that is on the server alone is told of, and is no reason 
 const cases: [string, string[]][] = [
   ["open to all", []],
   ["guarded by a token", ["--require-token", "tokens"]],
+  ["guarded as a whole", ["--require-token", "tokens", "--require-token", "all"]],
 ];
+
+describe("git", () => {
+  test.each(cases)("%s", async (_what, args) => {
+    const revision = await makeRepository(join(cwd, "repositories/owner/repo.git"));
+    const { url } = await startGitUpstream(join(cwd, "repositories"));
+    await mkdir(join(cwd, "git"));
+    const entry = `"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`;
+    await writeFile(join(cwd, "git/mix.lock"), mixLock([], [entry]));
+    const env = redirectGit({ "https://github.com/": `${url}/` });
+    expect(await mirrorServer(["sync", "git"], { cwd, env })).toMatchObject({ code: 0 });
+    const clone = "git clone -q https://github.com/owner/repo.git clone && git -C clone rev-parse HEAD";
+    const found = await exec(args, clone);
+    expect([found.code, found.stdout]).toEqual([0, `${revision}\n`]);
+    // The token is in a file for its owner alone, and in no variable.
+    const { stdout } = await exec(args, "env; git config --get-regexp credential");
+    expect(stdout).not.toContain("letmein");
+  });
+});
 
 describe.skipIf(!isInstalled("rebar3", "--version"))("rebar3", () => {
   test.each(cases)("%s", async (_what, args) => {
@@ -97,7 +117,8 @@ describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has 
     const lock = await readFile(join(cwd, "mix.lock"), "utf8");
     const env = { LANG: "C.UTF-8", MIX_HOME: join(cwd, "mix"), MIX_ARCHIVES: archives ?? "", ...rebar3ForMix() };
     const { code, stdout, stderr } = await exec(args, "mix deps.get", env);
-    expect([code, stderr, stdout]).toEqual([0, "", expect.stringContaining("* Getting tool (Hex package)")]);
+    const used = expect.stringMatching(/^using the mirror [^\n]*\n$/) as string;
+    expect([code, stderr, stdout]).toEqual([0, used, expect.stringContaining("* Getting tool (Hex package)")]);
     expect((await readdir(join(cwd, "deps"))).sort()).toEqual(["alpha", "secret", "tool"]);
     expect(await readFile(join(cwd, "mix.lock"), "utf8")).toBe(lock);
   });

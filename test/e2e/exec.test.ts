@@ -58,17 +58,21 @@ describe("exec", () => {
   test("gives the command's own output and exit code, and starts a mirror where none runs", async () => {
     const script = 'curl -sS "$HEX_MIRROR/health"; exit 7';
     const { code, stdout, stderr } = await exec(["--port", "9", "--", "sh", "-c", script]);
-    expect([code, stderr]).toEqual([7, ""]);
+    // One line tells what is used, with fingerprints.
+    expect([code, stderr]).toEqual([
+      7,
+      expect.stringMatching(/^using the mirror .*\(registry SHA256:.+, hexpm SHA256:.+\)\n$/),
+    ]);
     expect(JSON.parse(stdout)).toMatchObject({ status: "ok", hex: { releases: 2 } });
   });
 
   test("uses the mirror that runs, and not another one at that port", async () => {
-    const server = await startServer(["--no-tls"], { cwd });
+    const server = await startServer(["--no-tls", ...cache()], { cwd });
     const here = await exec(["--port", String(server.port), "--", "sh", "-c", "echo $HEX_MIRROR"]);
     expect(here.stdout).toBe(`${server.url}\n`);
     const stranger = join(cwd, "stranger");
     await mkdir(stranger);
-    const other = await startServer(["--no-tls"], { cwd: stranger });
+    const other = await startServer(["--no-tls", ...cache()], { cwd: stranger });
     const elsewhere = await exec(["--port", String(other.port), "--", "sh", "-c", "echo $HEX_MIRROR"]);
     expect(elsewhere.stdout).not.toContain(String(other.port));
   });
@@ -154,7 +158,7 @@ describe("env", () => {
     await mkdir(join(home, ".config/rebar3"), { recursive: true });
     await writeFile(join(home, ".config/rebar3/rebar.config"), "{plugins, [my_plugin]}.\n");
     await writeFile(join(cwd, "corp.pem"), "corporate authority\n");
-    const { port } = await startServer([], { cwd });
+    const { port } = await startServer(cache(), { cwd });
     const enter = `eval "$("${process.execPath}" "${main}" env --port ${port} --cache-dir cache)"`;
     const show = 'cat "$REBAR_GLOBAL_CONFIG_DIR/.config/rebar3/rebar.config" "$GIT_SSL_CAINFO" "$NODE_EXTRA_CA_CERTS"';
     const corporate = join(cwd, "corp.pem");
@@ -184,7 +188,7 @@ describe("env", () => {
     ]);
     const stranger = join(cwd, "stranger");
     await mkdir(stranger);
-    const other = await startServer(["--no-tls"], { cwd: stranger });
+    const other = await startServer(["--no-tls", ...cache()], { cwd: stranger });
     const wrong = await mirrorServer(["env", "--port", String(other.port), ...cache()], { cwd, env: { HOME: home } });
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("serves another mirror")]);
     const right = await mirrorServer(["env", "--url", other.url, "--format", "json", ...cache()], {
@@ -304,10 +308,14 @@ describe.skipIf(!hasMix)("Mix", () => {
     "fetches packages by Hex, which never sees the user's token (skipped without Hex)",
     async () => {
       await writeApp('{:beta, "~> 2.0"}');
-      const server = await startServer(["--no-tls"], { cwd });
+      const server = await startServer(["--no-tls", ...cache()], { cwd });
       const env = { ...ofMix(), MIX_ARCHIVES: archives ?? "" };
       const { code, stdout, stderr } = await exec(["--port", String(server.port), "mix", "deps.get"], env);
-      expect([code, stderr, stdout]).toEqual([0, "", expect.stringContaining("* Getting beta (Hex package)")]);
+      expect([code, stderr, stdout]).toEqual([
+        0,
+        expect.stringMatching(/^using the mirror [^\n]*\n$/),
+        expect.stringContaining("* Getting beta (Hex package)"),
+      ]);
       // The user's own package cache is used and filled.
       expect((await readdir(join(home, ".hex/packages/hexpm"))).sort()).toEqual(["alpha-1.0.0.tar", "beta-2.1.0.tar"]);
       expect(await readFile(join(home, ".hex/hex.config"), "utf8")).toContain("the user's own token");

@@ -329,7 +329,7 @@ describe("prune", () => {
     expect((await sync("two")).code).toBe(1);
     await mkdir(mirror("hex/repos/mycorp/tarballs"), { recursive: true });
     await writeFile(mirror("hex/repos/mycorp/tarballs/plugin-7.0.8.tar"), plugin.bytes);
-    expect((await run("build")).code).toBe(0);
+    expect((await run("build", "--adopt", "mycorp/plugin@7.0.8")).code).toBe(0);
     expect((await run("prune")).stdout).toBe("removed 0, 0 B\n");
     expect((await run("verify", "two")).code).toBe(0);
     // And a sync may adopt it, when it learns where the repository is.

@@ -108,7 +108,9 @@ describe("init", () => {
       expect(compose.split(line)).toHaveLength(3);
     }
     expect(compose).toContain('- "./.hex_repo:/mirror-setup/hex:ro"');
-    expect(compose).toMatch(/MIRROR_LOCK_NAME: "true"\n {6}MIRROR_HEX_DIR: \/mirror\/hex\n/);
+    expect(compose).toMatch(
+      /MIRROR_LOCK_NAME: "true"\n {6}MIRROR_CONFIG: mirror\.config\.json\n {6}MIRROR_HEX_DIR: \/mirror\/hex\n/,
+    );
   });
 
   test("never writes over what is there", async () => {

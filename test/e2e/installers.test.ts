@@ -8,6 +8,7 @@ import { mirrorServer, startServer } from "../support/cli.ts";
 import { isInstalled, runClient } from "../support/clients.ts";
 import {
   makeInstallerKey,
+  makeUpstreamIdentity,
   publishInstallers,
   startFileUpstream,
   type FileUpstream,
@@ -37,7 +38,9 @@ const recent = [
 
 beforeEach(async () => {
   cwd = await temporaryFolder();
-  builds = await startFileUpstream();
+  const { ca, identity } = makeUpstreamIdentity();
+  await writeFile(join(cwd, "upstream-ca.pem"), ca);
+  builds = await startFileUpstream(identity);
   key = makeInstallerKey();
   await writeFile(join(cwd, "builds.pem"), key.publicKey);
   publishInstallers(builds, "hex-1.x.csv", hex, key);
@@ -47,6 +50,7 @@ beforeEach(async () => {
 const sync = (...args: string[]) =>
   mirrorServer(["sync", "--builds-url", builds.url, "--builds-public-key", "builds.pem", "--installers", ...args], {
     cwd,
+    env: { NODE_EXTRA_CA_CERTS: join(cwd, "upstream-ca.pem") },
   });
 const installs = (path: string) => join(cwd, ".mirror/hex/installs", path);
 

@@ -36,7 +36,7 @@ describe("sync of Hex packages", () => {
     const { code, stdout, stderr } = await sync();
     expect([code, stderr]).toEqual([0, expect.stringContaining("[2/2] added")]);
     expect(stdout).toMatch(
-      /^added 2, updated 0, unchanged 0, failed 0, [\d.]+ kB in [\d.]+ s\nregistry: 2 packages, 2 releases\n$/,
+      /^added 2, updated 0, unchanged 0, failed 0, [\d.]+ kB in [\d.]+ s\nregistry: 2 packages, 2 releases\ntrusts hexpm by the key SHA256:\S+, from http:\S+\nsigns its registry with the key SHA256:\S+\n$/,
     );
     expect(await readFile(mirror("hex/tarballs/alpha-1.0.0.tar"))).toEqual(alpha.bytes);
     expect(await readFile(mirror("upstream/hexpm/packages/beta"))).toEqual(hex.files.get("/packages/beta"));
@@ -224,7 +224,10 @@ describe("nothing is trusted that was not verified", () => {
   test("a key that lies in the mirror's folder: downloads need the one that was given, or hex.pm's", async () => {
     await sync();
     const { code, stderr } = await mirrorServer(["sync", "--hex-url", hex.url], { cwd });
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/alpha 1\.0\.0: .*not signed by the expected key/)]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/this mirror trusts the key SHA256:.* for hexpm, and hex\.pm's own key/),
+    ]);
   });
 
   test("a tarball that was damaged on the disk is found by verify and healed by sync", async () => {
@@ -253,7 +256,8 @@ describe("build", () => {
     await mkdir(mirror("hex/tarballs"), { recursive: true });
     await writeFile(mirror("hex/tarballs/beta-2.1.0.tar"), beta.bytes);
     const { code, stdout } = await mirrorServer(["build"], { cwd });
-    expect([code, stdout]).toEqual([0, "registry: 1 packages, 1 releases; wrote 5 files\n"]);
+    const adopted = "adopted 1 release that no upstream record covers: beta@2.1.0\n";
+    expect([code, stdout]).toEqual([0, `${adopted}registry: 1 packages, 1 releases; wrote 5 files\n`]);
     expect((await mirrorServer(["build"], { cwd })).stdout).toBe("registry: 1 packages, 1 releases; wrote 0 files\n");
   });
 
@@ -296,10 +300,13 @@ describe("build", () => {
     const forged = await startHexUpstream([]);
     await writeFile(mirror("upstream/hexpm/packages/beta"), await wrap(payload, forged.key));
     const { code, stdout, stderr } = await mirrorServer(["build"], { cwd });
-    expect([code, stderr]).toEqual([1, ""]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^the records of hexpm here are signed by SHA256:\S+, which is not hex\.pm's own key\n$/),
+    ]);
     expect(stdout).toMatch(/left out packages\/beta: .*upstream\/hexpm\/packages\/beta cannot be trusted/);
-    // The rest of the registry is as it should be.
-    expect(stdout).toContain("registry: 1 packages, 1 releases");
+    // What was signed before stays, and the rest of the registry is as it should be.
+    expect(stdout).toContain("registry: 2 packages, 2 releases; wrote 0 files");
   });
 });
 

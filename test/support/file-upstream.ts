@@ -2,6 +2,8 @@
 import { createSign, generateKeyPairSync } from "node:crypto";
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import { makeAuthority, makeServerCertificate, type KeyAndCertificate } from "../../src/tls/certificates.ts";
 import { listenOnLoopback } from "./loopback.ts";
 
 export interface FileUpstream {
@@ -14,19 +16,27 @@ export interface FileUpstream {
   intercept: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-export async function startFileUpstream(): Promise<FileUpstream> {
+/** @param identity what it shows over https; undefined: http */
+export async function startFileUpstream(identity?: KeyAndCertificate): Promise<FileUpstream> {
   const log: string[] = [];
   const files: FileUpstream["files"] = new Map();
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", () => log.push(`${response.statusCode} ${request.url}`));
     if (upstream.intercept(request, response)) return;
     const file = files.get(request.url ?? "");
     if (file === undefined) response.writeHead(404).end("not found");
     else if (Buffer.isBuffer(file)) response.writeHead(200, { "content-length": file.length }).end(file);
     else response.writeHead(302, { location: file.redirect }).end("elsewhere");
-  });
+  };
+  const server = identity === undefined ? createServer(answer) : createSecureServer(identity, answer);
   const upstream: FileUpstream = { url: await listenOnLoopback(server), files, log, intercept: () => false };
   return upstream;
+}
+
+/** An authority, PEM, and what a server on loopback shows of it. */
+export function makeUpstreamIdentity(): { readonly ca: string; readonly identity: KeyAndCertificate } {
+  const authority = makeAuthority(["127.0.0.1", "localhost"], new Date());
+  return { ca: authority.cert, identity: makeServerCertificate(authority, ["127.0.0.1", "localhost"], new Date()) };
 }
 
 export interface InstallerFile {
