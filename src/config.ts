@@ -116,6 +116,7 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
   const { mirror } = settings;
   const hexDir = settings.hexDir ?? join(mirror, "hex");
   const privateKey = settings.privateKey ?? join(mirror, "private_key.pem");
+  const usersCache = userCacheDir(environment);
   for (const key of found) refuseTrust(key, file, [mirror, hexDir, privateKey]);
 
   return Object.freeze({
@@ -123,9 +124,9 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     cwd,
     hexDir,
     gitDir: settings.gitDir ?? join(mirror, "git"),
-    cacheDir: settings.cacheDir ?? userCacheDir(environment),
+    cacheDir: settings.cacheDir ?? usersCache,
     privateKey,
-    ownCacheDir: found.has("cacheDir") ? userCacheDir(environment) : (settings.cacheDir ?? userCacheDir(environment)),
+    ownCacheDir: found.has("cacheDir") ? usersCache : (settings.cacheDir ?? usersCache),
     // Certificates of the working folder are those of the mirror there, and nobody's for a mirror elsewhere.
     isAuthorityKnown: isNamed("certsDir") || isBelow(mirror, dirname(settings.certsDir)),
     tlsPort: settings.tls ? settings.tlsPort : undefined,

@@ -18,7 +18,12 @@ export function printable(text: string): string {
   );
 }
 
-/** A word of a shell command. */
+/** As a shell takes it to the letter. */
+export function singleQuoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A word of a shell command, for people: quoted where it has to be. */
 export function shellQuoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : singleQuoted(word);
 }

@@ -1,6 +1,6 @@
 /** Environment variables as text, for those who will read them. Pure. */
 import { MirrorError } from "../errors.ts";
-import { printable } from "../text.ts";
+import { printable, singleQuoted } from "../text.ts";
 import type { Change } from "./variables.ts";
 
 export type Format = "sh" | "docker" | "github-actions" | "json";
@@ -23,7 +23,7 @@ export function formatVariables(format: Format, { set, unset, moved }: Change, i
       return [
         ...moved.map(({ from, to }) => `export ${to}="$${from}"`),
         ...(unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
-        ...pairs.map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'`),
+        ...pairs.map(([name, value]) => `export ${name}=${singleQuoted(value)}`),
       ].join("\n");
     // Both take values as they stand, quotes included.
     case "docker":

@@ -1,6 +1,6 @@
 /** What `init` writes: text for compose, containers, git and CI. Pure. */
 import { posix } from "node:path";
-import { printable } from "../text.ts";
+import { printable, singleQuoted } from "../text.ts";
 import { verificationSwitches } from "../verification.ts";
 
 export interface ComposeInput {
@@ -152,13 +152,12 @@ exec "$@"
 
 /** @param project from the top of the repository, where git runs hooks: `.`, `apps/web` @param mirror from the project */
 export function preCommit(project: string, mirror: string): string {
-  const quoted = (path: string) => `'${path.replaceAll("'", `'\\''`)}'`;
   return `#!/bin/sh
 # Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
 # To switch it on, at the top of the repository: ln -s ../../${printable(posix.join(project, "mirror/pre-commit"))} .git/hooks/pre-commit
 # mirror-server is what is installed, here or for all: nothing of that name is fetched from anywhere.
-project=${quoted(project)}
-mirror=${quoted(posix.join(project, mirror))}
+project=${singleQuoted(project)}
+mirror=${singleQuoted(posix.join(project, mirror))}
 
 # Where the mirror is committed, what is verified has to be what is committed.
 if [ -f "$mirror/.gitattributes" ]; then

@@ -11,6 +11,8 @@
  *             HEX_TRUSTED_MIRROR says the same. That would make clients send what keys they have, so these go
  *   git       a rule for every mirrored host and every form of its URLs
  */
+import { gitConfigVariables } from "../git/config-variables.ts";
+import { singleQuoted } from "../text.ts";
 import { isSslVerify, switchesIn, verificationSwitches } from "../verification.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -66,7 +68,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
     ),
     [active]: url,
     [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain)])].join(","),
-    ...gitConfig([
+    ...gitConfigVariables({}, [
       ...foreignGitConfig(present, present[active] ?? url),
       ...gitRules(setup),
       ...gitLogin(setup),
@@ -121,7 +123,7 @@ export function revertedVariables(present: Environment): Change {
   const before = Object.entries(present).filter(([name]) => name.startsWith(saved) && !isSecret(name));
   const set = {
     ...Object.fromEntries(before.map(([name, value]) => [name.slice(saved.length), value ?? ""])),
-    ...gitConfig(foreignGitConfig(present, url)),
+    ...gitConfigVariables({}, foreignGitConfig(present, url)),
   };
   const added = [active, setNames, ...namesSet(present), ...kept];
   // Hosts without proxy may have been there before, and do no harm.
@@ -174,22 +176,11 @@ function gitRules({ url, gitHosts, gitPrefixes }: ClientSetup): (readonly [strin
 /** The mirror's own helper and no other, so that none of the user's comes to keep its token. */
 function gitLogin({ url, gitCredentials }: ClientSetup): (readonly [string, string])[] {
   if (gitCredentials === undefined) return [];
-  const helper = `store --file '${gitCredentials.replaceAll("'", `'\\''`)}'`;
+  const helper = `store --file ${singleQuoted(gitCredentials)}`;
   return [
     [`credential.${url}.helper`, ""],
     [`credential.${url}.helper`, helper],
   ];
-}
-
-function gitConfig(entries: readonly (readonly [string, string])[]): Record<string, string> {
-  if (entries.length === 0) return {};
-  return Object.fromEntries([
-    ["GIT_CONFIG_COUNT", String(entries.length)],
-    ...entries.flatMap(([key, value], index) => [
-      [`GIT_CONFIG_KEY_${index}`, key],
-      [`GIT_CONFIG_VALUE_${index}`, value],
-    ]),
-  ]) as Record<string, string>;
 }
 
 /** What the environment told git before; our own rules of an earlier time are not repeated. */

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { EnvHttpProxyAgent, interceptors, request, type Dispatcher } from "undici";
 import type { Place } from "../disk/place.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
+import { maxRedirects, redirectOf, type MayAsk } from "./redirect.ts";
 
 export interface HttpAnswer {
   readonly status: number;
@@ -30,7 +31,6 @@ export interface Downloaded {
   readonly bytes: number;
 }
 
-const maxRedirects = 5;
 // Bytes.
 const maxErrorBody = 64 * 1024;
 
@@ -52,7 +52,7 @@ export interface HttpSettings {
   readonly connections: number;
   readonly proxy: { readonly httpProxy?: string; readonly httpsProxy?: string; readonly noProxy?: string };
   /** Whether a host may be asked that a redirect names, and nobody else. */
-  readonly mayAsk: (host: string) => Promise<boolean>;
+  readonly mayAsk: MayAsk;
 }
 
 /** @throws MirrorError `config` for a proxy that cannot be used; its URL may hold a password, and is not shown */
@@ -174,20 +174,8 @@ async function download(
         : { sha256: "", bytes: (await readBody(body, head.status)).length }),
     }));
     if (status === 200) return { status, ...written };
-    const { location } = headers;
-    if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return { status, ...written };
-    const next = new URL(location, from);
-    if (!/^https?:$/.test(next.protocol) || (from.startsWith("https:") && next.protocol !== "https:")) {
-      throw new MirrorError("refused", `${url} redirects to ${next.protocol}//${next.host}, which is not followed`);
-    }
-    const [host, first] = [next, new URL(url)].map(({ hostname }) => hostname.replace(/^\[|\]$/g, ""));
-    if (host !== first && !(await mayAsk(host ?? ""))) {
-      const remedy = `if that is right, give --allow-hosts ${host}`;
-      throw new MirrorError(
-        "refused",
-        `${url} redirects to ${host}, an address of this machine or its network; ${remedy}`,
-      );
-    }
+    const next = await redirectOf({ status, headers }, from, mayAsk);
+    if (next === undefined) return { status, ...written };
     from = next.href;
   }
   throw new MirrorError("upstream", `${url} redirects more than ${maxRedirects} times`);

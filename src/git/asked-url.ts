@@ -9,6 +9,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { MirrorError } from "../errors.ts";
+import { gitConfigVariables } from "./config-variables.ts";
 import { tryGit, type Surroundings } from "./run.ts";
 import { redactUrl } from "./url.ts";
 
@@ -95,22 +96,6 @@ function decoded(text: string): string {
   } catch {
     return text;
   }
-}
-
-/** Variables that add settings to those that the environment gives git already. */
-export function gitConfigVariables(
-  environment: Readonly<Record<string, string>>,
-  entries: readonly (readonly [string, string])[],
-): Record<string, string> {
-  if (entries.length === 0) return {};
-  const count = Number(environment["GIT_CONFIG_COUNT"] ?? 0);
-  return Object.fromEntries([
-    ["GIT_CONFIG_COUNT", String(count + entries.length)],
-    ...entries.flatMap(([key, value], index) => [
-      [`GIT_CONFIG_KEY_${count + index}`, key],
-      [`GIT_CONFIG_VALUE_${count + index}`, value],
-    ]),
-  ]) as Record<string, string>;
 }
 
 /** @param names the mirror's own host names @param ports those that it listens on */

@@ -13,7 +13,7 @@ import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
 import { verificationSwitches } from "../verification.ts";
 import type { GitFeatures } from "./inspect.ts";
-import { gitConfigVariables } from "./asked-url.ts";
+import { gitConfigVariables } from "./config-variables.ts";
 import { runGit, type Surroundings } from "./run.ts";
 import { unverifiedSettings } from "./unverified.ts";
 

@@ -3,6 +3,7 @@
  * bytes, is either what hex.pm lets authors do for a while after publishing, or an older record in a newer one's place, or
  * somebody who holds upstream's key. Pure.
  */
+import { hexDigits, isSameChecksum } from "./checksums.ts";
 import type { Package, Release } from "./records.ts";
 
 export interface KnownChecksum {
@@ -94,22 +95,18 @@ function versionIndex({ releases }: Package, version: string): number {
 /** Those that are known of this version; none when one of them is the release's own. */
 function earlierChecksums(release: Release, { before, history }: ChangeInput): string[] {
   const { version } = release;
-  const own = hex(release.outerChecksum);
+  const own = hexDigits(release.outerChecksum);
   const held = before?.releases.find((other) => other.version === version);
   // Registries of before 2019 have no outer ones.
   if (held !== undefined && held.outerChecksum.length === 0) {
-    return isSame(held.innerChecksum, release.innerChecksum) ? [] : [hex(held.innerChecksum)];
+    return isSameChecksum(held.innerChecksum, release.innerChecksum) ? [] : [hexDigits(held.innerChecksum)];
   }
   const known =
     held === undefined
       ? history.filter((line) => line.version === version).map(({ checksum }) => checksum)
-      : [hex(held.outerChecksum)];
+      : [hexDigits(held.outerChecksum)];
   // One that upstream does not tell any more may stand for any bytes.
   return known.includes(own) ? [] : known;
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }
 
 /** What was listed before; where no record tells that, because somebody deleted it, what was seen here. */
@@ -163,8 +160,4 @@ function sinceSeen(version: string, { history, now }: ChangeInput): number {
   const seen = history.filter((line) => line.version === version).map((line) => Date.parse(line.seen));
   const days = seen.filter((date) => date <= now).map((date) => date + day);
   return days.length === 0 ? Number.POSITIVE_INFINITY : now - Math.min(...days);
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }

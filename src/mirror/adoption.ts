@@ -6,6 +6,7 @@
  */
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
+import { hexDigits, isSameChecksum } from "../hex/checksums.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { isPackageName } from "../hex/names.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
@@ -75,7 +76,7 @@ export async function judgeReleases(
     );
     const leaveOut = (reason: string) => leftOut.push({ file: `${name}-${version}.tar`, reason });
     if (covered.has(version)) signed.push(release);
-    else if (known !== undefined && isSame(known.outerChecksum, release.outerChecksum)) {
+    else if (known !== undefined && isSameChecksum(known.outerChecksum, release.outerChecksum)) {
       signed.push(release);
       // Another key's word, which `--new-key` takes over.
       if (own?.isOurs === false) adopted.push(`${shown}@${version}`);
@@ -111,10 +112,6 @@ function withOwn(record: Package | undefined, own: Package | undefined, state: J
   return { ...own, releases: own.releases.filter(tellsMore) };
 }
 
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
-}
-
 /** By version, the outer checksums that the registry on disk says; none where none of the keys signed it. */
 export async function signedChecksums(
   registry: RegistryPaths,
@@ -122,7 +119,7 @@ export async function signedChecksums(
   verifiers: readonly KeyObject[],
 ): Promise<Map<string, string>> {
   const releases = (await readSignedRecord(registry, name, verifiers))?.record.releases ?? [];
-  return new Map(releases.map(({ version, outerChecksum }) => [version, Buffer.from(outerChecksum).toString("hex")]));
+  return new Map(releases.map(({ version, outerChecksum }) => [version, hexDigits(outerChecksum)]));
 }
 
 /** @returns `isOurs`: the first of the keys signed it; undefined where none did */

@@ -4,9 +4,7 @@ import pLimit from "p-limit";
 import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
-import { verifyRecord, type HexUpstream } from "../fetch/hex.ts";
 import { fingerprint, publicKeyPem } from "../hex/keys.ts";
-import type { Package } from "../hex/records.ts";
 import { isPackageName } from "../hex/names.ts";
 import { hexpm, servedName, signedName } from "../hex/repository.ts";
 import { isSignedBy, wrap } from "../hex/signed.ts";
@@ -20,6 +18,7 @@ import { adoptNothing, judgeReleases, publishedKey, isBeginning, requireHeld, ty
 import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "./context.ts";
 import { readHeldPackages } from "./held-packages.ts";
 import { heldRecordsKey, requireGivenKeys } from "./hex-upstreams.ts";
+import { readUpstreamRecords, type UpstreamRecords } from "./upstream-records.ts";
 
 export interface BuildResult {
   readonly packages: number;
@@ -140,7 +139,7 @@ async function buildOne(
 ) {
   const tarballs = (await listTarballs(paths)).filter(({ place }) => !without.has(place.path));
   const packages = new Set(tarballs.map(({ name }) => name));
-  const { records, untrusted } = await readUpstreamRecords(context, paths, packages);
+  const { records, untrusted } = await heldRecords(context, paths, packages);
   if (key !== undefined) for (const place of [paths.dir, paths.packagesDir]) await place.removeLeftovers();
   const builder = new RegistryBuilder(names);
   const writer = await openWriter(context, paths, key);
@@ -197,7 +196,7 @@ async function buildOne(
   const summary = builder.summary();
   const leftOut = [
     ...corrupt,
-    ...[...untrusted].map(([name, reason]) => ({ file: `packages/${name}`, reason })),
+    ...[...untrusted].map(([name, error]) => ({ file: `packages/${name}`, reason: describeError(error) })),
     ...summary.corrupt.map(({ name, version, reason }) => ({ file: `${name}-${version}.tar`, reason })),
   ];
   return {
@@ -210,29 +209,15 @@ async function buildOne(
 }
 
 /** A record that cannot be trusted stops its own package, not the registry. */
-async function readUpstreamRecords(
+async function heldRecords(
   context: Context,
-  paths: RegistryPaths,
+  registry: RegistryPaths,
   names: ReadonlySet<string>,
-): Promise<{ records: Map<string, Package>; untrusted: Map<string, string> }> {
-  const records = new Map<string, Package>();
-  const untrusted = new Map<string, string>();
-  const limit = pLimit(atOnce);
-  if ((await paths.upstreamPackagesDir.list("file")).length === 0) return { records, untrusted };
+): Promise<UpstreamRecords> {
+  if ((await registry.upstreamPackagesDir.list("file")).length === 0)
+    return { records: new Map(), untrusted: new Map() };
   // A key that cannot be had is no damage of the records: it ends the build, and nothing changes.
-  const publicKey = await heldRecordsKey(context, paths.repository);
-  const upstream: HexUpstream = { url: "", repository: signedName(paths.repository), publicKey };
-  const read = async (name: string) => {
-    const file = paths.upstreamPackage(name);
-    try {
-      const bytes = await file.read();
-      if (bytes !== undefined) records.set(name, verifyRecord(bytes, upstream, name, file.path));
-    } catch (error) {
-      untrusted.set(name, describeError(error));
-    }
-  };
-  await Promise.all([...names].map((name) => limit(() => read(name))));
-  return { records, untrusted };
+  return readUpstreamRecords(registry, names, await heldRecordsKey(context, registry.repository));
 }
 
 interface ResourceWriter {

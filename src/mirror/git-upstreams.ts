@@ -5,12 +5,13 @@
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import type { HttpClient } from "../fetch/http.ts";
-import { isPrivateHost } from "../fetch/private-address.ts";
+import { hostOf, maxRedirects, mayAsk, redirectOf } from "../fetch/redirect.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { RepositoryOutcome } from "../git/mirror-repository.ts";
 import { isUnencrypted, redactUrl } from "../git/url.ts";
 import { fileJobs } from "../plan/files.ts";
 import type { GitJob } from "../plan/plan.ts";
+import { trimEnd } from "../text.ts";
 
 export interface GitUpstreams {
   readonly environments: GitEnvironments;
@@ -19,7 +20,6 @@ export interface GitUpstreams {
   readonly hosts: ReadonlySet<string>;
 }
 
-const maxRedirects = 5;
 const maxAnswer = 64 * 1024;
 
 /** Hosts that a lock, the configuration or `--allow-hosts` names. */
@@ -28,23 +28,6 @@ export function trustedHosts(config: Config, jobs: readonly Pick<GitJob, "host">
   const urls = [hexUrl, buildsUrl, ...repos.map(({ url }) => url), ...fileJobs(files).map(({ url }) => url)];
   const hosts = [...jobs.map(({ host }) => host), ...allowHosts.map((host) => host.toLowerCase())];
   return new Set([...hosts, ...urls.map(hostOf).filter((host) => host !== undefined)]);
-}
-
-export async function mayAsk(host: string, hosts: ReadonlySet<string>): Promise<boolean> {
-  return hosts.has(host) || !(await isPrivateHost(host));
-}
-
-export function privateHost(host: string): MirrorError {
-  return new MirrorError(
-    "refused",
-    `${host} is an address of this machine or its network, and only content names it; if that is right, give ` +
-      `--allow-hosts ${host}`,
-  );
-}
-
-/** Lower case, without port; undefined for what is no URL. */
-function hostOf(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).hostname.toLowerCase().replace(/^\[|\]$/g, "") : undefined;
 }
 
 /** @param fromOne brings the repository from one URL @throws the error of the last that was asked */
@@ -91,29 +74,21 @@ function saysRedirect(error: unknown): boolean {
 }
 
 /**
- * As git would follow it from its first request, but looked at first: never from https to http, and never to a private
- * address that nobody named. @returns undefined where it leads to no repository
+ * As git would follow it from its first request, but looked at first (fetch/redirect.ts).
+ * @returns undefined where it leads to no repository
  */
 async function whereItLeads(url: string, { http, hosts }: GitUpstreams): Promise<string | undefined> {
   const suffix = "/info/refs?service=git-upload-pack";
-  const first = hostOf(url);
-  const named = first === undefined ? hosts : new Set([...hosts, first]);
   const { origin, pathname } = new URL(url);
-  let base = `${origin}${pathname.replace(/\/$/, "")}`;
+  let base = `${origin}${trimEnd(pathname, "/")}`;
   for (let redirects = 0; redirects < maxRedirects; redirects += 1) {
-    const { status, headers } = await http.get(base + suffix, { maxSize: maxAnswer });
-    const location = headers["location"];
-    if (![301, 302, 303, 307, 308].includes(status) || location === undefined) break;
-    const next = new URL(location, base + suffix);
+    const answer = await http.get(base + suffix, { maxSize: maxAnswer });
+    const next = await redirectOf(answer, base + suffix, async (host) => mayAsk(host, hosts));
+    if (next === undefined) return base;
     if (!next.href.endsWith(suffix)) return undefined;
-    const host = hostOf(next.href) ?? "";
-    if (!/^https?:$/.test(next.protocol) || (base.startsWith("https:") && next.protocol !== "https:")) {
-      throw new MirrorError("refused", `it redirects to ${next.protocol}//${next.host}, which is not followed`);
-    }
-    if (!(await mayAsk(host, named))) throw privateHost(host);
     next.username = "";
     next.password = "";
     base = next.href.slice(0, -suffix.length);
   }
-  return base;
+  throw new MirrorError("upstream", `${redactUrl(url)} redirects more than ${maxRedirects} times`);
 }

@@ -15,7 +15,7 @@ import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { printable } from "../text.ts";
 import { version } from "../version.ts";
-import { trustProblems } from "./trust.ts";
+import { lookAtUpstreams } from "./trust.ts";
 
 const foreignEverySeconds = 30;
 
@@ -56,7 +56,7 @@ export function createHealthCheck(
     const repositories = await listRepositories(paths).catch(() => []);
     const unserved = unservedRepositories(repositories, features);
     const links = await foreign.list();
-    const isAgreed = (await trustProblems(paths)).length === 0;
+    const isAgreed = (await lookAtUpstreams(paths)).problems.length === 0;
     const trust = isAgreed
       ? []
       : ['mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"'];

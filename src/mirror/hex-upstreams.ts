@@ -33,7 +33,7 @@ async function hexUpstream(context: Context, repository: string): Promise<HexUps
   const { config, reporter } = context;
   const source = sourceOf(repository);
   const organisation = organisationOf(repository);
-  const base = source === hexpm ? config.hexUrl : config.repos.find(({ name }) => name === source)?.url;
+  const base = source === hexpm ? config.hexUrl : named(config, source)?.url;
   if (base === undefined) {
     throw new MirrorError("refused", `the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE`);
   }
@@ -53,12 +53,16 @@ async function configuredKey({ config }: Context, source: string): Promise<{ key
     if (file === undefined) return { key: readPublicKey(hexpmPublicKey, "hex.pm's key"), where: "hex.pm's own key" };
     return { key: await readKeyFile(file, "--hex-public-key"), where: file };
   }
-  const file = config.repos.find(({ name }) => name === source)?.publicKeyFile;
+  const file = named(config, source)?.publicKeyFile;
   if (file !== undefined) return { key: await readKeyFile(file, "--repo"), where: file };
   throw new MirrorError(
     "refused",
     `the key of the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE`,
   );
+}
+
+function named({ repos }: Context["config"], source: string) {
+  return repos.find(({ name }) => name === source);
 }
 
 /** Whether URL or key of a source are from a configuration file that nobody named. */
@@ -74,10 +78,7 @@ function isFound({ config }: Context, source: string): boolean {
 export async function heldRecordsKey(context: Context, repository: string): Promise<KeyObject> {
   const { config, paths, reporter } = context;
   const source = sourceOf(repository);
-  const isGiven =
-    source === hexpm
-      ? config.hexPublicKey !== undefined
-      : config.repos.some(({ name, publicKeyFile }) => name === source && publicKeyFile !== undefined);
+  const isGiven = (source === hexpm ? config.hexPublicKey : named(config, source)?.publicKeyFile) !== undefined;
   const trusted = config.newUpstreamKey || !isGiven ? await trustedKey(paths, repository) : undefined;
   const held = trusted?.held;
   // With --new-upstream-key, what is held counts until a record by the new key has taken its place.

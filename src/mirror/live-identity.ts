@@ -20,7 +20,8 @@ export interface LiveIdentity {
   readonly current: () => ServerIdentity;
   /** Calls `apply` with each new identity until `stop`. */
   readonly watch: (apply: (identity: ServerIdentity) => void) => void;
-  readonly stop: () => void;
+  /** Done when nothing is renewed any more. */
+  readonly stop: () => Promise<void>;
 }
 
 /** @param servedHosts the hosts that are mirrored just now @throws MirrorError `config` when there is none to be had */
@@ -34,14 +35,14 @@ export async function openIdentity(
   for (const warning of current.warnings ?? []) logger.warn(warning);
   warnOf(current, config, logger);
   let timer: NodeJS.Timeout | undefined;
+  let checking: Promise<void> | undefined;
   return {
     current: () => current,
     watch: (apply) => {
       let seen = stampOf(config, hosts());
       let isBusy = false;
       const check = async () => {
-        const now = stampOf(config, hosts());
-        if (isBusy || now === seen) return;
+        if (stampOf(config, hosts()) === seen) return;
         isBusy = true;
         try {
           const next = await load(config, hosts(), { isTracked, mayCreate: false });
@@ -59,9 +60,15 @@ export async function openIdentity(
           isBusy = false;
         }
       };
-      timer = setInterval(() => void check(), checkEverySeconds * 1000).unref();
+      const tick = () => {
+        if (!isBusy) checking = check();
+      };
+      timer = setInterval(tick, checkEverySeconds * 1000).unref();
     },
-    stop: () => clearInterval(timer),
+    stop: async () => {
+      clearInterval(timer);
+      await checking;
+    },
   };
 }
 

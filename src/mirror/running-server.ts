@@ -44,7 +44,12 @@ export async function announce(
       await file.write(content, 0o600);
       // Another server may have taken the port meanwhile.
       const isOurs = () => file.contains(content).catch(() => false);
-      return { withdraw: async () => ((await isOurs()) ? file.remove() : undefined) };
+      return {
+        withdraw: async () => {
+          // What stays proves nothing without the server.
+          if (await isOurs()) await file.remove().catch(() => undefined);
+        },
+      };
     } catch (error) {
       failure ??= error;
     }

@@ -88,6 +88,7 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
 
   // 4 the application and its sockets
   const tokens = await readTokens(config);
+  const fingerprints = async () => fingerprintsOf(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const app = await buildApp({
     logger,
@@ -104,10 +105,13 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
       started: Date.now(),
       hosts: listHosts,
       features: environments.features,
-      fingerprints: () => fingerprintsOf(paths, caFileOf(config)),
+      fingerprints,
       certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     }),
-    identity: secret === undefined ? undefined : { secret, mirror: registryFolder(paths) },
+    identity:
+      secret === undefined
+        ? undefined
+        : { secret, mirror: registryFolder(paths), fingerprint: async () => (await fingerprints()).registry ?? "" },
     uploadPack,
     findRepository: createRepositoryFinder(paths),
     openNameless: environments.openNameless,
@@ -122,14 +126,12 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
           logger.warn(notAnnounced(error));
         });
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
-  const fingerprints = await fingerprintsOf(paths, caFileOf(config));
   return {
     ...listening,
-    fingerprints,
+    fingerprints: await fingerprints(),
     close: async (graceSeconds) => {
-      identity?.stop();
-      signing.abort();
-      await announcement?.withdraw();
+      // What is under way comes to its end: nothing is written any more when this is over.
+      await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw()]);
       await listening.close(graceSeconds);
     },
   };
@@ -150,29 +152,41 @@ async function openAnswerStore(
   }
 }
 
+interface Signing {
+  /** Done when nothing is signed any more. */
+  readonly stop: () => Promise<void>;
+}
+
 /** @returns what ends the signing, where it has to wait for another process and goes on beside the serving */
-async function signEmptyRegistry(context: Context, logger: Logger): Promise<AbortController> {
+async function signEmptyRegistry(context: Context, logger: Logger): Promise<Signing> {
   const { paths } = context;
-  const stop = new AbortController();
+  const stopping = new AbortController();
+  let later: Promise<void> | undefined;
+  const signing: Signing = {
+    stop: async () => {
+      stopping.abort();
+      await later;
+    },
+  };
   // A mirror's folder that is none of ours ends it here; a registry's does not keep git from being served.
   paths.mirror.look();
   try {
-    if (await isSigned(context)) return stop;
+    if (await isSigned(context)) return signing;
     paths.hex.makeFolder();
     paths.mirror.makeFolder();
     await access(paths.mirror.verifiedPath(), constants.W_OK);
   } catch (error) {
     logger.warn(`the mirror has no signed registry, and none can be written here: ${describeError(error)}`);
-    return stop;
+    return signing;
   }
-  const signal = AbortSignal.any([context.signal, stop.signal]);
+  const signal = AbortSignal.any([context.signal, stopping.signal]);
   const quiet = { ...context, reporter: silentReporter, signal, config: { ...context.config, dryRun: false } };
   await build(quiet, { wait: false }).catch((error: unknown) => {
     if (!isBusy(error)) throw error;
     logger.warn("another process is writing to this mirror; its registry is signed, if need be, when that is done");
-    void signLater(quiet, logger);
+    later = signLater(quiet, logger);
   });
-  return stop;
+  return signing;
 }
 
 /** A first sync signs the registry itself; one that was killed leaves that to us. */

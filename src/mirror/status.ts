@@ -11,7 +11,7 @@ import { readLastSync } from "../store/last-sync.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import type { Fingerprints } from "../serve/health-routes.ts";
 import { describeForeign, requireMirror, type Context } from "./context.ts";
-import { caFileOf, fingerprintsOf, trustProblems } from "./trust.ts";
+import { caFileOf, fingerprintsOf, lookAtUpstreams } from "./trust.ts";
 
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */
@@ -93,7 +93,7 @@ export async function status(
     files: await folderStatus(paths.filesDir),
     unused: [
       ...(await foreignEntries(paths)).map(describeForeign),
-      ...(await trustProblems(paths)),
+      ...(await lookAtUpstreams(paths)).problems,
       ...(await unservedRepositories(context, gitEnvironments)),
     ],
   };

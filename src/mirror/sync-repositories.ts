@@ -21,7 +21,8 @@ import type { StorePaths } from "../store/paths.ts";
 import { quarantine } from "../store/quarantine.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Context } from "./context.ts";
-import { fromAny, mayAsk, privateHost, trustedHosts, type GitUpstreams } from "./git-upstreams.ts";
+import { mayAsk, privateHost } from "../fetch/redirect.ts";
+import { fromAny, trustedHosts, type GitUpstreams } from "./git-upstreams.ts";
 
 /** By lock, the repositories that it needs without naming them. */
 export type Submodules = Map<string, GitEntry[]>;

@@ -4,6 +4,7 @@
  */
 import type { HexUpstream } from "../fetch/hex.ts";
 import { compareRecords } from "../hex/changes.ts";
+import { hexDigits } from "../hex/checksums.ts";
 import { fingerprint } from "../hex/keys.ts";
 import type { Package } from "../hex/records.ts";
 import { hexpm, shownPackage } from "../hex/repository.ts";
@@ -93,7 +94,7 @@ async function extendHistory(
     .filter((release) => release.outerChecksum.length > 0 && !checksums.has(checksumOf(release)))
     .map((release) => ({
       version: release.version,
-      checksum: Buffer.from(release.outerChecksum).toString("hex"),
+      checksum: hexDigits(release.outerChecksum),
       key,
       seen: held.has(checksumOf(release)) ? heldSince : today,
     }));
@@ -101,7 +102,7 @@ async function extendHistory(
 }
 
 function checksumOf({ version, outerChecksum }: Package["releases"][number]): string {
-  return `${version} ${Buffer.from(outerChecksum).toString("hex")}`;
+  return `${version} ${hexDigits(outerChecksum)}`;
 }
 
 /** `2026-11-25`, in UTC. */

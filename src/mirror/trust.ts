@@ -13,6 +13,7 @@ import type { Fingerprints } from "../serve/health-routes.ts";
 import { certificatesIn } from "../tls/certs-files.ts";
 import { readMirrorFile, writeMirrorFile } from "../store/mirror-file.ts";
 import { cachePlace, type StorePaths } from "../store/paths.ts";
+import { publishedKey } from "./adoption.ts";
 import { registryName, type Context } from "./context.ts";
 
 /** The fingerprint of hex.pm's own key. */
@@ -101,33 +102,35 @@ export async function recordUpstream(
 
 /** What is trusted, in short. What cannot be read is told by what needs it. @param caFile the authority's certificate */
 export async function fingerprintsOf(paths: StorePaths, caFile: string): Promise<Fingerprints> {
-  const registry = (await paths.registry(hexpm).publicKey.read())?.toString("utf8");
+  const registry = await publishedKey(paths).catch(() => undefined);
   const ca = (await readIfPresent(caFile).catch(() => undefined))?.toString("utf8");
-  const upstreams: Record<string, { url: string | undefined; key: string }> = {};
-  for (const source of await sources(paths)) {
-    const trusted = await trustedKey(paths, source).catch(() => undefined);
-    if (trusted !== undefined) upstreams[source] = { url: trusted.url, key: trusted.key };
-  }
+  const { upstreams } = await lookAtUpstreams(paths);
   return {
-    registry: registry === undefined ? undefined : orNone(() => fingerprint(readPublicKey(registry, "public_key"))),
+    registry: registry === undefined ? undefined : fingerprint(registry),
     ca: ca === undefined ? undefined : orNone(() => new X509Certificate(ca).fingerprint256),
     upstreams,
   };
 }
 
-/** Where what is written and what lies there disagree, in words. */
-export async function trustProblems(paths: StorePaths): Promise<string[]> {
-  const found = (await sources(paths)).map((source) =>
-    trustedKey(paths, source).then(
-      () => [],
-      (error: unknown) => [describeError(error)],
-    ),
-  );
-  return (await Promise.all(found)).flat();
+/** By source, whose records are trusted; and where what is written and what lies there disagree, in words. */
+export async function lookAtUpstreams(
+  paths: StorePaths,
+): Promise<{ readonly upstreams: Fingerprints["upstreams"]; readonly problems: readonly string[] }> {
+  const upstreams: Record<string, Fingerprints["upstreams"][string]> = {};
+  const problems: string[] = [];
+  for (const source of await sources(paths)) {
+    try {
+      const trusted = await trustedKey(paths, source);
+      if (trusted !== undefined) upstreams[source] = { url: trusted.url, key: trusted.key };
+    } catch (error) {
+      problems.push(describeError(error));
+    }
+  }
+  return { upstreams, problems };
 }
 
 export async function tellTrustProblems({ paths, reporter }: Pick<Context, "paths" | "reporter">): Promise<void> {
-  for (const problem of await trustProblems(paths)) reporter.note(`warning: ${problem}`);
+  for (const problem of (await lookAtUpstreams(paths)).problems) reporter.note(`warning: ${problem}`);
 }
 
 async function sources(paths: StorePaths): Promise<string[]> {

@@ -4,10 +4,10 @@
  */
 import type { KeyObject } from "node:crypto";
 import { MirrorError, describeError } from "../errors.ts";
-import { verifyRecord } from "../fetch/hex.ts";
+import { hexDigits } from "../hex/checksums.ts";
 import { isPackageName } from "../hex/names.ts";
 import type { Package } from "../hex/records.ts";
-import { shownPackage, signedName } from "../hex/repository.ts";
+import { shownPackage } from "../hex/repository.ts";
 import { ambiguousVersions, readHistory, type HistoryLine } from "../store/history.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
@@ -17,6 +17,7 @@ import type { Context } from "./context.ts";
 import type { Findings, Uncovered } from "./findings.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 import { trustedKey } from "./trust.ts";
+import { readUpstreamRecords, type UpstreamRecords } from "./upstream-records.ts";
 
 /** @param key of our registry; undefined: nothing is taken for signed */
 export async function verifyCoverage(
@@ -64,23 +65,13 @@ async function coverageOf(
   return uncovered;
 }
 
-/** Records that cannot be read are told by what needs them. */
-async function readRecords(context: Context, registry: RegistryPaths): Promise<Map<string, Package>> {
-  const records = new Map<string, Package>();
+/** Those that cannot be read are told by what needs them. */
+async function readRecords(context: Context, registry: RegistryPaths): Promise<UpstreamRecords["records"]> {
   const names = (await registry.upstreamPackagesDir.list("file")).filter(isPackageName);
+  if (names.length === 0) return new Map();
   const quiet = { ...context, reporter: silentReporter };
-  const publicKey =
-    names.length === 0 ? undefined : await heldRecordsKey(quiet, registry.repository).catch(() => undefined);
-  for (const name of publicKey === undefined ? [] : names) {
-    const bytes = (await registry.upstreamPackage(name).read()) ?? Buffer.alloc(0);
-    try {
-      const upstream = { url: "", repository: signedName(registry.repository), publicKey: publicKey as KeyObject };
-      records.set(name, verifyRecord(bytes, upstream, name, name));
-    } catch {
-      continue;
-    }
-  }
-  return records;
+  const publicKey = await heldRecordsKey(quiet, registry.repository).catch(() => undefined);
+  return publicKey === undefined ? new Map() : (await readUpstreamRecords(registry, names, publicKey)).records;
 }
 
 async function verifyHistory(
@@ -106,7 +97,7 @@ async function verifyHistory(
 function contradicted(lines: readonly HistoryLine[], record: Package | undefined): string[] {
   return (record?.releases ?? []).flatMap(({ version, outerChecksum }) => {
     const known = lines.filter((line) => line.version === version).map(({ checksum }) => checksum);
-    const own = Buffer.from(outerChecksum).toString("hex");
+    const own = hexDigits(outerChecksum);
     return known.length === 0 || known.includes(own) ? [] : [version];
   });
 }

@@ -2,10 +2,9 @@
  * Hashes everything that is held, whether or not a lock names it, and moves what is damaged aside, to `corrupt/`: a
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
-import type { KeyObject } from "node:crypto";
 import type { Place } from "../disk/place.ts";
-import { describeError } from "../errors.ts";
-import { unpacks, verifyRecord } from "../fetch/hex.ts";
+import { MirrorError, describeError } from "../errors.ts";
+import { unpacks } from "../fetch/hex.ts";
 import { sha512Of } from "../fetch/installers.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { BareRepository } from "../git/bare-repository.ts";
@@ -13,7 +12,6 @@ import { inspectRepository } from "../git/inspect.ts";
 import { readExpectedTarball } from "../hex/check.ts";
 import { isPackageName } from "../hex/names.ts";
 import type { Package } from "../hex/records.ts";
-import { signedName } from "../hex/repository.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { installerLists, wantedInstallers } from "../plan/installers.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
@@ -25,6 +23,7 @@ import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
 import type { MovedAside } from "./findings.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 import { hashFile } from "./sync-files.ts";
+import { readUpstreamRecords } from "./upstream-records.ts";
 import { readRegistryKey } from "./verify-packages.ts";
 
 export async function moveCorruptAside(
@@ -37,7 +36,10 @@ export async function moveCorruptAside(
     for (const registry of await listRegistries(locked.paths)) damaged.push(...(await damagedIn(locked, registry)));
     damaged.push(...(await damagedInstallers(locked)), ...(await damagedFiles(locked)));
     damaged.push(...(await damagedRepositories(locked, gitEnvironments)));
-    return Promise.all(damaged.map((found) => moveAside(locked, found)));
+    const moved: MovedAside[] = [];
+    // One by one: where one cannot be moved, nothing may be under way any more when the lock is given back.
+    for (const found of damaged) moved.push(await moveAside(locked, found));
+    return moved;
   });
 }
 
@@ -47,13 +49,17 @@ interface Damaged {
 }
 
 async function damagedIn(context: Context, registry: RegistryPaths): Promise<Damaged[]> {
-  const damaged: Damaged[] = [];
-  const records = new Map<string, Package>();
   const names = (await registry.upstreamPackagesDir.list("file")).filter(isPackageName);
   // A key that cannot be had is no damage of the records: it ends the command, and nothing is moved.
-  if (names.length > 0) {
-    const publicKey = await heldRecordsKey(context, registry.repository);
-    damaged.push(...(await readRecords(registry, names, publicKey, records)));
+  const { records, untrusted } =
+    names.length === 0
+      ? { records: new Map<string, Package>(), untrusted: new Map<string, unknown>() }
+      : await readUpstreamRecords(registry, names, await heldRecordsKey(context, registry.repository));
+  const damaged: Damaged[] = [];
+  for (const [name, error] of untrusted) {
+    // What cannot be read now is no damage.
+    if (error instanceof MirrorError && error.code === "storage") throw error;
+    damaged.push({ place: registry.upstreamPackage(name), reason: describeError(error) });
   }
   const key = await readRegistryKey(context);
   const signers = key === undefined ? [] : [key];
@@ -70,27 +76,6 @@ async function damagedIn(context: Context, registry: RegistryPaths): Promise<Dam
     const bytes = (place.isFile() ? await place.read() : undefined) ?? Buffer.alloc(0);
     try {
       await unpacks(bytes);
-    } catch (error) {
-      damaged.push({ place, reason: describeError(error) });
-    }
-  }
-  return damaged;
-}
-
-/** @param records takes those that are right @returns those that are not */
-async function readRecords(
-  registry: RegistryPaths,
-  names: readonly string[],
-  publicKey: KeyObject,
-  records: Map<string, Package>,
-): Promise<Damaged[]> {
-  const damaged: Damaged[] = [];
-  const upstream = { url: "", repository: signedName(registry.repository), publicKey };
-  for (const name of names) {
-    const place = registry.upstreamPackage(name);
-    const bytes = (await place.read()) ?? Buffer.alloc(0);
-    try {
-      records.set(name, verifyRecord(bytes, upstream, name, place.path));
     } catch (error) {
       damaged.push({ place, reason: describeError(error) });
     }

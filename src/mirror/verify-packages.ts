@@ -3,24 +3,18 @@ import type { KeyObject } from "node:crypto";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
 import { readExpectedTarball } from "../hex/check.ts";
-import { readPublicKey } from "../hex/keys.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
-import { hexpm, shownPackage } from "../hex/repository.ts";
+import { shownPackage } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { Demand, PackageJob } from "../plan/plan.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
+import { publishedKey } from "./adoption.ts";
 import type { Context } from "./context.ts";
 import type { Finding, Findings } from "./findings.ts";
 
 /** @returns undefined where there is none, or none that can be read: no record can then be taken for intact */
-export async function readRegistryKey({ paths }: Context): Promise<KeyObject | undefined> {
-  const file = paths.registry(hexpm).publicKey;
-  const pem = await file.read();
-  try {
-    return pem === undefined ? undefined : readPublicKey(pem.toString("utf8"), file.path);
-  } catch {
-    return undefined;
-  }
+export async function readRegistryKey({ paths }: Pick<Context, "paths">): Promise<KeyObject | undefined> {
+  return publishedKey(paths).catch(() => undefined);
 }
 
 export async function verifyPackage(

@@ -5,6 +5,7 @@
  * A release is upstream's own record where there is one, so that what `mix hex.registry build` loses (retirements,
  * advisories, publishing times, fields of tomorrow) survives; else it is built from the tarball's metadata.
  */
+import { isSameChecksum } from "../hex/checksums.ts";
 import { compareNames, compareVersions } from "../hex/names.ts";
 import {
   createRelease,
@@ -152,14 +153,10 @@ function groupByName(releases: readonly HeldRelease[]): [string, HeldRelease[]][
 }
 
 function difference(release: HeldRelease, record: Release): string | undefined {
-  const outer = record.outerChecksum.length === 0 || isSame(release.outerChecksum, record.outerChecksum);
-  return outer && isSame(release.innerChecksum, record.innerChecksum)
+  const outer = record.outerChecksum.length === 0 || isSameChecksum(release.outerChecksum, record.outerChecksum);
+  return outer && isSameChecksum(release.innerChecksum, record.innerChecksum)
     ? undefined
     : "the tarball is not the one that upstream signed";
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }
 
 function releaseFromMetadata(release: HeldRelease, { repository, alias }: RegistryNames): Release {

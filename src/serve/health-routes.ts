@@ -29,10 +29,20 @@ export interface Fingerprints {
   readonly upstreams: Readonly<Record<string, { readonly url: string | undefined; readonly key: string }>>;
 }
 
+/** What the server's user knows it by. */
+export interface Identity {
+  /** 64 hex digits. */
+  readonly secret: string;
+  /** Where its registry lies, really. */
+  readonly mirror: string;
+  /** Of the registry's key, by now; empty before it is signed. */
+  readonly fingerprint: () => Promise<string>;
+}
+
 export interface HealthRoutesDependencies {
   readonly health: () => Promise<Health>;
-  /** What the server's user knows it by, and where its registry lies, really; undefined where nobody does. */
-  readonly identity: { readonly secret: string; readonly mirror: string } | undefined;
+  /** undefined where nobody knows the server. */
+  readonly identity: Identity | undefined;
 }
 
 export function addHealthRoutes(
@@ -54,7 +64,7 @@ export function addHealthRoutes(
     const challenge = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("challenge") ?? "";
     if (identity === undefined) throw new MirrorError("not_found", "this server has no secret to prove itself by");
     if (!isChallenge(challenge)) throw new MirrorError("malformed", "give a challenge of 64 hex digits");
-    const { registry: fingerprint = "" } = (await health()).fingerprints;
+    const fingerprint = await identity.fingerprint();
     const { localAddress, localPort } = request.socket;
     const claim = { challenge, place: placeOf(localAddress, localPort), fingerprint };
     return reply.header("cache-control", "no-store").send({

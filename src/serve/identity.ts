@@ -1,8 +1,8 @@
 /**
  * How a server proves to its own user who it is: by a secret that both read from a file of that user's. Whoever asks
- * sends 32 random bytes and gets a keyed hash over them, the address and port that were asked, the mirror's folder and the
- * registry's fingerprint: nobody else can answer, and what another server answered for its own place does not fit here. The registry's key has no part
- * in it, so that it signs nothing that a client chose. Pure.
+ * sends 32 random bytes and gets a keyed hash over them, the address and port that were asked, the folder of the registry
+ * and its fingerprint: nobody else can answer, and what another server answered for its own place does not fit here. The
+ * registry's key has no part in it, so that it signs nothing that a client chose. Pure.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 

@@ -201,6 +201,14 @@ describe("with upstream's records", () => {
     expect((await sync()).code).toBe(0);
   });
 
+  test("a change of what no lock names is accepted by nobody", async () => {
+    const { code, stderr } = await sync("--accept-changed", "alhpa");
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining("--accept-changed alhpa: no lock that is synced here names"),
+    ]);
+  });
+
   test("a young release that goes is told, and its tarball is put aside", async () => {
     publish([alpha, longAgo], [evil, justNow]);
     await sync("--package", "alpha@1.0.1");

@@ -269,6 +269,15 @@ describe("a server on the port", () => {
     expect(stderr).toContain("is not trusted for a mirror elsewhere");
   });
 
+  test("is served, too, where nothing can be left for this user's commands, and says so", async () => {
+    await writeFile(join(cwd, "file"), "");
+    const server = await startServer(["--no-tls", "--cache-dir", "file"], { cwd });
+    expect((await fetch(`${server.url}/names`)).status).toBe(200);
+    expect(server.log()).toContain("exec and env of this user will not know this server");
+    expect((await fetch(`${server.url}/health/identity?challenge=${"0f".repeat(32)}`)).status).toBe(200);
+    expect(await server.stop()).toBe(0);
+  });
+
   test("proves itself to a challenge of 32 bytes, for its own port, and to nothing shorter", async () => {
     const server = await startServer(["--no-tls", ...cache()], { cwd });
     const { secret } = JSON.parse(await readFile(join(cwd, `cache/servers/${server.port}.json`), "utf8")) as {

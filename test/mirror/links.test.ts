@@ -159,7 +159,7 @@ describe.each(Object.entries(targets))("links to %s", (_what, target) => {
     const entry = `"repo": {:git, "https://github.com/owner/repo.git", "${await git(join(root, "upstream/owner/repo.git"), ["rev-parse", "HEAD"])}", []}`;
     for (const place of places) {
       const dir = join(root, "copy");
-      await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+      await rm(dir, { recursive: true, force: true });
       await cp(base, dir, { recursive: true });
       for (const [name, content] of Object.entries(precious)) {
         await mkdir(dirname(join(dir, "victim", name)), { recursive: true });
