@@ -101,6 +101,30 @@ describe("sync --installers", () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/hex-1\.x\.csv is not signed/)]);
   });
 
+  test("a list without a signature is not taken over http, one with a signature is", async () => {
+    const plain = await startFileUpstream();
+    publishInstallers(plain, "hex-1.x.csv", hex, key);
+    publishInstallers(plain, "hex.csv", recent, undefined);
+    const { code, stderr } = await sync("--builds-url", plain.url);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/hex\.csv is not signed, and came over http.*https URL/)]);
+    expect(await readdir(installs(""))).toEqual(expect.arrayContaining(["hex-1.x.csv", "hex-1.x.csv.signed"]));
+    expect(await readdir(installs(""))).not.toContain("hex.csv");
+  });
+
+  test("a version with other bytes than before is refused, signed or not, until a person names it", async () => {
+    await sync();
+    const before = await snapshot(installs(""));
+    const [first] = recent;
+    publishInstallers(builds, "hex.csv", [installer(first?.path ?? "", first?.line ?? "", "other")], undefined);
+    publishInstallers(builds, "hex-1.x.csv", [installer("1.14.0/hex-2.1.0.ez", "2.1.0,SHA512,1.14.0", "other")], key);
+    const { code, stderr } = await sync();
+    expect([code, stderr]).toEqual([1, expect.stringContaining("--accept-changed hex@2.2.1")]);
+    expect(stderr).toContain("--accept-changed hex@2.1.0");
+    expect(await snapshot(installs(""))).toEqual(before);
+    expect((await sync("--accept-changed", "hex@2.2.1", "--accept-changed", "hex@2.1.0")).code).toBe(0);
+    expect(await readFile(installs(first?.path ?? ""), "utf8")).toBe("other");
+  });
+
   test("a list that was signed is not replaced by one without a signature", async () => {
     publishInstallers(builds, "hex.csv", recent, key);
     await sync();

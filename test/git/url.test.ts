@@ -25,6 +25,30 @@ describe("parseGitUrl", () => {
   });
 
   test.each([
+    ["http://github.com/o/r", "https://github.com/o/r"],
+    ["http://bot:x@gitlab.com:80/o/r.git", "https://bot:x@gitlab.com/o/r.git"],
+    ["git://codeberg.org:9418/o/r.git", "https://codeberg.org/o/r.git"],
+    // Whatever listens there is not the forge.
+    ["http://github.com:8080/o/r", "http://github.com:8080/o/r"],
+    ["http://git.example.org/o/r", "http://git.example.org/o/r"],
+  ])("asks %s by %s", (url, expected) => {
+    expect(parseGitUrl(url).fetchUrl).toBe(expected);
+  });
+
+  test.each([
+    "http://127.0.0.1:9?@git.example.org/o/r.git",
+    "https://evil.example#@github.com/o/r",
+    "https://evil.example:80#@github.com/o/r",
+    "http://bot:8#x@127.0.0.1/o/r",
+    "http://bot:x\\y@github.com/o/r",
+    "http://github.com:99999/o/r",
+    "ssh://evil.example?@github.com/o/r",
+    "evil.example?@github.com:o/r",
+  ])("refuses %j, whose host others read in another way", (url) => {
+    expect(() => parseGitUrl(url)).toThrow(/^git URL/);
+  });
+
+  test.each([
     "file:///etc/passwd",
     "/etc/passwd",
     "../repo",

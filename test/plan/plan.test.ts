@@ -53,3 +53,28 @@ test("what cannot or need not be mirrored is told, and stops nothing", () => {
   expect(plan.skipped).toEqual([{ lock: "one", app: "x", reason: "path" }]);
   expect(plan.packages).toHaveLength(1);
 });
+
+test("of several URLs of one repository the safest comes first, and else the one that was named first", () => {
+  const urls = ["http://git.example.org/o/r", "ssh://git@git.example.org/o/r", "https://git.example.org/o/r"];
+  const plan = makePlan([{ name: "one", entries: urls.map((url) => git(url, "1".repeat(40))) }]);
+  expect(plan.repositories.map((job) => job.urls)).toEqual([[urls[1], urls[2], urls[0]]]);
+});
+
+test("locks name repositories of the hosts and owners that are allowed, whatever their case", () => {
+  const plan = makePlan(
+    [
+      {
+        name: "one",
+        entries: ["github.com/Acme/a", "github.com/other/b", "gitlab.com/team/c", "evil.example/acme/d"].map((path) =>
+          git(`https://${path}`, "1".repeat(40)),
+        ),
+      },
+    ],
+    { allowHosts: ["GitHub.com", "gitlab.com"], allowOwners: ["acme", "gitlab.com/Team"] },
+  );
+  expect(plan.repositories.map(({ path }) => path)).toEqual(["Acme/a", "team/c"]);
+  expect(plan.refused.map(({ reason }) => reason)).toEqual([
+    "https://github.com/other/b: the owner is none of --allow-owners",
+    "https://evil.example/acme/d: the host is none of --allow-hosts",
+  ]);
+});
