@@ -9,7 +9,7 @@
  *
  * Looking is synchronous on purpose: `lstat` of a few parts takes microseconds, a trip to the thread pool for each many.
  */
-import { constants, realpathSync, type Stats } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, realpathSync, type Stats } from "node:fs";
 import {
   chmod,
   cp,
@@ -127,6 +127,16 @@ export class Place {
     } catch (cause) {
       if (hasErrno(cause, "ENOENT", "ENOTDIR")) return undefined;
       throw new MirrorError("storage", `cannot read ${this.path}`, { cause });
+    }
+  }
+
+  /** At once, for a small file that was looked at just now. @throws a system error */
+  readNow(): Buffer {
+    const file = openSync(this.path, constants.O_RDONLY | noFollow);
+    try {
+      return readFileSync(file);
+    } finally {
+      closeSync(file);
     }
   }
 

@@ -7,6 +7,12 @@ export function stampOf(path: Buffer | string): string | undefined {
   return found === undefined ? undefined : stampFrom(found);
 }
 
+/** The same question of what was looked at twice. */
+export function isUnchanged(before: Stats, now: Stats): boolean {
+  const isSameFile = before.ino === now.ino && before.dev === now.dev && before.mode === now.mode;
+  return isSameFile && before.size === now.size && before.mtimeMs === now.mtimeMs && before.ctimeMs === now.ctimeMs;
+}
+
 /** Times in milliseconds, with a quarter of a microsecond: finer than any two changes of one file. */
 export function stampFrom({ ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${size} ${mtimeMs} ${ctimeMs} ${ino}`;

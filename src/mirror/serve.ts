@@ -1,6 +1,7 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
 import { randomBytes } from "node:crypto";
 import { access, constants } from "node:fs/promises";
+import type { RequestListener } from "node:http";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { GrowingFile } from "../disk/growing-file.ts";
@@ -15,8 +16,11 @@ import { isTracked } from "../git/tracked.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
 import { hexpm } from "../hex/repository.ts";
 import { buildApp } from "../serve/app.ts";
+import { clientOf, trustIn } from "../serve/client-address.ts";
+import { createFileMemory } from "../serve/file-memory.ts";
 import type { Fingerprints } from "../serve/health-routes.ts";
 import { listen, type Listening } from "../serve/listen.ts";
+import { logWhenOver } from "../serve/request-log.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
@@ -86,19 +90,22 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
       ? undefined
       : await openIdentity(config, listHosts, { logger, isTracked: (path) => isTracked(path, environments) });
 
-  // 4 the application and its sockets
+  // 4 the application, what it has answered from memory before, and sockets
+  const memory = createFileMemory();
+  const isTrustedProxy = trustIn(config.trustProxy);
   const tokens = await readTokens(config);
   const fingerprints = async () => fingerprintsOf(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const app = await buildApp({
     logger,
     hosts: { own: new Set(config.name), served },
-    trustedProxies: config.trustProxy,
+    isTrustedProxy,
     tokens,
     hex: paths.hex,
     upstream: paths.registry(hexpm).upstreamDir,
     files: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
+    memory,
     ...createApi(paths),
     caCertificate: () => identity?.current().caCertificate,
     health: createHealthCheck(paths, {
@@ -117,7 +124,21 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
     openNameless: environments.openNameless,
   });
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
-  const listening = await listen(app, { host: config.host, port: config.port, tls, stalledSeconds });
+  const logRead: RequestListener = (request, response) => {
+    const client = () => clientOf(request, isTrustedProxy);
+    logWhenOver(logger, { request, response, url: request.url ?? "/", client });
+  };
+  const log = logger.isLevelEnabled("info") ? logRead : undefined;
+  const answer = (unfinished: RequestListener) =>
+    memory.inFrontOf(
+      (request, response) => {
+        unfinished(request, response);
+        app.routing(request, response);
+      },
+      { log, unfinished },
+    );
+  const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
+  const listening = await listen(answer, { host: config.host, port: config.port, tls, stalledSeconds, onError });
   identity?.watch(listening.setCertificate);
   const announcement =
     secret === undefined
@@ -133,6 +154,7 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
       // What is under way comes to its end: nothing is written any more when this is over.
       await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw()]);
       await listening.close(graceSeconds);
+      await app.close();
     },
   };
 }

@@ -21,20 +21,21 @@ import type { Logger } from "pino";
 import { MirrorError, describeError, hasErrno, outcomeOf } from "../errors.ts";
 import { onGone } from "../listeners.ts";
 import { printable } from "../text.ts";
+import type { IsTrusted } from "./client-address.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
 import { createGuard, type Tokens } from "./guard.ts";
 import { addHealthRoutes, type HealthRoutesDependencies } from "./health-routes.ts";
 import { findTarget, requestPlace, type KnownHosts, type Target } from "./hosts.ts";
-import { logRequests } from "./request-log.ts";
+import { logWhenOver } from "./request-log.ts";
 
 export interface AppDependencies
   extends GitRoutesDependencies, FileRoutesDependencies, ApiDependencies, HealthRoutesDependencies {
   readonly logger: Logger;
   readonly hosts: KnownHosts;
-  /** The proxies whose word counts for who asks. */
-  readonly trustedProxies: readonly string[];
+  /** Whose word counts for who asks. */
+  readonly isTrustedProxy: IsTrusted;
   /** What guards what; undefined: everybody may read all. */
   readonly tokens: Tokens | undefined;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
@@ -45,7 +46,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   const targets = new WeakMap<IncomingMessage, Target>();
   const app = Fastify({
     loggerInstance: dependencies.logger,
-    trustProxy: dependencies.trustedProxies.length === 0 ? false : [...dependencies.trustedProxies],
+    trustProxy: dependencies.isTrustedProxy,
     logController: new LogController({ disableRequestLogging: true }),
     rewriteUrl: (request) => {
       const { host, path } = requestPlace(request.url ?? "/", request.headers.host);
@@ -55,7 +56,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     },
   }) as unknown as FastifyInstance;
 
-  logRequests(app);
+  if (dependencies.logger.isLevelEnabled("info")) logRequests(app);
   // What an answer is read from goes with whoever was to have it.
   app.addHook("onSend", (request, reply, payload, done) => {
     if (payload instanceof Readable) onGone(reply.raw, request.raw.socket, () => payload.destroy());
@@ -77,6 +78,14 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   });
   await app.ready();
   return app;
+}
+
+function logRequests(app: FastifyInstance): void {
+  app.addHook("onRequest", (request, reply, done) => {
+    const { raw, originalUrl: url, log } = request;
+    logWhenOver(log, { request: raw, response: reply.raw, url, client: () => request.ip });
+    done();
+  });
 }
 
 function internalUrl(target: Target): string {
@@ -115,7 +124,7 @@ function addOwnRoutes(app: FastifyInstance, { caCertificate }: AppDependencies):
 
 /** Wherever the system ran out of descriptors: nothing is wrong with what was asked for. */
 function asOurs(error: FastifyError | Error): FastifyError | Error {
-  const isFull = hasErrno(error, "EMFILE", "ENFILE");
+  const isFull = [error, error.cause].some((each) => hasErrno(each, "EMFILE", "ENFILE"));
   return isFull ? new MirrorError("busy", "the system has no room for another open file") : error;
 }
 

@@ -1,8 +1,13 @@
-/** Sockets: the one application on an HTTP and an HTTPS listener, and an orderly end. */
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+/** Sockets: what answers requests, on an HTTP and an HTTPS listener, and an orderly end. */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server as HttpServer,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import type { FastifyInstance } from "fastify";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { onClose, onGone } from "../listeners.ts";
 import { sendQueueOf } from "./send-queue.ts";
@@ -24,26 +29,31 @@ export interface ListenOptions {
     { readonly port: number; readonly certificate: { readonly key: string; readonly cert: string } } | undefined;
   /** A client that takes nothing of its answer for so long is not coming back for the rest. */
   readonly stalledSeconds: number;
+  /** Told of what goes wrong with a listener later, such as a descriptor that could not be had for one connection. */
+  readonly onError: (error: Error) => void;
 }
 
 // A request has to arrive within that; git's longest take seconds on a slow line.
 const requestMilliseconds = 300_000;
 
-/** @throws MirrorError `config` when a port cannot be taken */
+/**
+ * @param answer what answers requests, given what has to hear of those whose answer takes its time
+ * @throws MirrorError `config` when a port cannot be taken
+ */
 export async function listen(
-  app: FastifyInstance,
-  { host, port, tls, stalledSeconds }: ListenOptions,
+  answer: (unfinished: RequestListener) => RequestListener,
+  { host, port, tls, stalledSeconds, onError }: ListenOptions,
 ): Promise<Listening> {
   const connections = new Connections(stalledSeconds);
+  const answering = answer((request, response) => connections.requested(request, response));
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    connections.requested(request, response);
-    app.routing(request, response);
+    connections.heard(request.socket);
+    answering(request, response);
   };
   const options = { requestTimeout: requestMilliseconds };
   const http = connections.watch(createServer(options, handle));
   const servers: (HttpServer | HttpsServer)[] = [http];
   try {
-    const onError = (error: Error) => app.log.error({ err: error }, "a listener failed");
     await bind(http, host, port, "--port", onError);
     const https =
       tls === undefined
@@ -57,10 +67,7 @@ export async function listen(
       port: portOf(http),
       tlsPort: https === undefined ? undefined : portOf(https),
       setCertificate: (certificate) => https?.setSecureContext(keyPair(certificate)),
-      close: async (graceSeconds) => {
-        await closeServers(servers, connections, graceSeconds);
-        await app.close();
-      },
+      close: (graceSeconds) => closeServers(servers, connections, graceSeconds),
     };
   } catch (error) {
     await closeServers(servers, connections, 0);
@@ -79,6 +86,8 @@ class Connections {
   /** What each had moved when it seemed to stand still. */
   private readonly stalled = new WeakMap<Socket, string>();
   private readonly answering = new WeakMap<Socket, Set<IncomingMessage>>();
+  /** Those of which a request has come. */
+  private readonly known = new WeakSet<Socket>();
   private readonly stalledSeconds: number;
 
   constructor(stalledSeconds: number) {
@@ -115,11 +124,16 @@ class Connections {
     return wasSo;
   }
 
-  requested(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request;
+  heard(socket: Socket): void {
+    if (this.known.has(socket)) return;
+    this.known.add(socket);
     // Requests that are sent one behind another wait on one connection, each with its listeners.
     socket.setMaxListeners(0);
     this.silent.delete(peerOf(socket));
+  }
+
+  requested(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
     const requests = this.answering.get(socket) ?? new Set();
     this.answering.set(socket, requests.add(request));
     onGone(response, socket, () => requests.delete(request));

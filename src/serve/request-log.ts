@@ -1,29 +1,37 @@
 /** One line a request, when it is over. Neither headers nor queries are logged: both may carry credentials. */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { performance } from "node:perf_hooks";
-import type { FastifyInstance } from "fastify";
+import type { FastifyBaseLogger } from "fastify";
 import { onGone } from "../listeners.ts";
 import { requestPlace } from "./hosts.ts";
 
-export function logRequests(app: FastifyInstance): void {
-  app.addHook("onRequest", (request, reply, done) => {
-    const started = performance.now();
-    const { socket } = request.raw;
-    const writtenBefore = socket.bytesWritten;
-    // "close" comes once, whether the client got its answer or hung up.
-    onGone(reply.raw, socket, () => {
-      request.log.info(
-        {
-          method: request.method,
-          ...requestPlace(request.originalUrl, request.headers.host),
-          status: reply.raw.statusCode,
-          bytes: socket.bytesWritten - writtenBefore,
-          ms: Math.round((performance.now() - started) * 10) / 10,
-          client: request.ip,
-          ...(reply.raw.writableFinished ? {} : { aborted: true }),
-        },
-        "request",
-      );
-    });
-    done();
+export interface LoggedRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** As the client sent it. */
+  readonly url: string;
+  /** Whose request it is. */
+  readonly client: () => string;
+}
+
+/** @param log what tells which request it is */
+export function logWhenOver(log: FastifyBaseLogger, { request, response, url, client }: LoggedRequest): void {
+  const started = performance.now();
+  const { socket } = request;
+  const writtenBefore = socket.bytesWritten;
+  // "close" comes once, whether the client got its answer or hung up.
+  onGone(response, socket, () => {
+    log.info(
+      {
+        method: request.method,
+        ...requestPlace(url, request.headers.host),
+        status: response.statusCode,
+        bytes: socket.bytesWritten - writtenBefore,
+        ms: Math.round((performance.now() - started) * 10) / 10,
+        client: client(),
+        ...(response.writableFinished ? {} : { aborted: true }),
+      },
+      "request",
+    );
   });
 }

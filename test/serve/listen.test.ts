@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
@@ -7,6 +8,8 @@ import { listen } from "../../src/serve/listen.ts";
 import { makeAuthority, makeServerCertificate } from "../../src/tls/certificates.ts";
 import { testApp } from "../support/app.ts";
 import { temporaryFolder } from "../support/folder.ts";
+
+type ServedResponse = ServerResponse & { req: IncomingMessage };
 
 let port: number;
 const size = 64 * 1024 * 1024;
@@ -19,7 +22,17 @@ beforeEach(async () => {
   const authority = makeAuthority(["localhost"], new Date());
   const certificate = makeServerCertificate(authority, ["localhost"], new Date());
   const tls = { port: 0, certificate };
-  const listening = await listen(app, { host: "127.0.0.1", port: 0, tls, stalledSeconds: 2 });
+  const answer = (unfinished: RequestListener) => (request: IncomingMessage, response: ServedResponse) => {
+    unfinished(request, response);
+    app.routing(request, response);
+  };
+  const listening = await listen(answer, {
+    host: "127.0.0.1",
+    port: 0,
+    tls,
+    stalledSeconds: 2,
+    onError: () => undefined,
+  });
   onTestFinished(() => listening.close(0));
   ({ port } = listening);
 });

@@ -11,6 +11,8 @@ import { createApi } from "../../src/mirror/api.ts";
 import { createHealthCheck } from "../../src/mirror/health.ts";
 import { fingerprintsOf } from "../../src/mirror/trust.ts";
 import { buildApp } from "../../src/serve/app.ts";
+import { trustIn } from "../../src/serve/client-address.ts";
+import { createFileMemory, type FileMemory } from "../../src/serve/file-memory.ts";
 import { StorePaths } from "../../src/store/paths.ts";
 import { createRepositoryFinder } from "../../src/store/repositories.ts";
 import { createServedHosts } from "../../src/store/served-hosts.ts";
@@ -18,6 +20,7 @@ import { createServedHosts } from "../../src/store/served-hosts.ts";
 export interface TestApp {
   readonly app: FastifyInstance;
   readonly paths: StorePaths;
+  readonly memory: FileMemory;
   /** What was logged, as JSON lines. */
   readonly log: string[];
 }
@@ -45,10 +48,11 @@ export async function testApp(
   });
   const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
   onTestFinished(() => environments.remove());
+  const memory = createFileMemory();
   const app = await buildApp({
     logger,
     hosts: { own: new Set(["mirror.test"]), served: createServedHosts(paths) },
-    trustedProxies: settings.trustedProxies ?? [],
+    isTrustedProxy: trustIn(settings.trustedProxies ?? []),
     tokens:
       settings.tokens === undefined
         ? undefined
@@ -58,6 +62,7 @@ export async function testApp(
     upstream: paths.registry("hexpm").upstreamDir,
     files: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
+    memory,
     ...createApi(paths),
     caCertificate: () => undefined,
     health: createHealthCheck(paths, {
@@ -85,5 +90,5 @@ export async function testApp(
     openNameless: environments.openNameless,
   });
   onTestFinished(() => app.close());
-  return { app, paths, log } satisfies TestApp;
+  return { app, paths, memory, log } satisfies TestApp;
 }
