@@ -30,6 +30,8 @@ export interface HotFilesOptions {
   readonly maxTotal: number;
   /** All that is read just now, or still sent though it is not kept any more. Bytes. */
   readonly maxLoose: number;
+  /** How long a file is compared with what lies there at each look. Milliseconds. */
+  readonly settledAfter: number;
 }
 
 interface Kept extends HotFile {
@@ -42,9 +44,7 @@ interface Kept extends HotFile {
   lookedIn: number;
 }
 
-// Milliseconds. Some file systems tell times to two seconds.
-const settledAfter = 3000;
-// Between attempts to read a file that changes.
+// Between attempts to read a file that changes, milliseconds.
 const pauses = [1, 5, 20, 50];
 
 export class HotFiles {
@@ -69,7 +69,7 @@ export class HotFiles {
   /** What lies there, if it is in memory. @param path of its place */
   recall(path: string): HotFile | undefined {
     const file = this.files.get(path);
-    if (file === undefined || isAsItWas(file)) return file;
+    if (file === undefined || isAsItWas(file, this.options.settledAfter)) return file;
     this.files.delete(path);
     return undefined;
   }
@@ -133,7 +133,7 @@ export class HotFiles {
   }
 }
 
-function isAsItWas(file: Kept): boolean {
+function isAsItWas(file: Kept, settledAfter: number): boolean {
   const thisTurn = turn();
   if (file.lookedIn === thisTurn) return true;
   const found = look(file.place);

@@ -23,6 +23,12 @@ export type Wanted =
 
 /** @param headers with names in lower case */
 export function wantedOf(headers: IncomingHttpHeaders, file: Validators): Wanted {
+  // What nearly all ask for, without a look at the rest.
+  if (isUnconditional(headers)) {
+    const known = headers["if-none-match"];
+    if (known === undefined) return { status: 200 };
+    if (known === file.etag && headers["cache-control"] === undefined) return { status: 304 };
+  }
   if (hasChanged(headers, file)) return { status: 412 };
   if (fresh(headers, { etag: file.etag, "last-modified": file.modified })) return { status: 304 };
   const { range } = headers;
@@ -32,6 +38,16 @@ export function wantedOf(headers: IncomingHttpHeaders, file: Validators): Wanted
   const [part, ...others] = ranges;
   // Several at once would be a body of several parts, which no client of ours asks for: they get the whole.
   return part === undefined || others.length > 0 ? { status: 200 } : { status: 206, start: part.start, end: part.end };
+}
+
+/** But for the one question whether it has changed, by its tag. */
+function isUnconditional(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers.range === undefined &&
+    headers["if-match"] === undefined &&
+    headers["if-modified-since"] === undefined &&
+    headers["if-unmodified-since"] === undefined
+  );
 }
 
 /** Whether the client wants an answer only from what it has, and that is not what lies here. */

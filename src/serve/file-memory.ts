@@ -14,18 +14,19 @@ import type { Place } from "../disk/place.ts";
 import { onGone } from "../listeners.ts";
 import { wantedOf, type Validators, type Wanted } from "./conditional.ts";
 
-/** A file, and how it is described to clients. */
+/** A file, and what it is answered with, made once. */
 export interface FileInMemory extends Validators {
   readonly file: HotFile;
-  /** Of an answer with all of it. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly whole: Answer;
+  readonly unchanged: Answer;
   /** A small one as text of one byte a character, which Node sends in one piece with the headers. */
   readonly text: string | undefined;
 }
 
 export interface Answer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Each name before its value: Node takes such lists faster than objects. */
+  readonly headers: string[];
   /** undefined: none, as to a question whether it has changed. */
   readonly body: Buffer | undefined;
 }
@@ -61,8 +62,9 @@ const maxText = 16 * 1024;
 const maxRequest = 1024;
 const maxRequests = 2 * 1024 * 1024;
 
-export function createFileMemory(): FileMemory {
-  const files = new HotFiles({ maxFile, maxTotal, maxLoose });
+/** @param settledAfter see `HotFilesOptions`; some file systems tell times to two seconds */
+export function createFileMemory({ settledAfter = 3000 } = {}): FileMemory {
+  const files = new HotFiles({ maxFile, maxTotal, maxLoose, settledAfter });
   const described = new WeakMap<HotFile, FileInMemory>();
   const paths = new LRUCache<string, string>({ maxSize: maxRequests, sizeCalculation: (_, key) => key.length });
 
@@ -129,32 +131,38 @@ function send({ method }: IncomingMessage, response: ServerResponse, file: FileI
 }
 
 /** @param wanted anything but a refusal */
-export function answerOf({ file, headers, size }: FileInMemory, wanted: Wanted): Answer {
-  if (wanted.status === 304) {
-    const { "content-type": _type, "content-length": _length, ...rest } = headers;
-    return { status: 304, headers: rest, body: undefined };
-  }
-  if (wanted.status !== 206) return { status: 200, headers, body: file.bytes };
+export function answerOf({ file, whole, unchanged, size }: FileInMemory, wanted: Wanted): Answer {
+  if (wanted.status === 304) return unchanged;
+  if (wanted.status !== 206) return whole;
   const { status, start, end } = wanted;
-  const part = { "content-length": String(end + 1 - start), "content-range": `bytes ${start}-${end}/${size}` };
-  return { status, headers: { ...headers, ...part }, body: file.bytes.subarray(start, end + 1) };
+  const body = file.bytes.subarray(start, end + 1);
+  const part = ["content-length", String(body.length), "content-range", `bytes ${start}-${end}/${size}`];
+  return { status, headers: [...typeOf(file), ...part, ...unchanged.headers], body };
 }
 
 function describe(file: HotFile): FileInMemory {
-  const { place, bytes, digest } = file;
-  const type = mime.getType(place.path) ?? "application/octet-stream";
+  const { bytes, digest } = file;
   const modified = file.modified.toUTCString();
   const etag = `"${digest}"`;
-  const headers = {
-    "content-type": isUtf8MimeType(type) ? `${type}; charset=utf-8` : type,
-    "content-length": String(bytes.length),
+  const headers = [
+    ...["etag", etag, "last-modified", modified, "accept-ranges", "bytes"],
+    ...Object.entries(headersOfFiles).flat(),
+  ];
+  const ofWhole = [...typeOf(file), "content-length", String(bytes.length), ...headers];
+  return {
+    file,
     etag,
-    "last-modified": modified,
-    "accept-ranges": "bytes",
-    ...headersOfFiles,
+    modified,
+    size: bytes.length,
+    whole: { status: 200, headers: ofWhole, body: bytes },
+    unchanged: { status: 304, headers, body: undefined },
+    text: bytes.length <= maxText ? bytes.toString("latin1") : undefined,
   };
-  const text = bytes.length <= maxText ? bytes.toString("latin1") : undefined;
-  return { file, etag, modified, size: bytes.length, headers, text };
+}
+
+function typeOf({ place }: HotFile): [string, string] {
+  const type = mime.getType(place.path) ?? "application/octet-stream";
+  return ["content-type", isUtf8MimeType(type) ? `${type}; charset=utf-8` : type];
 }
 
 function isPlainRead({ method, headers }: IncomingMessage): boolean {

@@ -91,7 +91,8 @@ async function sendFile(
   memory.remember(request.raw, request.originalUrl, place);
   const { status, headers, body } = answerOf(file, wanted);
   memory.lend(file, reply.raw);
-  return reply.code(status).headers(headers).send(body);
+  for (let n = 0; n < headers.length; n += 2) void reply.header(headers[n] ?? "", headers[n + 1]);
+  return reply.code(status).send(body);
 }
 
 function notFound(reply: FastifyReply): FastifyReply {

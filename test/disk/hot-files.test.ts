@@ -12,7 +12,7 @@ let files: HotFiles;
 
 beforeEach(async () => {
   root = placeAt(await temporaryFolder());
-  files = new HotFiles({ maxFile: 10 * kB, maxTotal: 50 * kB, maxLoose: 20 * kB });
+  files = new HotFiles({ maxFile: 10 * kB, maxTotal: 50 * kB, maxLoose: 20 * kB, settledAfter: 3000 });
 });
 
 async function write(name: string, size = 8 * kB): Promise<Place> {

@@ -244,9 +244,9 @@ describe("what another process does is seen by the next request", () => {
   test.each(Object.entries(changes))("when it %s, long after it was written", async (_, change) => {
     await writeFile(file(), "original");
     await utimes(file(), 1_500_000_000, 1_500_000_000);
-    const port = await start();
+    const port = await start({ settledAfter: 20 });
     await ask(port, path);
-    await new Promise((resolve) => setTimeout(resolve, 3200));
+    await new Promise((resolve) => setTimeout(resolve, 40));
     await expectSeen(change, port);
   });
 

@@ -32,8 +32,9 @@ export async function testApp(
     maxWaiting?: number;
     tokens?: string[];
     isAllGuarded?: boolean;
-
     trustedProxies?: string[];
+    /** Milliseconds, as `createFileMemory` takes it. */
+    settledAfter?: number;
   } = {},
 ) {
   const log: string[] = [];
@@ -48,7 +49,7 @@ export async function testApp(
   });
   const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
   onTestFinished(() => environments.remove());
-  const memory = createFileMemory();
+  const memory = createFileMemory(settings);
   const app = await buildApp({
     logger,
     hosts: { own: new Set(["mirror.test"]), served: createServedHosts(paths) },
