@@ -1,10 +1,20 @@
 /** Is a file or folder still what it was? Whatever changes it changes its stamp, but for the lapse of a clock's tick. */
-import { lstatSync, type Stats } from "node:fs";
+import { lstatSync, statSync, type Stats } from "node:fs";
 
 /** Of what lies there itself, a link too; undefined when nothing does. @throws a system error */
 export function stampOf(path: Buffer | string): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
   return found === undefined ? undefined : stampFrom(found);
+}
+
+/** Of what a path leads to, through links; empty when nothing is there. For files that are somebody else's. */
+export function stampThrough(path: string): string {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found === undefined ? "" : stampFrom(found);
+  } catch {
+    return "";
+  }
 }
 
 /** The same question of what was looked at twice. */

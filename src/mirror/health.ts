@@ -2,20 +2,21 @@
  * What `/health` tells. The registry is read as a client reads it, signature included, but only when a file of it has
  * changed: containers poll every few seconds.
  */
+import { shareNext } from "../disk/share-next.ts";
 import { describeError } from "../errors.ts";
 import { unservedReason, type GitFeatures } from "../git/inspect.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { decodeNames, decodeVersions } from "../hex/records.ts";
 import { hexpm, servedName } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
-import type { Fingerprints, Health } from "../serve/health-routes.ts";
-import { listRegistries, listRepositories, listTarballs, type HeldRepository } from "../store/inventory.ts";
+import type { Health } from "../serve/health-routes.ts";
+import { listRegistries, listTarballs, watchRepositories, type HeldRepository } from "../store/inventory.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { printable } from "../text.ts";
 import { version } from "../version.ts";
-import { lookAtUpstreams } from "./trust.ts";
+import type { Trust } from "./trust.ts";
 
 const foreignEverySeconds = 30;
 
@@ -32,20 +33,21 @@ export interface HealthSources {
   readonly hosts: () => readonly string[];
   /** What the git here can do. */
   readonly features: GitFeatures;
-  readonly fingerprints: () => Promise<Fingerprints>;
+  readonly trust: () => Promise<Trust>;
   /** What is wrong with the certificate, if anything. */
   readonly certificateProblem: () => string | undefined;
 }
 
 export function createHealthCheck(
   paths: StorePaths,
-  { started, hosts, features, fingerprints, certificateProblem }: HealthSources,
+  { started, hosts, features, trust, certificateProblem }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
   const foreign = watchForeign(paths);
+  const held = watchRepositories(paths);
 
-  return async () => {
+  return shareNext(async () => {
     const registries = await listRegistries(paths);
     const now = stampOf(registries);
     if (now !== stamp) {
@@ -53,14 +55,17 @@ export function createHealthCheck(
       stamp = now;
     }
     // Where the way to them is barred there are none, and the bar is told.
-    const repositories = await listRepositories(paths).catch(() => []);
+    const repositories = await held().catch(() => []);
     const unserved = unservedRepositories(repositories, features);
     const links = await foreign.list();
-    const isAgreed = (await lookAtUpstreams(paths)).problems.length === 0;
-    const trust = isAgreed
-      ? []
-      : ['mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"'];
-    const lesser = [...unserved, ...links, ...trust, certificateProblem()].filter((problem) => problem !== undefined);
+    const trusted = await trust();
+    const disagreement =
+      trusted.problems.length === 0
+        ? []
+        : ['mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"'];
+    const lesser = [...unserved, ...links, ...disagreement, certificateProblem()].filter(
+      (problem) => problem !== undefined,
+    );
     const problems = [...(state.problem === undefined ? [] : [state.problem]), ...lesser];
     return {
       status: state.problem !== undefined ? "unhealthy" : lesser.length > 0 ? "degraded" : "ok",
@@ -72,10 +77,10 @@ export function createHealthCheck(
         repositories: registries.map(({ repository }) => repository).filter((name) => name !== hexpm),
       },
       git: { repositories: repositories.length, hosts: [...hosts()].sort() },
-      fingerprints: await fingerprints(),
+      fingerprints: trusted.fingerprints,
       problems: problems.map(printable),
     };
-  };
+  });
 }
 
 /** A walk through the whole mirror: now and then is enough, however often health is asked for. */

@@ -32,7 +32,7 @@ import { identityProblem, openIdentity } from "./live-identity.ts";
 import { silentReporter } from "./reporter.ts";
 import { announce, notAnnounced, registryFolder } from "./running-server.ts";
 import { readTokens } from "./tokens.ts";
-import { caFileOf, fingerprintsOf } from "./trust.ts";
+import { caFileOf, watchTrust } from "./trust.ts";
 
 export interface ServeTools {
   readonly logger: Logger;
@@ -94,7 +94,7 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
   const memory = createFileMemory();
   const isTrustedProxy = trustIn(config.trustProxy);
   const tokens = await readTokens(config);
-  const fingerprints = async () => fingerprintsOf(paths, caFileOf(config));
+  const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const app = await buildApp({
     logger,
@@ -112,13 +112,17 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
       started: Date.now(),
       hosts: listHosts,
       features: environments.features,
-      fingerprints,
+      trust,
       certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     }),
     identity:
       secret === undefined
         ? undefined
-        : { secret, mirror: registryFolder(paths), fingerprint: async () => (await fingerprints()).registry ?? "" },
+        : {
+            secret,
+            mirror: registryFolder(paths),
+            fingerprint: async () => (await trust()).fingerprints.registry ?? "",
+          },
     uploadPack,
     findRepository: createRepositoryFinder(paths),
     openNameless: environments.openNameless,
@@ -149,7 +153,7 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
   return {
     ...listening,
-    fingerprints: await fingerprints(),
+    fingerprints: (await trust()).fingerprints,
     close: async (graceSeconds) => {
       // What is under way comes to its end: nothing is written any more when this is over.
       await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw()]);

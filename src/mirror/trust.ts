@@ -6,6 +6,8 @@ import { X509Certificate, type KeyObject } from "node:crypto";
 import { join } from "node:path";
 import { readIfPresent } from "../disk/files.ts";
 import type { Place } from "../disk/place.ts";
+import { stampThrough } from "../disk/stamp.ts";
+import { whileUnchanged } from "../disk/while-unchanged.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { fingerprint, hexpmPublicKey, publicKeyPem, readPublicKey } from "../hex/keys.ts";
 import { hexpm, sourceOf } from "../hex/repository.ts";
@@ -101,15 +103,41 @@ export async function recordUpstream(
 }
 
 /** What is trusted, in short. What cannot be read is told by what needs it. @param caFile the authority's certificate */
-export async function fingerprintsOf(paths: StorePaths, caFile: string): Promise<Fingerprints> {
+export interface Trust {
+  readonly fingerprints: Fingerprints;
+  /** Where what is written and what lies there disagree, in words. */
+  readonly problems: readonly string[];
+}
+
+/** @param caFile what clients trust for TLS */
+export async function lookAtTrust(paths: StorePaths, caFile: string): Promise<Trust> {
   const registry = await publishedKey(paths).catch(() => undefined);
   const ca = (await readIfPresent(caFile).catch(() => undefined))?.toString("utf8");
-  const { upstreams } = await lookAtUpstreams(paths);
-  return {
+  const { upstreams, problems } = await lookAtUpstreams(paths);
+  const fingerprints = {
     registry: registry === undefined ? undefined : fingerprint(registry),
     ca: ca === undefined ? undefined : orNone(() => new X509Certificate(ca).fingerprint256),
     upstreams,
   };
+  return { fingerprints, problems };
+}
+
+/** The same, for who asks all the time. */
+export function watchTrust(paths: StorePaths, caFile: string): () => Promise<Trust> {
+  // Of each source that may have a key: more of them come only with the time of the folder.
+  let keys: readonly string[] = [];
+  const stamp = () =>
+    [paths.registry(hexpm).publicKey.path, paths.mirrorFile.path, paths.upstreamDir.path, caFile, ...keys]
+      .map(stampThrough)
+      .join("\n");
+  return whileUnchanged(stamp, async () => {
+    keys = (await sources(paths)).map((source) => paths.registry(source).upstreamPublicKey.path);
+    return lookAtTrust(paths, caFile);
+  });
+}
+
+export async function fingerprintsOf(paths: StorePaths, caFile: string): Promise<Fingerprints> {
+  return (await lookAtTrust(paths, caFile)).fingerprints;
 }
 
 /** By source, whose records are trusted; and where what is written and what lies there disagree, in words. */

@@ -1,5 +1,7 @@
 /** What the mirror holds, read from the folder each time: the folder is the only truth. */
 import type { Place } from "../disk/place.ts";
+import { stampThrough } from "../disk/stamp.ts";
+import { whileUnchanged } from "../disk/while-unchanged.ts";
 import { compareNames, isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
 import { hexpm } from "../hex/repository.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
@@ -74,22 +76,45 @@ async function listReleases(dir: Place, parse: typeof parseTarballName): Promise
 
 /** Hosts are told from owners of the old layout by what lies below: a repository lies at least two levels down. */
 export async function listRepositories(paths: StorePaths): Promise<HeldRepository[]> {
-  const found: HeldRepository[] = [];
+  return (await walkRepositories(paths)).repositories;
+}
+
+/** The same, for who asks all the time: a folder's time tells of what comes and goes in it. */
+export function watchRepositories(paths: StorePaths): () => Promise<readonly HeldRepository[]> {
+  let folders: readonly Place[] = [paths.git];
+  const stamp = () => folders.map(({ path }) => stampThrough(path)).join("\n");
+  return whileUnchanged(stamp, async () => {
+    const walk = await walkRepositories(paths);
+    folders = walk.folders;
+    return walk.repositories;
+  });
+}
+
+interface Walk {
+  readonly repositories: HeldRepository[];
+  /** Where it looked. */
+  readonly folders: Place[];
+}
+
+async function walkRepositories(paths: StorePaths): Promise<Walk> {
+  const walk: Walk = { repositories: [], folders: [paths.git] };
   for (const first of await paths.git.list("folder")) {
     const host = hostOfFolder(first);
-    await collect(paths.git.at(first), host === undefined ? first : "", host ?? "github.com", found);
+    await collect(paths.git.at(first), host === undefined ? first : "", host ?? "github.com", walk);
   }
-  return found;
+  return walk;
 }
 
 const maxRepositoryDepth = 12;
 
-async function collect(dir: Place, prefix: string, host: string, found: HeldRepository[]): Promise<void> {
+async function collect(dir: Place, prefix: string, host: string, walk: Walk): Promise<void> {
   if (prefix.split("/").length > maxRepositoryDepth) return;
+  walk.folders.push(dir);
   for (const { name, kind } of await dir.entries()) {
     const path = prefix === "" ? name : `${prefix}/${name}`;
     // Whatever has a repository's name; a link or a file is a damaged one.
-    if (name.endsWith(".git")) found.push({ host, path: path.slice(0, -".git".length), place: dir.at(name) });
-    else if (kind === "folder") await collect(dir.at(name), path, host, found);
+    if (name.endsWith(".git"))
+      walk.repositories.push({ host, path: path.slice(0, -".git".length), place: dir.at(name) });
+    else if (kind === "folder") await collect(dir.at(name), path, host, walk);
   }
 }

@@ -9,7 +9,7 @@ import { createGitEnvironments } from "../../src/git/environment.ts";
 import { createUploadPack } from "../../src/git/upload-pack.ts";
 import { createApi } from "../../src/mirror/api.ts";
 import { createHealthCheck } from "../../src/mirror/health.ts";
-import { fingerprintsOf } from "../../src/mirror/trust.ts";
+import { watchTrust } from "../../src/mirror/trust.ts";
 import { buildApp } from "../../src/serve/app.ts";
 import { trustIn } from "../../src/serve/client-address.ts";
 import { createFileMemory, type FileMemory } from "../../src/serve/file-memory.ts";
@@ -70,7 +70,7 @@ export async function testApp(
       started: Date.now(),
       hosts: () => [],
       features: environments.features,
-      fingerprints: () => fingerprintsOf(paths, `${mirror}/certs/ca.pem`),
+      trust: watchTrust(paths, `${mirror}/certs/ca.pem`),
       certificateProblem: () => undefined,
     }),
     uploadPack: cacheUploadPack(
