@@ -6,10 +6,9 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY scripts ./scripts
 COPY src ./src
-RUN node_modules/.bin/tsc -p tsconfig.build.json \
- && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN node scripts/bundle.js
 
 FROM node:24-bookworm-slim
 RUN apt-get update \
@@ -18,7 +17,7 @@ RUN apt-get update \
  && mkdir -p /mirror /certs /cache \
  && chown node:node /mirror /certs /cache
 WORKDIR /app
-COPY --from=build /app/node_modules ./node_modules
+# All libraries are in there: docs/decisions/0013-bundle.md
 COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
 COPY docker-entrypoint.sh /usr/local/bin/mirror-server

@@ -52,15 +52,11 @@ function build() {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
     .sort();
-  const stamp = digest(["tsconfig.json", "tsconfig.build.json", "package-lock.json", ...sources]);
+  const stamp = digest(["package-lock.json", "scripts/bundle.js", "scripts/no-glob.cjs", ...sources]);
   if (isStamped(buildStamp, stamp)) return;
   rmSync(join(root, "dist"), { recursive: true, force: true });
   mkdirSync(join(root, "dist"));
-  run("building", process.execPath, [
-    join(root, "node_modules", "typescript", "bin", "tsc"),
-    "-p",
-    "tsconfig.build.json",
-  ]);
+  run("building", process.execPath, [join(root, "scripts", "bundle.js")]);
   // For `npx mirror-server` in a clone: npm makes programs executable only when it installs.
   chmodSync(join(root, "dist", "main.js"), 0o755);
   writeFileSync(buildStamp, stamp);

@@ -5,7 +5,7 @@
  */
 import { lstatSync, realpathSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { readTextSync } from "./disk/files.ts";
 import { MirrorError, hasErrno } from "./errors.ts";
 import { flagName, options, type Option, type OptionKey } from "./options.ts";

@@ -5,7 +5,7 @@
  * `MIRROR_HEX_DIR` in the environment (`mirror`: `MIRROR_DIR`).
  */
 import { isIP } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { maxUrlLength } from "./git/url.ts";
 import { isPackageName, isRepositoryName, isVersion } from "./hex/names.ts";
 import { trimEnd } from "./text.ts";

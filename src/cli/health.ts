@@ -1,5 +1,5 @@
 /** `mirror-server health`: asks the running server; made for HEALTHCHECK in images without curl. */
-import { z } from "zod";
+import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { localUrl, plainGet } from "../fetch/plain-get.ts";
 import { printResult, type Command } from "./command.ts";

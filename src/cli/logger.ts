@@ -1,11 +1,11 @@
 /** The server's log: JSON lines on stderr, readable lines where that is a terminal. */
 import { pino, type LogFn, type Logger } from "pino";
-import pretty from "pino-pretty";
 import { printable } from "../text.ts";
 
-export function createLogger(level: string): Logger {
+export async function createLogger(level: string): Promise<Logger> {
   const options = { level, base: null, redact: ["req.headers", "headers"] };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
+  const { default: pretty } = await import("pino-pretty");
   return pino(
     { ...options, hooks: { logMethod: logPrintable } },
     pretty({

@@ -3,11 +3,8 @@ import { constants } from "node:os";
 import { CommanderError } from "commander";
 import { createProgress } from "./progress.ts";
 import { parseCommandLine } from "./program.ts";
-import { usersEnvironment } from "../clients/variables.ts";
-import { loadConfig, processEnvironment } from "../config.ts";
 import { describeError, hasErrno, outcomeOf } from "../errors.ts";
 import { printable } from "../text.ts";
-import { openMirror } from "../mirror/mirror.ts";
 
 function tell(text: string): void {
   process.stderr.write(`mirror-server: ${printable(text)}\n`);
@@ -42,32 +39,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     columns: () => process.stderr.columns ?? 80,
     now: () => Date.now(),
   });
+  const handOverSignals = (terminate: () => void) => (onTerminate = terminate);
   try {
     const invocation = await parseCommandLine(argv);
     if (invocation === undefined) return 0;
-    const cwd = process.cwd();
-    const environment = usersEnvironment(processEnvironment());
-    const config = loadConfig({ flags: invocation.flags, environment, cwd });
-    for (const warning of config.warnings) tell(warning);
-    const mirror = openMirror(config, progress, stop.signal);
-    try {
-      const print = (lines: readonly string[]) => {
-        progress.finish();
-        process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(""));
-      };
-      const write = (text: string) => {
-        progress.finish();
-        process.stdout.write(text);
-      };
-      const command = await invocation.load();
-      const handOverSignals = (terminate: () => void) => (onTerminate = terminate);
-      return await command(
-        { config, mirror, cwd, signal: stop.signal, handOverSignals, print, write },
-        invocation.args,
-      );
-    } finally {
-      await mirror.close();
-    }
+    // Whoever asks for help or the version has no use for the rest.
+    const { run } = await import("./run.ts");
+    return await run(invocation, { signal: stop.signal, progress, tell, handOverSignals });
   } catch (error) {
     // Commander has printed what was wrong and how to ask for help.
     if (error instanceof CommanderError) return 2;

@@ -3,15 +3,12 @@ import { Command as Program, CommanderError } from "commander";
 import { options, shownDefault, type Option, type OptionKey } from "../options.ts";
 import { printable } from "../text.ts";
 import { version } from "../version.ts";
-import type { Command } from "./command.ts";
 
 /** Those of every command. */
 export const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "json", "logLevel"];
 const signing: OptionKey[] = ["privateKey", "registryName", "newKey"];
 
-interface CommandDescription {
-  /** Loaded when it is asked for: a health check every few seconds must not load a web server. */
-  readonly load: () => Promise<Command>;
+export interface CommandDescription {
   readonly summary: string;
   /** As usage shows them; absent: the command takes no arguments. */
   readonly argument?: { readonly name: string; readonly help: string };
@@ -22,9 +19,8 @@ interface CommandDescription {
 }
 
 /** By name, as they are typed. */
-export const commands: Readonly<Record<string, CommandDescription>> = {
+export const commands = {
   serve: {
-    load: async () => (await import("./serve.ts")).serve,
     summary: "serve the mirror over HTTP and HTTPS",
     options: [
       ...([
@@ -54,7 +50,6 @@ export const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   sync: {
-    load: async () => (await import("./sync.ts")).sync,
     summary: "fetch and verify what locks name, then sign the registry",
     argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
     options: [
@@ -91,7 +86,6 @@ export const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   build: {
-    load: async () => (await import("./build.ts")).build,
     summary: "sign the registry anew from the tarballs in the folder",
     options: ["adopt", "dryRun", "hexPublicKey", "repos", "cacheDir", ...signing],
     examples: [
@@ -101,7 +95,6 @@ export const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   verify: {
-    load: async () => (await import("./verify.ts")).verify,
     summary: "is everything that the locks name here and intact? exit 3 if not",
     argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
     options: [
@@ -122,19 +115,16 @@ export const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   prune: {
-    load: async () => (await import("./prune.ts")).prune,
     summary: "remove what no known lock and no entry of the configuration needs",
     options: ["keepLocks", "dryRun", "packages", "hexPublicKey", "repos", "cacheDir", ...signing],
     examples: ["mirror-server prune --dry-run", "mirror-server prune --keep-locks my_app,other_app"],
   },
   status: {
-    load: async () => (await import("./status.ts")).status,
     summary: "what is held, for which locks, and how big",
     options: ["certsDir"],
     examples: ["mirror-server status", "mirror-server status --json | jq '.git[] | select(.shallow)'"],
   },
   exec: {
-    load: async () => (await import("./exec.ts")).exec,
     summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
     argument: { name: "command", help: "after --, with its arguments" },
     passesOptions: true,
@@ -145,7 +135,6 @@ export const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   env: {
-    load: async () => (await import("./env.ts")).env,
     summary: "print the environment variables that point clients at the running mirror",
     options: ["format", "revert", "url", "requireToken", "host", "port", "tlsPort", "certsDir", "cacheDir"],
     examples: [
@@ -155,28 +144,27 @@ export const commands: Readonly<Record<string, CommandDescription>> = {
     ],
   },
   init: {
-    load: async () => (await import("./init.ts")).init,
     summary: "write what a project needs to use a mirror, beside its own files, never over what is yours",
     options: ["compose", "service", "commit", "allowLocalGit"],
     examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
   },
   certs: {
-    load: async () => (await import("./certs.ts")).certs,
     summary: "renew the server certificate, or make a new local authority",
     argument: { name: "action", help: "renew" },
     options: ["newCa", "forgetCaKey", "certsDir", "host", "name"],
     examples: ["mirror-server certs renew", "mirror-server certs renew --new-ca --name git.corp.example"],
   },
   health: {
-    load: async () => (await import("./health.ts")).health,
     summary: "ask the running server; exit 0 or 1",
     options: ["host", "port"],
     examples: ["mirror-server health", "mirror-server health --port 8080"],
   },
-};
+} satisfies Record<string, CommandDescription>;
+
+export type CommandName = keyof typeof commands;
 
 export interface Invocation {
-  readonly load: () => Promise<Command>;
+  readonly name: CommandName;
   readonly args: readonly string[];
   /** Options that were typed, by key. */
   readonly flags: Readonly<Record<string, unknown>>;
@@ -196,7 +184,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
       "after",
       '\nEach setting is also an environment variable (--hex-dir: MIRROR_HEX_DIR; --mirror:\nMIRROR_DIR) and a key in mirror.config.json ("hexDir"). See docs/configuration.md.',
     );
-  for (const [name, description] of Object.entries(commands)) {
+  for (const [name, description] of Object.entries<CommandDescription>(commands)) {
     const command = program.command(name).summary(description.summary).description(description.summary).exitOverride();
     command.showHelpAfterError(`Try "mirror-server ${name} --help".`);
     if (description.argument !== undefined)
@@ -206,7 +194,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     command.addHelpText("after", `\nExamples:\n${description.examples.map((line) => `  ${line}`).join("\n")}`);
     if (description.passesOptions) command.passThroughOptions();
     command.action(() => {
-      invocation = { load: description.load, args: command.args, flags: typed(command, new Map(keys)) };
+      invocation = { name: name as CommandName, args: command.args, flags: typed(command, new Map(keys)) };
     });
   }
   try {

@@ -6,12 +6,12 @@ import { aborted } from "../listeners.ts";
 import { shellQuoted } from "../text.ts";
 import type { Fingerprints } from "../serve/health-routes.ts";
 import { fingerprintLines } from "./fingerprints.ts";
-import { createLogger } from "./logger.ts";
 import { printResult, type Command } from "./command.ts";
 
 export const serve: Command = async (context) => {
   const { config, mirror, signal } = context;
-  const logger = createLogger(config.logLevel);
+  const { createLogger } = await import("./logger.ts");
+  const logger = await createLogger(config.logLevel);
   const listening = await mirror.serve(logger);
   const urls = {
     http: `http://${shownHost(config)}:${listening.port}`,

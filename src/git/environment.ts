@@ -102,11 +102,13 @@ export async function createGitEnvironments(environment: Environment): Promise<G
     const env = { ...common, ...users, ...variables, GIT_CONFIG_GLOBAL: config, GCM_INTERACTIVE: "never" };
     return { env, cwd: emptyFolder() };
   };
-  const version = await gitVersion(own()).catch(async (error: unknown) => {
+  let version: readonly [number, number];
+  try {
+    [version, unverified] = await Promise.all([gitVersion(own()), unverifiedSettings(upstream())]);
+  } catch (error) {
     await scratch.remove();
     throw error;
-  });
-  unverified = await unverifiedSettings(upstream());
+  }
   // A repository on a bind mount belongs to another user, which git would refuse. From a file, since git before 2.38
   // takes this setting from nowhere else; for this folder alone.
   const ownIn = (dir: string): Surroundings => {

@@ -1,5 +1,6 @@
 /** Which names and versions may enter a path or a URL. Everything that comes from outside passes here first. */
-import semver from "semver";
+import compareBuild from "semver/functions/compare-build.js";
+import parse from "semver/functions/parse.js";
 
 // hex.pm accepts lower-case letters, digits and underscores, from a letter on. Old packages have upper-case letters.
 const packageName = /^[a-z][a-zA-Z0-9_]{0,254}$/;
@@ -21,13 +22,13 @@ export function isRepositoryName(name: string): boolean {
 
 /** Hex takes strict SemVer 2.0 only: three numbers, no leading `v` or `=`. */
 export function isVersion(version: string): boolean {
-  const parsed = version.length <= 256 ? semver.parse(version) : null;
+  const parsed = version.length <= 256 ? parse(version) : null;
   return parsed !== null && version === parsed.version + (parsed.build.length > 0 ? `+${parsed.build.join(".")}` : "");
 }
 
 /** Ascending SemVer order; build metadata, which SemVer leaves out of the order, breaks ties. */
 export function compareVersions(a: string, b: string): number {
-  return semver.compareBuild(a, b);
+  return compareBuild(a, b);
 }
 
 /** Byte order of UTF-8 names, the same on every machine and in every locale. */

@@ -1,6 +1,6 @@
 /** Points clients at a mirror: at one that runs, or at one that is started for as long as a command runs. */
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
 import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSetup } from "../clients/variables.ts";
 import type { Config } from "../config.ts";

@@ -1,7 +1,7 @@
 /** The tarballs of a registry, read: what a record of each needs. Those that were read before are not read again. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";

@@ -2,7 +2,7 @@
  * Mirrors elsewhere, by URL, with the fingerprint that each had when it was first used: another key later is somebody
  * else, or a mirror that was made anew, and a person has to say which. In the cache folder, as ssh keeps its known hosts.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Place } from "../disk/place.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { plainGet, type PlainGetOptions } from "../fetch/plain-get.ts";

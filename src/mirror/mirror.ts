@@ -1,30 +1,33 @@
 /**
  * The composition root: one mirror, and what can be done with it. Order of the wiring:
  * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use;
- * 4 each job's own modules, loaded when it is asked for, so that a short command starts fast.
+ * 4 the jobs. Those that bring in a library of many files, for HTTP, are loaded when they are asked for.
  */
 import { usersEnvironment, type Change } from "../clients/variables.ts";
 import { processEnvironment, type Config } from "../config.ts";
+import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import { isTracked } from "../git/tracked.ts";
 import { unverifiedSettings } from "../git/unverified.ts";
-import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
-import type { BuildResult } from "./build.ts";
-import type { RenewedCertificates } from "./certificates.ts";
+import { build, type BuildResult } from "./build.ts";
+import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
 import { tellForeign, type Context } from "./context.ts";
-import { tellTrustProblems } from "./trust.ts";
-import { tellWeakKey } from "./weak-key.ts";
-import type { PruneResult } from "./prune.ts";
-import { silentReporter, type Reporter } from "./reporter.ts";
-import type { Status } from "./status.ts";
-import type { Serving } from "./serve.ts";
-import type { SyncPreview } from "./preview.ts";
-import type { SyncResult } from "./sync.ts";
-import type { InitResult } from "./init.ts";
 import type { VerifyResult } from "./findings.ts";
+import { init, type InitResult } from "./init.ts";
+import { previewSync, type SyncPreview } from "./preview.ts";
+import { prune, type PruneResult } from "./prune.ts";
+import { silentReporter, type Reporter } from "./reporter.ts";
+import type { Serving } from "./serve.ts";
+import { status, type Status } from "./status.ts";
+import type { SyncResult } from "./sync.ts";
+import { tellTrustProblems } from "./trust.ts";
+import { isUpToDate } from "./up-to-date.ts";
+import { variables, withClients } from "./use.ts";
+import { verify } from "./verify.ts";
+import { tellWeakKey } from "./weak-key.ts";
 
 export interface Mirror {
   readonly sync: (locks: readonly Lock[]) => Promise<SyncResult>;
@@ -74,30 +77,31 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
       await tellWeakKey(context, gitEnvironments);
       return (await import("./sync.ts")).sync(context, locks, { gitEnvironments });
     },
-    previewSync: async (locks) => (await import("./preview.ts")).previewSync(context, locks),
-    isUpToDate: async (locks) => (await import("./up-to-date.ts")).isUpToDate(context, locks),
+    previewSync: (locks) => previewSync(context, locks),
+    isUpToDate: (locks) => isUpToDate(context, locks),
     build: async () => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("./build.ts")).build(context, { isAsked: true });
+      return build(context, { isAsked: true });
     },
-    verify: async (locks) => (await import("./verify.ts")).verify(context, locks, gitEnvironments),
-    prune: async () => (await import("./prune.ts")).prune(context),
+    verify: (locks) => verify(context, locks, gitEnvironments),
+    prune: () => prune(context),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("./status.ts")).status(context, gitEnvironments);
+      return status(context, gitEnvironments);
     },
-    init: async (folder, locks) => (await import("./init.ts")).init(context, folder, locks),
-    clientVariables: async (locks, revert) =>
-      (await import("./use.ts")).variables(context, await client(locks), revert),
-    withClients: async (locks, work) =>
-      (await import("./use.ts")).withClients(context, { ...(await client(locks)), gitEnvironments }, work),
-    renewCertificates: async () => (await import("./certificates.ts")).renewCertificates(context, gitEnvironments),
+    init: (folder, locks) => init(context, folder, locks),
+    clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
+    withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
+    renewCertificates: () => renewCertificates(context, gitEnvironments),
     serve: async (logger) => {
       const logged = { ...context, reporter: { ...silentReporter, note: (text: string) => logger.warn(text) } };
+      // Meanwhile, since both take their time; what goes wrong is told when it is waited for.
+      const serving = import("./serve.ts");
+      gitEnvironments().catch(() => undefined);
       await tellForeign(logged);
       await tellTrustProblems(logged);
       await tellWeakKey(logged, gitEnvironments);
-      return (await import("./serve.ts")).serve(context, { logger, gitEnvironments, isAnnounced: true });
+      return (await serving).serve(context, { logger, gitEnvironments, isAnnounced: true });
     },
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),

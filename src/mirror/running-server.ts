@@ -5,7 +5,7 @@
  * answers gets nothing: no token, no client.
  */
 import { randomBytes } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import type { Config } from "../config.ts";
 import { Place } from "../disk/place.ts";
 import { describeError, hasErrno } from "../errors.ts";

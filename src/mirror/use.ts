@@ -1,5 +1,4 @@
 /** A mirror as clients use it: `env`, and `exec`. */
-import { pino } from "pino";
 import { revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
@@ -8,7 +7,6 @@ import { clientEnvironment, type Client } from "./client-setup.ts";
 import { tellForeign, type Context } from "./context.ts";
 import { caFileOf, fingerprintsOf, tellTrustProblems } from "./trust.ts";
 import { findRunning, unproven } from "./running-server.ts";
-import { serve } from "./serve.ts";
 
 export async function variables(context: Context, client: Client, revert: boolean): Promise<Change> {
   const { config, reporter } = context;
@@ -60,6 +58,7 @@ export async function withClients<T>(
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.
   const temporary = { ...config, host: "127.0.0.1", port: 0, tlsPort: undefined };
+  const [{ pino }, { serve }] = await Promise.all([import("pino"), import("./serve.ts")]);
   const logger = pino({ level: config.logLevel === "info" ? "warn" : config.logLevel }, pino.destination(2));
   const listening = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
   try {

@@ -7,7 +7,8 @@
  * Mix reads a list from its end and takes the first line that its Elixir and OTP are new enough for; the directory and
  * the suffix of what it downloads are those of that line. Source: lib/mix/lib/mix/local.ex of Elixir 1.14 to 1.19.
  */
-import semver from "semver";
+import gte from "semver/functions/gte.js";
+import satisfies from "semver/functions/satisfies.js";
 import { compareVersions, isVersion } from "../hex/names.ts";
 
 export interface InstallerList {
@@ -63,14 +64,12 @@ export function wantedInstallers(
   targets: readonly InstallerTarget[],
 ): readonly Installer[] {
   const lines = parse(csv, list);
-  const known = [...new Set(lines.flatMap(({ elixirs }) => elixirs))].filter((elixir) =>
-    semver.gte(elixir, oldestElixir),
-  );
+  const known = [...new Set(lines.flatMap(({ elixirs }) => elixirs))].filter((elixir) => gte(elixir, oldestElixir));
   const all = [oldestElixir, ...known].map((elixir) => ({ elixir, otp: undefined }));
   const wanted = new Map<string, Installer>();
   for (const target of targets.length === 0 ? all : targets) {
     for (const elixir of patchReleases(target.elixir)) {
-      if (targets.length > 0 && !semver.satisfies(elixir, list.readBy, { includePrerelease: true })) continue;
+      if (targets.length > 0 && !satisfies(elixir, list.readBy, { includePrerelease: true })) continue;
       for (const otp of target.otp === undefined ? otpReleases(lines) : [target.otp]) {
         const line = choose(lines, elixir, otp);
         if (line !== undefined) wanted.set(line.path, line);

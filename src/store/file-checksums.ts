@@ -2,7 +2,7 @@
  * `files.json`: the SHA-256 of each file beside its URL, as the configuration gave it or as the first sync got it. What
  * upstream sends later has to fit.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { compareNames } from "../hex/names.ts";
 import { isMirroredFile } from "../hex/file-names.ts";

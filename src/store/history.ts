@@ -3,7 +3,7 @@
  * line a release, sorted by version, none of which depends on another, so that two branches merge (`merge=union`). What
  * it proves and what not: SECURITY.md
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Place } from "../disk/place.ts";
 import { compareVersions, isVersion } from "../hex/names.ts";
 

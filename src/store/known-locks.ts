@@ -2,7 +2,7 @@
  * `locks/NAME.json`: what each lock that was synced names, so that later runs know what must stay (pins of commits,
  * `verify` without arguments) although the lock itself may be on another machine by then.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
 import type { Place } from "../disk/place.ts";

@@ -3,7 +3,7 @@
  * mirror, each forgetting what the other needs. Stands beside the writers' lock, which belongs to this machine.
  */
 import { realpath } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { isFile } from "../disk/files.ts";
 import type { Lock } from "../lock/entries.ts";

@@ -2,7 +2,7 @@
  * `mirror.json`: the folder's format, the registry's name, and whose records it trusts; and the `.gitignore` that keeps
  * the key out of git. Written by the only writer, and what a newer version added to it stays.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import type { StorePaths } from "./paths.ts";
 

@@ -1,5 +1,5 @@
 /** The ETags and dates that upstream's records came with, so that asking again costs one short answer. */
-import { z } from "zod";
+import * as z from "zod";
 import { compareNames } from "../hex/names.ts";
 import type { RegistryPaths } from "./registry-paths.ts";
 

@@ -6,12 +6,12 @@ import { statSync } from "node:fs";
 import { readIfPresent } from "../disk/files.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
+import { isConstrained } from "./name-constraints.ts";
 
 const remedy = 'run "mirror-server certs renew --new-ca", and give its ca.pem to every client';
 
 /** @param pem every certificate in it, since clients trust each @throws MirrorError `config` */
-export async function requireConstrained(pem: string, where: string): Promise<void> {
-  const { isConstrained } = await import("./certificates.ts");
+export function requireConstrained(pem: string, where: string): void {
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (certificates.length === 0) throw new MirrorError("config", `${where} holds no certificate; ${remedy}`);
   if (certificates.every((certificate) => isConstrained(certificate))) return;
@@ -24,7 +24,7 @@ export async function requireConstrained(pem: string, where: string): Promise<vo
 /** For clients. @param caFile of the certs folder; nothing is wrong with one that is not there */
 export async function requireConstrainedFile(caFile: string): Promise<void> {
   const pem = (await readIfPresent(caFile))?.toString("utf8");
-  if (pem !== undefined) await requireConstrained(pem, caFile);
+  if (pem !== undefined) requireConstrained(pem, caFile);
 }
 
 /**

@@ -10,8 +10,9 @@ import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
 import { checkAuthorityKey, requireConstrained } from "./authority-checks.ts";
 import { isStillGood, isValid, namesOf } from "./certificate-checks.ts";
-import { makeAuthority, makeServerCertificate, mayVouchFor, type KeyAndCertificate } from "./certificates.ts";
+import type { KeyAndCertificate } from "./certificates.ts";
 import { certsPlace, publish, readAuthority, readPair, writePair, type Authority } from "./certs-files.ts";
+import { mayVouchFor } from "./name-constraints.ts";
 import { identityOf, type ServerIdentity } from "./server-identity.ts";
 
 /** Whom the authority may speak for besides the mirror's own hosts: the forges and Hex's servers. */
@@ -67,7 +68,7 @@ export async function loadServerIdentity(
 async function checkAuthority(certs: Place, { isTracked = async () => false }: IdentityOptions): Promise<string[]> {
   const authority = await readAuthority(certs);
   if (authority === undefined) return [];
-  await requireConstrained(authority.cert, certs.at("ca.pem").path);
+  requireConstrained(authority.cert, certs.at("ca.pem").path);
   const warning = authority.key === undefined ? undefined : await checkAuthorityKey(certs.at("ca.key"), isTracked);
   return warning === undefined ? [] : [warning];
 }
@@ -89,7 +90,7 @@ async function readIdentity(
   const authority = await readAuthority(certs);
   const pair = authority === undefined ? undefined : await readPair(certs, "server");
   if (authority === undefined || pair === undefined) return undefined;
-  const covered = hosts.filter((host) => mayVouchFor(authority.cert, host));
+  const covered = hosts.filter(mayVouchFor(authority.cert));
   return {
     authority,
     pair,
@@ -97,6 +98,9 @@ async function readIdentity(
     isValid: isValid(pair, authority.cert, now),
   };
 }
+
+/** Making one loads all of node-forge, which a start with a good one has no use for. */
+const certificates = () => import("./certificates.ts");
 
 /** For callers that hold the folder's lock. */
 async function makeIdentity(
@@ -110,7 +114,7 @@ async function makeIdentity(
   const present = await readPair(certs, "server");
   // What another server that shares the folder needs stays: they must not renew it against each other for ever.
   const all = [...new Set([...hosts, ...(present === undefined ? [] : namesOf(new X509Certificate(present.cert)))])];
-  const covered = all.filter((host) => mayVouchFor(authority.cert, host));
+  const covered = all.filter(mayVouchFor(authority.cert));
   const isGood = present !== undefined && isStillGood(present, authority.cert, covered, now);
   const pair = isGood ? present : await renew(certs, { authority, present, covered, now });
   await publish(certs, authority.cert);
@@ -139,6 +143,7 @@ async function renew(
   }: { authority: Authority; present: KeyAndCertificate | undefined; covered: readonly string[]; now: Date },
 ): Promise<KeyAndCertificate> {
   if (authority.key !== undefined) {
+    const { makeServerCertificate } = await certificates();
     const made = makeServerCertificate({ cert: authority.cert, key: authority.key }, covered, now);
     await writePair(certs, "server", made);
     return made;
@@ -179,6 +184,7 @@ export async function renewServerIdentity(
 }
 
 async function createAuthority(certs: Place, hosts: readonly string[], now: Date): Promise<KeyAndCertificate> {
+  const { makeAuthority } = await certificates();
   const made = makeAuthority([...new Set([...generousHosts, ...hosts])], now);
   await certs.at(".gitignore").writeIfChanged(gitignore);
   await writePair(certs, "ca", made);

@@ -1,0 +1,59 @@
+/**
+ * Makes `dist/` of `src/`: a handful of files, with all libraries in them, since opening and resolving four hundred takes
+ * Node longer than running them. Names, comments that say where something is from, and lines stay readable; with
+ * `node --enable-source-maps dist/main.js` traces name the sources. docs/decisions/0013-bundle.md tells why.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const outdir = join(root, "dist");
+
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: ["src/main.ts"],
+  outdir,
+  bundle: true,
+  splitting: true,
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  sourcemap: true,
+  sourcesContent: false,
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+  // For what libraries written for `require` load of Node's own.
+  banner: {
+    js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+  },
+  // Loaded by fastify for schemas and for requests without sockets only, and there are none of either here.
+  external: ["@fastify/ajv-compiler", "@fastify/fast-json-stringify-compiler", "light-my-request"],
+  // @fastify/static lists folders with it where it serves them, which it does not here.
+  alias: { glob: "./scripts/no-glob.cjs" },
+});
+
+/** The licences of what is in there, as they ask for. */
+const packages = new Map();
+for (const input of Object.keys(metafile.inputs)) {
+  const [, dir] = /^((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input) ?? [];
+  if (dir !== undefined) packages.set(dir, JSON.parse(readFileSync(join(root, dir, "package.json"), "utf8")));
+}
+const texts = [...packages].sort().map(([dir, { name, version, license }]) => {
+  const text = ["LICENSE", "LICENSE.md", "LICENCE", "LICENSE.txt", "license", "LICENSE-MIT"]
+    .map((file) => readIfPresent(join(root, dir, file)))
+    .find((content) => content !== undefined);
+  return `${name} ${version} (${license})\n\n${text ?? "Its package holds no text of the licence.\n"}`;
+});
+writeFileSync(join(outdir, "LICENSES.txt"), texts.join(`\n${"-".repeat(80)}\n\n`));
+
+/** @param {string} path @returns {string | undefined} */
+function readIfPresent(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Runs a command: its configuration, its mirror, its work. All commands are loaded together, since many small files take
+ * longer than one large; what only some jobs need and is large (the web server, the HTTP client) is loaded by those.
+ */
+import { usersEnvironment } from "../clients/variables.ts";
+import { loadConfig, processEnvironment } from "../config.ts";
+import { openMirror } from "../mirror/mirror.ts";
+import { printable } from "../text.ts";
+import { build } from "./build.ts";
+import { certs } from "./certs.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { env } from "./env.ts";
+import { exec } from "./exec.ts";
+import { health } from "./health.ts";
+import { init } from "./init.ts";
+import type { CommandName, Invocation } from "./program.ts";
+import type { Progress } from "./progress.ts";
+import { prune } from "./prune.ts";
+import { serve } from "./serve.ts";
+import { status } from "./status.ts";
+import { sync } from "./sync.ts";
+import { verify } from "./verify.ts";
+
+const commands: Readonly<Record<CommandName, Command>> = {
+  ...{ serve, sync, build, verify, prune, status },
+  ...{ exec, env, init, certs, health },
+};
+
+export interface RunTools extends Pick<CommandContext, "signal" | "handOverSignals"> {
+  readonly progress: Progress;
+  /** Writes a line for people to standard error. */
+  readonly tell: (text: string) => void;
+}
+
+/** @returns the exit code */
+export async function run({ name, args, flags }: Invocation, tools: RunTools): Promise<number> {
+  const { progress, tell, signal, handOverSignals } = tools;
+  const cwd = process.cwd();
+  const environment = usersEnvironment(processEnvironment());
+  const config = loadConfig({ flags, environment, cwd });
+  for (const warning of config.warnings) tell(warning);
+  const mirror = openMirror(config, progress, signal);
+  try {
+    const write = (text: string) => {
+      progress.finish();
+      process.stdout.write(text);
+    };
+    const print = (lines: readonly string[]) => write(lines.map((line) => `${printable(line)}\n`).join(""));
+    return await commands[name]({ config, mirror, cwd, signal, handOverSignals, print, write }, args);
+  } finally {
+    await mirror.close();
+  }
+}
