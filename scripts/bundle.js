@@ -13,7 +13,7 @@ const outdir = join(root, "dist");
 
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: ["src/main.ts"],
+  entryPoints: ["src/main.ts", "src/worker.ts"],
   outdir,
   bundle: true,
   splitting: true,

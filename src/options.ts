@@ -329,6 +329,14 @@ export const options = {
     allowed: "a size such as 1GiB, 500MB or 0",
     schema: z.coerce.string().transform(bytesOf).pipe(z.number().min(0)),
   },
+  workers: {
+    scope: "setting",
+    default: 1,
+    flag: "--workers <number>",
+    help: "how many processes answer clients; more than 1 are of use where there are as many processors",
+    allowed: "a number from 1 to 64",
+    schema: whole(1, 64),
+  },
   gitMaxProcesses: {
     scope: "setting",
     default: 8,

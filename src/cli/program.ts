@@ -32,6 +32,7 @@ export const commands = {
         "certsDir",
         "cacheDir",
         "grace",
+        "workers",
         "gitMaxProcesses",
         "gitCacheSize",
         "trustProxy",

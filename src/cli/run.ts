@@ -22,8 +22,17 @@ import { sync } from "./sync.ts";
 import { verify } from "./verify.ts";
 
 const commands: Readonly<Record<CommandName, Command>> = {
-  ...{ serve, sync, build, verify, prune, status },
-  ...{ exec, env, init, certs, health },
+  serve,
+  sync,
+  build,
+  verify,
+  prune,
+  status,
+  exec,
+  env,
+  init,
+  certs,
+  health,
 };
 
 export interface RunTools extends Pick<CommandContext, "signal" | "handOverSignals"> {

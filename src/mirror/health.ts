@@ -34,13 +34,15 @@ export interface HealthSources {
   /** What the git here can do. */
   readonly features: GitFeatures;
   readonly trust: () => Promise<Trust>;
+  /** What is wrong with the processes that answer, if anything. */
+  readonly workersProblem: () => string | undefined;
   /** What is wrong with the certificate, if anything. */
   readonly certificateProblem: () => string | undefined;
 }
 
 export function createHealthCheck(
   paths: StorePaths,
-  { started, hosts, features, trust, certificateProblem }: HealthSources,
+  { started, hosts, features, trust, workersProblem, certificateProblem }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
@@ -63,7 +65,7 @@ export function createHealthCheck(
       trusted.problems.length === 0
         ? []
         : ['mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"'];
-    const lesser = [...unserved, ...links, ...disagreement, certificateProblem()].filter(
+    const lesser = [...unserved, ...links, ...disagreement, workersProblem(), certificateProblem()].filter(
       (problem) => problem !== undefined,
     );
     const problems = [...(state.problem === undefined ? [] : [state.problem]), ...lesser];

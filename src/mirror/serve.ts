@@ -16,13 +16,14 @@ import { isTracked } from "../git/tracked.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
 import { hexpm } from "../hex/repository.ts";
 import { buildApp } from "../serve/app.ts";
-import { clientOf, trustIn } from "../serve/client-address.ts";
+import { arrivals, arrivalsByWorkers, fileHeader } from "../serve/arrival.ts";
 import { createFileMemory } from "../serve/file-memory.ts";
 import type { Fingerprints } from "../serve/health-routes.ts";
+import { inFrontOf } from "../serve/front.ts";
 import { listen, type Listening } from "../serve/listen.ts";
-import { logWhenOver } from "../serve/request-log.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
+import type { StoreFolders } from "../store/paths.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import { createApi } from "./api.ts";
 import { build } from "./build.ts";
@@ -32,6 +33,7 @@ import { identityProblem, openIdentity } from "./live-identity.ts";
 import { silentReporter } from "./reporter.ts";
 import { announce, notAnnounced, registryFolder } from "./running-server.ts";
 import { readTokens } from "./tokens.ts";
+import { listenByWorkers, type Workers } from "./workers.ts";
 import { caFileOf, watchTrust } from "./trust.ts";
 
 export interface ServeTools {
@@ -90,22 +92,28 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
       ? undefined
       : await openIdentity(config, listHosts, { logger, isTracked: (path) => isTracked(path, environments) });
 
-  // 4 the application, what it has answered from memory before, and sockets
+  // 4 the application, with what it answers from memory
   const memory = createFileMemory();
-  const isTrustedProxy = trustIn(config.trustProxy);
+  const hasWorkers = config.workers > 1;
+  const where = hasWorkers ? arrivalsByWorkers(config.trustProxy) : arrivals(config.trustProxy);
+  let workers: Workers | undefined;
   const tokens = await readTokens(config);
   const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const app = await buildApp({
     logger,
     hosts: { own: new Set(config.name), served },
-    isTrustedProxy,
+    arrivals: where,
     tokens,
     hex: paths.hex,
     upstream: paths.registry(hexpm).upstreamDir,
     files: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
     memory,
+    onFile: (request, reply, place) => {
+      if (hasWorkers) void reply.header(fileHeader, encodeURIComponent(place.path));
+      else memory.remember(request.raw, request.originalUrl, place);
+    },
     ...createApi(paths),
     caCertificate: () => identity?.current().caCertificate,
     health: createHealthCheck(paths, {
@@ -113,6 +121,7 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
       hosts: listHosts,
       features: environments.features,
       trust,
+      workersProblem: () => workers?.problem(),
       certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     }),
     identity:
@@ -127,22 +136,27 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
     findRepository: createRepositoryFinder(paths),
     openNameless: environments.openNameless,
   });
+
+  // 5 its sockets, or those of workers
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
-  const logRead: RequestListener = (request, response) => {
-    const client = () => clientOf(request, isTrustedProxy);
-    logWhenOver(logger, { request, response, url: request.url ?? "/", client });
-  };
-  const log = logger.isLevelEnabled("info") ? logRead : undefined;
-  const answer = (unfinished: RequestListener) =>
-    memory.inFrontOf(
-      (request, response) => {
-        unfinished(request, response);
-        app.routing(request, response);
-      },
-      { log, unfinished },
-    );
+  const options = { host: config.host, port: config.port, tls, stalledSeconds };
   const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
-  const listening = await listen(answer, { host: config.host, port: config.port, tls, stalledSeconds, onError });
+  const answer: RequestListener = (request, response) => app.routing(request, response);
+  if (hasWorkers) {
+    workers = await listenByWorkers(answer, {
+      count: config.workers,
+      logger,
+      work: {
+        listen: options,
+        socketPath: environments.scratchPlace().path,
+        folders: foldersOf(config),
+        trustedProxies: config.trustProxy,
+        logLevel: logger.level,
+      },
+    });
+  }
+  const front = inFrontOf(answer, { memory, logger, arrivals: where });
+  const listening = workers ?? (await listen(front, { ...options, onError }));
   identity?.watch(listening.setCertificate);
   const announcement =
     secret === undefined
@@ -161,6 +175,10 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
       await app.close();
     },
   };
+}
+
+function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: Config): StoreFolders {
+  return { mirror, hexDir, gitDir, cacheDir, certsDir, privateKey };
 }
 
 /** A cache folder that cannot be used costs speed, nothing else. */

@@ -21,7 +21,6 @@ import type { Logger } from "pino";
 import { MirrorError, describeError, hasErrno, outcomeOf } from "../errors.ts";
 import { onGone } from "../listeners.ts";
 import { printable } from "../text.ts";
-import type { IsTrusted } from "./client-address.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
@@ -34,8 +33,6 @@ export interface AppDependencies
   extends GitRoutesDependencies, FileRoutesDependencies, ApiDependencies, HealthRoutesDependencies {
   readonly logger: Logger;
   readonly hosts: KnownHosts;
-  /** Whose word counts for who asks. */
-  readonly isTrustedProxy: IsTrusted;
   /** What guards what; undefined: everybody may read all. */
   readonly tokens: Tokens | undefined;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
@@ -46,7 +43,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   const targets = new WeakMap<IncomingMessage, Target>();
   const app = Fastify({
     loggerInstance: dependencies.logger,
-    trustProxy: dependencies.isTrustedProxy,
+    trustProxy: dependencies.arrivals.isTrustedProxy,
     // Compilers for schemas take long to load, and no route here has one.
     schemaController: { compilersFactory: { buildValidator: refuseSchemas, buildSerializer: refuseSchemas } },
     logController: new LogController({ disableRequestLogging: true }),

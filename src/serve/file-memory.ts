@@ -144,10 +144,8 @@ function describe(file: HotFile): FileInMemory {
   const { bytes, digest } = file;
   const modified = file.modified.toUTCString();
   const etag = `"${digest}"`;
-  const headers = [
-    ...["etag", etag, "last-modified", modified, "accept-ranges", "bytes"],
-    ...Object.entries(headersOfFiles).flat(),
-  ];
+  const validators = ["etag", etag, "last-modified", modified, "accept-ranges", "bytes"];
+  const headers = [...validators, ...Object.entries(headersOfFiles).flat()];
   const ofWhole = [...typeOf(file), "content-length", String(bytes.length), ...headers];
   return {
     file,

@@ -20,7 +20,9 @@ export interface FileRoutesDependencies {
   readonly files: Place;
   /** Where below that folder a host's file lies. */
   readonly filePath: (host: string, path: string) => string;
-  readonly memory: FileMemory;
+  readonly memory: Pick<FileMemory, "open" | "lend">;
+  /** Hears which file a request is answered with, where that may be in memory. */
+  readonly onFile: (request: FastifyRequest, reply: FastifyReply, place: Place) => void;
 }
 
 // What a registry consists of. Nothing else below its folder is served, whatever it is.
@@ -34,7 +36,7 @@ const refusals: Readonly<Record<number, string>> = { 412: "Precondition Failed\n
 export async function addFileRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => Target | undefined,
-  { hex, upstream, files, filePath, memory }: FileRoutesDependencies,
+  { hex, upstream, files, filePath, memory, onFile }: FileRoutesDependencies,
 ): Promise<void> {
   await app.register(fastifyStatic, {
     root: hex.path,
@@ -47,7 +49,7 @@ export async function addFileRoutes(
     },
   });
   const send = (request: FastifyRequest, reply: FastifyReply, root: Place, path: string) =>
-    sendFile(memory, request, reply, root, path);
+    sendFile({ memory, onFile }, request, reply, root, path);
 
   app.get("/own/*", (request, reply) => {
     const path = pathOf(targetOf(request), "own");
@@ -73,7 +75,7 @@ export async function addFileRoutes(
 
 /** By its place: a link is not followed, since in a mirror that came from git anyone may have put it there. */
 async function sendFile(
-  memory: FileMemory,
+  { memory, onFile }: Pick<FileRoutesDependencies, "memory" | "onFile">,
   request: FastifyRequest,
   reply: FastifyReply,
   root: Place,
@@ -88,7 +90,7 @@ async function sendFile(
   if (wanted.status === 416) void reply.header("content-range", `bytes */${file.size}`);
   if (wanted.status > 400)
     return reply.code(wanted.status).type("text/plain; charset=utf-8").send(refusals[wanted.status]);
-  memory.remember(request.raw, request.originalUrl, place);
+  onFile(request, reply, place);
   const { status, headers, body } = answerOf(file, wanted);
   memory.lend(file, reply.raw);
   for (let n = 0; n < headers.length; n += 2) void reply.header(headers[n] ?? "", headers[n + 1]);

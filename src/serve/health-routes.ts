@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { MirrorError } from "../errors.ts";
+import type { Arrivals } from "./arrival.ts";
 import type { Guard } from "./guard.ts";
 import { isChallenge, placeOf, proofOf } from "./identity.ts";
 
@@ -43,11 +44,12 @@ export interface HealthRoutesDependencies {
   readonly health: () => Promise<Health>;
   /** undefined where nobody knows the server. */
   readonly identity: Identity | undefined;
+  readonly arrivals: Arrivals;
 }
 
 export function addHealthRoutes(
   app: FastifyInstance,
-  { health, identity }: HealthRoutesDependencies,
+  { health, identity, arrivals }: HealthRoutesDependencies,
   guard: Guard,
 ): void {
   app.get("/own/health", async (request, reply) => {
@@ -65,8 +67,8 @@ export function addHealthRoutes(
     if (identity === undefined) throw new MirrorError("not_found", "this server has no secret to prove itself by");
     if (!isChallenge(challenge)) throw new MirrorError("malformed", "give a challenge of 64 hex digits");
     const fingerprint = await identity.fingerprint();
-    const { localAddress, localPort } = request.socket;
-    const claim = { challenge, place: placeOf(localAddress, localPort), fingerprint };
+    const { address, port } = arrivals.placeOf(request.raw);
+    const claim = { challenge, place: placeOf(address, port), fingerprint };
     return reply.header("cache-control", "no-store").send({
       fingerprint,
       proof: proofOf(identity.secret, { ...claim, mirror: "" }),

@@ -77,7 +77,8 @@ function constraintsOf(certificate: string): Constraints | undefined {
 }
 
 function isExtensions({ tagClass, type }: Asn1): boolean {
-  return tagClass === asn1.Class.CONTEXT_SPECIFIC && Number(type) === 3;
+  const tag: number = type;
+  return tagClass === asn1.Class.CONTEXT_SPECIFIC && tag === 3;
 }
 
 /** An octet string stays one, whatever it holds. @param bytes as forge's binary strings */

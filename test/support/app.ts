@@ -11,7 +11,7 @@ import { createApi } from "../../src/mirror/api.ts";
 import { createHealthCheck } from "../../src/mirror/health.ts";
 import { watchTrust } from "../../src/mirror/trust.ts";
 import { buildApp } from "../../src/serve/app.ts";
-import { trustIn } from "../../src/serve/client-address.ts";
+import { arrivals } from "../../src/serve/arrival.ts";
 import { createFileMemory, type FileMemory } from "../../src/serve/file-memory.ts";
 import { StorePaths } from "../../src/store/paths.ts";
 import { createRepositoryFinder } from "../../src/store/repositories.ts";
@@ -53,7 +53,7 @@ export async function testApp(
   const app = await buildApp({
     logger,
     hosts: { own: new Set(["mirror.test"]), served: createServedHosts(paths) },
-    isTrustedProxy: trustIn(settings.trustedProxies ?? []),
+    arrivals: arrivals(settings.trustedProxies ?? []),
     tokens:
       settings.tokens === undefined
         ? undefined
@@ -64,6 +64,7 @@ export async function testApp(
     files: paths.filesDir,
     filePath: (host, path) => paths.filePath(host, path),
     memory,
+    onFile: (request, _reply, place) => memory.remember(request.raw, request.originalUrl, place),
     ...createApi(paths),
     caCertificate: () => undefined,
     health: createHealthCheck(paths, {
@@ -71,6 +72,7 @@ export async function testApp(
       hosts: () => [],
       features: environments.features,
       trust: watchTrust(paths, `${mirror}/certs/ca.pem`),
+      workersProblem: () => undefined,
       certificateProblem: () => undefined,
     }),
     uploadPack: cacheUploadPack(

@@ -1,0 +1,107 @@
+/**
+ * Several processes that answer clients on the same ports, and this one behind them, which does all that there must be one
+ * of: git and its limits, health, certificates. It starts them, starts again what ended by itself, and ends them.
+ */
+import cluster, { type Worker } from "node:cluster";
+import { createServer, type RequestListener } from "node:http";
+import { fileURLToPath } from "node:url";
+import type { Logger } from "pino";
+import { MirrorError } from "../errors.ts";
+import type { Listening } from "../serve/listen.ts";
+import type { FromWorker, ToWorker, Work } from "../serve/worker-messages.ts";
+
+// One that ends sooner than that after its start would only end again. Milliseconds.
+const soon = 5000;
+
+export interface Workers extends Listening {
+  /** What is wrong with them, if anything. */
+  readonly problem: () => string | undefined;
+}
+
+/**
+ * @param answer what answers the requests that workers pass on
+ * @param work what they are to do, `count` of them @throws MirrorError `config` when a port cannot be taken
+ */
+export async function listenByWorkers(
+  answer: RequestListener,
+  { count, work, logger }: { readonly count: number; readonly work: Work; readonly logger: Logger },
+): Promise<Workers> {
+  const behind = await listenBehind(answer, work.socketPath);
+  cluster.setupPrimary({ exec: fileURLToPath(new URL("./worker.js", import.meta.url)), args: [] });
+  const running = new Set<Worker>();
+  let current = work;
+  let isClosing = false;
+
+  const start = async (): Promise<Extract<FromWorker, { kind: "listening" }>> => {
+    const worker = cluster.fork();
+    const began = performance.now();
+    running.add(worker);
+    // A message to one that has just ended is lost, and nobody's concern.
+    worker.on("error", () => undefined);
+    worker.on("exit", (code: number | null, signal: string | null) => {
+      running.delete(worker);
+      if (isClosing) return;
+      logger.error({ code, signal, worker: worker.process.pid }, "a worker has ended");
+      if (performance.now() - began > soon) void start().catch((error: unknown) => logger.error({ err: error }));
+    });
+    return new Promise((resolve, reject) => {
+      worker.on("message", (message: FromWorker) => {
+        if (message.kind === "ready") tell(worker, { kind: "serve", work: current });
+        else if (message.kind === "listening") resolve(message);
+        else reject(new MirrorError("config", message.message));
+      });
+      worker.on("exit", () => reject(new MirrorError("busy", "a worker ended before it listened; the log tells more")));
+    });
+  };
+  const end = async (graceSeconds: number) => {
+    isClosing = true;
+    await Promise.all([...running].map((worker) => ended(worker, graceSeconds)));
+    behind.closeAllConnections();
+    await new Promise((resolve) => behind.close(resolve));
+  };
+
+  try {
+    // The first one takes the ports, whatever they are, and the others share them.
+    const { port, tlsPort } = await start();
+    await Promise.all(Array.from({ length: count - 1 }, start));
+    return {
+      port,
+      tlsPort,
+      setCertificate: (certificate) => {
+        const { tls } = current.listen;
+        if (tls !== undefined) current = { ...current, listen: { ...current.listen, tls: { ...tls, certificate } } };
+        for (const worker of running) tell(worker, { kind: "certificate", certificate });
+      },
+      close: end,
+      problem: () => (running.size < count ? `${running.size} of ${count} workers run; the log tells why` : undefined),
+    };
+  } catch (error) {
+    await end(0);
+    throw error;
+  }
+}
+
+/** For workers alone: the socket lies in a folder that only this user may enter. */
+async function listenBehind(answer: RequestListener, socketPath: string) {
+  // How long a client may take is seen to in front; a connection that a worker keeps is not ours to end.
+  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 0 }, answer);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(socketPath, resolve);
+  });
+  return server;
+}
+
+async function ended(worker: Worker, graceSeconds: number): Promise<void> {
+  if (worker.isDead()) return;
+  const exit = new Promise((resolve) => worker.once("exit", resolve));
+  tell(worker, { kind: "close", graceSeconds });
+  // It ends its connections by then, and itself.
+  const cut = setTimeout(() => worker.process.kill("SIGKILL"), graceSeconds * 1000 + 2000);
+  await exit;
+  clearTimeout(cut);
+}
+
+function tell(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, () => undefined);
+}

@@ -1,0 +1,85 @@
+/**
+ * Passes requests on to the server's process, byte for byte, over a socket of its own: what a worker does with all that
+ * it has not in memory. Git processes, their limits and shares, health and all else that there is one of stay in there.
+ */
+import {
+  Agent,
+  request as requestOver,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from "node:http";
+import { onGone } from "../listeners.ts";
+import { fileHeader, placeHeader } from "./arrival.ts";
+
+// Of one connection (RFC 9110, section 7.6.1), or between ourselves.
+const ofOneHop = new Set([
+  ...["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"],
+  ...[fileHeader, placeHeader],
+]);
+
+/**
+ * @param socketPath where the server's process listens for workers
+ * @param onFile hears which file a request was answered with
+ */
+export function forwardTo(
+  socketPath: string,
+  onFile: (request: IncomingMessage, path: string) => void,
+): RequestListener {
+  const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
+  return (request, response) => {
+    const sent = requestOver({
+      ...{ socketPath, agent, setHost: false },
+      method: request.method ?? "GET",
+      path: request.url ?? "/",
+      headers: forwardedHeaders(request),
+    });
+    // Whether the client has gone, or only has its answer: there is nothing more to send or to take.
+    onGone(response, request.socket, () => sent.destroy());
+    request.on("error", () => sent.destroy());
+    sent.on("error", () => giveUp(response));
+    sent.on("response", (answer) => {
+      const file = answer.headers[fileHeader];
+      if (typeof file === "string") onFile(request, decodeURIComponent(file));
+      response.sendDate = false;
+      response.writeHead(answer.statusCode ?? 502, endToEnd(answer.rawHeaders));
+      answer.on("error", () => response.destroy());
+      answer.pipe(response);
+    });
+    request.pipe(sent);
+  };
+}
+
+/** As they came, with who asks and where. */
+function forwardedHeaders({ rawHeaders, headers, socket }: IncomingMessage): string[] {
+  const kept = endToEnd(rawHeaders, "x-forwarded-for");
+  const before = headers["x-forwarded-for"];
+  const client = socket.remoteAddress ?? "";
+  const isChunked = headers["transfer-encoding"] !== undefined;
+  return [
+    ...kept,
+    ...["x-forwarded-for", before === undefined ? client : `${[before].flat().join(", ")}, ${client}`],
+    ...[placeHeader, `${socket.localPort ?? 0} ${socket.localAddress ?? ""}`],
+    ...(isChunked ? ["transfer-encoding", "chunked"] : []),
+  ];
+}
+
+function endToEnd(rawHeaders: readonly string[], ...others: string[]): string[] {
+  const kept: string[] = [];
+  for (let n = 0; n < rawHeaders.length; n += 2) {
+    const [name = "", value = ""] = [rawHeaders[n], rawHeaders[n + 1]];
+    const known = name.toLowerCase();
+    if (!ofOneHop.has(known) && !others.includes(known)) kept.push(name, value);
+  }
+  return kept;
+}
+
+/** What was sent of an answer cannot be taken back: the client must see that it is not whole. */
+function giveUp(response: ServerResponse): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  response.writeHead(503, { "content-type": "text/plain; charset=utf-8", "retry-after": "2" });
+  response.end("the mirror is just being stopped or started; ask again\n");
+}

@@ -1,0 +1,64 @@
+/**
+ * A process that answers clients for the server's: from memory what it can, and by the server's process all else. It does
+ * what that process says and ends with it, whatever ends that; signals of the terminal and of `docker stop` are not for it.
+ */
+import { createLogger } from "./cli/logger.ts";
+import { describeError } from "./errors.ts";
+import { hexpm } from "./hex/repository.ts";
+import { arrivals } from "./serve/arrival.ts";
+import { createFileMemory } from "./serve/file-memory.ts";
+import { forwardTo } from "./serve/forward.ts";
+import { inFrontOf } from "./serve/front.ts";
+import { listen, type Listening } from "./serve/listen.ts";
+import type { FromWorker, ToWorker, Work } from "./serve/worker-messages.ts";
+import { StorePaths } from "./store/paths.ts";
+
+let listening: Listening | undefined;
+
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => undefined);
+process.on("disconnect", () => process.exit(0));
+process.on("message", (message: ToWorker) => {
+  void obey(message);
+});
+say({ kind: "ready" });
+
+async function obey(message: ToWorker): Promise<void> {
+  switch (message.kind) {
+    case "serve":
+      try {
+        listening = await serve(message.work);
+        say({ kind: "listening", port: listening.port, tlsPort: listening.tlsPort });
+      } catch (error) {
+        say({ kind: "failed", message: describeError(error) });
+      }
+      return;
+    case "certificate":
+      listening?.setCertificate(message.certificate);
+      return;
+    case "close":
+      await listening?.close(message.graceSeconds);
+      process.exit(0);
+  }
+}
+
+function say(message: FromWorker): void {
+  process.send?.(message);
+}
+
+async function serve({ listen: options, socketPath, folders, trustedProxies, logLevel }: Work): Promise<Listening> {
+  const logger = await createLogger(logLevel);
+  const paths = new StorePaths(folders);
+  const memory = createFileMemory();
+  const roots = [paths.hex, paths.registry(hexpm).upstreamDir, paths.filesDir];
+  const forward = forwardTo(socketPath, (request, path) => {
+    const root = roots.find(({ path: above }) => path.startsWith(`${above}/`));
+    if (root === undefined) return;
+    const place = root.at(path.slice(root.path.length + 1));
+    memory.remember(request, request.url ?? "/", place);
+    // For the next who asks.
+    memory.open(place).catch(() => undefined);
+  });
+  const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
+  const front = inFrontOf(forward, { memory, logger, arrivals: arrivals(trustedProxies) });
+  return listen(front, { ...options, onError });
+}
