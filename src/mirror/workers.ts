@@ -10,7 +10,7 @@ import { MirrorError } from "../errors.ts";
 import type { Listening } from "../serve/listen.ts";
 import type { FromWorker, ToWorker, Work } from "../serve/worker-messages.ts";
 
-// One that ends sooner than that after its start would only end again. Milliseconds.
+// One that ends so soon after its start may only end again: the next one waits that long. Milliseconds.
 const soon = 5000;
 
 export interface Workers extends Listening {
@@ -42,7 +42,10 @@ export async function listenByWorkers(
       running.delete(worker);
       if (isClosing) return;
       logger.error({ code, signal, worker: worker.process.pid }, "a worker has ended");
-      if (performance.now() - began > soon) void start().catch((error: unknown) => logger.error({ err: error }));
+      const pause = performance.now() - began > soon ? 0 : soon;
+      setTimeout(() => {
+        if (!isClosing) start().catch((error: unknown) => logger.error({ err: error }, "a worker cannot be started"));
+      }, pause).unref();
     });
     return new Promise((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {

@@ -5,12 +5,27 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
 import { beforeEach, expect, test } from "vitest";
 import { packet } from "../../src/git/pkt-line.ts";
 import { startServer, type RunningServer } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { git, makeRepository } from "../support/git.ts";
 import { descendants, waitUntil } from "../support/processes.ts";
+
+/** A program that says how it would be named as an owner, and stays. */
+const { outputFiles } = buildSync({
+  stdin: {
+    contents: 'import { ownTag } from "./owner.ts"; console.log(ownTag()); setInterval(() => undefined, 1000);',
+    resolveDir: fileURLToPath(new URL("../../src/disk", import.meta.url)),
+  },
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  write: false,
+});
+const tagOfItself = outputFiles[0]?.text ?? "";
 
 let cwd: string;
 let head: string;
@@ -157,7 +172,7 @@ test("behind a proxy that is trusted, the client that it names is the one in the
 test("a first start that was killed while it signed is mended by the next", async () => {
   const dir = join(cwd, "new");
   await mkdir(join(dir, ".lock/writer"), { recursive: true });
-  const dead = spawn(process.execPath, ["-e", tagOfItself]);
+  const dead = spawn(process.execPath, ["--input-type=module", "-e", tagOfItself]);
   const [tag] = (await once(dead.stdout, "data")) as [Buffer];
   await writeFile(join(dir, ".lock/writer/owner"), `${tag.toString().trim()} 0123456789abcdef01234567`);
   dead.kill("SIGKILL");
@@ -165,10 +180,3 @@ test("a first start that was killed while it signed is mended by the next", asyn
   const server = await startServer(["--no-tls", "--mirror", dir], { cwd });
   expect((await fetch(`${server.url}/names`)).status).toBe(200);
 });
-
-const tagOfItself = `
-  import(${JSON.stringify(new URL("../../dist/disk/owner.js", import.meta.url).href)}).then(({ ownTag }) => {
-    console.log(ownTag());
-    setInterval(() => undefined, 1000);
-  });
-`;
