@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startOurs } from "./support/peers.ts";
+import { printTable } from "./support/table.ts";
 import { git, makeLargeRepository } from "./support/repositories.ts";
 
 const root = mkdtempSync(join(tmpdir(), "mirror-server-bench-"));
@@ -23,6 +24,7 @@ const site = Array.from({ length: 8 }, (_, n) => {
 });
 const commit = "commit refs/heads/gh-pages\ncommitter T <t@t> 1600000000 +0000\ndata 1\nx\n";
 git(source, ["fast-import", "--quiet"], Buffer.concat([Buffer.from(commit), ...site]));
+const rows = [["refs", "MB"]];
 const upstream = await startOurs(join(root, "upstream"));
 try {
   const revision = git(source, ["rev-parse", "v12000"]);
@@ -50,8 +52,9 @@ try {
     });
     const status = execFileSync(process.execPath, [main, "status", "--mirror", mirror, "--json"], { env }).toString();
     const [repository] = (JSON.parse(status) as { git: { bytes: number }[] }).git;
-    process.stdout.write(`${name.padEnd(10)} ${((repository?.bytes ?? 0) / 1e6).toFixed(1)} MB\n`);
+    rows.push([name, ((repository?.bytes ?? 0) / 1e6).toFixed(1)]);
   }
+  printTable(rows);
 } finally {
   await upstream.stop();
   rmSync(root, { recursive: true, force: true });

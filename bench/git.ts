@@ -12,7 +12,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpuSecondsOfOthers, exchange, interleaved, processTree, residentMiB, seconds } from "./support/measure.ts";
+import { printTable } from "./support/table.ts";
 import { startNginx, startNodeGitServer, startOurs, type Peer } from "./support/peers.ts";
+import { load } from "./support/wrk.ts";
 import { git, makeLargeRepository, makeManyRefs } from "./support/repositories.ts";
 
 const rounds = Number(process.argv[2] ?? 7);
@@ -21,6 +23,7 @@ const plain = join(root, "plain");
 const prepared = join(root, "ours/.mirror/git/github.com");
 const clones = join(root, "clones");
 const peers: Peer[] = [];
+const rows = [["what", "against", "ours", "nginx, 1 worker", "node-git-server"]];
 
 try {
   await main();
@@ -92,7 +95,9 @@ async function main(): Promise<void> {
   );
 
   const refs = (peer: Peer, name: string) => async () =>
-    1 / (await perSecond(`${peer.url}/owner/${name}/info/refs?service=git-upload-pack`));
+    1 /
+    (await load({ url: `${peer.url}/owner/${name}/info/refs?service=git-upload-pack`, connections: 8, seconds: 2 }))
+      .perSecond;
   report(
     "info/refs, each",
     "nginx, 4 workers",
@@ -135,7 +140,10 @@ async function main(): Promise<void> {
     ours: await cpuOf(large(ours)),
     "nginx, 4 workers": await cpuOf(large(nginx4)),
   });
-  process.stdout.write(`${await memory(ours, body)}\n`);
+  const { most, processes } = await memory(ours, body);
+  rows.push(["MiB at most, with 50 clones, half of them stalled", "", most.toFixed(0), "", ""]);
+  rows.push(["git processes at most, likewise", "", String(processes), "", ""]);
+  printTable(rows);
 }
 
 async function add(starting: Promise<Peer>): Promise<Peer> {
@@ -168,7 +176,17 @@ async function replay20(peer: Peer, body: string): Promise<void> {
   writeFileSync(file, body);
   const url = `${peer.url}/owner/large.git/git-upload-pack?n=[1-20]`;
   const type = "content-type: application/x-git-upload-pack-request";
-  const args = ["-sS", "--fail", "--noproxy", "*", "-Z", "--parallel-immediate", "--parallel-max", "20"];
+  const args = [
+    "-sS",
+    "--no-progress-meter",
+    "--fail",
+    "--noproxy",
+    "*",
+    "-Z",
+    "--parallel-immediate",
+    "--parallel-max",
+    "20",
+  ];
   const child = spawn("curl", [...args, "-H", type, "--data-binary", `@${file}`, "-o", "/dev/null", url], {
     stdio: "inherit",
   });
@@ -179,14 +197,6 @@ async function replay20(peer: Peer, body: string): Promise<void> {
 /** Makes every answer that ours has kept one of another state. */
 function forget(): void {
   utimesSync(join(prepared, "owner/large.git/config"), new Date(), new Date());
-}
-
-async function perSecond(url: string): Promise<number> {
-  const wrk = spawn("wrk", ["-t", "1", "-c", "8", "-d", "2s", url], { stdio: ["ignore", "pipe", "inherit"] });
-  let output = "";
-  wrk.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  await once(wrk, "close");
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1] ?? Number.NaN);
 }
 
 async function cloneOnce(url: string): Promise<void> {
@@ -204,7 +214,7 @@ async function cpuOf(url: string): Promise<number> {
 }
 
 /** 50 clones at once, half of which read nothing for a while. */
-async function memory(ours: Peer, body: string): Promise<string> {
+async function memory(ours: Peer, body: string): Promise<{ most: number; processes: number }> {
   forget();
   const [pid = 0] = ours.pids();
   let most = 0;
@@ -226,13 +236,14 @@ async function memory(ours: Peer, body: string): Promise<string> {
   await new Promise((resolve) => setTimeout(resolve, 2000));
   clearInterval(watch);
   for (const socket of slow) socket.destroy();
-  return `50 clones at once, 25 of them stalled: ${Math.round(most)} MiB resident at most, ${processes} git processes at most`;
+  return { most, processes };
 }
 
 function report(what: string, against: string, results: Record<string, number>): void {
   const base = results[against] ?? Number.NaN;
-  const ratios = Object.entries(results)
-    .filter(([name]) => name !== against)
-    .map(([name, value]) => `${name} ${(base / value).toFixed(2)} ×`);
-  process.stdout.write(`${what.padEnd(40)} ${ratios.join(", ")}   (${against} = 1)\n`);
+  const of = (name: string) => {
+    const value = results[name];
+    return value === undefined ? "" : `${(base / value).toFixed(2)} ×`;
+  };
+  rows.push([what, against, of("ours"), of("nginx, 1 worker"), of("node-git-server")]);
 }

@@ -17,6 +17,7 @@ import { generatePrivateKey } from "../src/hex/keys.ts";
 import { openMirror } from "../src/mirror/mirror.ts";
 import { makeTarball } from "../test/support/tarballs.ts";
 import { interleaved, seconds } from "./support/measure.ts";
+import { printTable } from "./support/table.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
 const packages = 150;
@@ -55,7 +56,6 @@ async function measure(): Promise<void> {
     [inProcess]: oursInProcess(join(root, "process")),
   };
   if (hasHex()) builders[mixName] = mix(join(root, "mix"));
-  else say("Hex is not installed here (mix local.hex): ours is measured alone");
 
   for (const builder of Object.values(builders)) cpSync(made, builder.tarballsDir, { recursive: true });
   const idle = hasHex() ? await interleaved(rounds, { mix: () => seconds(() => run("mix", ["hex"])) }) : {};
@@ -68,6 +68,8 @@ async function measure(): Promise<void> {
     },
     "nothing new": () => undefined,
   };
+  const against = hasHex() ? mixName : "no Mix with Hex here";
+  const rows = [[`against ${against}`, "whole programs", "the work alone"]];
   for (const [what, prepare] of Object.entries(scenarios)) {
     const peers = Object.entries(builders).map(([name, builder]) => {
       const measured = async () => {
@@ -76,15 +78,16 @@ async function measure(): Promise<void> {
       };
       return [name, measured] as const;
     });
-    report(what, await interleaved(rounds, Object.fromEntries(peers)), idle["mix"] ?? 0);
+    rows.push(row(what, await interleaved(rounds, Object.fromEntries(peers)), idle["mix"] ?? 0));
   }
+  printTable(rows);
 }
 
-function report(what: string, times: Record<string, number>, mixIdle: number): void {
+function row(what: string, times: Record<string, number>, mixIdle: number): string[] {
   const [whole = 0, work = 0, mixWhole] = [times["ours"], times[inProcess], times[mixName]];
   const against = (ours: number, theirs: number) => `${(theirs / ours).toFixed(1)} ×`;
-  if (mixWhole === undefined) say(`${what}: ${whole.toFixed(3)} s, the work alone ${work.toFixed(3)} s`);
-  else say(`${what}: whole programs ${against(whole, mixWhole)}, the work alone ${against(work, mixWhole - mixIdle)}`);
+  if (mixWhole === undefined) return [what, `${whole.toFixed(3)} s`, `${work.toFixed(3)} s`];
+  return [what, against(whole, mixWhole), against(work, mixWhole - mixIdle)];
 }
 
 function fileName(index: number): string {
@@ -164,8 +167,4 @@ async function run(program: string, args: readonly string[]): Promise<void> {
   const child = spawn(program, args, { env: environment, cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   const [status] = (await once(child, "close")) as [number | null];
   if (status !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${status}`);
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -12,7 +12,7 @@ export interface Peer {
   readonly stop: () => Promise<void>;
 }
 
-const root = new URL("../../../", import.meta.url).pathname;
+export const root = new URL("../../../", import.meta.url).pathname;
 
 export async function startOurs(cwd: string, args: readonly string[] = []): Promise<Peer> {
   const port = await freePort();
@@ -70,7 +70,7 @@ export async function startNodeGitServer(gitRoot: string): Promise<Peer> {
   return started(port, [child]);
 }
 
-async function started(port: number, children: readonly ChildProcess[]): Promise<Peer> {
+export async function started(port: number, children: readonly ChildProcess[]): Promise<Peer> {
   for (let tries = 0; !(await answers(port)); tries++) {
     if (tries > 200) throw new Error(`nobody listens on port ${port}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -96,7 +96,7 @@ async function answers(port: number): Promise<boolean> {
   });
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;

@@ -13,10 +13,11 @@ import { onGone } from "../listeners.ts";
 import { fileHeader, placeHeader } from "./arrival.ts";
 
 // Of one connection (RFC 9110, section 7.6.1), or between ourselves.
-const ofOneHop = new Set([
-  ...["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect"],
-  ...[fileHeader, placeHeader],
-]);
+const ofOneHop = new Set(
+  `connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect ${fileHeader} ${placeHeader}`.split(
+    " ",
+  ),
+);
 
 /**
  * @param socketPath where the server's process listens for workers
@@ -29,7 +30,9 @@ export function forwardTo(
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
   return (request, response) => {
     const sent = requestOver({
-      ...{ socketPath, agent, setHost: false },
+      socketPath,
+      agent,
+      setHost: false,
       method: request.method ?? "GET",
       path: request.url ?? "/",
       headers: forwardedHeaders(request),
@@ -52,16 +55,16 @@ export function forwardTo(
 
 /** As they came, with who asks and where. */
 function forwardedHeaders({ rawHeaders, headers, socket }: IncomingMessage): string[] {
-  const kept = endToEnd(rawHeaders, "x-forwarded-for");
   const before = headers["x-forwarded-for"];
   const client = socket.remoteAddress ?? "";
-  const isChunked = headers["transfer-encoding"] !== undefined;
-  return [
-    ...kept,
-    ...["x-forwarded-for", before === undefined ? client : `${[before].flat().join(", ")}, ${client}`],
-    ...[placeHeader, `${socket.localPort ?? 0} ${socket.localAddress ?? ""}`],
-    ...(isChunked ? ["transfer-encoding", "chunked"] : []),
+  const said = [
+    "x-forwarded-for",
+    before === undefined ? client : `${[before].flat().join(", ")}, ${client}`,
+    placeHeader,
+    `${socket.localPort ?? 0} ${socket.localAddress ?? ""}`,
   ];
+  if (headers["transfer-encoding"] !== undefined) said.push("transfer-encoding", "chunked");
+  return [...endToEnd(rawHeaders, "x-forwarded-for"), ...said];
 }
 
 function endToEnd(rawHeaders: readonly string[], ...others: string[]): string[] {
