@@ -12,6 +12,8 @@ import type { FromWorker, ToWorker, Work } from "../serve/worker-messages.ts";
 
 // One that ends so soon after its start may only end again: the next one waits that long. Milliseconds.
 const soon = 5000;
+// Bytes: 104 with the zero at its end on some systems, and a longer one would be cut without a word.
+const maxSocketPath = 103;
 
 export interface Workers extends Listening {
   /** What is wrong with them, if anything. */
@@ -84,12 +86,20 @@ export async function listenByWorkers(
   }
 }
 
-/** For workers alone: the socket lies in a folder that only this user may enter. */
+/** For workers alone: the socket lies in a folder that only this user may enter. @throws MirrorError `config`, `storage` */
 async function listenBehind(answer: RequestListener, socketPath: string) {
+  if (Buffer.byteLength(socketPath) > maxSocketPath) {
+    throw new MirrorError(
+      "config",
+      `${socketPath} is too long a path for a socket between workers; give a TMPDIR with a shorter one, or --workers 1`,
+    );
+  }
   // How long a client may take is seen to in front; a connection that a worker keeps is not ours to end.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 0 }, answer);
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (cause) => {
+      reject(new MirrorError("storage", `no socket between workers can be made at ${socketPath}`, { cause }));
+    });
     server.listen(socketPath, resolve);
   });
   return server;
