@@ -3,20 +3,17 @@
  * Node longer than running them. Names, comments that say where something is from, and lines stay readable; with
  * `node --enable-source-maps dist/main.js` traces name the sources. docs/decisions/0013-bundle.md tells why.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const outdir = join(root, "dist");
-
-const { metafile } = await build({
+const options = {
   absWorkingDir: root,
-  entryPoints: ["src/main.ts", "src/worker.ts"],
   outdir,
   bundle: true,
-  splitting: true,
   platform: "node",
   format: "esm",
   target: "node20",
@@ -25,19 +22,40 @@ const { metafile } = await build({
   legalComments: "none",
   metafile: true,
   logLevel: "warning",
-  // For what libraries written for `require` load of Node's own.
-  banner: {
-    js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
-  },
+  define: { "import.meta.url": "urlOfThisFile" },
   // Loaded by fastify for schemas and for requests without sockets only, and there are none of either here.
   external: ["@fastify/ajv-compiler", "@fastify/fast-json-stringify-compiler", "light-my-request"],
   // @fastify/static lists folders with it where it serves them, which it does not here.
   alias: { glob: "./scripts/no-glob.cjs" },
+};
+// Apart, since what both have would be split off the program's own files, and each file costs.
+const builds = await Promise.all([
+  build({ ...options, entryPoints: ["src/main.ts"], splitting: true }),
+  build({ ...options, entryPoints: ["src/worker.ts"] }),
+]);
+
+// Only modules can be split; what is none loads faster. So each file is made one afterwards.
+await build({
+  absWorkingDir: root,
+  entryPoints: readdirSync(outdir)
+    .filter((name) => name.endsWith(".js"))
+    .map((name) => join(outdir, name)),
+  outdir,
+  allowOverwrite: true,
+  platform: "node",
+  format: "cjs",
+  target: "node20",
+  supported: { "dynamic-import": false },
+  sourcemap: true,
+  sourcesContent: false,
+  banner: { js: '"use strict"; const urlOfThisFile = require("node:url").pathToFileURL(__filename).href;' },
+  logLevel: "warning",
 });
+writeFileSync(join(outdir, "package.json"), '{ "type": "commonjs" }\n');
 
 /** The licences of what is in there, as they ask for. */
 const packages = new Map();
-for (const input of Object.keys(metafile.inputs)) {
+for (const input of builds.flatMap(({ metafile }) => Object.keys(metafile.inputs))) {
   const [, dir] = /^((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input) ?? [];
   if (dir !== undefined) packages.set(dir, JSON.parse(readFileSync(join(root, dir, "package.json"), "utf8")));
 }

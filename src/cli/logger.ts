@@ -1,35 +1,9 @@
 /** The server's log: JSON lines on stderr, readable lines where that is a terminal. */
-import { pino, type LogFn, type Logger } from "pino";
-import { printable } from "../text.ts";
+import { pino, type Logger } from "pino";
 
 export async function createLogger(level: string): Promise<Logger> {
   const options = { level, base: null, redact: ["req.headers", "headers"] };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
-  const { default: pretty } = await import("pino-pretty");
-  return pino(
-    { ...options, hooks: { logMethod: logPrintable } },
-    pretty({
-      destination: 2,
-      sync: true,
-      translateTime: "SYS:HH:MM:ss",
-      messageFormat: "{msg} {method} {host}{path} {status} {bytes} B {ms} ms",
-      hideObject: false,
-      singleLine: true,
-    }),
-  );
-}
-
-/** As JSON, control characters are escaped; as text they would steer the terminal. */
-function logPrintable(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
-  const plain = args.map((arg: unknown) => {
-    if (typeof arg === "string") return printable(arg);
-    if (typeof arg !== "object" || arg === null || arg instanceof Error) return arg;
-    return Object.fromEntries(
-      Object.entries(arg).map(([key, value]) => [
-        key,
-        typeof value === "string" ? printable(value) : (value as unknown),
-      ]),
-    );
-  });
-  method.apply(this, plain as Parameters<LogFn>);
+  // By a file of ours: what Node makes of a package that is loaded later differs from what a bundle does.
+  return (await import("./terminal-logger.ts")).createTerminalLogger(options);
 }

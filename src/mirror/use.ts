@@ -58,8 +58,8 @@ export async function withClients<T>(
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.
   const temporary = { ...config, host: "127.0.0.1", port: 0, tlsPort: undefined, workers: 1 };
-  const [{ default: pino }, { serve }] = await Promise.all([import("pino"), import("./serve.ts")]);
-  const logger = pino({ level: config.logLevel === "info" ? "warn" : config.logLevel }, pino.destination(2));
+  const [{ createErrorLog }, { serve }] = await Promise.all([import("./error-log.ts"), import("./serve.ts")]);
+  const logger = createErrorLog(config.logLevel === "info" ? "warn" : config.logLevel);
   const listening = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
   try {
     return await use(`http://127.0.0.1:${listening.port}`, true);
