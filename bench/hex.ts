@@ -56,7 +56,7 @@ async function measure(): Promise<void> {
   const fastify = await start(startBareFastify({ ...served, dir: join(root, "fastify") }));
   const ours = await start(startOursForHex({ ...served, dir: join(root, "ours") }, mirror));
   const [pid = 0] = ours.pids();
-  await pause(10_000);
+  await pause(30_000);
   const idle = residentMiB(pid);
 
   const size = statSync(join(mirror, "hex/tarballs", large)).size;

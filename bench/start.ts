@@ -123,11 +123,11 @@ function isHealthy(port: number): Promise<boolean> {
   });
 }
 
-/** Makes what a first start makes. @returns MiB, ten seconds after it was healthy */
+/** Makes what a first start makes. @returns MiB, half a minute after it was healthy */
 async function servedOnce(): Promise<number> {
   for (let starts = 1; ; starts += 1) {
     const { pid, stop } = await waitForHealth(startServe);
-    if (starts === 2) await new Promise((resolve) => setTimeout(resolve, 10_000));
+    if (starts === 2) await new Promise((resolve) => setTimeout(resolve, 30_000));
     const memory = residentMiB(pid);
     await stop();
     if (starts === 2) return memory;

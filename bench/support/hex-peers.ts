@@ -21,7 +21,7 @@ interface Served {
 export async function startOursForHex({ dir, cert, key, processes }: Served, mirror: string): Promise<HexPeer> {
   mkdirSync(dir, { recursive: true });
   const [port, tlsPort] = [await freePort(), await freePort()];
-  const args = ["--port", String(port), "--tls-port", String(tlsPort), "--log-level", "warn", "--mirror", mirror];
+  const args = ["--port", String(port), "--tls-port", String(tlsPort), "--log-level", "error", "--mirror", mirror];
   const own = ["--tls-cert", cert, "--tls-key", key, "--cache-dir", join(dir, "cache")];
   const child = spawn(
     process.execPath,

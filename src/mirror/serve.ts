@@ -140,21 +140,17 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
   // 5 its sockets, or those of workers
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
   const options = { host: config.host, port: config.port, tls, stalledSeconds };
-  const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
   const answer: RequestListener = (request, response) => app.routing(request, response);
   if (hasWorkers) {
+    const socketPath = environments.scratchPlace().path;
+    const work = { listen: options, socketPath, folders: foldersOf(config), trustedProxies: config.trustProxy };
     workers = await listenByWorkers(answer, {
       count: config.workers,
+      work: { ...work, logLevel: logger.level },
       logger,
-      work: {
-        listen: options,
-        socketPath: environments.scratchPlace().path,
-        folders: foldersOf(config),
-        trustedProxies: config.trustProxy,
-        logLevel: logger.level,
-      },
     });
   }
+  const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
   const front = inFrontOf(answer, { memory, logger, arrivals: where });
   const listening = workers ?? (await listen(front, { ...options, onError }));
   identity?.watch(listening.setCertificate);
