@@ -9,12 +9,17 @@ import type { GitEnvironments } from "./environment.ts";
 import { BareRepository } from "./bare-repository.ts";
 import { tryGit } from "./run.ts";
 
-/** @param path of a file, which may be a link @returns false, too, for what cannot be told */
-export async function isTracked(path: string, environments: GitEnvironments): Promise<boolean> {
+/**
+ * @param path of a file, which may be a link @param environments asked for only where there is a repository around it
+ * @returns false, too, for what cannot be told
+ */
+export async function isTracked(path: string, environments: () => Promise<GitEnvironments>): Promise<boolean> {
   const places = new Set([inRealFolder(path), orSame(path, () => realpathSync(path))]);
   for (const place of places) {
     const found = await indexAbove(place).catch(() => undefined);
-    if (found !== undefined && (await isIn(found.index, relative(found.top, place), environments))) return true;
+    if (found === undefined || !isFile(found.index)) continue;
+    const own = await environments().catch(() => undefined);
+    if (own !== undefined && (await isIn(found.index, relative(found.top, place), own))) return true;
   }
   return false;
 }
@@ -49,7 +54,6 @@ async function indexAbove(path: string): Promise<{ top: string; index: string } 
 
 /** Read as either kind of index, since one does not tell which it is; as the other kind it names nothing. */
 async function isIn(index: string, path: string, environments: GitEnvironments): Promise<boolean> {
-  if (!isFile(index)) return false;
   const empty = environments.scratchPlace();
   try {
     for (const format of ["sha1", "sha256"] as const) {

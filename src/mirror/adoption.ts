@@ -7,14 +7,12 @@
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { hexDigits, isSameChecksum } from "../hex/checksums.ts";
-import { readPublicKey } from "../hex/keys.ts";
 import { isPackageName } from "../hex/names.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
-import { hexpm, servedName, shownPackage } from "../hex/repository.ts";
+import { servedName, shownPackage } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { HeldRelease } from "../registry/registry.ts";
 import type { NamedRelease } from "../options.ts";
-import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
 /** What a person asked `build` to adopt. */
@@ -138,13 +136,6 @@ export async function readSignedRecord(
     }
   }
   return undefined;
-}
-
-/** The key that is published: for a dry run, and for `--new-key`, by which a person takes over what that key signed. */
-export async function publishedKey(paths: StorePaths): Promise<KeyObject | undefined> {
-  const file = paths.registry(hexpm).publicKey;
-  const pem = (await file.read())?.toString("utf8");
-  return pem === undefined ? undefined : readPublicKey(pem, file.path);
 }
 
 /** Whether nothing was ever signed here, nor synced: what became empty is no folder that somebody begins with. */

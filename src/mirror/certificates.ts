@@ -26,8 +26,7 @@ export async function renewCertificates(
     throw new MirrorError("config", "--tls-cert: a certificate of your own is renewed by whoever issued it");
   }
   const hosts = hostsToAnswerFor(config, listServedHosts(paths));
-  const environments = await gitEnvironments().catch(() => undefined);
-  const tracked = async (path: string) => environments !== undefined && isTracked(path, environments);
+  const tracked = (path: string) => isTracked(path, gitEnvironments);
   const renewed = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey, isTracked: tracked });
   const { validTo, uncovered, warnings = [] } = renewed;
   for (const warning of warnings) reporter.note(`warning: ${warning}`);

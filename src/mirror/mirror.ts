@@ -1,7 +1,7 @@
 /**
  * The composition root: one mirror, and what can be done with it. Order of the wiring:
  * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use;
- * 4 the jobs. Those that bring in a library of many files, for HTTP, are loaded when they are asked for.
+ * 4 the jobs. Those that bring in a large library, for HTTP or for records, are loaded when they are asked for.
  */
 import { usersEnvironment, type Change } from "../clients/variables.ts";
 import { processEnvironment, type Config } from "../config.ts";
@@ -12,13 +12,13 @@ import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
-import { build, type BuildResult } from "./build.ts";
+import type { BuildResult } from "./build.ts";
 import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
 import { tellForeign, type Context } from "./context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { init, type InitResult } from "./init.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
-import { prune, type PruneResult } from "./prune.ts";
+import type { PruneResult } from "./prune.ts";
 import { silentReporter, type Reporter } from "./reporter.ts";
 import type { Serving } from "./serve.ts";
 import { status, type Status } from "./status.ts";
@@ -26,7 +26,6 @@ import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "./trust.ts";
 import { isUpToDate } from "./up-to-date.ts";
 import { variables, withClients } from "./use.ts";
-import { verify } from "./verify.ts";
 import { tellWeakKey } from "./weak-key.ts";
 
 export interface Mirror {
@@ -67,11 +66,9 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     environment: processEnvironment(),
     locks,
     gitUnverified: await unverifiedSettings({ env: processEnvironment(), cwd: config.cwd }).catch(() => []),
-    isTracked: async (path: string) => {
-      const found = await gitEnvironments().catch(() => undefined);
-      return found !== undefined && isTracked(path, found);
-    },
+    isTracked: (path: string) => isTracked(path, gitEnvironments),
   });
+  const registryJobs = () => import("./registry-jobs.ts");
   return {
     sync: async (locks) => {
       await tellWeakKey(context, gitEnvironments);
@@ -81,10 +78,10 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     isUpToDate: (locks) => isUpToDate(context, locks),
     build: async () => {
       await tellWeakKey(context, gitEnvironments);
-      return build(context, { isAsked: true });
+      return (await registryJobs()).build(context, { isAsked: true });
     },
-    verify: (locks) => verify(context, locks, gitEnvironments),
-    prune: () => prune(context),
+    verify: async (locks) => (await registryJobs()).verify(context, locks, gitEnvironments),
+    prune: async () => (await registryJobs()).prune(context),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
       return status(context, gitEnvironments);

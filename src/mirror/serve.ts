@@ -90,7 +90,7 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
   const identity =
     config.tlsPort === undefined
       ? undefined
-      : await openIdentity(config, listHosts, { logger, isTracked: (path) => isTracked(path, environments) });
+      : await openIdentity(config, listHosts, { logger, isTracked: (path) => isTracked(path, gitEnvironments) });
 
   // 4 the application, with what it answers from memory
   const memory = createFileMemory();

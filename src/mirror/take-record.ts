@@ -12,7 +12,8 @@ import { MirrorError } from "../errors.ts";
 import { readHistory, writeHistory, type HistoryLine } from "../store/history.ts";
 import { quarantine } from "../store/quarantine.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
-import { isPackageOf, publishedKey, readSignedRecord } from "./adoption.ts";
+import { publishedKey } from "../store/published-key.ts";
+import { isPackageOf, readSignedRecord } from "./adoption.ts";
 import type { Context } from "./context.ts";
 
 export interface NewRecord {

@@ -15,7 +15,7 @@ import type { Fingerprints } from "../serve/health-routes.ts";
 import { certificatesIn } from "../tls/certs-files.ts";
 import { readMirrorFile, writeMirrorFile } from "../store/mirror-file.ts";
 import { cachePlace, type StorePaths } from "../store/paths.ts";
-import { publishedKey } from "./adoption.ts";
+import { publishedKey } from "../store/published-key.ts";
 import { registryName, type Context } from "./context.ts";
 
 /** The fingerprint of hex.pm's own key. */

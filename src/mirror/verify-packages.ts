@@ -8,7 +8,7 @@ import { shownPackage } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { Demand, PackageJob } from "../plan/plan.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
-import { publishedKey } from "./adoption.ts";
+import { publishedKey } from "../store/published-key.ts";
 import type { Context } from "./context.ts";
 import type { Finding, Findings } from "./findings.ts";
 

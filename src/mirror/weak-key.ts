@@ -22,8 +22,7 @@ export async function tellWeakKey(
   // One that cannot be read is told by what needs it.
   const pem = await readIfPresent(file).catch(() => undefined);
   if (pem === undefined) return;
-  const environments = await gitEnvironments().catch(() => undefined);
-  if (environments !== undefined && (await isTracked(file, environments))) {
+  if (await isTracked(file, gitEnvironments)) {
     reporter.note(
       `warning: git keeps the registry's key ${file}: whoever has that repository can sign anything; take it out (git rm --cached) and ${remedy}`,
     );
