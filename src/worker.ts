@@ -29,7 +29,8 @@ async function obey(message: ToWorker): Promise<void> {
         listening = await serve(message.work);
         say({ kind: "listening", port: listening.port, tlsPort: listening.tlsPort });
       } catch (error) {
-        say({ kind: "failed", message: describeError(error) });
+        // Another may do better later.
+        say({ kind: "failed", message: describeError(error) }, () => process.exit(1));
       }
       return;
     case "certificate":
@@ -41,8 +42,8 @@ async function obey(message: ToWorker): Promise<void> {
   }
 }
 
-function say(message: FromWorker): void {
-  process.send?.(message);
+function say(message: FromWorker, onSaid: () => void = () => undefined): void {
+  process.send?.(message, onSaid);
 }
 
 async function serve({ listen: options, socketPath, folders, trustedProxies, logLevel }: Work): Promise<Listening> {

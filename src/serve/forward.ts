@@ -4,6 +4,7 @@
  */
 import {
   Agent,
+  type ClientRequest,
   request as requestOver,
   type IncomingMessage,
   type RequestListener,
@@ -28,19 +29,35 @@ export function forwardTo(
   onFile: (request: IncomingMessage, path: string) => void,
 ): RequestListener {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
+  const begin = (request: IncomingMessage): ClientRequest | undefined => {
+    try {
+      return requestOver({
+        socketPath,
+        agent,
+        setHost: false,
+        method: request.method ?? "GET",
+        path: request.url ?? "/",
+        headers: forwardedHeaders(request),
+      });
+    } catch {
+      // Node reads some requests that it does not send.
+      return undefined;
+    }
+  };
   return (request, response) => {
-    const sent = requestOver({
-      socketPath,
-      agent,
-      setHost: false,
-      method: request.method ?? "GET",
-      path: request.url ?? "/",
-      headers: forwardedHeaders(request),
-    });
+    const sent = begin(request);
+    if (sent === undefined) {
+      refuse(response, 400, "that request cannot be read");
+      return;
+    }
     // Whether the client has gone, or only has its answer: there is nothing more to send or to take.
     onGone(response, request.socket, () => sent.destroy());
     request.on("error", () => sent.destroy());
-    sent.on("error", () => giveUp(response));
+    // What was sent of an answer cannot be taken back: the client must see that it is not whole.
+    sent.on("error", () => {
+      if (response.headersSent || response.destroyed) response.destroy();
+      else refuse(response, 503, "the mirror is just being stopped or started; ask again");
+    });
     sent.on("response", (answer) => {
       const file = answer.headers[fileHeader];
       if (typeof file === "string") onFile(request, decodeURIComponent(file));
@@ -51,6 +68,12 @@ export function forwardTo(
     });
     request.pipe(sent);
   };
+}
+
+function refuse(response: ServerResponse, status: 400 | 503, text: string): void {
+  const later = status === 503 ? { "retry-after": "2" } : {};
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", connection: "close", ...later });
+  response.end(`${text}\n`);
 }
 
 /** As they came, with who asks and where. */
@@ -75,14 +98,4 @@ function endToEnd(rawHeaders: readonly string[], ...others: string[]): string[] 
     if (!ofOneHop.has(known) && !others.includes(known)) kept.push(name, value);
   }
   return kept;
-}
-
-/** What was sent of an answer cannot be taken back: the client must see that it is not whole. */
-function giveUp(response: ServerResponse): void {
-  if (response.headersSent || response.destroyed) {
-    response.destroy();
-    return;
-  }
-  response.writeHead(503, { "content-type": "text/plain; charset=utf-8", "retry-after": "2" });
-  response.end("the mirror is just being stopped or started; ask again\n");
 }

@@ -3,6 +3,7 @@ import { cp, mkdir, rename, readFile, writeFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
 import { fixtures, temporaryFolder } from "../support/folder.ts";
@@ -115,6 +116,24 @@ test("who may read what is said by the one behind them", async () => {
     const others = [...(await askSome(port, alder)), ...(await askSome(port, alder, { authorization: "token-2" }))];
     expect(new Set(others.map(({ status }) => status))).toEqual(new Set([403]));
   }
+});
+
+test("requests of any bytes are answered, and end no worker", async () => {
+  const { port, pid } = await start();
+  const before = descendants(pid);
+  const targets = "/\xff\xfe /%00%ff /a\tb * // http://github.com:99999/x".split(" ");
+  const lines = [
+    ...targets.map((target) => `GET ${target} HTTP/1.1`),
+    "PURGE / HTTP/1.1",
+    "GET /x HTTP/1.0",
+    "GET /a b",
+  ];
+  for (const line of lines) {
+    const socket = connect(port, "127.0.0.1");
+    socket.write(Buffer.from(`${line}\r\nHost: a\r\nX-Odd: \xff\xe9\r\nConnection: close\r\n\r\n`, "latin1"));
+    expect(await text(socket)).toMatch(/^HTTP\/1\.[01] [2345]\d\d /);
+  }
+  expect(descendants(pid)).toEqual(before);
 });
 
 test("nobody outside can speak as a worker", async () => {
