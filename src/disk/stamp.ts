@@ -1,6 +1,12 @@
 /** Is a file or folder still what it was? Whatever changes it changes its stamp, but for the lapse of a clock's tick. */
 import { lstatSync, statSync, type Stats } from "node:fs";
 
+/**
+ * Some file systems tell times to two seconds, and two changes within one tick look like one: what has had the same stamp
+ * for so long, by a clock that nobody sets, will have another when it changes. Milliseconds.
+ */
+export const settledAfter = 3000;
+
 /** Of what lies there itself, a link too; undefined when nothing does. @throws a system error */
 export function stampOf(path: Buffer | string): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });

@@ -1,7 +1,5 @@
 /** What was made of files, kept for as long as they are what they were. */
-
-// Two changes within one tick of a file system's clock look like one, and some tick every two seconds. Milliseconds.
-const settledAfter = 3000;
+import { settledAfter } from "./stamp.ts";
 
 /** @param stamp of all the files that it is made of @returns what makes it anew only where it has to */
 export function whileUnchanged<T>(stamp: () => string, make: () => Promise<T>): () => Promise<T> {

@@ -9,7 +9,7 @@
 import { lstatSync, readdirSync } from "node:fs";
 import { LRUCache } from "lru-cache";
 import type { Place } from "../disk/place.ts";
-import { stampFrom, stampOf } from "../disk/stamp.ts";
+import { settledAfter, stampFrom, stampOf } from "../disk/stamp.ts";
 import { hasErrno } from "../errors.ts";
 
 // The folder itself tells of whatever is replaced in it.
@@ -49,9 +49,6 @@ interface KnownFolder {
   listing?: Listing;
 }
 
-// Some file systems tell times to two seconds: what was listed this long after a folder's stamp was first seen is all
-// that the folder can hold under that stamp.
-const settledAfter = 3000;
 const known = new LRUCache<string, KnownFolder>({ max: 10_000 });
 
 /** From memory while the folder is what it was: names come and go in a folder only with its times. */
@@ -61,6 +58,7 @@ function list(dir: string, stamp: string): Listing {
   if (folder?.stamp !== stamp) known.set(dir, (folder = { stamp, since: now }));
   if (folder.listing !== undefined) return folder.listing;
   const listing = read(dir);
+  // What was listed that long after its stamp was first seen is all that the folder can hold under that stamp.
   if (listing !== undefined && now - folder.since > settledAfter) folder.listing = listing;
   // Another state each time.
   return listing ?? { refs: [`\uFFFD${unique++}`], folders: [] };

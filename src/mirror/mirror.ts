@@ -94,6 +94,7 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
       const logged = { ...context, reporter: { ...silentReporter, note: (text: string) => logger.warn(text) } };
       // Meanwhile, since both take their time; what goes wrong is told when it is waited for.
       const serving = import("./serve.ts");
+      serving.catch(() => undefined);
       gitEnvironments().catch(() => undefined);
       await tellForeign(logged);
       await tellTrustProblems(logged);

@@ -38,16 +38,18 @@ export async function listenByWorkers(
     const worker = cluster.fork();
     const began = performance.now();
     running.add(worker);
-    // A message to one that has just ended is lost, and nobody's concern.
-    worker.on("error", () => undefined);
-    worker.on("exit", (code: number | null, signal: string | null) => {
-      running.delete(worker);
-      if (isClosing) return;
-      logger.error({ code, signal, worker: worker.process.pid }, "a worker has ended");
+    const gone = (why: object) => {
+      if (!running.delete(worker) || isClosing) return;
+      logger.error({ ...why, worker: worker.process.pid }, "a worker has ended");
       const pause = performance.now() - began > soon ? 0 : soon;
       setTimeout(() => {
         if (!isClosing) start().catch((error: unknown) => logger.error({ err: error }, "a worker cannot be started"));
       }, pause).unref();
+    };
+    worker.on("exit", (code: number | null, signal: string | null) => gone({ code, signal }));
+    // Of one that could not be started no exit is told. A message to one that has just ended is lost, and nobody's concern.
+    worker.on("error", (err) => {
+      if (worker.process.pid === undefined) gone({ err });
     });
     return new Promise((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {
@@ -55,6 +57,7 @@ export async function listenByWorkers(
         else if (message.kind === "listening") resolve(message);
         else reject(new MirrorError("config", message.message));
       });
+      worker.on("error", reject);
       worker.on("exit", () => reject(new MirrorError("busy", "a worker ended before it listened; the log tells more")));
     });
   };

@@ -9,10 +9,10 @@ export interface Arrivals {
   /** Whether the word of this address counts for who asks; `hops` is 0 for the connection itself. */
   readonly isTrustedProxy: (address: string, hops: number) => boolean;
   /** The address and port that the client connected to. */
-  readonly placeOf: (request: IncomingMessage) => Place;
+  readonly placeOf: (request: IncomingMessage) => Endpoint;
 }
 
-interface Place {
+interface Endpoint {
   readonly address: string | undefined;
   readonly port: number | undefined;
 }

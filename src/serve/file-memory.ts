@@ -11,6 +11,7 @@ import { isUtf8MimeType, mime } from "@fastify/send";
 import { LRUCache } from "lru-cache";
 import { HotFiles, type HotFile } from "../disk/hot-files.ts";
 import type { Place } from "../disk/place.ts";
+import { settledAfter as usuallySettledAfter } from "../disk/stamp.ts";
 import { onGone } from "../listeners.ts";
 import { wantedOf, type Validators, type Wanted } from "./conditional.ts";
 
@@ -62,8 +63,8 @@ const maxText = 16 * 1024;
 const maxRequest = 1024;
 const maxRequests = 2 * 1024 * 1024;
 
-/** @param settledAfter see `HotFilesOptions`; some file systems tell times to two seconds */
-export function createFileMemory({ settledAfter = 3000 } = {}): FileMemory {
+/** @param settledAfter see `HotFilesOptions` */
+export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): FileMemory {
   const files = new HotFiles({ maxFile, maxTotal, maxLoose, settledAfter });
   const described = new WeakMap<HotFile, FileInMemory>();
   const paths = new LRUCache<string, string>({ maxSize: maxRequests, sizeCalculation: (_, key) => key.length });

@@ -83,7 +83,7 @@ async function sendFile(
 ): Promise<FastifyReply> {
   const path = asked.replace(/^\//, "");
   const place = placeOf(root, path);
-  if (place?.isFile() !== true) return notFound(reply);
+  if (place === undefined) return notFound(reply);
   const file = await memory.open(place);
   if (file === undefined) return place.isFile() ? reply.sendFile(path, root.path) : notFound(reply);
   const wanted = wantedOf(request.headers, file);
