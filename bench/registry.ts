@@ -12,6 +12,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { silentReporter } from "../src/artifacts/reporter.ts";
 import { loadConfig } from "../src/config.ts";
 import { generatePrivateKey } from "../src/hex/keys.ts";
 import { openMirror } from "../src/mirror/mirror.ts";
@@ -135,13 +136,8 @@ function oursInProcess(dir: string): Builder {
   const builder = ours(dir);
   const flags = { mirror: dir, cacheDir, privateKey: join(root, "key.pem") };
   const config = loadConfig({ flags, environment, cwd: root });
-  const silent = { begin: ignore, done: ignore, failed: ignore, received: ignore, progress: ignore, note: ignore };
-  const mirror = openMirror(config, silent, new AbortController().signal);
+  const mirror = openMirror(config, silentReporter, new AbortController().signal);
   return { ...builder, build: async () => void (await mirror.build()) };
-}
-
-function ignore(): void {
-  // Nobody watches.
 }
 
 function mix(dir: string): Builder {

@@ -1,21 +1,24 @@
 /** `mirror-server build` */
 import type { BuildResult } from "../mirror/build.ts";
+import { showItem, showRelease } from "./items.ts";
 import { printResult, type Command } from "./command.ts";
 
 export const build: Command = async (context) => {
   const result = await context.mirror.build();
   printResult(context, result, (built) => lines(built, context.config.dryRun));
-  return result.corrupt.length > 0 ? 1 : 0;
+  return result.leftOut.length > 0 ? 1 : 0;
 };
 
 function lines(result: BuildResult, dryRun: boolean): string[] {
-  const { packages, releases, written, removed, adopted, corrupt } = result;
+  const { packages, releases, written, removed, adopted, leftOut } = result;
   const counted = adopted.length === 1 ? "1 release" : `${adopted.length} releases`;
   return [
     ...(adopted.length === 0
       ? []
-      : [`${dryRun ? "would adopt" : "adopted"} ${counted} that no upstream record covers: ${adopted.join(", ")}`]),
-    ...corrupt.map(({ file, reason }) => `left out ${file}: ${reason}`),
+      : [
+          `${dryRun ? "would adopt" : "adopted"} ${counted} that no upstream record covers: ${adopted.map(showRelease).join(", ")}`,
+        ]),
+    ...leftOut.map(({ item, reason }) => `left out ${showItem(item)}: ${reason}`),
     ...removed.map((resource) => `${dryRun ? "would remove" : "removed"} ${resource}: no tarball of it is here`),
     `registry: ${packages} packages, ${releases} releases; ${dryRun ? "would write" : "wrote"} ${written.length} files`,
   ];

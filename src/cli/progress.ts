@@ -1,5 +1,7 @@
 /** Shows long work: one line that is rewritten on a terminal, a plain line an item elsewhere. Written to stderr. */
-import type { Reporter } from "../mirror/reporter.ts";
+import type { Reporter } from "../artifacts/reporter.ts";
+import type { Item } from "../artifacts/item.ts";
+import { showItem } from "./items.ts";
 import { describeError } from "../errors.ts";
 import { printable } from "../text.ts";
 
@@ -43,17 +45,17 @@ export function createProgress(output: ProgressOutput): Progress {
       total += count;
       draw(true);
     },
-    done: (item, outcome, size) => {
+    done: ({ item, outcome, bytes: size }) => {
       finished += 1;
-      current = item;
-      if (!output.isTerminal && outcome !== "unchanged") {
-        line(`[${finished}/${total}] ${outcome} ${item}${size > 0 ? ` (${formatBytes(size)})` : ""}`);
+      current = showItem(item);
+      if (!output.isTerminal && (outcome === "added" || outcome === "updated")) {
+        line(`[${finished}/${total}] ${outcome} ${current}${size > 0 ? ` (${formatBytes(size)})` : ""}`);
       }
       draw(false);
     },
     failed: (item, error) => {
       finished += 1;
-      line(`failed ${item}: ${describeError(error)}`);
+      line(`failed ${showItem(item)}: ${describeError(error)}`);
       draw(true);
     },
     received: (count) => {
@@ -61,12 +63,17 @@ export function createProgress(output: ProgressOutput): Progress {
       draw(false);
     },
     progress: (item, text) => {
-      current = `${item}: ${text.trim()}`;
+      current = `${showItem(item)}: ${text.trim()}`;
       draw(false);
     },
-    note: line,
+    note: (text, item) => line(sentence(text, item)),
+    warn: (text, item) => line(`warning: ${sentence(text, item)}`),
     finish: () => void clear(),
   };
+}
+
+function sentence(text: string, item: Item | undefined): string {
+  return item === undefined ? text : `${showItem(item)} ${text}`;
 }
 
 /** `1536` → `1.5 kB`; thousands, as disks and networks count. */

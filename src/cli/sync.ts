@@ -1,6 +1,7 @@
 /** `mirror-server sync [LOCK…]` */
 import type { SyncPreview } from "../mirror/preview.ts";
 import type { SyncResult } from "../mirror/sync.ts";
+import { showAsking, showItem } from "./items.ts";
 import { printResult, type Command } from "./command.ts";
 import { fingerprintLines } from "./fingerprints.ts";
 import { readLocks } from "./locks.ts";
@@ -23,8 +24,10 @@ export const sync: Command = async (context, args) => {
 
 function previewLines({ fetch, refresh, skipped, refused }: SyncPreview): string[] {
   return [
-    ...fetch.map((item) => `would fetch ${item}`),
-    ...refused.map(({ app, reason }) => `cannot fetch ${app}: ${reason}`),
+    ...fetch.map((item) => `would fetch ${showItem(item)}`),
+    ...refused.map(
+      ({ item, reason, ...asking }) => `cannot fetch ${showItem(item)}${showAsking(asking, item)}: ${reason}`,
+    ),
     ...skipped.map(({ app, reason }) => `would skip ${app}: ${reason}`),
     `would fetch ${fetch.length}, and ask upstream whether ${refresh.length} changed`,
   ];

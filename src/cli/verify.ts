@@ -2,6 +2,7 @@
 import type { Lock } from "../lock/entries.ts";
 import type { Finding, VerifyResult } from "../mirror/findings.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
+import { showAsking, showItem, showRelease } from "./items.ts";
 import { readLocks } from "./locks.ts";
 
 export const verify: Command = async (context, args) => {
@@ -19,23 +20,42 @@ async function locksToVerify({ cwd, mirror, config }: CommandContext, args: read
 }
 
 function lines(result: VerifyResult, names: string, dryRun: boolean): string[] {
-  const { ok, checked, missing, corrupt, uncovered, movedAside = [] } = result;
+  const { missing, damaged, skipped, uncovered, movedAside = [] } = result;
   const aside = dryRun ? "would be moved aside" : "moved aside";
   return [
     ...movedAside.map(({ path, reason }) => `${aside} ${path}: ${reason}`),
     ...missing.map((finding) => `missing ${describe(finding)}`),
-    ...corrupt.map((finding) => `corrupt ${describe(finding)}`),
+    ...damaged.map((finding) => `damaged ${describe(finding)}`),
+    ...skipped.map(({ lock, app, reason }) => `skipped ${app} (lock ${lock}): ${reason}`),
     ...coverage(uncovered),
-    ok
-      ? `complete and intact: ${checked} checked for ${names}`
-      : `${movedAside.length === 0 ? "" : `${movedAside.length} ${aside}, `}${missing.length} missing, ${corrupt.length} corrupt of ${checked} for ${names}; "mirror-server sync" fetches what is missing and replaces what is damaged`,
+    conclusion(result, names, aside),
   ];
+}
+
+function conclusion(
+  { ok, checked, missing, damaged, skipped, movedAside = [] }: VerifyResult,
+  names: string,
+  aside: string,
+) {
+  const own = skipped.filter(({ isPath }) => isPath).length;
+  const others = skipped.length - own;
+  const besides = own === 0 ? "" : `, besides ${own} of the project's own`;
+  if (ok) return `complete and intact: ${checked} checked for ${names}${besides}`;
+  const counts = [
+    ...(movedAside.length === 0 ? [] : [`${movedAside.length} ${aside}`]),
+    `${missing.length} missing`,
+    `${damaged.length} damaged`,
+    ...(others === 0 ? [] : [`${others} that cannot be mirrored`]),
+  ];
+  const isSynced = missing.length + damaged.length + movedAside.length > 0;
+  const remedy = isSynced ? '; "mirror-server sync" fetches what is missing and replaces what is damaged' : "";
+  return `${counts.join(", ")} of ${checked + skipped.length} for ${names}${remedy}`;
 }
 
 /** No damage, but a person's word instead of upstream's. */
 function coverage(uncovered: VerifyResult["uncovered"]): string[] {
   const names = (isSigned: boolean) =>
-    uncovered.filter((each) => each.isSigned === isSigned).map(({ name, version }) => `${name}@${version}`);
+    uncovered.filter((each) => each.isSigned === isSigned).map(({ item }) => showRelease(item));
   const adopted = names(true);
   const strangers = names(false);
   return [
@@ -46,14 +66,6 @@ function coverage(uncovered: VerifyResult["uncovered"]): string[] {
   ];
 }
 
-function describe(finding: Finding): string {
-  const what = shown(finding);
-  return `${what}${finding.lock === "" ? "" : ` (lock ${finding.lock})`}: ${finding.reason}`;
-}
-
-function shown(finding: Finding): string {
-  if (finding.kind === "place") return finding.path;
-  if (finding.kind === "registry") return `registry ${finding.name}`;
-  if (finding.kind === "hex") return `${finding.name} ${finding.version}`;
-  return finding.kind === "git" ? `${finding.url} ${finding.revision}` : finding.url;
+function describe({ item, reason, ...asking }: Finding): string {
+  return `${showItem(item)}${showAsking(asking, item)}: ${reason}`;
 }

@@ -10,7 +10,7 @@ import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { tokenVariable } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { maxTarballSize } from "../hex/tarball.ts";
-import type { Demand } from "../plan/plan.ts";
+import type { Demand } from "../plan/packages.ts";
 import type { HttpAnswer, HttpClient, Transfer } from "./http.ts";
 
 export interface HexUpstream {
@@ -27,6 +27,8 @@ export interface HexUpstream {
 export interface Validator {
   readonly etag?: string | undefined;
   readonly lastModified?: string | undefined;
+  /** Upstream had nothing of that name. */
+  readonly absent?: true | undefined;
 }
 
 export type FetchedRecord =
@@ -109,7 +111,7 @@ export async function fetchTarball(
 
 /**
  * A release's documentation. Neither record nor lock has a checksum of it: what can be checked is that it is whole.
- * @returns undefined when upstream has none, or no other than before @throws MirrorError `upstream`, `integrity`
+ * @returns `none` when upstream has none, `unchanged` when no other than before @throws MirrorError `upstream`, `integrity`
  */
 export async function fetchDocs(
   http: HttpClient,
@@ -117,14 +119,15 @@ export async function fetchDocs(
   release: { readonly name: string; readonly version: string },
   validator: Validator | undefined,
   transfer: Transfer,
-): Promise<{ bytes: Buffer; validator: Validator } | undefined> {
+): Promise<{ bytes: Buffer; validator: Validator } | "none" | "unchanged"> {
   const url = `${upstream.url}/docs/${release.name}-${release.version}.tar.gz`;
   const answer = await http.get(url, {
     headers: headersFor(upstream, validator),
     maxSize: maxTarballSize,
     ...transfer,
   });
-  if ([304, 403, 404].includes(answer.status)) return undefined;
+  if (answer.status === 304 && validator !== undefined) return "unchanged";
+  if (answer.status === 403 || answer.status === 404) return "none";
   expectOk(answer, url, upstream);
   try {
     await unpacks(answer.body);

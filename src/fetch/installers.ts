@@ -31,11 +31,16 @@ export async function fetchInstallerList(
     if (mustBeSigned) throw new MirrorError("integrity", `${url} is not signed`);
     return { csv, signature };
   }
-  const bytes = Buffer.from(signature.toString("latin1"), "base64");
-  if (!verify("sha512", csv, publicKey, bytes)) {
+  if (!isSignedList({ csv, signature }, publicKey)) {
     throw new MirrorError("integrity", `${url} is not signed by the expected key`);
   }
   return { csv, signature };
+}
+
+export function isSignedList({ csv, signature }: SignedList, publicKey: KeyObject): boolean {
+  return (
+    signature !== undefined && verify("sha512", csv, publicKey, Buffer.from(signature.toString("latin1"), "base64"))
+  );
 }
 
 /** @throws MirrorError `not_found`, `upstream`, `integrity` */

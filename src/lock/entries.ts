@@ -40,6 +40,8 @@ export interface SkippedEntry {
   readonly kind: "skipped";
   readonly app: string;
   readonly reason: string;
+  /** A path dependency: it is of the project itself. */
+  readonly isPath: boolean;
 }
 
 export type LockEntry = HexEntry | GitEntry | SkippedEntry;

@@ -44,7 +44,7 @@ function readEntry(app: string, value: ElixirTerm, fail: Fail): LockEntry {
   if (source === "hex") return readHexEntry(app, items, value.at, fail);
   if (source === "git") return readGitEntry(app, items, value.at, fail);
   if (source === undefined) throw fail(value.at, `the entry "${app}" is not a tuple that begins with an atom`);
-  return { kind: "skipped", app, reason: `source :${source} is neither Hex nor git` };
+  return { kind: "skipped", app, reason: `source :${source} is neither Hex nor git`, isPath: source === "path" };
 }
 
 function readHexEntry(app: string, items: readonly ElixirTerm[], at: number, fail: Fail): HexEntry {

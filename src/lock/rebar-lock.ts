@@ -12,7 +12,7 @@ import { MirrorError, describeError } from "../errors.ts";
 import { readErlangTerms, textOf, type ErlangTerm } from "../hex/erlang-terms.ts";
 import { isPackageName, isVersion } from "../hex/names.ts";
 import { hexpm } from "../hex/repository.ts";
-import type { LockEntry } from "./entries.ts";
+import type { GitEntry, LockEntry } from "./entries.ts";
 import { refuseConflictMarkers } from "./conflict-markers.ts";
 
 const maxSize = 8 * 1024 * 1024;
@@ -60,25 +60,44 @@ function readEntry(term: ErlangTerm, { where, inner, outer }: Reading): LockEntr
     const [innerChecksum, outerChecksum] = checksums;
     return { kind: "hex", app, name: packageName, version, repository: hexpm, innerChecksum, outerChecksum };
   }
-  if (kind === "git" || kind === "git_subdir") {
-    const [, url, reference, folder] = parts;
-    const [type, id] = reference?.type === "tuple" ? reference.items : [];
-    const urlText = textOf(url);
-    const revision = textOf(id)?.toLowerCase();
-    if (urlText === undefined) throw fail("has no URL");
-    if (type?.type !== "atom" || type.name !== "ref" || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(revision ?? "")) {
-      throw fail("names no commit");
-    }
-    const subdir = textOf(folder);
-    return {
-      kind: "git",
-      app,
-      url: urlText,
-      revision: revision ?? "",
-      options: subdir === undefined ? {} : { subdir },
-    };
+  if (gitKinds.has(kind)) return readGitSource(parts, app, fail);
+  // A resource of a plugin's, which fetches from what stands within: {my_resource, {git, URL, {ref, REVISION}}}
+  const within = gitSourceIn(parts);
+  if (within !== undefined) return readGitSource(within, app, fail);
+  return { kind: "skipped", app, reason: `source ${kind} is neither Hex nor git`, isPath: kind === "path" };
+}
+
+const gitKinds = new Set(["git", "git_subdir"]);
+// Deeper than any resource nests them.
+const maxDepth = 8;
+
+/** The first tuple of git's within others. */
+function gitSourceIn(items: readonly ErlangTerm[], depth = 0): readonly ErlangTerm[] | undefined {
+  for (const item of items) {
+    if ((item.type !== "tuple" && item.type !== "list") || depth > maxDepth) continue;
+    const [first] = item.items;
+    const isGit = item.type === "tuple" && first?.type === "atom" && gitKinds.has(first.name);
+    const found = isGit ? item.items : gitSourceIn(item.items, depth + 1);
+    if (found !== undefined) return found;
   }
-  return { kind: "skipped", app, reason: `source ${kind} is neither Hex nor git` };
+  return undefined;
+}
+
+/** `{git, URL, {ref, REVISION}}`, `{git_subdir, URL, {ref, REVISION}, DIR}` @throws what `fail` makes */
+function readGitSource(
+  [, url, reference, folder]: readonly ErlangTerm[],
+  app: string,
+  fail: (what: string) => MirrorError,
+): GitEntry {
+  const [type, id] = reference?.type === "tuple" ? reference.items : [];
+  const urlText = textOf(url);
+  const revision = textOf(id)?.toLowerCase() ?? "";
+  if (urlText === undefined) throw fail("has no URL");
+  if (type?.type !== "atom" || type.name !== "ref" || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(revision)) {
+    throw fail("names no commit");
+  }
+  const subdir = textOf(folder);
+  return { kind: "git", app, url: urlText, revision, options: subdir === undefined ? {} : { subdir } };
 }
 
 /** `{pkg_hash, [{NAME, HEX}]}` of the second term, by name, in lower case. */

@@ -1,6 +1,7 @@
 /** Signs the registries anew from the tarballs in the folder. Only files whose content changes are written. */
 import { createHash, type KeyObject } from "node:crypto";
 import pLimit from "p-limit";
+import { releaseItem, type Item } from "../artifacts/item.ts";
 import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
@@ -11,15 +12,15 @@ import { isSignedBy, wrap } from "../hex/signed.ts";
 import { RegistryBuilder } from "../registry/registry.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
-import { parseTarballName, type RegistryPaths } from "../store/registry-paths.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
 import { readSigned } from "../store/signed-files.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { publishedKey } from "../store/published-key.ts";
-import { adoptNothing, judgeReleases, isBeginning, requireHeld, type Adopting } from "./adoption.ts";
+import { adoptNothing, judgeReleases, isBeginning, requireHeld, type Adopting } from "../registry/adoption.ts";
 import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "./context.ts";
-import { readHeldPackages } from "./held-packages.ts";
+import { readHeldPackages } from "../registry/held-packages.ts";
 import { heldRecordsKey, requireGivenKeys } from "./hex-upstreams.ts";
-import { readUpstreamRecords, type UpstreamRecords } from "./upstream-records.ts";
+import { readUpstreamRecords, type UpstreamRecords } from "../registry/upstream-records.ts";
 
 export interface BuildResult {
   readonly packages: number;
@@ -27,10 +28,10 @@ export interface BuildResult {
   /** Resources that were written, or would be with --dry-run: `names`, `packages/jason`, `repos/acme/names`. */
   readonly written: readonly string[];
   readonly removed: readonly string[];
-  /** Releases that are signed now for the first time, although no upstream record covers them: `jason@1.4.1` */
-  readonly adopted: readonly string[];
-  /** Tarballs, and records with all of their tarballs, that are left out of the registry, and why. */
-  readonly corrupt: readonly { readonly file: string; readonly reason: string }[];
+  /** Releases that are signed now for the first time, although no upstream record covers them. */
+  readonly adopted: readonly Item[];
+  /** Releases, and packages whose upstream record cannot be trusted, that are left out of the registry, and why. */
+  readonly leftOut: readonly { readonly item: Item; readonly reason: string }[];
 }
 
 // Small files: what they cost is waiting for the disk.
@@ -100,7 +101,7 @@ export async function buildAsOnlyWriter(
     written: results.flatMap(({ written }) => written),
     removed: results.flatMap(({ removed }) => removed),
     adopted: results.flatMap(({ adopted }) => adopted),
-    corrupt: results.flatMap(({ corrupt }) => corrupt),
+    leftOut: results.flatMap(({ leftOut }) => leftOut),
   };
 }
 
@@ -144,22 +145,21 @@ async function buildOne(
   if (key !== undefined) for (const place of [paths.dir, paths.packagesDir]) await place.removeLeftovers();
   const builder = new RegistryBuilder(names);
   const writer = await openWriter(context, paths, key);
-  const corrupt: { file: string; reason: string }[] = [];
-  const adopted: string[] = [];
+  const itemOf = (name: string, version: string) => releaseItem({ repository: paths.repository, name }, version);
+  const leftOut: { item: Item; reason: string }[] = [];
+  const adopted: Item[] = [];
   // A package is signed and written while the next ones are read.
   const write = async () => {
     for await (const held of readHeldPackages(paths, context.paths.cache, tarballs)) {
-      corrupt.push(...held.corrupt);
-      const { name, releases } = held;
+      const { name, releases, damaged } = held;
+      leftOut.push(...damaged.map(({ version, reason }) => ({ item: itemOf(name, version), reason })));
       const found = records.get(name);
       const judged = await judgeReleases(
         paths,
         {
           name,
           releases,
-          unreadable: held.corrupt
-            .map(({ file }) => parseTarballName(file)?.version)
-            .filter((each) => each !== undefined),
+          unreadable: damaged.map(({ version }) => version),
           upstream: untrusted.has(name)
             ? { state: "untrusted" }
             : found === undefined
@@ -168,8 +168,8 @@ async function buildOne(
         },
         { verifiers, adopting },
       );
-      corrupt.push(...judged.leftOut);
-      adopted.push(...judged.adopted);
+      leftOut.push(...judged.leftOut.map(({ version, reason }) => ({ item: itemOf(name, version), reason })));
+      adopted.push(...judged.adopted.map((version) => itemOf(name, version)));
       const payload = builder.add(name, judged.signed, { record: judged.record, kept: judged.kept });
       if (payload !== undefined) await writer.write(`packages/${name}`, payload);
       // Its signed record stays, so that nobody takes the registry for one that was never signed.
@@ -194,19 +194,12 @@ async function buildOne(
   }
   const served = servedName(paths.repository);
   const shown = (resource: string) => (served === undefined ? resource : `repos/${served}/${resource}`);
-  const summary = builder.summary();
-  const leftOut = [
-    ...corrupt,
-    ...[...untrusted].map(([name, error]) => ({ file: `packages/${name}`, reason: describeError(error) })),
-    ...summary.corrupt.map(({ name, version, reason }) => ({ file: `${name}-${version}.tar`, reason })),
-  ];
-  return {
-    ...summary,
-    written: written.map(shown),
-    removed: stale.map(shown),
-    adopted,
-    corrupt: leftOut.map(({ file, reason }) => ({ file: shown(file), reason })),
-  };
+  const { differing, ...summary } = builder.summary();
+  for (const [name, error] of untrusted) {
+    leftOut.push({ item: { kind: "record", repository: paths.repository, name }, reason: describeError(error) });
+  }
+  leftOut.push(...differing.map(({ name, version, reason }) => ({ item: itemOf(name, version), reason })));
+  return { ...summary, written: written.map(shown), removed: stale.map(shown), adopted, leftOut };
 }
 
 /** A record that cannot be trusted stops its own package, not the registry. */

@@ -29,7 +29,7 @@ export async function renewCertificates(
   const tracked = (path: string) => isTracked(path, gitEnvironments);
   const renewed = await renewServerIdentity(certsDir, hosts, newCa, { forgetCaKey, isTracked: tracked });
   const { validTo, uncovered, warnings = [] } = renewed;
-  for (const warning of warnings) reporter.note(`warning: ${warning}`);
+  for (const warning of warnings) reporter.warn(warning);
   return {
     ca: join(certsDir, "ca.pem"),
     hosts: hosts.filter((host) => !uncovered.includes(host)),

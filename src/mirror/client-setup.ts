@@ -165,6 +165,6 @@ async function authorityFor({ config, reporter }: Context, { isTracked }: Client
   await requireConstrainedFile(file);
   const key = certsPlace(config.certsDir).at("ca.key");
   const warning = isFile(key.path) ? await checkAuthorityKey(key, isTracked) : undefined;
-  if (warning !== undefined) reporter.note(`warning: ${warning}`);
+  if (warning !== undefined) reporter.warn(warning);
   return file;
 }

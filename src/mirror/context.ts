@@ -8,7 +8,7 @@ import { readPublicKey } from "../hex/keys.ts";
 import { foreignEntries, type ForeignEntry } from "../store/foreign-entries.ts";
 import { readMirrorFile } from "../store/mirror-file.ts";
 import type { StorePaths } from "../store/paths.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter } from "../artifacts/reporter.ts";
 
 export interface Context {
   readonly config: Config;
@@ -23,14 +23,9 @@ export async function registryName({ config, paths }: Context): Promise<string> 
   return config.registryName ?? (await readMirrorFile(paths))?.registryName ?? "hexpm";
 }
 
-/** How transfers of this job are watched and stopped. */
-export function transferOf({ signal, reporter }: Pick<Context, "signal" | "reporter">) {
-  return { signal, onBytes: reporter.received };
-}
-
 /** Tells of what no job follows, whatever it does then. */
 export async function tellForeign({ paths, reporter }: Context): Promise<void> {
-  for (const entry of await foreignEntries(paths)) reporter.note(`warning: ${describeForeign(entry)}`);
+  for (const entry of await foreignEntries(paths)) reporter.warn(describeForeign(entry));
 }
 
 export function describeForeign({ path, why, option }: ForeignEntry): string {

@@ -9,27 +9,8 @@ import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../h
 import { readKeyFile, type Context } from "./context.ts";
 import { hexpmFingerprint, requireTrusted, trustedKey } from "./trust.ts";
 
-/**
- * @returns by repository, its upstream, or why there is none
- * @throws MirrorError `config` when a key that was given cannot be read
- */
-export async function hexUpstreams(
-  context: Context,
-  repositories: readonly string[],
-): Promise<Map<string, HexUpstream | MirrorError>> {
-  const found = new Map<string, HexUpstream | MirrorError>();
-  for (const repository of repositories) {
-    const upstream = await hexUpstream(context, repository).catch((error: unknown) => {
-      if (error instanceof MirrorError && error.code === "refused") return error;
-      throw error;
-    });
-    found.set(repository, upstream);
-  }
-  return found;
-}
-
 /** @throws MirrorError `config` for a key that cannot be read or is not trusted, `refused` for a repository that nobody told of */
-async function hexUpstream(context: Context, repository: string): Promise<HexUpstream> {
+export async function hexUpstream(context: Context, repository: string): Promise<HexUpstream> {
   const { config, reporter } = context;
   const source = sourceOf(repository);
   const organisation = organisationOf(repository);

@@ -13,7 +13,7 @@ import {
 import { exists, isFolder, readIfPresent } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
-import { makePlan } from "../plan/plan.ts";
+import { repositoryJobs } from "../plan/repositories.ts";
 import { mirrorGitignore } from "../store/mirror-file.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import type { Context } from "./context.ts";
@@ -130,7 +130,7 @@ async function planned(context: Context, folder: string, locks: readonly Lock[])
     files.push({ place: project.at(".github/workflows/mirror.yml"), content: workflow });
   }
   if (config.compose) {
-    const named = makePlan(locks, config).repositories.map(({ host }) => host);
+    const named = repositoryJobs(locks, config).jobs.map(({ host }) => host);
     const held = listServedHosts(paths).filter((host) => !host.endsWith("hex.pm"));
     const input = {
       service: config.service,

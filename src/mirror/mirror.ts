@@ -18,13 +18,13 @@ import { tellForeign, type Context } from "./context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { init, type InitResult } from "./init.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
-import type { PruneResult } from "./prune.ts";
-import { silentReporter, type Reporter } from "./reporter.ts";
+import { prune, type PruneResult } from "./prune.ts";
+import { silentReporter, type Reporter } from "../artifacts/reporter.ts";
 import type { Serving } from "./serve.ts";
 import { status, type Status } from "./status.ts";
+import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "./trust.ts";
-import { isUpToDate } from "./up-to-date.ts";
 import { variables, withClients } from "./use.ts";
 import { tellWeakKey } from "./weak-key.ts";
 
@@ -68,30 +68,38 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
     gitUnverified: await unverifiedSettings({ env: processEnvironment(), cwd: config.cwd }).catch(() => []),
     isTracked: (path: string) => isTracked(path, gitEnvironments),
   });
+  const tools = { gitEnvironments };
   const registryJobs = () => import("./registry-jobs.ts");
   return {
     sync: async (locks) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("./sync.ts")).sync(context, locks, { gitEnvironments });
+      return (await import("./sync.ts")).sync(context, locks, config, tools);
     },
-    previewSync: (locks) => previewSync(context, locks),
-    isUpToDate: (locks) => isUpToDate(context, locks),
+    previewSync: async (locks) => previewSync(context, locks, config, tools),
+    isUpToDate: async (locks) => isUpToDate(context, locks, config, tools),
     build: async () => {
       await tellWeakKey(context, gitEnvironments);
       return (await registryJobs()).build(context, { isAsked: true });
     },
-    verify: async (locks) => (await registryJobs()).verify(context, locks, gitEnvironments),
-    prune: async () => (await registryJobs()).prune(context),
+    verify: async (locks) => (await registryJobs()).verify(context, locks, config, config, tools),
+    prune: async () => prune(context, config, config, tools),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
-      return status(context, gitEnvironments);
+      return status(context, config, tools);
     },
     init: (folder, locks) => init(context, folder, locks),
     clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
     renewCertificates: () => renewCertificates(context, gitEnvironments),
     serve: async (logger) => {
-      const logged = { ...context, reporter: { ...silentReporter, note: (text: string) => logger.warn(text) } };
+      const logged = {
+        ...context,
+        reporter: {
+          ...silentReporter,
+          note: (text: string) => logger.info(text),
+          warn: (text: string) => logger.warn(text),
+        },
+      };
       // Meanwhile, since both take their time; what goes wrong is told when it is waited for.
       const serving = import("./serve.ts");
       serving.catch(() => undefined);

@@ -1,44 +1,41 @@
 /** What a sync would do, from what the folder holds. */
-import { shownPackage } from "../hex/repository.ts";
+import type { Refused } from "../artifacts/artifact.ts";
+import type { Item } from "../artifacts/item.ts";
+import { inTurn } from "../artifacts/kinds.ts";
+import type { Config } from "../config.ts";
 import type { Lock } from "../lock/entries.ts";
-import { fileJobs } from "../plan/files.ts";
-import { makePlan, type Plan } from "../plan/plan.ts";
+import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
-import { findRepository } from "../store/repositories.ts";
 import { tellForeign, type Context } from "./context.ts";
+import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
 import { withPackages } from "./wanted.ts";
 
 export interface SyncPreview {
   /** What is not here and would be fetched. */
-  readonly fetch: readonly string[];
-  /** What is here; its record or refs would be refreshed. */
-  readonly refresh: readonly string[];
-  readonly skipped: Plan["skipped"];
-  readonly refused: Plan["refused"];
+  readonly fetch: readonly Item[];
+  /** What is here; upstream would be asked whether it has changed. */
+  readonly refresh: readonly Item[];
+  readonly skipped: readonly SkippedDependency[];
+  readonly refused: readonly Refused[];
 }
 
 /** Nothing is asked of upstream, nothing is written. */
-export async function previewSync(context: Context, given: readonly Lock[]): Promise<SyncPreview> {
-  const { paths, config } = context;
+export async function previewSync(
+  context: Context,
+  given: readonly Lock[],
+  settings: KindSettings & Pick<Config, "packages">,
+  tools: KindTools,
+): Promise<SyncPreview> {
   await tellForeign(context);
-  const plan = makePlan(withPackages(given, config, await readKnownLocks(paths)), config);
-  const fetch: string[] = [];
-  const refresh: string[] = [];
-  const add = (isHere: boolean, item: string) => (isHere ? refresh : fetch).push(item);
-  for (const { repository, name, releases } of plan.packages) {
-    const registry = paths.registry(repository);
-    for (const { version } of releases) {
-      add(registry.tarball(name, version).isFile(), `${shownPackage(repository, name)} ${version}`);
-      if (config.docs && !registry.docs(name, version).isFile()) {
-        fetch.push(`the documentation of ${shownPackage(repository, name)} ${version}`);
-      }
+  const locks = withPackages(given, settings, await readKnownLocks(context.paths));
+  const fetch: Item[] = [];
+  const refresh: Item[] = [];
+  const refused = await inTurn(openKinds(context, settings, tools), async (kind) => {
+    const wanted = await kind.wanted({ locks, withSubmodules: true });
+    for (const job of wanted.jobs) {
+      for (const { item, isHeld } of await kind.has(job)) (isHeld ? refresh : fetch).push(item);
     }
-  }
-  for (const { host, path } of plan.repositories) {
-    add((await findRepository(paths, host, path)) !== undefined, `https://${host}/${path}`);
-  }
-  for (const { url, host, path } of fileJobs(config.files)) add(paths.file(host, path).isFile(), url);
-  // Which they are, only upstream's lists tell.
-  if (config.installers !== undefined) refresh.push(`the installers at ${config.buildsUrl}`);
-  return { fetch, refresh, skipped: plan.skipped, refused: plan.refused };
+    return wanted.refused;
+  });
+  return { fetch, refresh, skipped: skippedEntries(locks), refused: refused.flat() };
 }

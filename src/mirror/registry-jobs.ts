@@ -1,4 +1,3 @@
 /** The jobs that read and write a registry's records, for which protobuf is needed: loaded together, and only for them. */
-export { build } from "./build.ts";
-export { prune } from "./prune.ts";
+export { build, buildAsOnlyWriter } from "./build.ts";
 export { verify } from "./verify.ts";

@@ -30,7 +30,7 @@ import { build } from "./build.ts";
 import type { Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
 import { identityProblem, openIdentity } from "./live-identity.ts";
-import { silentReporter } from "./reporter.ts";
+import { silentReporter } from "../artifacts/reporter.ts";
 import { announce, notAnnounced, registryFolder } from "./running-server.ts";
 import { readTokens } from "./tokens.ts";
 import { listenByWorkers, type Workers } from "./workers.ts";

@@ -1,16 +1,16 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
-import { listFiles, sizeOf } from "../disk/walk.ts";
-import type { Place } from "../disk/place.ts";
-import type { GitEnvironments } from "../git/environment.ts";
-import { makePlan } from "../plan/plan.ts";
+import type { Artifact, Held } from "../artifacts/artifact.ts";
+import { inTurn } from "../artifacts/kinds.ts";
+import { sizeOf } from "../disk/walk.ts";
 import { unservedReason } from "../git/inspect.ts";
+import type { Lock } from "../lock/entries.ts";
+import type { Fingerprints } from "../serve/health-routes.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
-import { listDocs, listRegistries, listRepositories, listTarballs } from "../store/inventory.ts";
+import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
-import type { RegistryPaths } from "../store/registry-paths.ts";
-import type { Fingerprints } from "../serve/health-routes.ts";
 import { describeForeign, requireMirror, type Context } from "./context.ts";
+import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
 import { caFileOf, fingerprintsOf, lookAtUpstreams } from "./trust.ts";
 
 export interface Status {
@@ -26,15 +26,16 @@ export interface Status {
     readonly docs: number;
   })[];
   readonly git: readonly {
-    readonly url: string;
+    readonly host: string;
+    readonly path: string;
     readonly bytes: number;
     /** Without history: serves only clients that ask with a depth. */
     readonly shallow: boolean;
     /** The locks that name it; none for one that was put there by hand. */
     readonly locks: readonly string[];
   }[];
-  readonly installers: { readonly files: number; readonly bytes: number };
-  readonly files: { readonly files: number; readonly bytes: number };
+  readonly installers: FolderStatus;
+  readonly files: FolderStatus;
   readonly fingerprints: Fingerprints;
   /** What is here and is not used, and why: links, and repositories that are not served. */
   readonly unused: readonly string[];
@@ -46,27 +47,24 @@ export interface HexStatus {
   readonly bytes: number;
 }
 
-export async function status(
-  context: Context,
-  gitEnvironments: () => Promise<Pick<GitEnvironments, "features">>,
-): Promise<Status> {
+interface FolderStatus {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export async function status(context: Context, settings: KindSettings, tools: KindTools): Promise<Status> {
   await requireMirror(context);
   const { paths, config } = context;
   const known = await readKnownLocks(paths);
-  const plan = makePlan(known, { allowLocalGit: true });
-  const needed = new Set(
-    plan.packages.flatMap(({ repository, name, releases }) =>
-      releases.map(({ version }) => paths.registry(repository).tarball(name, version).path),
-    ),
+  // What a sync was allowed to take is wanted, whatever this command is told.
+  const lenient = { ...settings, allowLocalGit: true, allowHosts: [], allowOwners: [] };
+  const [packages = [], documentation = [], repositories = [], installers = [], files = []] = await inTurn(
+    openKinds(context, lenient, tools),
+    async (kind) => listWithLocks(kind, known),
   );
-  const users = new Map(
-    plan.repositories.map(({ host, path, entries }) => [
-      `${host}/${path}`.toLowerCase(),
-      [...new Set(entries.map(({ lock }) => lock))].sort(),
-    ]),
+  const registries = (await listRegistries(paths)).map(({ repository }) =>
+    registryStatus(repository, packages, documentation),
   );
-  const registries = await listRegistries(paths);
-  const repositories = await Promise.all(registries.map((registry) => registryStatus(registry, needed)));
   return {
     lastSync: (await readLastSync(paths))?.toISOString(),
     locks: known.map(({ name, entries }) => ({
@@ -75,35 +73,66 @@ export async function status(
       git: entries.filter(({ kind }) => kind === "git").length,
     })),
     hex: {
-      packages: sum(repositories.map(({ packages }) => packages)),
-      releases: sum(repositories.map(({ releases }) => releases)),
-      bytes: sum(repositories.map(({ bytes }) => bytes)),
+      packages: sum(registries.map((each) => each.packages)),
+      releases: sum(registries.map((each) => each.releases)),
+      bytes: sum(registries.map((each) => each.bytes)),
     },
-    repositories,
+    repositories: registries,
     fingerprints: await fingerprintsOf(paths, caFileOf(config)),
-    git: await Promise.all(
-      (await listRepositories(paths)).map(async ({ host, path, place }) => ({
-        url: `https://${host}/${path}`,
-        bytes: await sizeOf(place),
-        shallow: place.at("shallow").isFile(),
-        locks: users.get(`${host}/${path}`.toLowerCase()) ?? [],
-      })),
+    git: repositories.flatMap(({ item, bytes, locks, places: [place] }) =>
+      item.kind === "git"
+        ? [{ host: item.host, path: item.path, bytes, shallow: place?.at("shallow").isFile() === true, locks }]
+        : [],
     ),
-    installers: await folderStatus(paths.installsDir),
-    files: await folderStatus(paths.filesDir),
+    installers: folderStatus(installers),
+    files: folderStatus(files),
     unused: [
       ...(await foreignEntries(paths)).map(describeForeign),
       ...(await lookAtUpstreams(paths)).problems,
-      ...(await unservedRepositories(context, gitEnvironments)),
+      ...(await unservedRepositories(context, tools)),
     ],
   };
 }
 
+interface Listed extends Held {
+  readonly bytes: number;
+  /** That name it. */
+  readonly locks: readonly string[];
+}
+
+async function listWithLocks<Job>(kind: Artifact<Job>, known: readonly Lock[]): Promise<Listed[]> {
+  const { jobs } = await kind.wanted({ locks: known, withHeld: true });
+  const locks = new Map(
+    jobs.flatMap((job) => kind.items(job)).flatMap((each) => each.keys.map((key) => [key, each.locks])),
+  );
+  return Promise.all(
+    (await kind.list()).map(async (held) => {
+      const sizes = await Promise.all(held.places.map(async (place) => sizeOf(place).catch(() => 0)));
+      return { ...held, bytes: sum(sizes), locks: locks.get(held.key) ?? [] };
+    }),
+  );
+}
+
+function registryStatus(repository: string, packages: readonly Listed[], documentation: readonly Listed[]) {
+  const releases = packages.flatMap(({ item, ...listed }) =>
+    item.kind === "release" && item.repository === repository ? [{ ...listed, name: item.name }] : [],
+  );
+  return {
+    name: repository,
+    packages: new Set(releases.map(({ name }) => name)).size,
+    releases: releases.length,
+    bytes: sum(releases.map(({ bytes }) => bytes)),
+    unneeded: releases.filter(({ locks }) => locks.length === 0).length,
+    docs: documentation.filter(({ item }) => item.kind === "documentation" && item.repository === repository).length,
+  };
+}
+
+function folderStatus(listed: readonly Listed[]): FolderStatus {
+  return { files: sum(listed.map(({ places }) => places.length)), bytes: sum(listed.map(({ bytes }) => bytes)) };
+}
+
 /** Without git, nothing is known of what it can do; then none is served either. */
-async function unservedRepositories(
-  { paths }: Context,
-  gitEnvironments: () => Promise<Pick<GitEnvironments, "features">>,
-): Promise<string[]> {
+async function unservedRepositories({ paths }: Context, { gitEnvironments }: KindTools): Promise<string[]> {
   const repositories = await listRepositories(paths);
   if (repositories.length === 0) return [];
   const { features } = await gitEnvironments().catch(() => ({ features: { reftable: false } }));
@@ -111,23 +140,6 @@ async function unservedRepositories(
     const reason = unservedReason(place, features);
     return reason === undefined ? [] : [`${place.path} is not served, since ${reason}`];
   });
-}
-
-async function registryStatus(registry: RegistryPaths, needed: ReadonlySet<string>) {
-  const tarballs = await listTarballs(registry);
-  const sizes = await Promise.all(tarballs.map(async ({ place }) => (place.isFile() ? sizeOf(place) : 0)));
-  return {
-    name: registry.repository,
-    packages: new Set(tarballs.map(({ name }) => name)).size,
-    releases: tarballs.length,
-    bytes: sum(sizes),
-    unneeded: tarballs.filter(({ place }) => !needed.has(place.path)).length,
-    docs: (await listDocs(registry)).length,
-  };
-}
-
-async function folderStatus(folder: Place): Promise<{ files: number; bytes: number }> {
-  return { files: (await listFiles(folder)).length, bytes: await sizeOf(folder) };
 }
 
 function sum(numbers: readonly number[]): number {

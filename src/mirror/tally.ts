@@ -1,6 +1,8 @@
 /** Counts what goes by on its way to the reporter. */
+import type { Brought } from "../artifacts/artifact.ts";
+import { idOf, type Item } from "../artifacts/item.ts";
+import type { Reporter } from "../artifacts/reporter.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import type { Reporter } from "./reporter.ts";
 
 export interface Totals {
   readonly added: number;
@@ -8,31 +10,31 @@ export interface Totals {
   readonly unchanged: number;
   /** Received. */
   readonly bytes: number;
-  readonly failed: readonly { readonly item: string; readonly error: string }[];
+  readonly failed: readonly { readonly item: Item; readonly error: string }[];
 }
 
 export class Tally implements Reporter {
   private readonly to: Reporter;
   private readonly counts = { added: 0, updated: 0, unchanged: 0, bytes: 0 };
-  readonly failures: { item: string; error: string }[] = [];
-  /** What upstream does not have, as it says. */
-  readonly notFound = new Set<string>();
+  readonly failures: { item: Item; error: string }[] = [];
+  /** What upstream does not have, as it says, by id. */
+  private readonly notFound = new Set<string>();
 
   constructor(to: Reporter) {
     this.to = to;
   }
 
-  begin(total: number): void {
-    this.to.begin(total);
+  begin(count: number): void {
+    this.to.begin(count);
   }
 
-  done(item: string, outcome: "added" | "updated" | "unchanged", bytes: number): void {
-    this.counts[outcome] += 1;
-    this.to.done(item, outcome, bytes);
+  done(brought: Brought): void {
+    if (brought.outcome !== "none") this.counts[brought.outcome] += 1;
+    this.to.done(brought);
   }
 
-  failed(item: string, error: unknown): void {
-    if (error instanceof MirrorError && error.code === "not_found") this.notFound.add(item);
+  failed(item: Item, error: unknown): void {
+    if (error instanceof MirrorError && error.code === "not_found") this.notFound.add(idOf(item));
     this.failures.push({ item, error: describeError(error) });
     this.to.failed(item, error);
   }
@@ -43,12 +45,20 @@ export class Tally implements Reporter {
     this.to.received(bytes);
   };
 
-  progress(item: string, text: string): void {
+  progress(item: Item, text: string): void {
     this.to.progress(item, text);
   }
 
-  note(text: string): void {
-    this.to.note(text);
+  note(text: string, item?: Item): void {
+    this.to.note(text, item);
+  }
+
+  warn(text: string, item?: Item): void {
+    this.to.warn(text, item);
+  }
+
+  isNotFound(item: Item): boolean {
+    return this.notFound.has(idOf(item));
   }
 
   result(): Totals {

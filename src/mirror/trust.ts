@@ -158,7 +158,7 @@ export async function lookAtUpstreams(
 }
 
 export async function tellTrustProblems({ paths, reporter }: Pick<Context, "paths" | "reporter">): Promise<void> {
-  for (const problem of (await lookAtUpstreams(paths)).problems) reporter.note(`warning: ${problem}`);
+  for (const problem of (await lookAtUpstreams(paths)).problems) reporter.warn(problem);
 }
 
 async function sources(paths: StorePaths): Promise<string[]> {

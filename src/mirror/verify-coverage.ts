@@ -3,21 +3,22 @@
  * not list and that are not signed, and what contradicts what was known before.
  */
 import type { KeyObject } from "node:crypto";
+import { releaseItem } from "../artifacts/item.ts";
+import { silentReporter } from "../artifacts/reporter.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { hexDigits } from "../hex/checksums.ts";
 import { isPackageName } from "../hex/names.ts";
 import type { Package } from "../hex/records.ts";
-import { shownPackage } from "../hex/repository.ts";
 import { ambiguousVersions, readHistory, type HistoryLine } from "../store/history.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
-import { signedChecksums } from "./adoption.ts";
-import { silentReporter } from "./reporter.ts";
+import { signedChecksums } from "../registry/adoption.ts";
+import { readUpstreamRecords, type UpstreamRecords } from "../registry/upstream-records.ts";
 import type { Context } from "./context.ts";
-import type { Findings, Uncovered } from "./findings.ts";
+import type { Uncovered } from "./findings.ts";
+import type { Findings } from "./verify.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 import { trustedKey } from "./trust.ts";
-import { readUpstreamRecords, type UpstreamRecords } from "./upstream-records.ts";
 
 /** @param key of our registry; undefined: nothing is taken for signed */
 export async function verifyCoverage(
@@ -44,21 +45,22 @@ async function coverageOf(
 ): Promise<Uncovered[]> {
   const uncovered: Uncovered[] = [];
   await trustedKey(context.paths, registry.repository).catch((error: unknown) => {
-    findings.corrupt.push({ kind: "registry", name: registry.repository, lock: "", reason: describeError(error) });
+    const item = { kind: "registry" as const, repository: registry.repository };
+    findings.damaged.push({ item, reason: describeError(error) });
   });
   const records = await readRecords(context, registry);
   const signed = new Map<string, Map<string, string>>();
   for (const { name, version } of await listTarballs(registry)) {
     const record = records.get(name);
     if (record?.releases.some((release) => release.version === version)) continue;
-    const shown = shownPackage(registry.repository, name);
+    const item = releaseItem({ repository: registry.repository, name }, version);
     const known = signed.get(name) ?? (await signedChecksums(registry, name, key === undefined ? [] : [key]));
     signed.set(name, known);
     const isSigned = known.has(version);
-    if (record === undefined || isSigned) uncovered.push({ name: shown, version, isSigned });
+    if (record === undefined || isSigned) uncovered.push({ item, isSigned });
     else {
       const reason = "its tarball is damaged: upstream's record does not list it, and it is not signed";
-      findings.corrupt.push({ kind: "hex", name: shown, version, lock: "", reason });
+      findings.damaged.push({ item, reason });
     }
   }
   await verifyHistory(registry, records, findings);
@@ -77,14 +79,13 @@ async function readRecords(context: Context, registry: RegistryPaths): Promise<U
 async function verifyHistory(
   registry: RegistryPaths,
   records: ReadonlyMap<string, Package>,
-  { corrupt }: Findings,
+  { damaged }: Findings,
 ): Promise<void> {
   const files = (await registry.historyDir.list("file")).filter((file) => file.endsWith(".jsonl"));
   for (const name of files.map((file) => file.slice(0, -".jsonl".length)).filter(isPackageName)) {
     const lines = await readHistory(registry.history(name));
-    const shown = shownPackage(registry.repository, name);
     const find = (version: string, reason: string) =>
-      corrupt.push({ kind: "hex", name: shown, version, lock: "", reason });
+      damaged.push({ item: releaseItem({ repository: registry.repository, name }, version), reason });
     for (const version of ambiguousVersions(lines)) {
       find(version, `${registry.history(name).path} has two checksums for it; ask upstream which is right`);
     }

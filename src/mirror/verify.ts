@@ -1,77 +1,89 @@
 /**
- * Is everything that the locks name here, and intact? Tarballs and the objects of locked commits are hashed, and the
- * registry is read as a client would read it. Needs no network and, but for `--deep`, writes nothing.
+ * Is everything that is wanted here, and intact? Tarballs and the objects of locked commits are hashed, and the registry is
+ * read as a client would read it. Needs no network and, but for `--deep`, writes nothing.
  */
-import type { GitEnvironments } from "../git/environment.ts";
+import { inTurn, type Kinds } from "../artifacts/kinds.ts";
+import type { Want } from "../artifacts/artifact.ts";
+import type { Config } from "../config.ts";
+import { describeError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
-import { fileJobs, type FileJob } from "../plan/files.ts";
-import { makePlan } from "../plan/plan.ts";
+import { skippedEntries } from "../plan/skipped.ts";
+import { readFileChecksums } from "../store/file-checksums.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
-import { readFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
 import { listRegistries } from "../store/inventory.ts";
+import { publishedKey } from "../store/published-key.ts";
 import { describeForeign, type Context } from "./context.ts";
-import type { Findings, VerifyResult } from "./findings.ts";
+import type { Finding, VerifyResult } from "./findings.ts";
 import { readRegistry } from "./health.ts";
 import { requireGivenKeys } from "./hex-upstreams.ts";
-import { hashFile } from "./sync-files.ts";
-import { moveCorruptAside } from "./verify-deep.ts";
+import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { moveDamagedAside } from "./verify-deep.ts";
 import { verifyCoverage } from "./verify-coverage.ts";
-import { readRegistryKey, verifyPackage } from "./verify-packages.ts";
-import { verifyRepository } from "./verify-repositories.ts";
 import { configuredLocks } from "./wanted.ts";
+
+export interface VerifyOptions {
+  /** Also look at what nobody wants, and move what is damaged aside. */
+  readonly deep: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Being collected. */
+export interface Findings {
+  checked: number;
+  readonly missing: Finding[];
+  readonly damaged: Finding[];
+}
 
 export async function verify(
   context: Context,
   given: readonly Lock[],
-  gitEnvironments: () => Promise<GitEnvironments>,
+  settings: KindSettings & Pick<Config, "packages">,
+  { deep, dryRun }: VerifyOptions,
+  tools: KindTools,
 ): Promise<VerifyResult> {
-  const { config } = context;
   await requireGivenKeys(context);
-  const plan = makePlan([...given, ...configuredLocks(config)], config);
+  const locks = [...given, ...configuredLocks(settings)];
   // First, so that what it moves aside is found missing.
-  const movedAside = config.deep ? await moveCorruptAside(context, gitEnvironments) : undefined;
-  const findings: Findings = { checked: 0, missing: [], corrupt: [] };
-  const key = await readRegistryKey(context);
-  for (const job of plan.packages) await verifyPackage(context, job, key, findings);
-  if (plan.repositories.length > 0) {
-    const environments = await gitEnvironments();
-    const seen = new Set<string>();
-    for (const job of plan.repositories) await verifyRepository(context, job, environments, findings, seen);
+  const movedAside = deep ? await moveDamagedAside(context, settings, { dryRun }, tools) : undefined;
+  const findings: Findings = { checked: 0, missing: [], damaged: [] };
+  await checkWanted(openKinds(context, settings, tools), { locks, withHeld: true, withSubmodules: true }, findings);
+  for (const { repository, ...registry } of await registryProblems(context)) {
+    findings.damaged.push({ item: { kind: "registry", repository }, reason: registry.problem });
   }
-  for (const { lock, app, reason } of plan.refused) {
-    findings.missing.push({ kind: "git", url: app, revision: "", lock, reason });
-  }
-  for (const registry of await listRegistries(context.paths)) {
-    const { problem: reason } = await readRegistry(registry);
-    if (reason !== undefined) findings.corrupt.push({ kind: "registry", name: registry.repository, lock: "", reason });
-  }
+  // What no file needs is read by nobody else.
+  await readFileChecksums(context.paths).catch((error: unknown) => {
+    const item = { kind: "place" as const, path: context.paths.fileChecksums.path };
+    findings.damaged.push({ item, reason: describeError(error) });
+  });
   for (const entry of await foreignEntries(context.paths)) {
-    findings.corrupt.push({ kind: "place", path: entry.path, lock: "", reason: describeForeign(entry) });
+    findings.damaged.push({ item: { kind: "place", path: entry.path }, reason: describeForeign(entry) });
   }
+  const key = await publishedKey(context.paths).catch(() => undefined);
   const uncovered = await verifyCoverage(context, key, findings);
-  const files = fileJobs(config.files);
-  const checksums = files.length === 0 ? undefined : await readChecksums(context);
-  for (const job of files) await verifyFile(context, job, checksums, findings);
-  const ok = findings.missing.length + findings.corrupt.length + (movedAside?.length ?? 0) === 0;
-  return { ok, ...findings, uncovered, ...(movedAside === undefined ? {} : { movedAside }) };
+  const skipped = skippedEntries(locks);
+  const isCovered = skipped.every(({ isPath }) => isPath);
+  const ok = isCovered && findings.missing.length + findings.damaged.length + (movedAside?.length ?? 0) === 0;
+  return { ok, ...findings, skipped, uncovered, ...(movedAside === undefined ? {} : { movedAside }) };
 }
 
-/** None, when they are damaged: what they were the only witness of is then told by itself. */
-async function readChecksums({ paths }: Context): Promise<FileChecksums | undefined> {
-  return readFileChecksums(paths).catch(() => undefined);
+async function checkWanted(kinds: Kinds, want: Want, findings: Findings): Promise<void> {
+  await inTurn(kinds, async (kind) => {
+    const { jobs, refused } = await kind.wanted(want);
+    for (const job of jobs) {
+      for await (const { item, problems } of kind.check(job)) {
+        findings.checked += 1;
+        for (const { state, ...problem } of problems) findings[state].push({ item, ...problem });
+      }
+    }
+    findings.missing.push(...refused);
+  });
 }
 
-async function verifyFile(
-  { paths }: Context,
-  { url, host, path, sha256 }: FileJob,
-  checksums: FileChecksums | undefined,
-  findings: Findings,
-): Promise<void> {
-  findings.checked += 1;
-  const file = paths.file(host, path);
-  const expected = sha256 ?? checksums?.get(`${host}/${path}`)?.sha256;
-  const finding = (reason: string) => ({ kind: "file" as const, url, lock: "mirror.config.json", reason });
-  if (!file.isFile()) findings.missing.push(finding("the file is not here"));
-  else if (expected === undefined) findings.corrupt.push(finding("no checksum of it is known; sync it again"));
-  else if ((await hashFile(file)) !== expected) findings.corrupt.push(finding("its SHA-256 is another"));
+/** The registries as clients read them. */
+async function registryProblems({ paths }: Context): Promise<{ repository: string; problem: string }[]> {
+  const states = (await listRegistries(paths)).map(async (registry) => {
+    const { problem } = await readRegistry(registry);
+    return problem === undefined ? [] : [{ repository: registry.repository, problem }];
+  });
+  return (await Promise.all(states)).flat();
 }

@@ -18,8 +18,12 @@ export function configuredLocks({ packages }: Pick<Config, "packages">): Lock[] 
 }
 
 /** Given ones first; what was asked for once with `--package` stays, until `prune` is told to forget it. */
-export function withPackages(locks: readonly Lock[], config: Config, known: readonly Lock[]): Lock[] {
-  const [added] = configuredLocks(config);
+export function withPackages(
+  locks: readonly Lock[],
+  settings: Pick<Config, "packages">,
+  known: readonly Lock[],
+): Lock[] {
+  const [added] = configuredLocks(settings);
   if (added === undefined) return [...locks];
   const earlier = known.find(({ name }) => name === packagesLock)?.entries ?? [];
   const all = new Map([...earlier, ...added.entries].map((entry) => [keyOf(entry), entry]));

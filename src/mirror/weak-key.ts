@@ -23,18 +23,16 @@ export async function tellWeakKey(
   const pem = await readIfPresent(file).catch(() => undefined);
   if (pem === undefined) return;
   if (await isTracked(file, gitEnvironments)) {
-    reporter.note(
-      `warning: git keeps the registry's key ${file}: whoever has that repository can sign anything; take it out (git rm --cached) and ${remedy}`,
+    reporter.warn(
+      `git keeps the registry's key ${file}: whoever has that repository can sign anything; take it out (git rm --cached) and ${remedy}`,
     );
   }
   if (isReadByOthers(file)) {
-    reporter.note(
-      `warning: the registry's key ${file} may be read by others: run chmod 600, and if they did, ${remedy}`,
-    );
+    reporter.warn(`the registry's key ${file} may be read by others: run chmod 600, and if they did, ${remedy}`);
   }
   const bits = bitsOf(pem.toString("utf8"), file);
   if (bits !== undefined && bits < leastBits) {
-    reporter.note(`warning: the registry's key ${file} has ${bits} bits, fewer than ${leastBits}; ${remedy}`);
+    reporter.warn(`the registry's key ${file} has ${bits} bits, fewer than ${leastBits}; ${remedy}`);
   }
 }
 

@@ -57,19 +57,20 @@ const oldestElixir = "1.12.0";
 // Above any patch release that will ever be.
 const anyPatch = "999";
 
-/** @param targets empty: every Elixir from 1.12 on, on every OTP that the list knows */
+/** @param targets empty: every Elixir from 1.12 on, on every OTP that the list knows; `any`: older ones, too */
 export function wantedInstallers(
   csv: string,
   list: InstallerList,
-  targets: readonly InstallerTarget[],
+  targets: readonly InstallerTarget[] | "any",
 ): readonly Installer[] {
   const lines = parse(csv, list);
-  const known = [...new Set(lines.flatMap(({ elixirs }) => elixirs))].filter((elixir) => gte(elixir, oldestElixir));
-  const all = [oldestElixir, ...known].map((elixir) => ({ elixir, otp: undefined }));
+  const known = [...new Set(lines.flatMap(({ elixirs }) => elixirs))];
+  const all = targets === "any" ? known : [oldestElixir, ...known.filter((elixir) => gte(elixir, oldestElixir))];
+  const isNarrow = targets !== "any" && targets.length > 0;
   const wanted = new Map<string, Installer>();
-  for (const target of targets.length === 0 ? all : targets) {
+  for (const target of isNarrow ? targets : all.map((elixir) => ({ elixir, otp: undefined }))) {
     for (const elixir of patchReleases(target.elixir)) {
-      if (targets.length > 0 && !satisfies(elixir, list.readBy, { includePrerelease: true })) continue;
+      if (isNarrow && !satisfies(elixir, list.readBy, { includePrerelease: true })) continue;
       for (const otp of target.otp === undefined ? otpReleases(lines) : [target.otp]) {
         const line = choose(lines, elixir, otp);
         if (line !== undefined) wanted.set(line.path, line);
@@ -87,6 +88,14 @@ export function wantedInstallers(
     }
     return undefined;
   }
+}
+
+// `1.17.0/hex-2.2.1-otp-27.ez`
+const installerPath = /^\d+\.\d+\.\d+[^/]*\/(?:hex|rebar3?)-\d+\.\d+\.\d+[^/]*$/;
+
+/** Whether a list could name it, by its path below `installs`. */
+export function isInstallerPath(path: string): boolean {
+  return installerPath.test(path);
 }
 
 /** Installers of the same version for the same Elixir and OTP that two lists give other checksums, by path. */

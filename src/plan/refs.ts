@@ -6,7 +6,7 @@
  *   shallow   locked commits without their history; only where every entry asks for a depth, since a client that asks
  *             without one cannot use a shallow mirror at all
  */
-import type { GitDemand } from "./plan.ts";
+import type { GitDemand } from "./repositories.ts";
 
 export interface RefsWanted {
   readonly kind: "all" | "locked" | "shallow";

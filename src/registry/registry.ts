@@ -41,7 +41,7 @@ export interface RegistryInput extends RegistryNames {
 
 export interface RegistrySummary {
   /** Releases that differ from upstream's signed record, and are left out. */
-  readonly corrupt: readonly { readonly name: string; readonly version: string; readonly reason: string }[];
+  readonly differing: readonly { readonly name: string; readonly version: string; readonly reason: string }[];
   /** What its releases depend on optionally in other repositories. */
   readonly optionalElsewhere: readonly { readonly repository: string; readonly package: string }[];
   readonly packages: number;
@@ -72,7 +72,7 @@ export class RegistryBuilder {
   private readonly versions: { name: string; versions: string[]; retired: number[]; withAdvisories: number[] }[] = [];
   private readonly optional: Set<string>;
   private readonly optionalElsewhere: { repository: string; package: string }[] = [];
-  private readonly corrupt: { name: string; version: string; reason: string }[] = [];
+  private readonly differing: { name: string; version: string; reason: string }[] = [];
   private releases = 0;
 
   constructor(own: RegistryNames) {
@@ -95,7 +95,7 @@ export class RegistryBuilder {
       const upstreamRelease = record?.releases.find(({ version }) => version === release.metadata.version);
       const reason = upstreamRelease === undefined ? undefined : difference(release, upstreamRelease);
       if (reason === undefined) entries.push(upstreamRelease ?? releaseFromMetadata(release, this.own));
-      else this.corrupt.push({ name, version: release.metadata.version, reason });
+      else this.differing.push({ name, version: release.metadata.version, reason });
     }
     if (entries.length === 0) return undefined;
     entries.sort((a, b) => compareVersions(a.version, b.version));
@@ -137,8 +137,8 @@ export class RegistryBuilder {
   }
 
   summary(): RegistrySummary {
-    const { corrupt, optionalElsewhere, releases } = this;
-    return { corrupt, optionalElsewhere, packages: this.names.length, releases };
+    const { differing, optionalElsewhere, releases } = this;
+    return { differing, optionalElsewhere, packages: this.names.length, releases };
   }
 }
 

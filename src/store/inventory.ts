@@ -47,20 +47,12 @@ export async function listDocs({ docsDir }: RegistryPaths): Promise<HeldFile[]> 
   return listReleases(docsDir, parseDocsName);
 }
 
-/** All that we write of a Hex repository, signed by us and by upstream: what goes when the whole of it goes. */
-export async function listWritten(registry: RegistryPaths): Promise<Place[]> {
-  const { dir, packagesDir, upstreamPackagesDir } = registry;
-  const records = async (folder: Place) =>
-    (await folder.list("file")).filter(isPackageName).map((name) => folder.at(name));
-  const releases = [...(await listTarballs(registry)), ...(await listDocs(registry))];
-  const all = [
-    ...["names", "versions", "public_key"].map((name) => dir.at(name)),
-    ...(await records(packagesDir)),
-    ...releases.map(({ place }) => place),
-    ...(await records(upstreamPackagesDir)),
-    registry.validators,
-    registry.upstreamPublicKey,
-  ];
+/** What we sign of a Hex repository, and what tells of its upstream: what goes when the whole of it goes. */
+export async function listSigned(registry: RegistryPaths): Promise<Place[]> {
+  const { dir, packagesDir } = registry;
+  const records = (await packagesDir.list("file")).filter(isPackageName).map((name) => packagesDir.at(name));
+  const lists = ["names", "versions", "public_key"].map((name) => dir.at(name));
+  const all = [...lists, ...records, registry.validators, registry.upstreamPublicKey];
   return all.filter((place) => place.isFile());
 }
 

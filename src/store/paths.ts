@@ -122,6 +122,11 @@ export class StorePaths {
     return this.hex.at("installs");
   }
 
+  /** `.mirror/upstream/installers.json` */
+  get absentLists(): Place {
+    return this.upstreamDir.at("installers.json");
+  }
+
   /** `.mirror/files`: other files, by host and path. */
   get filesDir(): Place {
     return this.mirror.at("files");

@@ -48,7 +48,7 @@ describe("what no upstream record covers", () => {
       const { code, stdout } = await run(...command);
       expect([code, stdout]).toEqual([
         1,
-        expect.stringMatching(/left out mine-0\.2\.0\.tar: .*mirror-server build --adopt mine@0\.2\.0/),
+        expect.stringMatching(/left out mine 0\.2\.0: .*mirror-server build --adopt mine@0\.2\.0/),
       ]);
       expect(await listed("mine")).toEqual(["0.1.0"]);
     }
@@ -72,7 +72,7 @@ describe("what no upstream record covers", () => {
       await put({ ...mine, bytes });
       for (const command of [["build"], ["build"], ["build", "--dry-run"]]) {
         const { code, stdout } = await run(...command);
-        expect([code, stdout]).toEqual([1, expect.stringContaining("left out mine-0.1.0.tar: ")]);
+        expect([code, stdout]).toEqual([1, expect.stringContaining("left out mine 0.1.0: ")]);
         expect(await readFile(mirror("hex/packages/mine"))).toEqual(record);
       }
     }
@@ -84,7 +84,7 @@ describe("what no upstream record covers", () => {
     await put(mine);
     await run("build");
     await put(next, "hex/repos/acme");
-    expect((await run("build")).stdout).toContain("left out repos/acme/mine-0.2.0.tar");
+    expect((await run("build")).stdout).toContain("left out hexpm:acme/mine 0.2.0");
     expect((await run("build", "--adopt", "acme/mine@0.2.0")).code).toBe(0);
     expect([await listed("mine"), await listed("mine", "hex/repos/acme")]).toEqual([["0.1.0"], ["0.2.0"]]);
     // Naming one adopts one, also where nothing is signed.
@@ -157,7 +157,7 @@ describe("with upstream's records", () => {
       const { code, stderr } = await sync(...args);
       expect([code, stderr]).toEqual([
         1,
-        expect.stringContaining("failed alpha-1.0.1.tar: upstream's record of alpha is held and does not list it"),
+        expect.stringContaining("failed alpha 1.0.1: upstream's record of alpha is held and does not list it"),
       ]);
       expect(await listed("alpha")).toEqual(["1.0.0"]);
     }
@@ -166,7 +166,7 @@ describe("with upstream's records", () => {
     const found = await run("verify");
     expect([found.code, found.stdout]).toEqual([
       3,
-      expect.stringContaining("corrupt alpha 1.0.1: its tarball is damaged: upstream's record does not list it"),
+      expect.stringContaining("damaged alpha 1.0.1: its tarball is damaged: upstream's record does not list it"),
     ]);
     expect((await run("verify", "--deep")).stdout).toMatch(
       /moved aside .*alpha-1\.0\.1\.tar: upstream's record does not list it/,
@@ -330,7 +330,7 @@ describe("with upstream's records", () => {
     const { code, stdout } = await run("verify");
     expect([code, stdout]).toEqual([
       3,
-      expect.stringMatching(/corrupt alpha 1\.0\.0: .*alpha\.jsonl has two checksums/),
+      expect.stringMatching(/damaged alpha 1\.0\.0: .*alpha\.jsonl has two checksums/),
     ]);
   });
 

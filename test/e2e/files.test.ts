@@ -55,7 +55,7 @@ describe("sync", () => {
     await sync();
     await writeFile(mirrored("o/r/releases/download/v1/tool-macos"), "damaged");
     const damaged = await verify();
-    expect([damaged.code, damaged.stdout]).toEqual([3, expect.stringMatching(/corrupt http.*tool-macos .*another/)]);
+    expect([damaged.code, damaged.stdout]).toEqual([3, expect.stringMatching(/damaged http.*tool-macos: .*another/)]);
     upstream.files.set("/o/r/releases/download/v1/tool-macos", Buffer.from("replaced"));
     const { code, stderr } = await sync();
     expect([code, stderr]).toEqual([

@@ -65,7 +65,7 @@ describe("submodules", () => {
     await git(mirrored("owner/inner"), ["update-ref", "-d", "refs/heads/main"]);
     expect(JSON.parse((await verify()).stdout)).toMatchObject({
       ok: false,
-      missing: [{ url: "https://github.com/owner/inner", revision: inner }],
+      missing: [{ item: { kind: "git", host: "github.com", path: "owner/inner", revision: inner } }],
     });
   });
 
@@ -88,13 +88,13 @@ describe("submodules", () => {
     await rm(mirrored("owner/inner"), { recursive: true });
     expect(JSON.parse((await verify()).stdout)).toMatchObject({
       ok: false,
-      missing: [{ url: "https://github.com/owner/inner" }],
+      missing: [{ item: { path: "owner/inner" } }],
     });
     // A repository in which git would do something else is not asked for them.
     await writeFile(join(mirrored("owner/middle"), "config"), "[core]\n\tsshCommand = x\n", { flag: "a" });
     expect(JSON.parse((await verify()).stdout)).toMatchObject({
       missing: [],
-      corrupt: [{ url: "https://github.com/owner/middle", reason: expect.stringContaining("core.sshCommand") }],
+      damaged: [{ item: { path: "owner/middle" }, reason: expect.stringContaining("core.sshCommand") }],
     });
   });
 
@@ -157,7 +157,7 @@ describe("--git-shallow", () => {
     expect((await sync([entry(second, options)], ["--git-shallow"])).stdout).toMatch(/unchanged 1/);
     const status = await mirrorServer(["status", "--json"], { cwd });
     expect(JSON.parse(status.stdout)).toMatchObject({
-      git: [{ url: "https://github.com/owner/repo", shallow: true, locks: [cwd.split("/").at(-1)] }],
+      git: [{ host: "github.com", path: "owner/repo", shallow: true, locks: [cwd.split("/").at(-1)] }],
     });
     // As Elixir 1.18 does: the locked commit by its id, with a depth.
     const server = await startServer(["--no-tls"], { cwd });
@@ -207,7 +207,7 @@ test("a flipped bit anywhere in a pack is found by verify and healed by sync", a
   const found = await verify();
   expect([found.code, JSON.parse(found.stdout)]).toMatchObject([
     3,
-    { corrupt: [{ reason: expect.stringMatching(/pack-.*damaged/) }] },
+    { damaged: [{ reason: expect.stringMatching(/pack-.*damaged/) }] },
   ]);
   // Not before upstream has given all of it again.
   const outage = redirectGit({ "https://github.com/": "http://127.0.0.1:9/" });
@@ -244,8 +244,8 @@ test("a host without a dot is not taken for an owner on GitHub", async () => {
   const env = redirectGit({ "https://gitserver/": `${upstream.url}/` });
   await writeFile(join(cwd, "mix.lock"), mixLock([], [entry(first, "[]", "https://gitserver/owner/repo.git")]));
   expect((await mirrorServer(["sync"], { cwd, env })).code).toBe(0);
-  const status = JSON.parse((await mirrorServer(["status", "--json"], { cwd })).stdout) as { git: { url: string }[] };
-  expect(status.git.map(({ url }) => url)).toEqual(["https://gitserver/owner/repo"]);
+  const status = JSON.parse((await mirrorServer(["status", "--json"], { cwd })).stdout) as { git: object[] };
+  expect(status.git).toMatchObject([{ host: "gitserver", path: "owner/repo" }]);
   const server = await startServer(["--no-tls"], { cwd });
   await git(cwd, ["clone", "-q", `${server.url}/gitserver/owner/repo`, "clone"]);
   const alias = ["-c", "http.extraHeader=Host: gitserver"];

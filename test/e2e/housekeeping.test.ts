@@ -197,7 +197,7 @@ test("a registry that clients could not read is found, whatever the locks say", 
   await sync("one");
   await writeFile(mirror("hex/names"), "garbage");
   const { code, stdout } = await run("verify", "one");
-  expect([code, stdout]).toEqual([3, expect.stringMatching(/corrupt registry hexpm: the registry cannot be served/)]);
+  expect([code, stdout]).toEqual([3, expect.stringMatching(/damaged the registry: the registry cannot be served/)]);
 });
 
 test("a command on a mirror that is not there makes none", async () => {
@@ -273,16 +273,18 @@ describe("prune", () => {
     expect(preview.stdout).toMatch(/would remove the lock \+packages .*\nwould remove the lock one /);
     expect(await snapshot(mirror(""))).toEqual(before);
     const { stdout } = await run("prune", "--keep-locks", "two", "--json");
-    const { removed, bytes } = JSON.parse(stdout) as { removed: { item: string; bytes: number }[]; bytes: number };
+    const { removed, bytes } = JSON.parse(stdout) as { removed: { item: object; bytes: number }[]; bytes: number };
+    const repository = "hexpm";
     expect(removed.map(({ item }) => item)).toEqual([
-      "the lock +packages",
-      "the lock one",
-      "alpha 1.0.0",
-      "beta 2.1.0",
-      "plugin 7.0.8",
-      "upstream's record of beta",
-      "upstream's record of plugin",
-      "https://github.com/owner/repo",
+      { kind: "lock", name: "+packages" },
+      { kind: "lock", name: "one" },
+      { kind: "record", repository, name: "beta" },
+      { kind: "record", repository, name: "plugin" },
+      { kind: "release", repository, name: "alpha", version: "1.0.0" },
+      { kind: "release", repository, name: "beta", version: "2.1.0" },
+      { kind: "release", repository, name: "plugin", version: "7.0.8" },
+      { kind: "documentation", repository, name: "alpha", version: "1.0.0" },
+      { kind: "git", host: "github.com", path: "owner/repo" },
     ]);
     expect(bytes).toBeGreaterThan(alpha.bytes.length + beta.bytes.length + plugin.bytes.length);
     expect(await tarballs()).toEqual(["alpha-1.1.0.tar"]);
@@ -299,7 +301,7 @@ describe("prune", () => {
     expect((await sync("two")).code).toBe(0);
     await lock("two", mixLock([newer]));
     await sync("two");
-    expect((await run("prune")).stdout).toMatch(/removed the repository hexpm:acme/);
+    expect((await run("prune")).stdout).toMatch(/removed the registry of hexpm:acme/);
     expect(await readdir(mirror("hex/repos")).catch(() => [])).toEqual([]);
     expect(await readdir(mirror("upstream/hexpm/repos")).catch(() => [])).toEqual([]);
   });
@@ -421,7 +423,7 @@ describe("verify --deep", () => {
       mirror("files.json"),
       JSON.stringify({ "h/../../../precious": { sha256: "0".repeat(64), bytes: 1 } }),
     );
-    expect((await run("verify", "--deep")).stderr).toContain("files.json is damaged");
+    expect((await run("verify", "--deep")).stdout).toMatch(/damaged .*files\.json/);
     expect(await readFile(join(cwd, "precious"), "utf8")).toBe("x");
   });
 
@@ -431,7 +433,7 @@ describe("verify --deep", () => {
     await rm(mirror("hex/tarballs/beta-2.1.0.tar"));
     await mkdir(mirror("hex/tarballs/beta-2.1.0.tar"));
     const { code, stdout } = await run("verify");
-    expect([code, stdout]).toEqual([3, expect.stringMatching(/corrupt beta 2\.1\.0 .*is no regular file/)]);
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/damaged beta 2\.1\.0 .*is no regular file/)]);
   });
 
   test("moves what is damaged aside, needed or not, so that clients get none of it and the next sync heals it", async () => {

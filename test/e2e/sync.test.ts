@@ -238,7 +238,7 @@ describe("nothing is trusted that was not verified", () => {
     expect(JSON.parse(found.stdout)).toMatchObject({
       ok: false,
       missing: [],
-      corrupt: [{ kind: "hex", name: "alpha", version: "1.0.0" }],
+      damaged: [{ item: { kind: "release", repository: "hexpm", name: "alpha", version: "1.0.0" }, app: "alpha" }],
     });
     expect((await sync()).stdout).toMatch(/^added 1, updated 0, unchanged 1/);
     expect((await verify()).code).toBe(0);
@@ -267,8 +267,8 @@ describe("build", () => {
     await writeFile(mirror("hex/tarballs/other-1.0.0.tar"), beta.bytes);
     const { code, stdout } = await mirrorServer(["build"], { cwd });
     expect(code).toBe(1);
-    expect(stdout).toMatch(/left out beta-2\.1\.0\.tar: not a Hex tarball|left out beta-2\.1\.0\.tar: not a tar file/);
-    expect(stdout).toContain("left out other-1.0.0.tar: it holds beta 2.1.0");
+    expect(stdout).toMatch(/left out beta 2\.1\.0: not a Hex tarball|left out beta 2\.1\.0: not a tar file/);
+    expect(stdout).toContain("left out other 1.0.0: it holds beta 2.1.0");
   });
 
   test("never signs with a new key what clients know under another", async () => {
@@ -304,7 +304,7 @@ describe("build", () => {
       1,
       expect.stringMatching(/^the records of hexpm here are signed by SHA256:\S+, which is not hex\.pm's own key\n$/),
     ]);
-    expect(stdout).toMatch(/left out packages\/beta: .*upstream\/hexpm\/packages\/beta cannot be trusted/);
+    expect(stdout).toMatch(/left out upstream's record of beta: .*upstream\/hexpm\/packages\/beta cannot be trusted/);
     // What was signed before stays, and the rest of the registry is as it should be.
     expect(stdout).toContain("registry: 2 packages, 2 releases; wrote 0 files");
   });
@@ -333,7 +333,11 @@ describe("git repositories", () => {
     );
     const missing = JSON.parse((await verify(["--json"])).stdout) as { missing: unknown[] };
     expect(missing.missing).toMatchObject([
-      { kind: "git", url: "https://github.com/owner/repo", revision: second, reason: "the commit is not here" },
+      {
+        item: { kind: "git", host: "github.com", path: "owner/repo", revision: second },
+        app: "repo",
+        reason: "the commit is not here",
+      },
     ]);
     expect((await sync([], env)).stdout).toMatch(/updated 1/);
     expect((await verify()).code).toBe(0);

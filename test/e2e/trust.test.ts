@@ -90,7 +90,7 @@ describe("upstream's URL and key", () => {
     await another();
     await writeFile(mirror("upstream/hexpm/public_key"), await readFile(join(cwd, "other.pem")));
     const { code, stdout } = await run(["verify"]);
-    expect([code, stdout]).toEqual([3, expect.stringContaining("corrupt registry hexpm: ")]);
+    expect([code, stdout]).toEqual([3, expect.stringContaining("damaged the registry: ")]);
     expect((await sync()).code).toBe(2);
   });
 });

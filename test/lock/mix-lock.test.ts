@@ -89,7 +89,7 @@ test("reads git entries with every option", () => {
 
 test("skips sources that name nothing to mirror, with a word", () => {
   expect(read('%{"x": {:path, "../x"}, "y": {:fossil, "https://a/b", "c"}}')).toMatchObject([
-    { kind: "skipped", app: "x", reason: "source :path is neither Hex nor git" },
+    { kind: "skipped", app: "x", reason: "source :path is neither Hex nor git", isPath: true },
     { kind: "skipped", app: "y" },
   ]);
 });

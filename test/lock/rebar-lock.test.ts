@@ -33,8 +33,23 @@ test("reads packages with both checksums, and git entries, as rebar3 writes them
     { kind: "hex", app: "renamed", name: "renamed_erl", version: "1.0.0", repository: "hexpm" },
     { kind: "git", app: "tool", url: "https://github.com/owner/tool.git", revision: sha, options: {} },
     { kind: "git", app: "part", url: "git@github.com:owner/mono.git", revision: sha, options: { subdir: "apps/part" } },
-    { kind: "skipped", app: "old", reason: "source hg is neither Hex nor git" },
+    { kind: "skipped", app: "old", reason: "source hg is neither Hex nor git", isPath: false },
   ]);
+});
+
+test("reads git sources within a plugin's own resources", () => {
+  const sources = [
+    `{my_resource,{git,"https://github.com/owner/tool.git",{ref,"${sha}"}}}`,
+    `{my_resource,<<"x">>,[{with,{git_subdir,"https://github.com/owner/tool.git",{ref,"${sha}"},"apps/part"}}]}`,
+    `{my_resource,{git,"https://github.com/owner/tool.git",{branch,"main"}}}`,
+  ];
+  const readSource = (source = "") => read(`{"1.2.0",[{<<"tool">>,${source},0}]}.`);
+  const url = "https://github.com/owner/tool.git";
+  expect(readSource(sources[0])).toEqual([{ kind: "git", app: "tool", url, revision: sha, options: {} }]);
+  expect(readSource(sources[1])).toEqual([
+    { kind: "git", app: "tool", url, revision: sha, options: { subdir: "apps/part" } },
+  ]);
+  expect(() => readSource(sources[2])).toThrow('the entry "tool": names no commit');
 });
 
 test("reads a lock of before versions, with texts as strings, and one with inner checksums only", () => {

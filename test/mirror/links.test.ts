@@ -11,7 +11,7 @@ import { loadConfig } from "../../src/config.ts";
 import { describeError } from "../../src/errors.ts";
 import { readMixLock } from "../../src/lock/mix-lock.ts";
 import { openMirror, type Mirror } from "../../src/mirror/mirror.ts";
-import type { Reporter } from "../../src/mirror/reporter.ts";
+import type { Reporter } from "../../src/artifacts/reporter.ts";
 import { startFileUpstream } from "../support/file-upstream.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
@@ -145,8 +145,9 @@ function open(dir: string, more: Record<string, unknown> = {}): { mirror: Mirror
     done: () => undefined,
     received: () => undefined,
     progress: () => undefined,
-    failed: (item, error) => said.push(`${item}: ${describeError(error)}`),
+    failed: (item, error) => said.push(`${JSON.stringify(item)}: ${describeError(error)}`),
     note: (text) => said.push(text),
+    warn: (text) => said.push(text),
   };
   const folders = { mirror: `${dir}/mirror`, certsDir: `${dir}/certs`, cacheDir: `${dir}/cache` };
   const config = loadConfig({ flags: { ...flags, ...folders, ...more }, environment: process.env, cwd: root });

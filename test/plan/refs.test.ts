@@ -3,7 +3,7 @@ import type { GitOptions } from "../../src/lock/entries.ts";
 import { refsWanted } from "../../src/plan/refs.ts";
 
 const entries = (...options: GitOptions[]) =>
-  options.map((each) => ({ lock: "l", revision: "1".repeat(40), options: each }));
+  options.map((each) => ({ lock: "l", app: "a", revision: "1".repeat(40), options: each }));
 const locked = { refs: "locked", shallow: false } as const;
 
 test("all heads and tags, unless asked otherwise", () => {

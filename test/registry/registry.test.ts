@@ -51,7 +51,7 @@ describe("a release that upstream described", () => {
   test("is refused, and told, when its tarball is another", () => {
     const swapped = held({ name: "pkg", version: "1.0.0", files: { "evil.erl": "boo" } });
     const registry = buildRegistry({ repository: "hexpm", releases: [swapped, second], upstream });
-    expect(registry.corrupt).toEqual([
+    expect(registry.differing).toEqual([
       { name: "pkg", version: "1.0.0", reason: "the tarball is not the one that upstream signed" },
     ]);
     expect(decode(registry, "pkg").releases.map(({ version }) => version)).toEqual(["1.1.0"]);

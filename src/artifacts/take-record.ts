@@ -2,7 +2,6 @@
  * Takes upstream's record of a package in the place of the one that is held, or refuses it: what upstream took back or
  * replaced goes from the registry, and is put aside; what is new is written down. docs/decisions/0011-trust.md
  */
-import type { HexUpstream } from "../fetch/hex.ts";
 import { compareRecords } from "../hex/changes.ts";
 import { hexDigits } from "../hex/checksums.ts";
 import { fingerprint } from "../hex/keys.ts";
@@ -13,37 +12,45 @@ import { readHistory, writeHistory, type HistoryLine } from "../store/history.ts
 import { quarantine } from "../store/quarantine.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { publishedKey } from "../store/published-key.ts";
-import { isPackageOf, readSignedRecord } from "./adoption.ts";
-import type { Context } from "./context.ts";
+import type { AcceptedChange } from "../options.ts";
+import { isPackageOf, readSignedRecord } from "../registry/adoption.ts";
+import type { StorePaths } from "../store/paths.ts";
+import type { HexSource } from "./hex-sources.ts";
+import type { Reporter } from "./reporter.ts";
 
 export interface NewRecord {
   readonly before: Package | undefined;
   readonly after: Package;
 }
 
-export interface RecordRegistry {
-  readonly paths: RegistryPaths;
-  readonly upstream: HexUpstream;
-  /** By version, the outer checksums that locks demand. @param name of a package */
-  readonly locked: (name: string) => ReadonlyMap<string, ReadonlySet<string>>;
+export interface TakeTools {
+  readonly paths: StorePaths;
+  readonly reporter: Reporter;
+  readonly acceptChanged: readonly AcceptedChange[];
+  /** By version of this package, the outer checksums that locks demand. */
+  readonly locked: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** Before the record itself is written. @throws MirrorError `integrity` saying why it is not taken, and how it would be */
-export async function takeRecord(context: Context, registry: RecordRegistry, record: NewRecord): Promise<void> {
-  const { paths, reporter, config } = context;
+export async function takeRecord(
+  source: Pick<HexSource, "paths" | "upstream">,
+  record: NewRecord,
+  { paths, reporter, acceptChanged, locked }: TakeTools,
+): Promise<void> {
+  const registry = source.paths;
   const { before, after } = record;
   const { name } = after;
-  const { repository } = registry.paths;
-  const history = await readHistory(registry.paths.history(name));
-  const accepted = config.acceptChanged.filter((each) => isPackageOf(each, repository, name));
+  const { repository } = registry;
+  const history = await readHistory(registry.history(name));
+  const accepted = acceptChanged.filter((each) => isPackageOf(each, repository, name));
   const changes = compareRecords({
     name: shownPackage(repository, name),
-    before: before ?? (await signedBefore(context, registry.paths, { name, history })),
+    before: before ?? (await signedBefore(paths, registry, { name, history })),
     isHeld: before !== undefined,
     after,
     history,
     isHexpm: repository === hexpm,
-    locked: registry.locked(name),
+    locked,
     accepted: {
       lost: accepted.some(({ version }) => version === undefined),
       replaced: new Set(accepted.map(({ version }) => version).filter((version) => version !== undefined)),
@@ -55,12 +62,12 @@ export async function takeRecord(context: Context, registry: RecordRegistry, rec
   }
   for (const text of changes.told) reporter.note(text);
   for (const version of [...changes.lost, ...changes.replaced]) {
-    const tarball = registry.paths.tarball(name, version);
+    const tarball = registry.tarball(name, version);
     if (!tarball.isFile()) continue;
     const aside = await quarantine(paths, tarball);
     reporter.note(`${shownPackage(repository, name)} ${version}, as it was, lies in ${aside} now`);
   }
-  await extendHistory(registry, record, { history, replaced: changes.replaced });
+  await extendHistory(source, record, { history, replaced: changes.replaced });
 }
 
 /**
@@ -68,7 +75,7 @@ export async function takeRecord(context: Context, registry: RecordRegistry, rec
  * releases that are upstream's.
  */
 async function signedBefore(
-  { paths }: Context,
+  paths: StorePaths,
   registry: RegistryPaths,
   { name, history }: { readonly name: string; readonly history: readonly HistoryLine[] },
 ): Promise<Package | undefined> {
@@ -81,7 +88,7 @@ async function signedBefore(
 
 /** What the record of before tells was known by then; all else is seen today. */
 async function extendHistory(
-  { paths, upstream }: RecordRegistry,
+  { paths, upstream }: Pick<HexSource, "paths" | "upstream">,
   { before, after }: NewRecord,
   { history, replaced }: { readonly history: readonly HistoryLine[]; readonly replaced: readonly string[] },
 ): Promise<void> {

@@ -2,33 +2,21 @@
  * Who is asked for a git repository, and who is not: its URLs one after the other, the safest first; where a redirect
  * leads, once it has been looked at; and no host of this network that only content names.
  */
-import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import type { HttpClient } from "../fetch/http.ts";
-import { hostOf, maxRedirects, mayAsk, redirectOf } from "../fetch/redirect.ts";
-import type { GitEnvironments } from "../git/environment.ts";
+import { maxRedirects, mayAsk, redirectOf } from "../fetch/redirect.ts";
 import type { RepositoryOutcome } from "../git/mirror-repository.ts";
 import { isUnencrypted, redactUrl } from "../git/url.ts";
-import { fileJobs } from "../plan/files.ts";
-import type { GitJob } from "../plan/plan.ts";
+import type { GitJob } from "../plan/repositories.ts";
 import { trimEnd } from "../text.ts";
 
-export interface GitUpstreams {
-  readonly environments: GitEnvironments;
+interface GitUpstreams {
   readonly http: HttpClient;
   /** Those that somebody named, and that may be asked whatever their address. */
   readonly hosts: ReadonlySet<string>;
 }
 
 const maxAnswer = 64 * 1024;
-
-/** Hosts that a lock, the configuration or `--allow-hosts` names. */
-export function trustedHosts(config: Config, jobs: readonly Pick<GitJob, "host">[]): ReadonlySet<string> {
-  const { hexUrl, buildsUrl, repos, files, allowHosts } = config;
-  const urls = [hexUrl, buildsUrl, ...repos.map(({ url }) => url), ...fileJobs(files).map(({ url }) => url)];
-  const hosts = [...jobs.map(({ host }) => host), ...allowHosts.map((host) => host.toLowerCase())];
-  return new Set([...hosts, ...urls.map(hostOf).filter((host) => host !== undefined)]);
-}
 
 /** @param fromOne brings the repository from one URL @throws the error of the last that was asked */
 export async function fromAny(

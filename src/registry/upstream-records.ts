@@ -13,6 +13,8 @@ export interface UpstreamRecords {
   readonly untrusted: ReadonlyMap<string, unknown>;
 }
 
+export const noRecords: UpstreamRecords = { records: new Map(), untrusted: new Map() };
+
 // Small files: what they cost is waiting for the disk.
 const atOnce = 32;
 

@@ -6,7 +6,7 @@ import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
 import { readTarball } from "../hex/tarball.ts";
-import type { HeldRelease } from "../registry/registry.ts";
+import type { HeldRelease } from "./registry.ts";
 import type { HeldFile } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
@@ -14,7 +14,7 @@ export interface HeldPackage {
   readonly name: string;
   readonly releases: readonly HeldRelease[];
   /** Tarballs that are damaged, or not what their names say. */
-  readonly corrupt: readonly { readonly file: string; readonly reason: string }[];
+  readonly damaged: readonly { readonly version: string; readonly reason: string }[];
 }
 
 const schema = z.object({
@@ -51,22 +51,22 @@ export async function* readHeldPackages(
   tarballs: readonly HeldFile[],
 ): AsyncGenerator<HeldPackage> {
   const index = await FileIndex.open(cache, registry.tarballsDir.path, (value) => schema.safeParse(value).data);
-  let current: { name: string; releases: HeldRelease[]; corrupt: { file: string; reason: string }[] } | undefined;
+  let current: { name: string; releases: HeldRelease[]; damaged: { version: string; reason: string }[] } | undefined;
   for (const [count, { place, name, version }] of tarballs.entries()) {
     // What was begun meanwhile, the lock's heartbeat, and whoever wants to stop us, get their turn.
     if (count % yieldAfter === 0) await setImmediate();
     if (current?.name !== name) {
       if (current !== undefined) yield current;
-      current = { name, releases: [], corrupt: [] };
+      current = { name, releases: [], damaged: [] };
     }
     const file = `${name}-${version}.tar`;
     try {
       const indexed = await index.get(file, place, readIndexed);
       const { metadata } = indexed;
       if (metadata.name === name && metadata.version === version) current.releases.push(heldRelease(indexed));
-      else current.corrupt.push({ file, reason: `it holds ${metadata.name} ${metadata.version}` });
+      else current.damaged.push({ version, reason: `it holds ${metadata.name} ${metadata.version}` });
     } catch (error) {
-      current.corrupt.push({ file, reason: describeError(error) });
+      current.damaged.push({ version, reason: describeError(error) });
     }
   }
   if (current !== undefined) yield current;

@@ -11,7 +11,7 @@ import { isPackageName } from "../hex/names.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { servedName, shownPackage } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
-import type { HeldRelease } from "../registry/registry.ts";
+import type { HeldRelease } from "./registry.ts";
 import type { NamedRelease } from "../options.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
@@ -30,9 +30,9 @@ export interface Judged {
   readonly kept: readonly Release[];
   /** Upstream's record, with what our own tells of the releases that upstream's does not cover. */
   readonly record: Package | undefined;
-  /** Signed now for the first time, although no upstream record covers them. */
+  /** Versions that are signed now for the first time, although no upstream record covers them. */
   readonly adopted: readonly string[];
-  readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
+  readonly leftOut: readonly { readonly version: string; readonly reason: string }[];
 }
 
 export interface JudgeInput {
@@ -65,25 +65,25 @@ export async function judgeReleases(
   const signed: HeldRelease[] = [];
   const kept = unreadable.filter((version) => !covered.has(version)).flatMap((version) => before.get(version) ?? []);
   const adopted: string[] = [];
-  const leftOut: { file: string; reason: string }[] = [];
+  const leftOut: { version: string; reason: string }[] = [];
   for (const release of releases) {
     const { version } = release.metadata;
     const known = before.get(version);
     const isNamed = adopting.named.some(
       (each) => isPackageOf(each, registry.repository, name) && each.version === version,
     );
-    const leaveOut = (reason: string) => leftOut.push({ file: `${name}-${version}.tar`, reason });
+    const leaveOut = (reason: string) => leftOut.push({ version, reason });
     if (covered.has(version)) signed.push(release);
     else if (known !== undefined && isSameChecksum(known.outerChecksum, release.outerChecksum)) {
       signed.push(release);
       // Another key's word, which `--new-key` takes over.
-      if (own?.isOurs === false) adopted.push(`${shown}@${version}`);
+      if (own?.isOurs === false) adopted.push(version);
     } else if (record !== undefined) {
       leaveOut(`upstream's record of ${shown} is held and does not list it, so it is not signed`);
     } else if (upstream.state === "untrusted") leaveOut("upstream's record of it cannot be trusted");
     else if (adopting.everything || isNamed) {
       signed.push(release);
-      adopted.push(`${shown}@${version}`);
+      adopted.push(version);
     } else {
       const command = `mirror-server build --adopt ${shown}@${version}`;
       if (known === undefined) {

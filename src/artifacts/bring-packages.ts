@@ -1,0 +1,90 @@
+/**
+ * Upstream's record of each package, then its tarballs. One that fails does not stop the others; the record decides what a
+ * tarball has to be, and every lock has a say.
+ */
+import type { Place } from "../disk/place.ts";
+import { MirrorError } from "../errors.ts";
+import { fetchTarball } from "../fetch/hex.ts";
+import { readExpectedTarball } from "../hex/check.ts";
+import type { Package, Release } from "../hex/records.ts";
+import { lazyBy } from "../lazy.ts";
+import { packageJobs, type Demand, type PackageJob } from "../plan/packages.ts";
+import type { Bringing, BringTools, Outcome } from "./artifact.ts";
+import type { HexSource } from "./hex-sources.ts";
+import { releaseItem } from "./item.ts";
+import { refreshRecord } from "./refresh-record.ts";
+import { transferOf } from "./reporter.ts";
+import type { TakeTools } from "./take-record.ts";
+
+type Tools = BringTools & Pick<TakeTools, "paths" | "acceptChanged">;
+
+/** @throws MirrorError `config` */
+export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): Promise<Bringing<PackageJob>> {
+  for (const repository of new Set(jobs.map((job) => job.repository))) {
+    // One that is refused fails its own packages.
+    await tools.hex.open(repository).catch((error: unknown) => {
+      if (!(error instanceof MirrorError) || error.code !== "refused") throw error;
+    });
+  }
+  const demands = packageJobs(tools.known);
+  const locked = lazyBy((key: string) => demands.find(({ repository, name }) => `${repository}/${name}` === key));
+  return {
+    bring: async function* (job) {
+      let source: HexSource;
+      let record: Package;
+      try {
+        source = await tools.hex.open(job.repository);
+        const checksums = lockedChecksums(locked(`${job.repository}/${job.name}`));
+        record = await refreshRecord(job.name, source, { ...tools, locked: checksums });
+      } catch (error) {
+        for (const { version } of job.releases) yield { item: releaseItem(job, version), error };
+        return;
+      }
+      for (const { version, demands: own } of job.releases) {
+        if (tools.signal.aborted) return;
+        yield await bringRelease(job, { version, demands: own }, { source, record, tools });
+      }
+    },
+    finish: async () => [],
+  };
+}
+
+/** By version, the outer checksums that locks demand. */
+function lockedChecksums(job: PackageJob | undefined): Map<string, Set<string>> {
+  const checksums = (of: readonly Demand[]) =>
+    of.map(({ outerChecksum }) => outerChecksum).filter((each) => each !== undefined);
+  return new Map((job?.releases ?? []).map(({ version, demands }) => [version, new Set(checksums(demands))]));
+}
+
+async function bringRelease(
+  job: PackageJob,
+  { version, demands }: PackageJob["releases"][number],
+  { source, record, tools }: { readonly source: HexSource; readonly record: Package; readonly tools: BringTools },
+): Promise<Outcome> {
+  const item = releaseItem(job, version);
+  try {
+    const release = record.releases.find((candidate) => candidate.version === version);
+    if (release === undefined) {
+      throw new MirrorError("not_found", `upstream's record of ${job.name} lists no version ${version}`);
+    }
+    const file = source.paths.tarball(job.name, version);
+    if (await isHeld(file, job.name, release, demands)) return { item, outcome: "unchanged", bytes: 0 };
+    const wanted = { name: job.name, record: release, demands };
+    const bytes = await fetchTarball(tools.http, source.upstream, wanted, transferOf(tools));
+    await file.write(bytes);
+    return { item, outcome: "added", bytes: bytes.length };
+  } catch (error) {
+    return { item, error };
+  }
+}
+
+/** @throws MirrorError `storage`: what stands in its place and cannot be replaced is told before it is fetched */
+async function isHeld(file: Place, name: string, release: Release, demands: readonly Demand[]): Promise<boolean> {
+  if (file.look()?.isFile() !== true) return false;
+  try {
+    readExpectedTarball((await file.read()) ?? Buffer.alloc(0), name, release, demands);
+    return true;
+  } catch {
+    return false;
+  }
+}

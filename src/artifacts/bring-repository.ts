@@ -1,0 +1,113 @@
+/** Brings one git repository to upstream's state; one that is damaged is fetched anew, and stays until that is done. */
+import type { Place } from "../disk/place.ts";
+import { askedUrl, leadsTo } from "../git/asked-url.ts";
+import { BareRepository } from "../git/bare-repository.ts";
+import { packDamage } from "../git/check-packs.ts";
+import { listLfsFiles } from "../git/contents.ts";
+import { keepEmptyFolders } from "../git/empty-folders.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { inspectRepository } from "../git/inspect.ts";
+import { mirrorRepository, type RepositoryOutcome } from "../git/mirror-repository.ts";
+import { refsWanted, type RefsPolicy } from "../plan/refs.ts";
+import type { GitJob } from "../plan/repositories.ts";
+import type { StorePaths } from "../store/paths.ts";
+import { quarantine } from "../store/quarantine.ts";
+import type { BringTools } from "./artifact.ts";
+import { fromAny } from "./git-upstreams.ts";
+import type { Item } from "./item.ts";
+
+export interface FetchPolicy extends RefsPolicy {
+  /** Names and ports under which this very mirror may answer, which is never asked. */
+  readonly ownNames: readonly string[];
+  readonly ownPorts: readonly number[];
+}
+
+interface Target {
+  readonly item: Item;
+  readonly place: Place;
+  /** With all that is demanded of the repository. */
+  readonly job: GitJob;
+}
+
+/** @throws MirrorError */
+export async function bringRepository(
+  paths: StorePaths,
+  { item, place, job }: Target,
+  { ownNames, ownPorts, ...refsPolicy }: FetchPolicy,
+  tools: BringTools & { readonly environments: GitEnvironments },
+): Promise<RepositoryOutcome> {
+  const { environments, reporter, signal } = tools;
+  const note = (text: string) => reporter.note(text, item);
+  const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
+  const refs = refsWanted(job.entries, refsPolicy);
+  const damage = await damageOf(place, environments, signal);
+  const fromOne = async (url: string) => {
+    const asked = await askedUrl(environments.upstream(), url, leadsTo(ownNames, ownPorts));
+    const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
+    const extra = { ...asked.variables, ...local };
+    const running = { environments, extra, signal, onProgress: (line: string) => reporter.progress(item, line) };
+    const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, running);
+    return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note });
+  };
+  const outcome = await fromAny(job, tools, { fromOne, note });
+  const repository = BareRepository.open(place, { environments, signal });
+  for (const revision of outcome === "unchanged" ? [] : revisions) {
+    const files = await listLfsFiles(repository, revision);
+    if (files.length > 0) reporter.warn(lfsWarning(files), item);
+  }
+  return outcome;
+}
+
+/** @returns what is wrong with the repository that is here, if one is and it can be fetched anew */
+async function damageOf(place: Place, { features }: GitEnvironments, signal: AbortSignal): Promise<string | undefined> {
+  const names = (await place.parent?.allEntries()) ?? [];
+  if (!names.some(({ name }) => name === place.name)) return undefined;
+  // What git dropped is put back first; what is in the way of that is damage.
+  if (place.isFolder()) await keepEmptyFolders(place);
+  const inspection = inspectRepository(place, features);
+  if (inspection.state === "damaged") return inspection.reason;
+  return inspection.state === "plain" ? packDamage(place, signal) : undefined;
+}
+
+interface Replacement {
+  readonly damage: string;
+  /** Makes the repository in a folder that is not there yet. */
+  readonly mirrorAt: (target: Place) => Promise<RepositoryOutcome>;
+  readonly note: (text: string) => void;
+}
+
+/** Only when all of it has arrived: until then, what is here may still be of use, and hold what upstream has lost. */
+async function replace(
+  paths: StorePaths,
+  place: Place,
+  { damage, mirrorAt, note }: Replacement,
+): Promise<RepositoryOutcome> {
+  const fresh = place.temporary();
+  try {
+    const outcome = await mirrorAt(fresh);
+    const aside = await quarantine(paths, place);
+    await fresh.moveTo(place);
+    note(`is fetched anew, since ${damage}; what was here lies in ${aside} now`);
+    return outcome;
+  } catch (error) {
+    note(`stays as it is until it can be fetched anew, although ${damage}`);
+    throw error;
+  } finally {
+    await fresh.remove();
+  }
+}
+
+/** A path on this machine, which a lock may name only where that was allowed. */
+function isLocal({ host, urls: [url] }: Pick<GitJob, "host" | "urls">): boolean {
+  return host === "localhost" && !/^(?:https?|ssh|git):/i.test(url);
+}
+
+function localPath(url: string): string {
+  return url.replace(/^file:\/\//i, "");
+}
+
+function lfsWarning(files: readonly string[]): string {
+  const shown = files.slice(0, 5).join(", ");
+  const more = files.length > 5 ? `, and ${files.length - 5} more` : "";
+  return `keeps ${files.length} file(s) in Git LFS, which is not mirrored: ${shown}${more}`;
+}

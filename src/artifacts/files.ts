@@ -1,0 +1,157 @@
+/**
+ * The files that the configuration lists: fetched once, with redirects followed, and from then on compared. A mirror is
+ * the only witness of most of them (files.json), so one without a checksum is fetched anew.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { FileIndex } from "../disk/file-index.ts";
+import type { Place } from "../disk/place.ts";
+import { listFiles } from "../disk/walk.ts";
+import { MirrorError } from "../errors.ts";
+import { isFilePath } from "../hex/file-names.ts";
+import { lazy } from "../lazy.ts";
+import type { FileSource } from "../options.ts";
+import { fileJobs, type FileJob } from "../plan/files.ts";
+import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
+import type { StorePaths } from "../store/paths.ts";
+import type { Artifact, Brought, BringTools, Checked, Problem } from "./artifact.ts";
+import type { Item } from "./item.ts";
+import { transferOf } from "./reporter.ts";
+import { removeAll } from "./remove.ts";
+
+// Release assets may be large; an answer without end must not fill the disk. Bytes.
+const maxFileSize = 8 * 1024 ** 3;
+
+/** @param sources `files` of the configuration @throws MirrorError `config` for an entry that is none */
+export function createFiles(paths: StorePaths, sources: readonly FileSource[]): Artifact<FileJob> {
+  const jobs = fileJobs(sources);
+  const placeOf = ({ host, path }: FileJob) => paths.file(host, path);
+  const recorded = lazy(async () => readFileChecksums(paths));
+  return {
+    name: "files",
+    weight: 2,
+    wanted: async () => ({ jobs, refused: [] }),
+    items: (job) => [{ item: itemOf(job), keys: [paths.filePath(job.host, job.path)], locks: [] }],
+    has: async (job) => [{ item: itemOf(job), isHeld: placeOf(job).isFile() }],
+    bringing: async (_jobs, tools) => openBringing(paths, tools),
+    check: async function* (job) {
+      // Where they are damaged, what they were the only witness of is told by itself.
+      yield await checkFile(job, placeOf(job), await recorded().catch(() => undefined));
+    },
+    list: async () =>
+      (await listFiles(paths.filesDir))
+        .filter((file) => isFilePath(file.replaceAll("%3A", "")))
+        .map((file) => ({
+          item: { kind: "file", url: `https://${file}` },
+          key: file,
+          places: [paths.filesDir.at(file)],
+          // It may be the configuration of another folder.
+          ...(jobs.length === 0 ? { spared: 'the configuration in use has no "files"' } : {}),
+        })),
+    damageOf: async ({ key, places: [place] }) => {
+      const known = [...(await recorded())].find(([name]) => pathOf(paths, name) === key)?.[1];
+      if (place === undefined || known === undefined) return undefined;
+      return (await hashFile(place)) === known.sha256 ? undefined : "its SHA-256 is another than the first sync got";
+    },
+    remove: async (held) => {
+      await removeAll(held, [paths.filesDir]);
+      const kept = [...(await readFileChecksums(paths))].filter(([name]) => jobs.some((job) => keyOf(job) === name));
+      await writeFileChecksums(paths, new Map(kept));
+    },
+  };
+}
+
+function itemOf({ url }: FileJob): Item {
+  return { kind: "file", url };
+}
+
+/** In files.json. */
+function keyOf({ host, path }: FileJob): string {
+  return `${host}/${path}`;
+}
+
+/** Where it lies below `files`, by its key. */
+function pathOf(paths: StorePaths, key: string): string {
+  const [host = "", ...rest] = key.split("/");
+  return paths.filePath(host, rest.join("/"));
+}
+
+async function openBringing(paths: StorePaths, tools: BringTools) {
+  const checksums = await readFileChecksums(paths);
+  const index = await FileIndex.open(paths.cache, paths.filesDir.path, (value) =>
+    typeof value === "string" ? value : undefined,
+  );
+  return {
+    bring: async function* (job: FileJob) {
+      yield await bringFile(job, paths.file(job.host, job.path), { ...tools, checksums, index });
+    },
+    finish: async () => {
+      await writeFileChecksums(paths, checksums);
+      await index.save();
+      return [];
+    },
+  };
+}
+
+interface Tools extends BringTools {
+  readonly checksums: FileChecksums;
+  readonly index: FileIndex<string>;
+}
+
+async function bringFile(job: FileJob, file: Place, { http, checksums, index, ...tools }: Tools): Promise<Brought> {
+  const item = itemOf(job);
+  const key = keyOf(job);
+  // One whose way is barred is told when it is looked at.
+  await file.parent?.removeLeftovers().catch(() => undefined);
+  // What the configuration says is what someone looked up; what we recorded is only what came first.
+  const expected = job.sha256 ?? checksums.get(key)?.sha256;
+  const size = file.look()?.size;
+  const held = size === undefined ? undefined : await index.get(key, file, hashFile).catch(() => undefined);
+  // What no checksum is known of is not trusted as it lies: what upstream sends decides.
+  if (size !== undefined && held !== undefined && held === expected) {
+    checksums.set(key, { sha256: held, bytes: size });
+    return { item, outcome: "unchanged", bytes: 0 };
+  }
+  const temporary = file.temporary();
+  try {
+    file.parent?.makeFolder();
+    const { status, sha256, bytes } = await http.download(job.url, temporary, {
+      maxSize: maxFileSize,
+      ...transferOf(tools),
+    });
+    if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
+    if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
+    if (expected !== undefined && sha256 !== expected) throw mismatch(job, sha256, expected);
+    checksums.set(key, { sha256, bytes });
+    if (held === sha256) return { item, outcome: "unchanged", bytes };
+    await temporary.moveTo(file);
+    return { item, outcome: held === undefined ? "added" : "updated", bytes };
+  } finally {
+    await temporary.remove();
+  }
+}
+
+function mismatch(job: FileJob, sha256: string, expected: string): MirrorError {
+  const says = job.sha256 === undefined ? "the first sync got" : "the configuration says";
+  return new MirrorError("integrity", `upstream sent a file with SHA-256 ${sha256}; ${says} ${expected}`);
+}
+
+async function checkFile(job: FileJob, file: Place, checksums: FileChecksums | undefined): Promise<Checked> {
+  const problem = (state: Problem["state"], reason: string): Checked => ({
+    item: itemOf(job),
+    problems: [{ state, reason }],
+  });
+  const expected = job.sha256 ?? checksums?.get(keyOf(job))?.sha256;
+  if (!file.isFile()) return problem("missing", "the file is not here");
+  if (expected === undefined) return problem("damaged", "no checksum of it is known; sync it again");
+  if ((await hashFile(file)) !== expected) return problem("damaged", "its SHA-256 is another");
+  return { item: itemOf(job), problems: [] };
+}
+
+/** @returns 64 hex digits @throws MirrorError `storage`, a system error */
+async function hashFile(file: Place): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file.verifiedPath()), hash);
+  return hash.digest("hex");
+}

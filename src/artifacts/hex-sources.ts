@@ -1,0 +1,89 @@
+/**
+ * The Hex repositories that are asked in one run: of each its upstream, its places, and what upstream said when it was
+ * last asked. Packages and documentation come from the same ones.
+ */
+import type { HexUpstream } from "../fetch/hex.ts";
+import { MirrorError } from "../errors.ts";
+import { hexpm, servedName } from "../hex/repository.ts";
+import { lazy, lazyBy } from "../lazy.ts";
+import { listRegistries } from "../store/inventory.ts";
+import type { StorePaths } from "../store/paths.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
+import { readValidators, writeValidators, type Validators } from "../store/validators.ts";
+import type { Failed } from "./artifact.ts";
+import type { Reporter } from "./reporter.ts";
+
+export interface HexSource {
+  readonly paths: RegistryPaths;
+  readonly upstream: HexUpstream;
+  readonly validators: Validators;
+  /** Called when a record proved to be signed by upstream's key. */
+  readonly onVerified: () => void;
+}
+
+export interface HexSources {
+  /** @throws MirrorError `config`, `refused` */
+  readonly open: (repository: string) => Promise<HexSource>;
+  /** Writes down what was learned of each. @returns where that failed */
+  readonly close: () => Promise<readonly Failed[]>;
+}
+
+export interface HexSourceTools {
+  readonly paths: StorePaths;
+  readonly reporter: Reporter;
+  readonly upstreamOf: (repository: string) => Promise<HexUpstream>;
+  /** Writes down whose records these are. */
+  readonly recordUpstream: (repository: string, upstream: HexUpstream) => Promise<void>;
+}
+
+export function createHexSources({ paths, reporter, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
+  const verified = new Set<string>();
+  const opened = new Map<string, HexSource>();
+  const places = lazy(async () => {
+    // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.
+    const known = (await listRegistries(paths)).filter(({ upstreamDir }) => upstreamDir.isFolder());
+    return new Map(known.map(({ repository }) => [servedName(repository), repository]));
+  });
+  const open = async (repository: string): Promise<HexSource> => {
+    const known = await places();
+    // Both would be served at /repos/NAME, and one signed name would stand for two repositories.
+    const other = known.get(servedName(repository)) ?? repository;
+    if (other !== repository) {
+      const place = `/repos/${servedName(repository) ?? ""}`;
+      throw new MirrorError("refused", `${place} of this mirror is "${other}" and cannot be "${repository}" too`);
+    }
+    known.set(servedName(repository), repository);
+    const upstream = await upstreamOf(repository);
+    if (repository !== hexpm) {
+      const guard = "guard /repos with serve --require-token";
+      reporter.warn(`what ${repository} keeps private, this mirror shows to whoever reaches it; ${guard}`);
+    }
+    const registry = paths.registry(repository);
+    const written = [registry.tarballsDir, registry.docsDir, registry.upstreamDir, registry.upstreamPackagesDir];
+    for (const place of written) await place.removeLeftovers();
+    const source = {
+      paths: registry,
+      upstream,
+      validators: await readValidators(registry),
+      onVerified: () => void verified.add(repository),
+    };
+    opened.set(repository, source);
+    return source;
+  };
+  return {
+    open: lazyBy(open),
+    close: async () => {
+      const failed: Failed[] = [];
+      for (const [repository, { paths: registry, upstream, validators }] of opened) {
+        try {
+          await writeValidators(registry, validators);
+          // A key that fits nothing must not become the one that the records here are read with.
+          if (verified.has(repository)) await recordUpstream(repository, upstream);
+        } catch (error) {
+          failed.push({ item: { kind: "registry", repository }, error });
+        }
+      }
+      return failed;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * The packages of every Hex repository that locks name. Of each package upstream's record is refreshed, then each tarball
+ * fetched that is missing or not the one it should be. What clients are told of them is signed anew afterwards
+ * (registry/), and taken back before anything goes. What reads records is loaded only where it is needed: protobuf is large.
+ */
+import type { KeyObject } from "node:crypto";
+import type { Place } from "../disk/place.ts";
+import { isPackageName } from "../hex/names.ts";
+import { hexpm } from "../hex/repository.ts";
+import { lazy } from "../lazy.ts";
+import type { AcceptedChange } from "../options.ts";
+import { packageJobs, type PackageJob } from "../plan/packages.ts";
+import { listRegistries, listTarballs, listSigned } from "../store/inventory.ts";
+import { publishedKey } from "../store/published-key.ts";
+import type { StorePaths } from "../store/paths.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
+import { forgetValidators } from "../store/validators.ts";
+import type { Artifact, Held } from "./artifact.ts";
+import { releaseItem } from "./item.ts";
+import { removeAll } from "./remove.ts";
+
+export interface PackageTools {
+  /** Releases that upstream may have taken back or replaced. */
+  readonly acceptChanged: readonly AcceptedChange[];
+  /** The key of upstream's records that are held. @throws MirrorError `config` */
+  readonly recordsKey: (repository: string) => Promise<KeyObject>;
+  /** Signs the registries as if these places were gone. */
+  readonly withdraw: (places: readonly Place[]) => Promise<void>;
+}
+
+export function createPackages(
+  paths: StorePaths,
+  { acceptChanged, recordsKey, withdraw }: PackageTools,
+): Artifact<PackageJob> {
+  // One that cannot be read is as good as none: no record can then be taken for intact.
+  const registryKey = lazy(async () => publishedKey(paths).catch(() => undefined));
+  const damageOf = lazy(async () => {
+    const { createDamage } = await import("./with-records.ts");
+    return createDamage(paths, { recordsKey, registryKey });
+  });
+  return {
+    name: "packages",
+    weight: 1,
+    wanted: async ({ locks }) => ({ jobs: packageJobs(locks), refused: [] }),
+    items: (job) => {
+      const registry = paths.registry(job.repository);
+      const shared = [registry.upstreamPackage(job.name).path, registry.dir.path];
+      return job.releases.map(({ version, demands }) => ({
+        item: releaseItem(job, version),
+        keys: [registry.tarball(job.name, version).path, ...shared],
+        locks: demands.map(({ lock }) => lock),
+      }));
+    },
+    has: async (job) => {
+      const registry = paths.registry(job.repository);
+      const isSigned = registry.resource(`packages/${job.name}`).isFile();
+      return job.releases.map(({ version }) => ({
+        item: releaseItem(job, version),
+        isHeld: isSigned && registry.tarball(job.name, version).isFile(),
+      }));
+    },
+    bringing: async (jobs, tools) => {
+      const { bringPackages } = await import("./with-records.ts");
+      return bringPackages(jobs, { ...tools, paths, acceptChanged });
+    },
+    check: async function* (job) {
+      const { checkPackage } = await import("./with-records.ts");
+      yield* checkPackage(paths.registry(job.repository), job, await registryKey());
+    },
+    list: async () => (await Promise.all((await listRegistries(paths)).map(listHeld))).flat(),
+    damageOf: async (held) => (await damageOf())(held),
+    remove: async (held) => {
+      await withdraw(held.flatMap(({ places }) => places));
+      await removeAll(held, [paths.reposDir, paths.upstreamDir]);
+      for (const registry of await listRegistries(paths)) await forgetValidators(registry);
+    },
+  };
+}
+
+/** In the order in which they may go: what is listed, what it is checked against, what it lists. */
+async function listHeld(registry: RegistryPaths): Promise<Held[]> {
+  const { repository, dir, upstreamPackagesDir } = registry;
+  const records = (await upstreamPackagesDir.list("file")).filter(isPackageName);
+  // What was made by hand, and the public one, stay, however empty.
+  const isWhole = repository !== hexpm && upstreamPackagesDir.isFolder();
+  const whole: Held = { item: { kind: "registry", repository }, key: dir.path, places: await listSigned(registry) };
+  return [
+    ...(isWhole ? [whole] : []),
+    ...records.map((name): Held => {
+      const place = registry.upstreamPackage(name);
+      return { item: { kind: "record", repository, name }, key: place.path, places: [place] };
+    }),
+    ...(await listTarballs(registry)).map(({ name, version, place }): Held => ({
+      item: releaseItem({ repository, name }, version),
+      key: place.path,
+      places: [place],
+    })),
+  ];
+}

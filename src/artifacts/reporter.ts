@@ -1,0 +1,34 @@
+/** How long work tells what it does; the command line shows it, tests collect it. */
+import type { Brought } from "./artifact.ts";
+import type { Item } from "./item.ts";
+
+export interface Reporter {
+  /** So many items more will be worked on. */
+  readonly begin: (count: number) => void;
+  readonly done: (brought: Brought) => void;
+  readonly failed: (item: Item, error: unknown) => void;
+  /** Bytes have arrived. */
+  readonly received: (bytes: number) => void;
+  /** What a slow item is doing just now. */
+  readonly progress: (item: Item, text: string) => void;
+  /** Something worth a line of its own. @param item what the sentence is about, as its subject */
+  readonly note: (text: string, item?: Item) => void;
+  /** The same, for what somebody should do something about. */
+  readonly warn: (text: string, item?: Item) => void;
+}
+
+/** For work that nobody watches. */
+export const silentReporter: Reporter = {
+  begin: () => undefined,
+  done: () => undefined,
+  failed: () => undefined,
+  received: () => undefined,
+  progress: () => undefined,
+  note: () => undefined,
+  warn: () => undefined,
+};
+
+/** How transfers are watched and stopped. */
+export function transferOf({ signal, reporter }: { readonly signal: AbortSignal; readonly reporter: Reporter }) {
+  return { signal, onBytes: reporter.received };
+}

@@ -1,0 +1,169 @@
+/**
+ * The git repositories that locks name, and those that these have as submodules. What the next level of these is, only the
+ * commits tell that are here.
+ */
+import { BareRepository } from "../git/bare-repository.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { inspectRepository, isRepository } from "../git/inspect.ts";
+import type { Place } from "../disk/place.ts";
+import { repositoryJobs, repositoryKey, type GitJob, type GitPolicy } from "../plan/repositories.ts";
+import { listRepositories } from "../store/inventory.ts";
+import type { StorePaths } from "../store/paths.ts";
+import { findRepository } from "../store/repositories.ts";
+import type { Artifact, Bringing, BringTools, Want, Wanted } from "./artifact.ts";
+import { bringRepository, type FetchPolicy } from "./bring-repository.ts";
+import { checkRepository } from "./check-repository.ts";
+import type { Item } from "./item.ts";
+import { removeAll } from "./remove.ts";
+import { createSubmodules, heldSubmodules, submodulesOf } from "./submodules.ts";
+
+export interface RepositoryTools {
+  readonly policy: GitPolicy;
+  readonly fetching: FetchPolicy;
+  /** Made on first use: a lock without git entries needs no git. */
+  readonly gitEnvironments: () => Promise<GitEnvironments>;
+  readonly signal: AbortSignal;
+}
+
+export function createRepositories(
+  paths: StorePaths,
+  { policy, fetching, gitEnvironments, signal }: RepositoryTools,
+): Artifact<GitJob> {
+  return {
+    name: "repositories",
+    weight: 2,
+    wanted: async (want) => wantedJobs(paths, want, { policy, gitEnvironments, signal }),
+    items: (job) => [
+      {
+        item: itemOf(job),
+        keys: [repositoryKey(job)],
+        locks: [...new Set(job.entries.map(({ lock }) => lock))].sort(),
+      },
+    ],
+    has: async (job) => {
+      const place = await findRepository(paths, job.host, job.path);
+      return [{ item: itemOf(job), isHeld: place !== undefined && isRepository(place) }];
+    },
+    bringing: async (jobs, tools) => openBringing(paths, { policy, fetching }, jobs, tools),
+    check: async function* (job) {
+      yield* checkRepository(await heldAt(paths, job), job, { environments: await gitEnvironments(), signal });
+    },
+    list: async () =>
+      (await listRepositories(paths)).map(({ host, path, place }) => ({
+        item: itemOf({ host, path }),
+        key: repositoryKey({ host, path }),
+        places: [place],
+        // A folder may be called so and be somebody's own.
+        ...(isRepository(place) ? {} : { spared: "it is no bare repository" }),
+      })),
+    damageOf: async ({ places: [place] }) =>
+      place === undefined ? undefined : damageOf(place, await gitEnvironments(), signal),
+    remove: async (held) => removeAll(held, [paths.git]),
+  };
+}
+
+function itemOf({ host, path }: Pick<GitJob, "host" | "path">): Item {
+  return { kind: "git", host, path };
+}
+
+async function wantedJobs(
+  paths: StorePaths,
+  { locks, withSubmodules = false }: Want,
+  { policy, gitEnvironments, signal }: Omit<RepositoryTools, "fetching">,
+): Promise<Wanted<GitJob>> {
+  const named = repositoryJobs(locks, policy);
+  const hasSubmodules = named.jobs.some(({ entries }) => entries.some(({ options }) => options.submodules === true));
+  if (!withSubmodules || !hasSubmodules) return withItems(named);
+  const environments = await gitEnvironments();
+  const open = async (job: GitJob) => {
+    const place = await heldAt(paths, job);
+    const isPlain = place !== undefined && inspectRepository(place, environments.features).state === "plain";
+    return isPlain ? BareRepository.open(place, { environments, signal }) : undefined;
+  };
+  return withItems(repositoryJobs([...locks, ...(await heldSubmodules(named.jobs, open, policy))], policy));
+}
+
+function withItems({ jobs, refused }: ReturnType<typeof repositoryJobs>): Wanted<GitJob> {
+  return {
+    jobs,
+    refused: refused.map(({ lock, app, reason }) => ({ item: { kind: "entry", app }, lock, app, reason })),
+  };
+}
+
+async function openBringing(
+  paths: StorePaths,
+  { policy, fetching }: Pick<RepositoryTools, "policy" | "fetching">,
+  jobs: readonly GitJob[],
+  tools: BringTools,
+): Promise<Bringing<GitJob>> {
+  if (jobs.length === 0) return { bring: () => nothing(), finish: async () => [] };
+  const environments = await tools.gitEnvironments();
+  const demands = new Map(
+    repositoryJobs(tools.known, policy).jobs.map((job) => [repositoryKey(job), job.entries] as const),
+  );
+  const submodules = createSubmodules(tools.hosts, policy);
+  return {
+    bring: async function* (job) {
+      const item = itemOf(job);
+      submodules.begin(job);
+      try {
+        const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
+        // One whose way is barred is told by its own name.
+        await place.parent?.removeLeftovers().catch(() => undefined);
+        const wanted = withDemands(job, demands);
+        const outcome = await bringRepository(paths, { item, place, job: wanted }, fetching, {
+          ...tools,
+          environments,
+        });
+        yield { item, outcome, bytes: 0 };
+        const repository = BareRepository.open(place, { environments, signal: tools.signal });
+        yield* submodules.add(job, await submodulesOf(wanted, repository), tools.reporter);
+      } catch (error) {
+        yield { item, error };
+      }
+    },
+    found: () => {
+      const { locks, named } = submodules.take();
+      return { locks, wanted: withItems(named) };
+    },
+    finish: async () => [],
+  };
+}
+
+async function* nothing() {
+  // There is no job.
+}
+
+/** A refresh for one lock must not lose what another needs: all that is demanded of the repository counts. */
+function withDemands(job: GitJob, demands: ReadonlyMap<string, GitJob["entries"]>): GitJob {
+  const all = [...job.entries, ...(demands.get(repositoryKey(job)) ?? [])];
+  return { ...job, entries: [...new Map(all.map((entry) => [JSON.stringify(entry), entry])).values()] };
+}
+
+/** Where the repository of a job lies, whatever stands there; undefined when nothing does. */
+async function heldAt(paths: StorePaths, { host, path }: Pick<GitJob, "host" | "path">): Promise<Place | undefined> {
+  const found = await findRepository(paths, host, path);
+  if (found !== undefined) return found;
+  const place = paths.repository(host, path);
+  // A link or a file in a repository's place is a damaged repository.
+  const names = (await place.parent?.allEntries()) ?? [];
+  return names.some(({ name }) => name === place.name) ? place : undefined;
+}
+
+async function damageOf(place: Place, environments: GitEnvironments, signal: AbortSignal): Promise<string | undefined> {
+  const inspection = inspectRepository(place, environments.features);
+  // With a newer git it will be read.
+  if (inspection.state === "unsupported") return undefined;
+  if (inspection.state !== "plain") return inspection.reason;
+  const repository = BareRepository.open(place, { environments, signal });
+  const { code, stderr, stdout } = await repository.try(["fsck", "--full", "--no-dangling", "--no-progress"]);
+  const first = `${stderr}\n${stdout.toString("utf8")}`.split("\n").find(tellsOfDamage);
+  return code !== 0 && first !== undefined ? `git fsck: ${first}` : undefined;
+}
+
+/** Genuine history is full of oddities (`error in commit …: badTimezone: …`), which upstream has as well. */
+function tellsOfDamage(line: string): boolean {
+  return (
+    line.trim() !== "" && !/^(?:error|warning) in \w+ [0-9a-f]+: \w+:/.test(line) && !/^(?:notice|warning):/.test(line)
+  );
+}

@@ -1,0 +1,44 @@
+/** How people are told of the things of a mirror. */
+import type { Item } from "../artifacts/item.ts";
+import { hexpm, shownPackage } from "../hex/repository.ts";
+
+export function showItem(item: Item): string {
+  switch (item.kind) {
+    case "release":
+      return `${shownPackage(item.repository, item.name)} ${item.version}`;
+    case "documentation":
+      return `the documentation of ${shownPackage(item.repository, item.name)} ${item.version}`;
+    case "record":
+      return `upstream's record of ${shownPackage(item.repository, item.name)}`;
+    case "registry":
+      return item.repository === hexpm ? "the registry" : `the registry of ${item.repository}`;
+    case "git":
+      return `https://${item.host}/${item.path}${item.revision === undefined ? "" : ` ${item.revision}`}`;
+    case "installer-list":
+      return `installs/${item.list}`;
+    case "installer":
+      return `installs/${item.path}`;
+    case "file":
+      return item.url;
+    case "lock":
+      return `the lock ${item.name}`;
+    case "entry":
+      return item.app;
+    case "all":
+      return `the ${item.of === "repositories" ? "git repositories" : item.of}`;
+    case "place":
+      return item.path;
+  }
+}
+
+/** `jason@1.4.1`, as options take it. */
+export function showRelease(item: Item): string {
+  return item.kind === "release" ? `${shownPackage(item.repository, item.name)}@${item.version}` : showItem(item);
+}
+
+/** Who asks for it, in brackets: ` (app phoenix, lock my_app)`. */
+export function showAsking({ app, lock }: { readonly app?: string; readonly lock?: string }, item: Item): string {
+  const isNamed = app === undefined || showItem(item).split(" ", 1)[0] === app;
+  const parts = [...(isNamed ? [] : [app]), ...(lock === undefined ? [] : [`lock ${lock}`])];
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
+}

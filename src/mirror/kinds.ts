@@ -1,0 +1,66 @@
+/** The kinds of things of one mirror, each with what it needs of the settings. */
+import type { GitEnvironments } from "../git/environment.ts";
+import { createDocumentation } from "../artifacts/documentation.ts";
+import { createFiles } from "../artifacts/files.ts";
+import { createInstallers } from "../artifacts/installers.ts";
+import type { Kinds } from "../artifacts/kinds.ts";
+import { createPackages } from "../artifacts/packages.ts";
+import { createRepositories } from "../artifacts/repositories.ts";
+import type { Config } from "../config.ts";
+import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
+import { readKeyFile, type Context } from "./context.ts";
+import { heldRecordsKey } from "./hex-upstreams.ts";
+
+export interface KindTools {
+  readonly gitEnvironments: () => Promise<GitEnvironments>;
+}
+
+/** What of the settings says what is wanted, and how it is fetched. */
+export type KindSettings = Pick<
+  Config,
+  | "files"
+  | "installers"
+  | "buildsUrl"
+  | "buildsPublicKey"
+  | "acceptChanged"
+  | "docs"
+  | "allowLocalGit"
+  | "allowHosts"
+  | "allowOwners"
+  | "gitRefs"
+  | "gitShallow"
+  | "name"
+  | "port"
+  | "tlsPort"
+>;
+
+/** Made anew for each run: what is read once is as it was then. @throws MirrorError `config` */
+export function openKinds(context: Context, settings: KindSettings, { gitEnvironments }: KindTools): Kinds {
+  const { paths, reporter, signal } = context;
+  const { acceptChanged, gitRefs, gitShallow, name, port, tlsPort } = settings;
+  const ownPorts = [port, ...(tlsPort === undefined ? [] : [tlsPort])];
+  return {
+    packages: createPackages(paths, {
+      acceptChanged,
+      recordsKey: async (repository) => heldRecordsKey(context, repository),
+      withdraw: async (places) => {
+        const { buildAsOnlyWriter } = await import("./registry-jobs.ts");
+        const { leftOut } = await buildAsOnlyWriter(context, { without: new Set(places.map(({ path }) => path)) });
+        for (const { item, reason } of leftOut) reporter.note(`is left out of the registry: ${reason}`, item);
+      },
+    }),
+    documentation: createDocumentation(paths, settings.docs),
+    repositories: createRepositories(paths, {
+      policy: settings,
+      fetching: { refs: gitRefs, shallow: gitShallow, ownNames: ["app_deps", ...name], ownPorts },
+      gitEnvironments,
+      signal,
+    }),
+    installers: createInstallers(paths, settings, async () => readInstallersKey(settings)),
+    files: createFiles(paths, settings.files),
+  };
+}
+
+async function readInstallersKey({ buildsPublicKey: file }: Pick<KindSettings, "buildsPublicKey">) {
+  return file === undefined ? readPublicKey(mixPublicKey, "Mix's key") : readKeyFile(file, "--builds-public-key");
+}
