@@ -22,7 +22,7 @@ import type { Reporter } from "./reporter.ts";
 export interface Artifact<Job> {
   readonly name: KindName;
   /** How many downloads the work on one is worth: git is several processes, and unpacking needs processors. */
-  readonly weight: 1 | 2;
+  readonly weight: 1 | 2 | 4;
   /** What should be here, without asking anybody outside. */
   readonly wanted: (want: Want) => Promise<Wanted<Job>>;
   /** What a job is for. */
@@ -78,6 +78,15 @@ export interface Look {
   readonly isHeld: boolean;
 }
 
+/**
+ * Gives what was fetched and verified its place, as the only writer; by then another process may have been faster.
+ * @param unsigned the package that is signed anew because of it
+ */
+export type Land = <T>(
+  work: () => Promise<T>,
+  unsigned?: { readonly repository: string; readonly name: string },
+) => Promise<T>;
+
 export interface BringTools {
   readonly http: HttpClient;
   readonly hex: HexSources;
@@ -88,10 +97,11 @@ export interface BringTools {
   readonly known: readonly Lock[];
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
+  readonly land: Land;
 }
 
 export interface Bringing<Job> {
-  /** Upstream → verified → in its place. Each item of the job comes to one outcome. */
+  /** Upstream → verified → beside its place → in it. Each item of the job comes to one outcome. */
   readonly bring: (job: Job) => AsyncIterable<Outcome>;
   /** What turned out to be wanted besides, since this was last asked: all of it, as locks, and the jobs that are left. */
   readonly found?: () => { readonly locks: readonly Lock[]; readonly wanted: Wanted<Job> };

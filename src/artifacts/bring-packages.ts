@@ -5,14 +5,15 @@
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { fetchTarball } from "../fetch/hex.ts";
+import { isSameChecksum } from "../hex/checksums.ts";
 import { readExpectedTarball } from "../hex/check.ts";
-import type { Package, Release } from "../hex/records.ts";
+import type { Release } from "../hex/records.ts";
 import { lazyBy } from "../lazy.ts";
 import { packageJobs, type Demand, type PackageJob } from "../plan/packages.ts";
 import type { Bringing, BringTools, Outcome } from "./artifact.ts";
 import type { HexSource } from "./hex-sources.ts";
 import { releaseItem } from "./item.ts";
-import { refreshRecord } from "./refresh-record.ts";
+import { readHeld, refreshRecord, type HeldRecord } from "./refresh-record.ts";
 import { transferOf } from "./reporter.ts";
 import type { TakeTools } from "./take-record.ts";
 
@@ -31,18 +32,18 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
   return {
     bring: async function* (job) {
       let source: HexSource;
-      let record: Package;
+      let held: HeldRecord;
       try {
         source = await tools.hex.open(job.repository);
         const checksums = lockedChecksums(locked(`${job.repository}/${job.name}`));
-        record = await refreshRecord(job.name, source, { ...tools, locked: checksums });
+        held = await refreshRecord(job.name, source, { ...tools, locked: checksums });
       } catch (error) {
         for (const { version } of job.releases) yield { item: releaseItem(job, version), error };
         return;
       }
       for (const { version, demands: own } of job.releases) {
         if (tools.signal.aborted) return;
-        yield await bringRelease(job, { version, demands: own }, { source, record, tools });
+        yield await bringRelease(job, { version, demands: own }, { source, held, tools });
       }
     },
     finish: async () => [],
@@ -56,14 +57,22 @@ function lockedChecksums(job: PackageJob | undefined): Map<string, Set<string>> 
   return new Map((job?.releases ?? []).map(({ version, demands }) => [version, new Set(checksums(demands))]));
 }
 
+interface Running {
+  readonly source: HexSource;
+  /** Upstream's record, as it was taken. */
+  readonly held: HeldRecord;
+  readonly tools: BringTools;
+}
+
 async function bringRelease(
   job: PackageJob,
   { version, demands }: PackageJob["releases"][number],
-  { source, record, tools }: { readonly source: HexSource; readonly record: Package; readonly tools: BringTools },
+  running: Running,
 ): Promise<Outcome> {
+  const { source, held, tools } = running;
   const item = releaseItem(job, version);
   try {
-    const release = record.releases.find((candidate) => candidate.version === version);
+    const release = held.record.releases.find((candidate) => candidate.version === version);
     if (release === undefined) {
       throw new MirrorError("not_found", `upstream's record of ${job.name} lists no version ${version}`);
     }
@@ -71,11 +80,40 @@ async function bringRelease(
     if (await isHeld(file, job.name, release, demands)) return { item, outcome: "unchanged", bytes: 0 };
     const wanted = { name: job.name, record: release, demands };
     const bytes = await fetchTarball(tools.http, source.upstream, wanted, transferOf(tools));
-    await file.write(bytes);
+    await landTarball(file, bytes, job, release, running);
     return { item, outcome: "added", bytes: bytes.length };
   } catch (error) {
     return { item, error };
   }
+}
+
+/** Only while upstream's record says what it said when the tarball was asked for. @throws MirrorError */
+async function landTarball(
+  file: Place,
+  bytes: Buffer,
+  job: PackageJob,
+  release: Release,
+  { source, held, tools }: Running,
+): Promise<void> {
+  const staged = await file.stage(bytes);
+  try {
+    await tools.land(async () => {
+      const record = await readHeld(source.paths.upstreamPackage(job.name), job.name, source.upstream, held);
+      const now = record?.record.releases.find(({ version }) => version === release.version);
+      if (now === undefined || !isSame(now, release)) {
+        throw new MirrorError("busy", "another process has taken another record of it meanwhile; sync again");
+      }
+      await staged.moveTo(file);
+    }, job);
+  } finally {
+    await staged.remove();
+  }
+}
+
+function isSame(one: Release, other: Release): boolean {
+  return (
+    isSameChecksum(one.outerChecksum, other.outerChecksum) && isSameChecksum(one.innerChecksum, other.innerChecksum)
+  );
 }
 
 /** @throws MirrorError `storage`: what stands in its place and cannot be replaced is told before it is fetched */

@@ -12,7 +12,7 @@ import { refsWanted, type RefsPolicy } from "../plan/refs.ts";
 import type { GitJob } from "../plan/repositories.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { quarantine } from "../store/quarantine.ts";
-import type { BringTools } from "./artifact.ts";
+import type { BringTools, Land } from "./artifact.ts";
 import { fromAny } from "./git-upstreams.ts";
 import type { Item } from "./item.ts";
 
@@ -47,7 +47,7 @@ export async function bringRepository(
     const extra = { ...asked.variables, ...local };
     const running = { environments, extra, signal, onProgress: (line: string) => reporter.progress(item, line) };
     const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, running);
-    return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note });
+    return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note, land: tools.land });
   };
   const outcome = await fromAny(job, tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
@@ -74,19 +74,23 @@ interface Replacement {
   /** Makes the repository in a folder that is not there yet. */
   readonly mirrorAt: (target: Place) => Promise<RepositoryOutcome>;
   readonly note: (text: string) => void;
+  readonly land: Land;
 }
 
 /** Only when all of it has arrived: until then, what is here may still be of use, and hold what upstream has lost. */
 async function replace(
   paths: StorePaths,
   place: Place,
-  { damage, mirrorAt, note }: Replacement,
+  { damage, mirrorAt, note, land }: Replacement,
 ): Promise<RepositoryOutcome> {
   const fresh = place.temporary();
   try {
     const outcome = await mirrorAt(fresh);
-    const aside = await quarantine(paths, place);
-    await fresh.moveTo(place);
+    const aside = await land(async () => {
+      const path = await quarantine(paths, place);
+      await fresh.moveTo(place);
+      return path;
+    });
     note(`is fetched anew, since ${damage}; what was here lies in ${aside} now`);
     return outcome;
   } catch (error) {

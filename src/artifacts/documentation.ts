@@ -11,6 +11,7 @@ import type { RegistryPaths } from "../store/registry-paths.ts";
 import { docsKey, forgetValidators, readValidators } from "../store/validators.ts";
 import type { Artifact, BringTools, Outcome, WantedItem } from "./artifact.ts";
 import type { Item } from "./item.ts";
+import { landFile } from "./land-file.ts";
 import { transferOf } from "./reporter.ts";
 import { removeAll } from "./remove.ts";
 
@@ -89,17 +90,18 @@ async function bringDocs(job: DocumentationJob, tools: BringTools): Promise<Outc
   const key = docsKey(job);
   try {
     const { fetchDocs } = await import("./with-records.ts");
-    const { paths, upstream, validators } = await tools.hex.open(job.repository);
+    const { paths, upstream, validators, learned } = await tools.hex.open(job.repository);
     const file = paths.docs(job.name, job.version);
     const isHere = file.isFile();
     const validator = isHere ? validators.get(key) : undefined;
     const fetched = await fetchDocs(tools.http, upstream, job, validator, transferOf(tools));
-    if (fetched === "none" && !isHere) validators.set(key, { absent: true });
+    if (fetched === "none" && !isHere) learned.set(key, { absent: true });
     if (fetched === "none" || fetched === "unchanged") {
       return { item, outcome: isHere ? "unchanged" : "none", bytes: 0 };
     }
-    const isNew = await file.writeIfChanged(fetched.bytes);
-    validators.set(key, fetched.validator);
+    const isNew = !(await file.contains(fetched.bytes));
+    if (isNew) await landFile(tools.land, file, fetched.bytes);
+    learned.set(key, fetched.validator);
     const outcome = isNew ? (isHere ? "updated" : "added") : "unchanged";
     return { item, outcome, bytes: fetched.bytes.length };
   } catch (error) {

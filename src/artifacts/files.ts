@@ -13,7 +13,12 @@ import { isFilePath } from "../hex/file-names.ts";
 import { lazy } from "../lazy.ts";
 import type { FileSource } from "../options.ts";
 import { fileJobs, type FileJob } from "../plan/files.ts";
-import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
+import {
+  addFileChecksums,
+  readFileChecksums,
+  writeFileChecksums,
+  type FileChecksums,
+} from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Artifact, Brought, BringTools, Checked, Problem } from "./artifact.ts";
 import type { Item } from "./item.ts";
@@ -30,7 +35,7 @@ export function createFiles(paths: StorePaths, sources: readonly FileSource[]): 
   const recorded = lazy(async () => readFileChecksums(paths));
   return {
     name: "files",
-    weight: 2,
+    weight: 4,
     wanted: async () => ({ jobs, refused: [] }),
     items: (job) => [{ item: itemOf(job), keys: [paths.filePath(job.host, job.path)], locks: [] }],
     has: async (job) => [{ item: itemOf(job), isHeld: placeOf(job).isFile() }],
@@ -79,29 +84,37 @@ function pathOf(paths: StorePaths, key: string): string {
 
 async function openBringing(paths: StorePaths, tools: BringTools) {
   const checksums = await readFileChecksums(paths);
+  const learned: FileChecksums = new Map();
   const index = await FileIndex.open(paths.cache, paths.filesDir.path, (value) =>
     typeof value === "string" ? value : undefined,
   );
   return {
     bring: async function* (job: FileJob) {
-      yield await bringFile(job, paths.file(job.host, job.path), { ...tools, checksums, index });
+      yield await bringFile(paths, job, { ...tools, checksums, learned, index });
     },
     finish: async () => {
-      await writeFileChecksums(paths, checksums);
-      await index.save();
+      await tools.land(async () => addFileChecksums(paths, learned));
+      await index.save({ isWhole: true });
       return [];
     },
   };
 }
 
 interface Tools extends BringTools {
+  /** As they were when this began. */
   readonly checksums: FileChecksums;
+  readonly learned: FileChecksums;
   readonly index: FileIndex<string>;
 }
 
-async function bringFile(job: FileJob, file: Place, { http, checksums, index, ...tools }: Tools): Promise<Brought> {
+async function bringFile(
+  paths: StorePaths,
+  job: FileJob,
+  { http, land, checksums, learned, index, ...tools }: Tools,
+): Promise<Brought> {
   const item = itemOf(job);
   const key = keyOf(job);
+  const file = paths.file(job.host, job.path);
   // One whose way is barred is told when it is looked at.
   await file.parent?.removeLeftovers().catch(() => undefined);
   // What the configuration says is what someone looked up; what we recorded is only what came first.
@@ -110,7 +123,7 @@ async function bringFile(job: FileJob, file: Place, { http, checksums, index, ..
   const held = size === undefined ? undefined : await index.get(key, file, hashFile).catch(() => undefined);
   // What no checksum is known of is not trusted as it lies: what upstream sends decides.
   if (size !== undefined && held !== undefined && held === expected) {
-    checksums.set(key, { sha256: held, bytes: size });
+    learned.set(key, { sha256: held, bytes: size });
     return { item, outcome: "unchanged", bytes: 0 };
   }
   const temporary = file.temporary();
@@ -123,9 +136,14 @@ async function bringFile(job: FileJob, file: Place, { http, checksums, index, ..
     if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
     if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
     if (expected !== undefined && sha256 !== expected) throw mismatch(job, sha256, expected);
-    checksums.set(key, { sha256, bytes });
-    if (held === sha256) return { item, outcome: "unchanged", bytes };
-    await temporary.moveTo(file);
+    if (held === sha256) {
+      learned.set(key, { sha256, bytes });
+      return { item, outcome: "unchanged", bytes };
+    }
+    await land(async () => {
+      await temporary.moveTo(file);
+      await addFileChecksums(paths, new Map([[key, { sha256, bytes }]]));
+    });
     return { item, outcome: held === undefined ? "added" : "updated", bytes };
   } finally {
     await temporary.remove();

@@ -9,35 +9,39 @@ import { lazy, lazyBy } from "../lazy.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
-import { readValidators, writeValidators, type Validators } from "../store/validators.ts";
-import type { Failed } from "./artifact.ts";
+import { addValidators, readValidators, type Validator, type Validators } from "../store/validators.ts";
+import type { Failed, Land } from "./artifact.ts";
 import type { Reporter } from "./reporter.ts";
 
 export interface HexSource {
   readonly paths: RegistryPaths;
   readonly upstream: HexUpstream;
-  readonly validators: Validators;
-  /** Called when a record proved to be signed by upstream's key. */
-  readonly onVerified: () => void;
+  /** What upstream said when it was last asked. */
+  readonly validators: ReadonlyMap<string, Validator>;
+  /** What it says now; written down at the end. */
+  readonly learned: Validators;
+  /** Called as the only writer, when a record proved to be signed by upstream's key: whose records these are is known. */
+  readonly onVerified: () => Promise<void>;
+  readonly isVerified: () => boolean;
 }
 
 export interface HexSources {
   /** @throws MirrorError `config`, `refused` */
   readonly open: (repository: string) => Promise<HexSource>;
-  /** Writes down what was learned of each. @returns where that failed */
+  /** Writes down what upstream said of each, once all that it spoke of is signed. @returns where that failed */
   readonly close: () => Promise<readonly Failed[]>;
 }
 
 export interface HexSourceTools {
   readonly paths: StorePaths;
   readonly reporter: Reporter;
+  readonly land: Land;
   readonly upstreamOf: (repository: string) => Promise<HexUpstream>;
   /** Writes down whose records these are. */
   readonly recordUpstream: (repository: string, upstream: HexUpstream) => Promise<void>;
 }
 
-export function createHexSources({ paths, reporter, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
-  const verified = new Set<string>();
+export function createHexSources({ paths, reporter, land, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
   const opened = new Map<string, HexSource>();
   const places = lazy(async () => {
     // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.
@@ -61,11 +65,19 @@ export function createHexSources({ paths, reporter, upstreamOf, recordUpstream }
     const registry = paths.registry(repository);
     const written = [registry.tarballsDir, registry.docsDir, registry.upstreamDir, registry.upstreamPackagesDir];
     for (const place of written) await place.removeLeftovers();
+    // A key that fits nothing must not become the one that the records here are read with.
+    const onVerified = lazy(async () => recordUpstream(repository, upstream));
+    let isVerified = false;
     const source = {
       paths: registry,
       upstream,
       validators: await readValidators(registry),
-      onVerified: () => void verified.add(repository),
+      learned: new Map(),
+      onVerified: async () => {
+        isVerified = true;
+        await onVerified();
+      },
+      isVerified: () => isVerified,
     };
     opened.set(repository, source);
     return source;
@@ -74,11 +86,9 @@ export function createHexSources({ paths, reporter, upstreamOf, recordUpstream }
     open: lazyBy(open),
     close: async () => {
       const failed: Failed[] = [];
-      for (const [repository, { paths: registry, upstream, validators }] of opened) {
+      for (const [repository, { paths: registry, learned }] of opened) {
         try {
-          await writeValidators(registry, validators);
-          // A key that fits nothing must not become the one that the records here are read with.
-          if (verified.has(repository)) await recordUpstream(repository, upstream);
+          if (learned.size > 0) await land(async () => addValidators(registry, learned));
         } catch (error) {
           failed.push({ item: { kind: "registry", repository }, error });
         }

@@ -23,6 +23,7 @@ import { readAbsentLists, writeAbsentLists } from "../store/absent-lists.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Artifact, BringTools, Checked, Failed, Held, Outcome, Want } from "./artifact.ts";
 import type { Item } from "./item.ts";
+import { landFile } from "./land-file.ts";
 import { transferOf } from "./reporter.ts";
 import { removeAll } from "./remove.ts";
 
@@ -173,11 +174,11 @@ async function openBringing(
         if ("error" in outcome) isWhole = false;
         yield outcome;
       }
-      if (isWhole) yield await landList(paths, job, fresh);
+      if (isWhole) yield await landList(paths, job, fresh, tools);
       else yield { item, error: new MirrorError("incomplete", "stays as it was, since not all that it names is here") };
     },
     finish: async (): Promise<Failed[]> => {
-      await writeAbsentLists(paths, absent);
+      if (jobs.length > 0) await tools.land(async () => writeAbsentLists(paths, absent));
       // What failed has been told by its own name.
       if (jobs.length === 0 || hasFailed || tools.signal.aborted || wanted > 0) return [];
       const why =
@@ -229,7 +230,7 @@ async function bringInstaller(
     const held = await file.read();
     if (held !== undefined && sha512Of(held) === installer.sha512) return { item, outcome: "unchanged", bytes: 0 };
     const bytes = await fetchInstaller(tools.http, `${buildsUrl}/installs`, installer, transferOf(tools));
-    await file.write(bytes);
+    await landFile(tools.land, file, bytes);
     return { item, outcome: held === undefined ? "added" : "updated", bytes: bytes.length };
   } catch (error) {
     return { item, error };
@@ -240,6 +241,7 @@ async function landList(
   { installsDir }: StorePaths,
   { list, held }: InstallerJob,
   { csv, signature }: SignedList,
+  { land }: BringTools,
 ): Promise<Outcome> {
   const item = listItem(list);
   const pair = [
@@ -249,7 +251,7 @@ async function landList(
   try {
     const isSame = await Promise.all(pair.map(({ place, content }) => place.contains(content)));
     if (isSame.every(Boolean)) return { item, outcome: "unchanged", bytes: 0 };
-    await writeTogether(pair);
+    await land(async () => writeTogether(pair));
     return { item, outcome: held === undefined ? "added" : "updated", bytes: csv.length };
   } catch (error) {
     return { item, error };

@@ -3,45 +3,94 @@
  * not trusted either.
  */
 import type { Place } from "../disk/place.ts";
+import { stampFrom } from "../disk/stamp.ts";
 import { MirrorError } from "../errors.ts";
-import { fetchRecord, verifyRecord, type HexUpstream } from "../fetch/hex.ts";
+import { fetchRecord, verifyRecord, type FetchedRecord, type HexUpstream } from "../fetch/hex.ts";
 import type { Package } from "../hex/records.ts";
 import type { BringTools } from "./artifact.ts";
 import type { HexSource } from "./hex-sources.ts";
 import { transferOf } from "./reporter.ts";
 import { takeRecord, type TakeTools } from "./take-record.ts";
 
+type Tools = Pick<BringTools, "http" | "signal" | "land"> & TakeTools;
+
 /** @throws MirrorError */
-export async function refreshRecord(
-  name: string,
-  source: HexSource,
-  tools: Pick<BringTools, "http" | "signal"> & TakeTools,
-): Promise<Package> {
+export async function refreshRecord(name: string, source: HexSource, tools: Tools): Promise<HeldRecord> {
   const { upstream, validators, paths } = source;
   const file = paths.upstreamPackage(name);
   const held = await readHeld(file, name, upstream);
   const validator = held === undefined ? undefined : validators.get(name);
   const fetched = await fetchRecord(tools.http, upstream, name, validator, transferOf(tools));
+  // A mirror of before knows no history of it yet; what has a validator was written down before that.
+  const isDone = !fetched.changed && source.isVerified() && paths.history(name).isFile();
+  if (held !== undefined && isDone) return held;
+  const package_ = { repository: paths.repository, name };
+  const staged = fetched.changed ? await file.stage(fetched.bytes, { isSynced: true }) : undefined;
+  try {
+    return await tools.land(
+      async () => landRecord(file, name, { source, before: held, fetched, staged, tools }),
+      fetched.changed ? package_ : undefined,
+    );
+  } finally {
+    await staged?.remove();
+  }
+}
+
+interface Landed {
+  readonly source: HexSource;
+  /** What was held when it was asked for. */
+  readonly before: HeldRecord | undefined;
+  readonly fetched: FetchedRecord;
+  /** What was fetched, where it is another than before. */
+  readonly staged: Place | undefined;
+  readonly tools: Tools;
+}
+
+/** In the place of the one that is held by now. */
+async function landRecord(
+  file: Place,
+  name: string,
+  { source, before, fetched, staged, tools }: Landed,
+): Promise<HeldRecord> {
+  const held = await readHeld(file, name, source.upstream, before);
   const record = fetched.changed ? fetched.record : held?.record;
   if (record === undefined) throw new MirrorError("upstream", `upstream sent no record of ${name}`);
   await takeRecord(source, { before: held?.record, after: record }, tools);
   if (fetched.changed) {
-    if (held?.bytes.equals(fetched.bytes) !== true) await file.write(fetched.bytes);
-    validators.set(name, fetched.validator);
+    if (held?.bytes.equals(fetched.bytes) !== true) await staged?.moveTo(file);
+    // Not of one that was refused.
+    source.learned.set(name, fetched.validator);
   }
-  source.onVerified();
-  return record;
+  await source.onVerified();
+  const found = file.look();
+  const bytes = fetched.changed ? fetched.bytes : (held?.bytes ?? Buffer.alloc(0));
+  return { bytes, record, stamp: found === undefined ? undefined : stampFrom(found) };
 }
 
-async function readHeld(
+export interface HeldRecord {
+  readonly bytes: Buffer;
+  readonly record: Package;
+  /** Of the file that was read. */
+  readonly stamp: string | undefined;
+}
+
+/**
+ * @param known read before: it is not read again while the file is the same
+ * @returns undefined where there is none that can be trusted
+ */
+export async function readHeld(
   file: Place,
   name: string,
   upstream: HexUpstream,
-): Promise<{ bytes: Buffer; record: Package } | undefined> {
+  known?: HeldRecord,
+): Promise<HeldRecord | undefined> {
+  const found = file.look();
+  const stamp = found === undefined ? undefined : stampFrom(found);
+  if (known !== undefined && known.stamp === stamp) return known;
   const bytes = await file.read();
   if (bytes === undefined) return undefined;
   try {
-    return { bytes, record: verifyRecord(bytes, upstream, name, file.path) };
+    return { bytes, record: verifyRecord(bytes, upstream, name, file.path), stamp };
   } catch {
     // Damaged, or signed by the key of another upstream: fetched whole again.
     return undefined;

@@ -6,6 +6,7 @@ import { BareRepository } from "../git/bare-repository.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository, isRepository } from "../git/inspect.ts";
 import type { Place } from "../disk/place.ts";
+import { takeWritersLock } from "../disk/writers-lock.ts";
 import { repositoryJobs, repositoryKey, type GitJob, type GitPolicy } from "../plan/repositories.ts";
 import { listRepositories } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -31,7 +32,7 @@ export function createRepositories(
 ): Artifact<GitJob> {
   return {
     name: "repositories",
-    weight: 2,
+    weight: 4,
     wanted: async (want) => wantedJobs(paths, want, { policy, gitEnvironments, signal }),
     items: (job) => [
       {
@@ -54,7 +55,7 @@ export function createRepositories(
         key: repositoryKey({ host, path }),
         places: [place],
         // A folder may be called so and be somebody's own.
-        ...(isRepository(place) ? {} : { spared: "it is no bare repository" }),
+        ...(isRepository(place) ? {} : { spared: `${place.path} is no bare repository` }),
       })),
     damageOf: async ({ places: [place] }) =>
       place === undefined ? undefined : damageOf(place, await gitEnvironments(), signal),
@@ -106,17 +107,17 @@ async function openBringing(
     bring: async function* (job) {
       const item = itemOf(job);
       submodules.begin(job);
+      const wanted = withDemands(job, demands);
       try {
-        const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
-        // One whose way is barred is told by its own name.
-        await place.parent?.removeLeftovers().catch(() => undefined);
-        const wanted = withDemands(job, demands);
-        const outcome = await bringRepository(paths, { item, place, job: wanted }, fetching, {
-          ...tools,
-          environments,
+        const { outcome, repository } = await asOnlyOne(paths, job, tools, async (signal) => {
+          const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
+          // One whose way is barred is told by its own name.
+          await place.parent?.removeLeftovers().catch(() => undefined);
+          const running = { ...tools, environments, signal };
+          const brought = await bringRepository(paths, { item, place, job: wanted }, fetching, running);
+          return { outcome: brought, repository: BareRepository.open(place, { environments, signal }) };
         });
         yield { item, outcome, bytes: 0 };
-        const repository = BareRepository.open(place, { environments, signal: tools.signal });
         yield* submodules.add(job, await submodulesOf(wanted, repository), tools.reporter);
       } catch (error) {
         yield { item, error };
@@ -128,6 +129,25 @@ async function openBringing(
     },
     finish: async () => [],
   };
+}
+
+/**
+ * What git fetches stands in the repository before any ref leads to it, where another git that tidies up would take it away:
+ * one process at a time works on a repository, while others write elsewhere in the mirror.
+ */
+async function asOnlyOne<T>(
+  paths: StorePaths,
+  job: GitJob,
+  { reporter, signal }: BringTools,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const onWait = () => reporter.note("is being brought by another process; waiting for it", itemOf(job));
+  const lock = await takeWritersLock(paths.repositoryLock(job.host, job.path), { onWait, isPatient: true, signal });
+  try {
+    return await work(AbortSignal.any([signal, lock.signal]));
+  } finally {
+    await lock.release();
+  }
 }
 
 async function* nothing() {

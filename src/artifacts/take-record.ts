@@ -70,6 +70,12 @@ export async function takeRecord(
   await extendHistory(source, record, { history, replaced: changes.replaced });
 }
 
+/** Releases that no line speaks of. */
+function unknownTo(history: readonly HistoryLine[], { releases }: Package): Package["releases"] {
+  const known = new Set(history.map(({ version, checksum }) => `${version} ${checksum}`));
+  return releases.filter((release) => release.outerChecksum.length > 0 && !known.has(checksumOf(release)));
+}
+
 /**
  * Upstream's record may have been deleted, and with it what it warned of: our own signed one still tells that, of the
  * releases that are upstream's.
@@ -97,15 +103,12 @@ async function extendHistory(
   const held = new Set(before?.releases.map(checksumOf));
   const heldSince = dayOf(paths.upstreamPackage(after.name).look()?.mtimeMs ?? Date.now());
   const known = history.filter(({ version }) => !replaced.includes(version));
-  const checksums = new Set(known.map(({ version, checksum }) => `${version} ${checksum}`));
-  const added = after.releases
-    .filter((release) => release.outerChecksum.length > 0 && !checksums.has(checksumOf(release)))
-    .map((release) => ({
-      version: release.version,
-      checksum: hexDigits(release.outerChecksum),
-      key,
-      seen: held.has(checksumOf(release)) ? heldSince : today,
-    }));
+  const added = unknownTo(known, after).map((release) => ({
+    version: release.version,
+    checksum: hexDigits(release.outerChecksum),
+    key,
+    seen: held.has(checksumOf(release)) ? heldSince : today,
+  }));
   if (added.length > 0) await writeHistory(paths.history(after.name), [...known, ...added]);
 }
 

@@ -48,21 +48,31 @@ export class FileIndex<T> {
     return value;
   }
 
+  /** What was made of something when its stamp was the same; for what is made of several files. */
+  known(name: string, stamp: string): T | undefined {
+    const known = this.before[name];
+    if (known?.stamp !== stamp) return undefined;
+    this.after[name] = known;
+    return known.value;
+  }
+
   /** What is known of a file that was written just now. */
   put(name: string, place: Place, value: T): void {
     this.set(name, requireStamp(place), value);
   }
 
-  private set(name: string, stamp: string, value: T): void {
+  set(name: string, stamp: string, value: T): void {
     this.after[name] = { stamp, value };
     this.isChanged = true;
   }
 
-  /** Keeps what was asked for, and forgets the rest. */
-  async save(): Promise<void> {
-    if (!this.isChanged && Object.keys(this.before).length === Object.keys(this.after).length) return;
+  /** Keeps what was asked for. @param isWhole whether all was asked for, and the rest is forgotten */
+  async save({ isWhole }: { readonly isWhole: boolean }): Promise<void> {
+    const hasLess = isWhole && Object.keys(this.before).length !== Object.keys(this.after).length;
+    if (!this.isChanged && !hasLess) return;
+    const files = isWhole ? this.after : { ...this.before, ...this.after };
     // A cache folder that cannot be written costs speed, nothing else.
-    await this.file.write(JSON.stringify({ format, files: this.after })).catch(() => undefined);
+    await this.file.write(JSON.stringify({ format, files })).catch(() => undefined);
   }
 }
 

@@ -157,6 +157,23 @@ export class Place {
     return true;
   }
 
+  /**
+   * Writes what is to become this file beside it, under a name that tells whose it is: `moveTo` then takes an instant.
+   * @param isSynced whether the disk has it before it gets its name; without, a power cut may leave less of it, which will
+   * do for what is hashed before it is trusted @throws MirrorError `storage`
+   */
+  async stage(content: Uint8Array | string, { isSynced = false } = {}): Promise<Place> {
+    refuseFolder(this);
+    const temporary = this.temporary();
+    try {
+      await writeInFolder(temporary, content, { mode: 0o644, isSynced });
+      return temporary;
+    } catch (cause) {
+      await temporary.remove().catch(() => undefined);
+      throw new MirrorError("storage", `cannot write ${this.path}`, { cause });
+    }
+  }
+
   /** A file that is written as it arrives; what is there is written over. @throws MirrorError, a system error */
   async openForWriting(mode = 0o644): Promise<FileHandle> {
     this.look();
@@ -296,13 +313,10 @@ export async function writeTogether(files: readonly NewFile[]): Promise<void> {
   try {
     for (const { place, content, mode } of files) {
       current = place.path;
-      // Neither the folder nor what is replaced may be a link; a folder in its place stays, too.
-      if (place.look()?.isDirectory() === true) {
-        throw new MirrorError("storage", `cannot write ${current}: a folder stands there`);
-      }
+      refuseFolder(place);
       const temporary = place.temporary();
       temporaries.push({ temporary, place });
-      await writeInFolder(temporary, content, mode ?? 0o644);
+      await writeInFolder(temporary, content, { mode: mode ?? 0o644, isSynced: true });
     }
     for (const { temporary, place } of temporaries) {
       current = place.path;
@@ -315,22 +329,35 @@ export async function writeTogether(files: readonly NewFile[]): Promise<void> {
   }
 }
 
-/** The folder is there but for the first time, so it is made only then. */
-async function writeInFolder(temporary: Place, content: Uint8Array | string, mode: number): Promise<void> {
-  try {
-    await writeSynced(temporary.path, content, mode);
-  } catch (error) {
-    if (!hasErrno(error, "ENOENT")) throw error;
-    temporary.parent?.makeFolder();
-    await writeSynced(temporary.path, content, mode);
+/** Neither the folder nor what is replaced may be a link; a folder in its place stays, too. @throws MirrorError */
+function refuseFolder(place: Place): void {
+  if (place.look()?.isDirectory() === true) {
+    throw new MirrorError("storage", `cannot write ${place.path}: a folder stands there`);
   }
 }
 
-async function writeSynced(path: string, content: Uint8Array | string, mode: number): Promise<void> {
+interface Writing {
+  readonly mode: number;
+  /** Whether the disk has to have it before it gets its name. */
+  readonly isSynced: boolean;
+}
+
+/** The folder is there but for the first time, so it is made only then. */
+async function writeInFolder(temporary: Place, content: Uint8Array | string, writing: Writing): Promise<void> {
+  try {
+    await writeFile(temporary.path, content, writing);
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw error;
+    temporary.parent?.makeFolder();
+    await writeFile(temporary.path, content, writing);
+  }
+}
+
+async function writeFile(path: string, content: Uint8Array | string, { mode, isSynced }: Writing): Promise<void> {
   const file = await open(path, "wx", mode);
   try {
     await file.writeFile(content);
-    await file.sync();
+    if (isSynced) await file.sync();
   } finally {
     await file.close();
   }

@@ -21,7 +21,11 @@ const staleMilliseconds = 30_000;
 // Longer without a beat, and others take the lock for abandoned.
 const lostMilliseconds = 20_000;
 const waitMilliseconds = 120_000;
+// The lock is mostly held for some milliseconds.
+const firstRetryMilliseconds = 10;
 const retryMilliseconds = 500;
+// Shorter waits are nobody's concern.
+const tellAfterMilliseconds = 1_000;
 const settleMilliseconds = 100;
 
 export interface WritersLock {
@@ -31,8 +35,10 @@ export interface WritersLock {
 }
 
 export interface LockOptions {
-  /** Called once when another process holds the lock; undefined: do not wait for it. */
+  /** Called once when another process has held the lock for a second; undefined: do not wait for it. */
   readonly onWait?: (() => void) | undefined;
+  /** For what others are waited for, however long they live. */
+  readonly isPatient?: boolean;
   /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -45,11 +51,15 @@ interface Holder {
 }
 
 /** @throws MirrorError `busy`, `cancelled`, `storage` */
-export async function takeWritersLock(lockDir: Place, { onWait, signal }: LockOptions): Promise<WritersLock> {
+export async function takeWritersLock(
+  lockDir: Place,
+  { onWait, isPatient = false, signal }: LockOptions,
+): Promise<WritersLock> {
   const id = `${ownTag() ?? "-"} ${randomBytes(12).toString("hex")}`;
   const began = performance.now();
   let seen = { beat: "", at: began };
   let hasTold = false;
+  let retry = firstRetryMilliseconds;
   let isTakenOver = false;
   lockDir.makeFolder();
   for (;;) {
@@ -66,13 +76,16 @@ export async function takeWritersLock(lockDir: Place, { onWait, signal }: LockOp
       isTakenOver = isDead && (await discard(lockDir, holder));
       if (isTakenOver) continue;
       if (onWait === undefined) throw new MirrorError("busy", "another process is writing to this mirror");
-      if (!hasTold) onWait();
-      hasTold = true;
+      if (!hasTold && now - began > tellAfterMilliseconds) {
+        onWait();
+        hasTold = true;
+      }
     }
-    if (now - began > waitMilliseconds) {
+    if (!isPatient && now - began > waitMilliseconds) {
       throw new MirrorError("busy", `another process has for ${waitMilliseconds / 1000} s been writing to this mirror`);
     }
-    await sleep(retryMilliseconds, undefined, { signal }).catch(() => undefined);
+    await sleep(retry, undefined, { signal }).catch(() => undefined);
+    retry = Math.min(2 * retry, retryMilliseconds);
   }
 }
 

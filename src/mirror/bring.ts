@@ -10,53 +10,52 @@ import type { Reporter } from "../artifacts/reporter.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 
-/**
- * @param concurrency downloads of one kind at once
- * @returns what turned out to be wanted besides, as locks
- * @throws MirrorError `config` for what a person has to set right: then nothing was fetched
- */
-export async function bringWanted(
-  kinds: Kinds,
-  want: Want,
-  tools: BringTools,
-  concurrency: number,
-): Promise<readonly Lock[]> {
-  const runs = await inTurn(kinds, async (kind) => prepare(kind, want, tools, concurrency));
-  return (await Promise.all(runs.map(async (run) => run()))).flat();
+export interface BringOptions {
+  /** Downloads of one kind at once. */
+  readonly concurrency: number;
+  /** Told what turned out to be wanted besides, as locks, before it is brought. */
+  readonly onFound: (locks: readonly Lock[]) => Promise<void>;
+}
+
+/** @throws MirrorError `config` for what a person has to set right: then nothing was fetched */
+export async function bringWanted(kinds: Kinds, want: Want, tools: BringTools, options: BringOptions): Promise<void> {
+  const runs = await inTurn(kinds, async (kind) => prepare(kind, want, tools, options));
+  await Promise.all(runs.map(async (run) => run()));
 }
 
 async function prepare<Job>(
   kind: Artifact<Job>,
   want: Want,
   tools: BringTools,
-  concurrency: number,
-): Promise<() => Promise<Lock[]>> {
+  options: BringOptions,
+): Promise<() => Promise<void>> {
   const { reporter } = tools;
   const wanted = await kind.wanted(want);
   const items = itemsOf(kind, wanted.jobs);
   reporter.begin(items.length + wanted.refused.length);
   try {
     const bringing = await kind.bringing(wanted.jobs, tools);
-    return async () => {
-      const found: Lock[] = [];
-      await tellFailure(kind, reporter, async () => bringAll(kind, wanted, { bringing, found, tools, concurrency }));
-      return found;
-    };
+    const running = { bringing, tools, options };
+    return async () => tellFailure(kind, tools, async () => bringAll(kind, wanted, running));
   } catch (error) {
     if (error instanceof MirrorError && error.code === "config") throw error;
     return async () => {
       reporter.begin(1 - items.length);
       reporter.failed({ kind: "all", of: kind.name }, error);
-      return [];
     };
   }
 }
 
 /** What fails as a whole, such as by a file of ours that is damaged, does not stop the other kinds either. */
-async function tellFailure<Job>(kind: Artifact<Job>, reporter: Reporter, work: () => Promise<void>): Promise<void> {
+async function tellFailure<Job>(
+  kind: Artifact<Job>,
+  { reporter, signal }: BringTools,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work();
   } catch (error) {
+    if (signal.aborted) return;
     reporter.begin(1);
     reporter.failed({ kind: "all", of: kind.name }, error);
   }
@@ -64,24 +63,23 @@ async function tellFailure<Job>(kind: Artifact<Job>, reporter: Reporter, work: (
 
 interface Running<Job> {
   readonly bringing: Bringing<Job>;
-  /** Takes what turns out to be wanted besides. */
-  readonly found: Lock[];
   readonly tools: BringTools;
-  readonly concurrency: number;
+  readonly options: BringOptions;
 }
 
 async function bringAll<Job>(
   kind: Artifact<Job>,
   wanted: Wanted<Job>,
-  { bringing, found, tools, concurrency }: Running<Job>,
+  { bringing, tools, options }: Running<Job>,
 ): Promise<void> {
   const { reporter, signal } = tools;
-  const limit = pLimit(Math.max(1, Math.floor(concurrency / kind.weight)));
+  // The HTTP client holds the number of downloads; while some are waited for, others are given their place.
+  const limit = pLimit(Math.max(1, Math.floor((2 * options.concurrency) / kind.weight)));
   try {
     for (let next: Wanted<Job> | undefined = wanted; next !== undefined;) {
       for (const { item, reason } of next.refused) reporter.failed(item, new MirrorError("refused", reason));
       await Promise.all(next.jobs.map(async (job) => limit(async () => bringOne(kind, job, bringing, tools))));
-      next = signal.aborted ? undefined : nextLevel(kind, bringing, { found, reporter });
+      next = signal.aborted ? undefined : await nextLevel(kind, bringing, reporter, options);
     }
   } finally {
     for (const { item, error } of await bringing.finish()) {
@@ -91,14 +89,15 @@ async function bringAll<Job>(
   }
 }
 
-function nextLevel<Job>(
+async function nextLevel<Job>(
   kind: Artifact<Job>,
   bringing: Bringing<Job>,
-  { found, reporter }: { readonly found: Lock[]; readonly reporter: Reporter },
-): Wanted<Job> | undefined {
+  reporter: Reporter,
+  { onFound }: BringOptions,
+): Promise<Wanted<Job> | undefined> {
   const more = bringing.found?.();
   if (more === undefined) return undefined;
-  found.push(...more.locks);
+  if (more.locks.length > 0) await onFound(more.locks);
   const { jobs, refused } = more.wanted;
   reporter.begin(itemsOf(kind, jobs).length + refused.length);
   return jobs.length + refused.length === 0 ? undefined : more.wanted;

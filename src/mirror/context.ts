@@ -60,7 +60,6 @@ export async function asOnlyWriter<T>(
   const { signal } = context;
   const lock = await takeWritersLock(context.paths.lockDir, { onWait: wait ? onWait : undefined, signal });
   try {
-    for (const place of [context.paths.mirror, context.paths.knownLocksDir]) await place.removeLeftovers();
     return await work({ ...context, signal: AbortSignal.any([signal, lock.signal]) });
   } finally {
     await lock.release();

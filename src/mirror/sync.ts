@@ -2,7 +2,8 @@
  * Locks → a mirror that holds what they name: plan, fetch and verify, store, sign. Everything is tried; what fails is
  * told and does not stop the rest, and what arrived stays.
  */
-import { createHexSources } from "../artifacts/hex-sources.ts";
+import type { Land } from "../artifacts/artifact.ts";
+import { createHexSources, type HexSources } from "../artifacts/hex-sources.ts";
 import { releaseItem } from "../artifacts/item.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
@@ -18,16 +19,17 @@ import { repositoryJobs } from "../plan/repositories.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { isPackageOf } from "../registry/adoption.ts";
 import type { Fingerprints } from "../serve/health-routes.ts";
-import { readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
+import { isKnownLock, readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
 import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { version } from "../version.ts";
 import { bringWanted } from "./bring.ts";
-import { buildAsOnlyWriter, type BuildResult } from "./build.ts";
-import { asOnlyWriter, registryName, tellForeign, type Context } from "./context.ts";
+import type { BuildResult } from "./build.ts";
+import { registryName, tellForeign, type Context } from "./context.ts";
 import { hexUpstream } from "./hex-upstreams.ts";
 import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { createLanding, type Landing } from "./landing.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { caFileOf, fingerprintsOf, recordUpstream } from "./trust.ts";
 import { packagesLock, withPackages } from "./wanted.ts";
@@ -42,15 +44,64 @@ export interface SyncResult extends Totals {
 export type SyncSettings = KindSettings &
   Pick<Config, "packages" | "concurrency" | "proxy" | "switches" | "hexUrl" | "repos" | "newKey">;
 
+/** @throws MirrorError for what a person has to set right; what fails by itself is in the result */
 export async function sync(
   context: Context,
-  locks: readonly Lock[],
+  given: readonly Lock[],
   settings: SyncSettings,
   tools: KindTools,
 ): Promise<SyncResult> {
   await tellForeign(context);
-  await tellSwitches(context, locks, settings, tools);
-  return asOnlyWriter(context, (locked) => syncAsOnlyWriter(locked, locks, settings, tools));
+  await tellSwitches(context, given, settings, tools);
+  const { paths, signal, config } = context;
+  const tally = new Tally(context.reporter);
+  const counted: Context = { ...context, reporter: tally };
+  const landing = createLanding(counted);
+  const { locks, before } = await landing.land(async () => begin(counted, given, settings));
+  const names = new Set(locks.map(({ name }) => name));
+  const known = [...locks, ...before.filter(({ name }) => !names.has(name))];
+  const found: Lock[] = [];
+  // Known before it is brought, so that nobody takes it for what no lock names.
+  const onFound = async (more: readonly Lock[]) => {
+    found.push(...more);
+    await landing.land(async () => remember(counted, { locks, found }, settings, "begun"));
+  };
+  const hex = openHexSources(counted, landing.land);
+  await bringAll(counted, { locks, known, onFound }, { settings, landing, hex }, tools);
+  const { aborted } = signal;
+  const registry = aborted ? undefined : await signRegistry(landing, locks, tally);
+  if (aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
+  for (const { item, error } of await hex.close()) tally.failed(item, error);
+  // Last of all: what was killed before is not taken for complete.
+  const outcome = tally.failures.length === 0 ? "whole" : "incomplete";
+  await landing.land(async () => {
+    await remember(counted, { locks: withoutMistakes(locks, tally), found }, settings, outcome);
+    await writeOrigins(paths, given);
+    // What could not be asked is not as of today.
+    if (outcome === "whole") await writeLastSync(paths, new Date());
+  });
+  const fingerprints = await fingerprintsOf(paths, caFileOf(config));
+  return { ...tally.result(), skipped: skippedEntries(locks), registry, fingerprints };
+}
+
+/** Before anything is fetched: what would stop the end is found out, and what will be wanted is written down. */
+async function begin(
+  context: Context,
+  given: readonly Lock[],
+  settings: SyncSettings,
+): Promise<{ readonly locks: readonly Lock[]; readonly before: readonly Lock[] }> {
+  const { paths } = context;
+  for (const place of [paths.mirror, paths.knownLocksDir]) await place.removeLeftovers();
+  await registryName(context);
+  // A key that is not ours to use, or cannot be read.
+  await loadSigningKey(paths, settings.newKey);
+  await refuseOtherOrigins(paths, given);
+  const before = await readKnownLocks(paths);
+  const locks = withPackages(given, settings, before);
+  requireKnownChanges(settings, locks);
+  tellLostLocks(context, locks, before);
+  await remember(context, { locks, found: [] }, settings, "begun");
+  return { locks, before };
 }
 
 /** A name that was mistyped accepts nothing, and must not look as if it had. */
@@ -78,45 +129,30 @@ async function tellSwitches(
   if (off.length > 0) reporter.note(`verification stays on: ${off.join(", ")} would turn it off, and is not followed`);
 }
 
-async function syncAsOnlyWriter(
-  context: Context,
-  given: readonly Lock[],
-  settings: SyncSettings,
-  tools: KindTools,
-): Promise<SyncResult> {
-  const { paths, config, signal } = context;
-  // A key that is not ours to use, or cannot be read, is found out before hours of fetching, not after.
-  await registryName(context);
-  await loadSigningKey(paths, settings.newKey);
-  await refuseOtherOrigins(paths, given);
-  const before = await readKnownLocks(paths);
-  const locks = withPackages(given, settings, before);
-  requireKnownChanges(settings, locks);
-  const names = new Set(locks.map(({ name }) => name));
-  const known = [...locks, ...before.filter(({ name }) => !names.has(name))];
-  const tally = new Tally(context.reporter);
-  const found = await bringAll({ ...context, reporter: tally }, { locks, known }, settings, tools);
-  const { aborted } = signal;
-  const registry = aborted ? undefined : await signRegistry(context, tally);
-  // Last of all: what was killed before is not taken for complete.
-  await rememberLocks(context, { locks, before, found }, settings, tally);
-  await writeOrigins(paths, given);
-  if (aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
-
-  // What could not be asked is not as of today.
-  if (tally.failures.length === 0) await writeLastSync(paths, new Date());
-  const fingerprints = await fingerprintsOf(paths, caFileOf(config));
-  return { ...tally.result(), skipped: skippedEntries(locks), registry, fingerprints };
+function openHexSources(context: Context, land: Land): HexSources {
+  const { paths, reporter } = context;
+  return createHexSources({
+    paths,
+    reporter,
+    land,
+    upstreamOf: async (repository) => hexUpstream(context, repository),
+    recordUpstream: async (repository, { url, publicKey: key }) => recordUpstream(context, repository, { url, key }),
+  });
 }
 
-/** @returns what the locks turned out to need besides, as locks */
+interface Bringing {
+  readonly locks: readonly Lock[];
+  readonly known: readonly Lock[];
+  readonly onFound: (more: readonly Lock[]) => Promise<void>;
+}
+
 async function bringAll(
   context: Context,
-  { locks, known }: { readonly locks: readonly Lock[]; readonly known: readonly Lock[] },
-  settings: SyncSettings,
+  { locks, known, onFound }: Bringing,
+  { settings, landing, hex }: { readonly settings: SyncSettings; readonly landing: Landing; readonly hex: HexSources },
   { gitEnvironments }: KindTools,
-): Promise<readonly Lock[]> {
-  const { paths, reporter, signal } = context;
+): Promise<void> {
+  const { reporter, signal } = context;
   const hosts = trustedHosts(settings, locks);
   const http = createHttpClient({
     userAgent: `mirror-server/${version}`,
@@ -124,18 +160,11 @@ async function bringAll(
     proxy: settings.proxy,
     mayAsk: async (host) => mayAsk(host, hosts),
   });
-  const hex = createHexSources({
-    paths,
-    reporter,
-    upstreamOf: async (repository) => hexUpstream(context, repository),
-    recordUpstream: async (repository, { url, publicKey: key }) => recordUpstream(context, repository, { url, key }),
-  });
   const kinds = openKinds(context, settings, { gitEnvironments });
-  const bringing = { http, hex, gitEnvironments, hosts, known, reporter, signal };
+  const bringing = { http, hex, gitEnvironments, hosts, known, reporter, signal, land: landing.land };
   try {
-    return await bringWanted(kinds, { locks }, bringing, settings.concurrency);
+    await bringWanted(kinds, { locks }, bringing, { concurrency: settings.concurrency, onFound });
   } finally {
-    for (const { item, error } of await hex.close()) reporter.failed(item, error);
     await http.close();
   }
 }
@@ -149,9 +178,13 @@ function trustedHosts(settings: SyncSettings, locks: readonly Lock[]): ReadonlyS
   return new Set([...hosts, ...urls.map(hostOf).filter((host) => host !== undefined)]);
 }
 
-async function signRegistry(context: Context, tally: Tally): Promise<BuildResult | undefined> {
+async function signRegistry(landing: Landing, locks: readonly Lock[], tally: Tally): Promise<BuildResult | undefined> {
+  const packages = new Map<string, Set<string>>();
+  for (const { repository, name } of packageJobs(locks)) {
+    packages.set(repository, new Set([...(packages.get(repository) ?? []), name]));
+  }
   try {
-    const registry = await buildAsOnlyWriter(context);
+    const registry = await landing.sign(packages);
     for (const { item, reason } of registry.leftOut) tally.failed(item, reason);
     return registry;
   } catch (error) {
@@ -160,38 +193,50 @@ async function signRegistry(context: Context, tally: Tally): Promise<BuildResult
   }
 }
 
-/** What each lock names, and needs besides, is known from now on. */
-async function rememberLocks(
-  { paths, signal }: Context,
-  { locks, before, found }: Record<"locks" | "before" | "found", readonly Lock[]>,
+function tellLostLocks({ reporter }: Context, locks: readonly Lock[], before: readonly Lock[]): void {
+  for (const lock of locks) {
+    const earlier = before.find(({ name }) => name === lock.name);
+    if (earlier === undefined || earlier.entries.length === 0) continue;
+    if (isAnother(earlier, lock)) {
+      const told = `the mirror knew another lock as "${lock.name}" and forgets it now`;
+      reporter.note(`${told}; tell them apart with --lock-name`);
+    }
+    if (lock.entries.length === 0) {
+      const count = `${earlier.entries.length} dependencies`;
+      reporter.warn(`the lock ${lock.name} names nothing any more, where it named ${count}`);
+    }
+  }
+}
+
+/** What each lock names, and needs besides, is known from now on. For the only writer. */
+async function remember(
+  { paths }: Context,
+  { locks, found }: Record<"locks" | "found", readonly Lock[]>,
   settings: SyncSettings,
-  tally: Tally,
+  state: "begun" | "incomplete" | "whole",
 ): Promise<void> {
   const { refused } = repositoryJobs(locks, settings);
-  const isWhole = tally.failures.length === 0 && !signal.aborted;
-  for (const lock of withoutMistakes(locks, tally)) {
-    const earlier = before.find(({ name }) => name === lock.name);
-    if (earlier !== undefined && isAnother(earlier, lock)) {
-      tally.note(`the mirror knew another lock as "${lock.name}" and forgets it now; tell them apart with --lock-name`);
-    }
-    if (lock.entries.length === 0 && earlier !== undefined && earlier.entries.length > 0) {
-      const count = `${earlier.entries.length} dependencies`;
-      tally.warn(`the lock ${lock.name} names nothing any more, where it named ${count}`);
-    }
+  for (const lock of locks) {
     const submodules = found.filter(({ name }) => name === lock.name).flatMap(({ entries }) => entries);
     const isGit = (entry: (typeof submodules)[number]): entry is GitEntry => entry.kind === "git";
-    await writeKnownLock(paths, lock, submodules.filter(isGit), { redact: redactUrl, isWhole, refused });
+    const needed = submodules.filter(isGit);
+    const options = { redact: redactUrl, isWhole: state === "whole", refused };
+    if (lock.name === packagesLock && lock.entries.length === 0) await paths.knownLock(lock.name).remove();
+    // One that was whole stays so until it names something else, or something fails.
+    else if (state !== "begun" || !(await isKnownLock(paths, lock, options, needed))) {
+      await writeKnownLock(paths, lock, needed, options);
+    }
   }
 }
 
 /** A package that was asked for once and that upstream does not have must not be asked for ever after. */
 function withoutMistakes(locks: readonly Lock[], tally: Tally): readonly Lock[] {
-  return locks.flatMap((lock) => {
-    if (lock.name !== packagesLock) return [lock];
+  return locks.map((lock) => {
+    if (lock.name !== packagesLock) return lock;
     const entries = lock.entries.filter(
       (entry) => entry.kind !== "hex" || !tally.isNotFound(releaseItem(entry, entry.version)),
     );
-    return entries.length === 0 ? [] : [{ ...lock, entries }];
+    return { ...lock, entries };
   });
 }
 

@@ -11,7 +11,7 @@ import { isPackageName } from "../hex/names.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { servedName, shownPackage } from "../hex/repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
-import type { HeldRelease } from "./registry.ts";
+import type { HeldRelease } from "./describe-package.ts";
 import type { NamedRelease } from "../options.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 

@@ -6,7 +6,7 @@ import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
 import { readTarball } from "../hex/tarball.ts";
-import type { HeldRelease } from "./registry.ts";
+import type { HeldRelease } from "./describe-package.ts";
 import type { HeldFile } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
@@ -43,13 +43,15 @@ type Indexed = z.infer<typeof schema>;
 
 /**
  * Package by package, in the order of their names, one tarball after another: they are read whole, and a mirror may
- * hold thousands. @param tarballs in that order
+ * hold thousands. @param tarballs in that order @param isWhole whether these are all that there are
  */
 export async function* readHeldPackages(
   registry: RegistryPaths,
   cache: Place,
   tarballs: readonly HeldFile[],
+  { isWhole }: { readonly isWhole: boolean },
 ): AsyncGenerator<HeldPackage> {
+  if (tarballs.length === 0 && !isWhole) return;
   const index = await FileIndex.open(cache, registry.tarballsDir.path, (value) => schema.safeParse(value).data);
   let current: { name: string; releases: HeldRelease[]; damaged: { version: string; reason: string }[] } | undefined;
   for (const [count, { place, name, version }] of tarballs.entries()) {
@@ -70,7 +72,7 @@ export async function* readHeldPackages(
     }
   }
   if (current !== undefined) yield current;
-  await index.save();
+  await index.save({ isWhole });
 }
 
 function heldRelease({ metadata, inner, outer }: Indexed): HeldRelease {

@@ -35,3 +35,8 @@ export async function writeFileChecksums(paths: StorePaths, checksums: FileCheck
   const sorted = [...checksums].sort(([a], [b]) => compareNames(a, b));
   await paths.fileChecksums.writeIfChanged(`${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
 }
+
+/** Beside what others have written meanwhile. */
+export async function addFileChecksums(paths: StorePaths, learned: FileChecksums): Promise<void> {
+  await writeFileChecksums(paths, new Map([...(await readFileChecksums(paths)), ...learned]));
+}

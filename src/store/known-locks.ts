@@ -74,16 +74,23 @@ export async function writeKnownLock(
   await file.writeIfChanged(`${JSON.stringify(content, null, 1)}\n`);
 }
 
-/** Whether the lock says what it said when all of it was synced. */
+/**
+ * Whether the lock says what it said when all of it was synced.
+ * @param submodules that have to be known, too
+ */
 export async function isKnownLock(
   paths: StorePaths,
   lock: Lock,
   options: Pick<WriteOptions, "redact" | "refused">,
+  submodules: readonly GitEntry[] = [],
 ): Promise<boolean> {
   const known = await readContent(paths.knownLock(lock.name));
   if (known === undefined || known.incomplete === true) return false;
   const { hex, git } = known;
-  return JSON.stringify({ hex, git }) === JSON.stringify(contentOf(lock, options));
+  if (JSON.stringify({ hex, git }) !== JSON.stringify(contentOf(lock, options))) return false;
+  return submodules.every(({ url, revision }) =>
+    known.submodules.some((each) => each.url === options.redact(url) && each.revision === revision),
+  );
 }
 
 function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" | "refused">) {

@@ -2,6 +2,7 @@
  * Every place in the mirror, and nothing else; those of one Hex repository are in registry-paths. Whatever is put into
  * a path was checked where it was read (hex/names, git/url, plan/files), from our own files too.
  */
+import { createHash } from "node:crypto";
 import { basename, dirname, isAbsolute, relative, sep } from "node:path";
 import { Place } from "../disk/place.ts";
 import { organisationOf, servedName, sourceOf } from "../hex/repository.ts";
@@ -78,6 +79,17 @@ export class StorePaths {
   /** `.mirror/.lock/origins.json` */
   get lockOrigins(): Place {
     return this.lockDir.at("origins.json");
+  }
+
+  /** `.mirror/.lock/unsigned.json` */
+  get unsigned(): Place {
+    return this.lockDir.at("unsigned.json");
+  }
+
+  /** `.mirror/.lock/git/0f1e…`: held while that repository is brought. */
+  repositoryLock(host: string, path: string): Place {
+    const name = createHash("sha256").update(`${host}/${path}`.toLowerCase()).digest("hex").slice(0, 32);
+    return this.lockDir.at(`git/${name}`);
   }
 
   /** `.mirror/locks` */

@@ -1,4 +1,7 @@
-/** The ETags and dates that upstream's records came with, so that asking again costs one short answer. */
+/**
+ * The ETags and dates that upstream's answers came with, so that asking again costs one short answer; and what upstream
+ * does not have. `upstream/hexpm/validators.json`
+ */
 import * as z from "zod";
 import { compareNames } from "../hex/names.ts";
 import { listDocs, listTarballs } from "./inventory.ts";
@@ -16,14 +19,17 @@ const schema = z.record(
     .strict(),
 );
 
-export type Validators = Map<string, z.infer<typeof schema>[string]>;
+export type Validator = z.infer<typeof schema>[string];
+
+/** By package name, and `docs/NAME-VERSION`. */
+export type Validators = Map<string, Validator>;
 
 /** Of a release's documentation. */
 export function docsKey({ name, version }: { readonly name: string; readonly version: string }): string {
   return `docs/${name}-${version}`;
 }
 
-/** By package name, and `docs/NAME-VERSION`. A file that is missing or damaged costs full answers, nothing else. */
+/** A file that is missing or damaged costs full answers, nothing else. */
 export async function readValidators({ validators }: RegistryPaths): Promise<Validators> {
   const text = (await validators.read())?.toString("utf8") ?? "{}";
   try {
@@ -33,22 +39,27 @@ export async function readValidators({ validators }: RegistryPaths): Promise<Val
   }
 }
 
-/** Written after the records: an old validator costs an answer, a too new one would hide a change. */
-export async function writeValidators(paths: RegistryPaths, validators: Validators): Promise<void> {
-  const sorted = [...validators].sort(([a], [b]) => compareNames(a, b));
-  await paths.validators.writeIfChanged(`${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
+/**
+ * Beside what others have written meanwhile, and after all that they speak of: an old validator costs an answer, a too new
+ * one would hide a change. For the only writer.
+ */
+export async function addValidators(paths: RegistryPaths, learned: Validators): Promise<void> {
+  await writeValidators(paths, new Map([...(await readValidators(paths)), ...learned]));
 }
 
-/** Of what is gone. */
+/** Of what is gone. For the only writer. */
 export async function forgetValidators(paths: RegistryPaths): Promise<void> {
   const records = await paths.upstreamPackagesDir.list("file");
-  const docs = (await listDocs(paths)).map(docsKey);
-  const releases = (await listTarballs(paths)).map(docsKey);
-  const held = new Set([...records, ...docs]);
-  const absent = new Set(releases);
+  const held = new Set([...records, ...(await listDocs(paths)).map(docsKey)]);
+  const releases = new Set((await listTarballs(paths)).map(docsKey));
   const validators = await readValidators(paths);
-  for (const [key, validator] of validators) {
-    if (!held.has(key) && !(validator.absent === true && absent.has(key))) validators.delete(key);
+  for (const [key, { absent }] of validators) {
+    if (!held.has(key) && !(absent === true && releases.has(key))) validators.delete(key);
   }
   if (validators.size > 0 || records.length > 0) await writeValidators(paths, validators);
+}
+
+async function writeValidators(paths: RegistryPaths, validators: Validators): Promise<void> {
+  const sorted = [...validators].sort(([a], [b]) => compareNames(a, b));
+  await paths.validators.writeIfChanged(`${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
 }

@@ -28,7 +28,7 @@ const read = (value: string) => () => {
 test("a file that has not changed is read once, by this process and the next", async () => {
   const first = await open();
   expect(await first.get("file", place, read("one"))).toBe("one");
-  await first.save();
+  await first.save({ isWhole: true });
   const second = await open();
   expect(await second.get("file", place, read("another"))).toBe("one");
   expect(reads).toBe(1);
@@ -37,7 +37,7 @@ test("a file that has not changed is read once, by this process and the next", a
 test("a file that was replaced is read anew, although its size and time are the same", async () => {
   const first = await open();
   await first.get("file", place, read("one"));
-  await first.save();
+  await first.save({ isWhole: true });
   const { atime, mtime } = await stat(file);
   await writeFile(join(folder, "new"), "two");
   await rename(join(folder, "new"), file);
@@ -51,7 +51,7 @@ test("what failed to be read is not kept", async () => {
     throw new Error("damaged");
   };
   await expect(index.get("file", place, fail)).rejects.toThrow("damaged");
-  await index.save();
+  await index.save({ isWhole: true });
   expect(await (await open()).get("file", place, read("one"))).toBe("one");
 });
 
@@ -60,10 +60,10 @@ test("what was not asked for is forgotten", async () => {
   const first = await open();
   await first.get("file", place, read("one"));
   await first.get("other", placeAt(folder).at("other"), read("x"));
-  await first.save();
+  await first.save({ isWhole: true });
   const second = await open();
   await second.get("file", place, read("one"));
-  await second.save();
+  await second.save({ isWhole: true });
   const third = await open();
   await third.get("other", placeAt(folder).at("other"), read("x"));
   expect(reads).toBe(3);
@@ -74,7 +74,7 @@ test.each(["", "{", '{"format":99,"files":{}}', '{"format":1,"files":{"file":{"s
   async (content) => {
     const first = await open();
     await first.get("file", place, read("one"));
-    await first.save();
+    await first.save({ isWhole: true });
     const [name = ""] = await readdir(join(folder, "cache/index"));
     await writeFile(join(folder, "cache/index", name), content);
     expect(await (await open()).get("file", place, read("again"))).toBe("again");
@@ -86,5 +86,5 @@ test("a cache folder that cannot be written costs speed, nothing else", async ()
   await writeFile(join(folder, "no/cache"), "a file");
   const index = await open(join(folder, "no/cache"));
   expect(await index.get("file", place, read("one"))).toBe("one");
-  await index.save();
+  await index.save({ isWhole: true });
 });

@@ -151,7 +151,7 @@ test("a merge that swaps a folder of a committed mirror for a link leads nobody 
     expect([code, stderr]).toEqual([expect.any(Number), expect.stringContaining(".mirror/hex/packages is a link")]);
   }
   expect((await run("verify")).stdout).toContain(".mirror/hex/tarballs is a link");
-  expect((await run("verify", "--deep")).stderr).toContain(".mirror/hex/tarballs is a link");
+  expect((await run("verify", "--deep")).stderr).toMatch(/\.mirror\/hex\/\w+ is a link/);
   expect(await snapshot(outside)).toEqual(before);
 });
 
@@ -247,10 +247,7 @@ test("prune leaves alone what is called like ours and is not", async () => {
   await mkdir(join(cwd, ".mirror/hex/packages"), { recursive: true });
   await writeFile(join(cwd, ".mirror/hex/packages/thesis.txt"), "precious");
   const { code, stdout } = await run("prune");
-  expect([code, stdout]).toEqual([
-    0,
-    expect.stringContaining("notes.git is left alone, since it is no bare repository"),
-  ]);
+  expect([code, stdout]).toEqual([0, expect.stringContaining("notes.git is no bare repository")]);
   expect((await run("build")).code).toBe(0);
   expect(await readFile(join(cwd, ".mirror/git/github.com/notes.git/thesis.txt"), "utf8")).toBe("precious");
   expect(await readFile(join(cwd, ".mirror/hex/packages/thesis.txt"), "utf8")).toBe("precious");

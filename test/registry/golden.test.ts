@@ -6,7 +6,7 @@ import { publicKeyPem, readPrivateKey } from "../../src/hex/keys.ts";
 import { decodeNames, encodeNames } from "../../src/hex/records.ts";
 import { isSignedBy, unwrap, verifyAndUnwrap, wrap } from "../../src/hex/signed.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
-import { buildRegistry } from "../../src/registry/registry.ts";
+import { buildRegistry } from "../support/registry.ts";
 import { fixtures } from "../support/folder.ts";
 
 const golden = join(fixtures, "golden");

@@ -3,7 +3,7 @@ import { createRelease, decodeNames, decodePackage, decodeVersions, type Package
 import { create } from "@bufbuild/protobuf";
 import { PackageSchema } from "../../src/hex/gen/registry_pb.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
-import { buildRegistry } from "../../src/registry/registry.ts";
+import { buildRegistry } from "../support/registry.ts";
 import { makeTarball, type PackageSource } from "../support/tarballs.ts";
 
 const held = (source: PackageSource) => readTarball(makeTarball(source).bytes);

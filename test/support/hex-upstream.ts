@@ -8,7 +8,7 @@ import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../../src/hex/
 import { createPackage, type Package, type PackageInit, type ReleaseInit } from "../../src/hex/records.ts";
 import { SignedSchema } from "../../src/hex/gen/registry_pb.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
-import { buildRegistry } from "../../src/registry/registry.ts";
+import { buildRegistry } from "./registry.ts";
 import { listenOnLoopback } from "./loopback.ts";
 import type { MadeTarball } from "./tarballs.ts";
 

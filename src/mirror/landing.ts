@@ -1,0 +1,103 @@
+/**
+ * How what was fetched and verified gets its place: nobody holds the writers' lock while the network is waited for. What
+ * came meanwhile is given its place together, in some milliseconds, and the packages among it are signed together, the
+ * lists once: now and then while more comes, and at the end.
+ *
+ * What is not signed yet is noted before it is touched (store/unsigned.ts), so that a process that is killed leaves to the
+ * next one what is to be done.
+ */
+import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Land } from "../artifacts/artifact.ts";
+import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
+import { publish, type BuildResult } from "./build.ts";
+import { asOnlyWriter, type Context } from "./context.ts";
+
+export interface Landing {
+  readonly land: Land;
+  /** @param packages that have to be signed, whether or not they have changed */
+  readonly sign: (packages: Packages) => Promise<BuildResult>;
+}
+
+// What comes within it is given its place together.
+const gatherMilliseconds = 1;
+// What a sync has brought so far is of use before it ends; lists are written whole, so not too often.
+const signEveryMilliseconds = 10_000;
+// Others want to write too.
+const holdMilliseconds = 250;
+
+interface Waiting {
+  readonly run: () => Promise<void>;
+  readonly refuse: (error: unknown) => void;
+  readonly unsigned: Parameters<Land>[1];
+}
+
+export function createLanding(context: Context): Landing {
+  const waiting: Waiting[] = [];
+  let unsigned = new Map<string, Set<string>>();
+  let signed = performance.now();
+  let pumping: Promise<void> | undefined;
+
+  const takeAll = async (locked: Context) => {
+    const began = performance.now();
+    while (waiting.length > 0 && performance.now() - began < holdMilliseconds) {
+      const batch = waiting.splice(0);
+      for (const { unsigned: package_ } of batch) if (package_ !== undefined) add(unsigned, package_);
+      try {
+        locked.signal.throwIfAborted();
+        if (unsigned.size > 0) await noteUnsigned(locked.paths, merged(await readUnsigned(locked.paths), unsigned));
+      } catch (error) {
+        for (const { refuse } of batch) refuse(error);
+        return;
+      }
+      // Of packages, one knows nothing of the other; what is left shares files.
+      await Promise.all(batch.filter(isOfPackage).map(async ({ run }) => run()));
+      for (const { run } of batch.filter((each) => !isOfPackage(each))) await run();
+    }
+    if (unsigned.size === 0 || performance.now() - signed < signEveryMilliseconds) return;
+    // What goes wrong with it goes wrong at the end again, and is told then.
+    await signNow(locked, new Map()).catch(() => undefined);
+    signed = performance.now();
+  };
+  const signNow = async (locked: Context, packages: Packages) => {
+    const result = await publish(locked, merged(packages, unsigned));
+    unsigned = new Map();
+    signed = performance.now();
+    return result;
+  };
+  const pump = async () => {
+    await sleep(gatherMilliseconds);
+    while (waiting.length > 0) {
+      await asOnlyWriter(context, takeAll).catch((error: unknown) => {
+        for (const { refuse } of waiting.splice(0)) refuse(error);
+      });
+    }
+    pumping = undefined;
+  };
+  return {
+    land: async (work, package_) =>
+      new Promise((resolve, reject) => {
+        const run = async () => work().then(resolve, reject);
+        waiting.push({ run, refuse: reject, unsigned: package_ });
+        pumping ??= pump();
+      }),
+    sign: async (packages) => {
+      await pumping;
+      return asOnlyWriter(context, async (locked) => signNow(locked, packages));
+    },
+  };
+}
+
+function isOfPackage({ unsigned }: Waiting): boolean {
+  return unsigned !== undefined;
+}
+
+function add(packages: Map<string, Set<string>>, { repository, name }: { repository: string; name: string }): void {
+  packages.set(repository, new Set([...(packages.get(repository) ?? []), name]));
+}
+
+function merged(one: Packages, other: Packages): Map<string, Set<string>> {
+  const all = new Map([...one].map(([repository, names]) => [repository, new Set(names)]));
+  for (const [repository, names] of other) all.set(repository, new Set([...(all.get(repository) ?? []), ...names]));
+  return all;
+}
