@@ -137,7 +137,7 @@ function oursInProcess(dir: string): Builder {
   const flags = { mirror: dir, cacheDir, privateKey: join(root, "key.pem") };
   const config = loadConfig({ flags, environment, cwd: root });
   const mirror = openMirror(config, silentReporter, new AbortController().signal);
-  return { ...builder, build: async () => void (await mirror.build()) };
+  return { ...builder, build: async () => void (await mirror.build({ dryRun: false, adopt: [] })) };
 }
 
 function mix(dir: string): Builder {

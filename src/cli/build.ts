@@ -4,7 +4,7 @@ import { showItem, showRelease } from "./items.ts";
 import { printResult, type Command } from "./command.ts";
 
 export const build: Command = async (context) => {
-  const result = await context.mirror.build();
+  const result = await context.mirror.build(context.config);
   printResult(context, result, (built) => lines(built, context.config.dryRun));
   return result.leftOut.length > 0 ? 1 : 0;
 };

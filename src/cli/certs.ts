@@ -7,7 +7,7 @@ export const certs: Command = async (context, args) => {
     throw new MirrorError("usage", 'give what to do: "mirror-server certs renew", with --new-ca for a new authority');
   }
   const { newCa } = context.config;
-  const renewed = await context.mirror.renewCertificates();
+  const renewed = await context.mirror.renewCertificates({ newCa });
   printResult(context, renewed, ({ ca, hosts, validTo, uncovered }) => [
     `the server certificate in ${context.config.certsDir} holds until ${validTo.slice(0, 10)}, for ${hosts.join(", ")}`,
     ...uncovered.map((host) => `not for ${host}, which the authority may not vouch for: renew with --new-ca`),

@@ -5,7 +5,7 @@ import { showItem } from "./items.ts";
 import { formatBytes } from "./progress.ts";
 
 export const prune: Command = async (context) => {
-  const result = await context.mirror.prune();
+  const result = await context.mirror.prune(context.config);
   printResult(context, result, (pruned) => lines(pruned, context.config.dryRun));
   return 0;
 };

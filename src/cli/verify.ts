@@ -7,7 +7,7 @@ import { readLocks } from "./locks.ts";
 
 export const verify: Command = async (context, args) => {
   const locks = await locksToVerify(context, args);
-  const result = await context.mirror.verify(locks);
+  const result = await context.mirror.verify(locks, context.config);
   const names = locks.map(({ name }) => name).join(", ") || "the configuration";
   printResult(context, result, (found) => lines(found, names, context.config.dryRun));
   return result.ok ? 0 : 3;

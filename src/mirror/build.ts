@@ -5,6 +5,7 @@
 import { releaseItem, type Item } from "../artifacts/item.ts";
 import { fingerprint } from "../hex/keys.ts";
 import { hexpm, servedName, signedName } from "../hex/repository.ts";
+import type { NamedRelease } from "../options.ts";
 import { adoptNothing, isBeginning, requireHeld, type Adopting } from "../registry/adoption.ts";
 import { signRegistry, type Signing, type SignedRegistry } from "../registry/sign-registry.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
@@ -14,7 +15,7 @@ import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
 import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "./context.ts";
-import { heldRecordsKey, requireGivenKeys } from "./hex-upstreams.ts";
+import { heldRecordsKey, requireGivenKeys, type RecordsKey } from "./hex-upstreams.ts";
 
 export interface BuildResult {
   readonly packages: number;
@@ -28,39 +29,45 @@ export interface BuildResult {
   readonly leftOut: readonly { readonly item: Item; readonly reason: string }[];
 }
 
+/** The settings by which a registry is signed. */
+export type SigningKey = RecordsKey | "registryName" | "newKey";
+
 export interface BuildOptions {
   /** Whether to wait for another writer. */
   readonly wait?: boolean;
-  /** Whether a person asked for it by name, who thereby adopts what lies in a folder with nothing signed yet. */
-  readonly isAsked?: boolean;
+  /** Tell only. */
+  readonly dryRun?: boolean;
+  /** What a person who asks for a build adopts by name; none by name: what lies in a folder with nothing signed yet. */
+  readonly adopt?: readonly NamedRelease[];
 }
 
 /** @throws MirrorError `config` when the registry was signed with a key that is not here */
 export async function build(
-  context: Context,
-  { wait = true, isAsked = false }: BuildOptions = {},
+  context: Context<SigningKey>,
+  { wait = true, dryRun = false, adopt }: BuildOptions = {},
 ): Promise<BuildResult> {
   await requireMirror(context);
   await requireGivenKeys(context);
   await tellForeign(context);
-  const work = async (locked: Context) => buildAsOnlyWriter(locked, { isAsked });
-  return context.config.dryRun ? work(context) : asOnlyWriter(context, work, wait);
+  const work = async (locked: Context<SigningKey>) => buildAsOnlyWriter(locked, { dryRun, adopt });
+  return dryRun ? work(context) : asOnlyWriter(context, work, wait);
 }
 
 export interface WriterOptions {
   /** Tarballs and folders that will be gone soon. */
   readonly without?: ReadonlySet<string>;
-  readonly isAsked?: boolean;
+  readonly dryRun?: boolean;
+  readonly adopt?: readonly NamedRelease[] | undefined;
 }
 
 /** All of it. For callers that hold the writers' lock. */
 export async function buildAsOnlyWriter(
-  context: Context,
-  { without = new Set(), isAsked = false }: WriterOptions = {},
+  context: Context<SigningKey>,
+  { without = new Set(), dryRun = false, adopt }: WriterOptions = {},
 ): Promise<BuildResult> {
   const registries = (await listRegistries(context.paths)).filter(({ dir }) => !without.has(dir.path));
-  const signing = await openSigning(context);
-  const adopting = isAsked ? await whatToAdopt(context, registries, signing) : adoptNothing;
+  const signing = await openSigning(context, { dryRun });
+  const adopting = adopt === undefined ? adoptNothing : await whatToAdopt(adopt, registries, signing);
   const result = await signEach(context, registries, { ...signing, adopting }, { without });
   if (signing.key !== undefined) await noteUnsigned(context.paths, new Map());
   return result;
@@ -70,7 +77,7 @@ export async function buildAsOnlyWriter(
  * These packages, and what a writer before left unsigned. For callers that hold the writers' lock.
  * @param packages by Hex repository
  */
-export async function publish(context: Context, packages: Packages): Promise<BuildResult> {
+export async function publish(context: Context<SigningKey>, packages: Packages): Promise<BuildResult> {
   const { paths } = context;
   const only = new Map([...(await readUnsigned(paths))].map(([repository, names]) => [repository, new Set(names)]));
   for (const [repository, names] of packages) {
@@ -79,15 +86,23 @@ export async function publish(context: Context, packages: Packages): Promise<Bui
   const held = await listRegistries(paths);
   const places = new Set(held.map(({ dir }) => dir.path));
   const added = [...only.keys()].map((name) => paths.registry(name)).filter(({ dir }) => !places.has(dir.path));
-  const signing = await openSigning(context);
+  const signing = await openSigning(context, { dryRun: false });
   const result = await signEach(context, [...held, ...added], { ...signing, adopting: adoptNothing }, { only });
   await noteUnsigned(paths, new Map());
   return result;
 }
 
-async function openSigning(context: Context): Promise<Omit<Signing, "adopting">> {
+/** What a writer before left unsigned. For callers that hold the writers' lock. */
+export async function finishUnsigned(context: Context<SigningKey>): Promise<void> {
+  if ((await readUnsigned(context.paths)).size > 0) await publish(context, new Map());
+}
+
+async function openSigning(
+  context: Context<SigningKey>,
+  { dryRun }: { readonly dryRun: boolean },
+): Promise<Omit<Signing, "adopting">> {
   const { paths, config, reporter } = context;
-  const key = config.dryRun ? undefined : await loadSigningKey(paths, config.newKey);
+  const key = dryRun ? undefined : await loadSigningKey(paths, config.newKey);
   // A dry run makes none, and is refused where the run would be.
   const own = key ?? (paths.privateKey.isFile() ? await loadSigningKey(paths, config.newKey) : undefined);
   const published = own === undefined || config.newKey ? await publishedKey(paths) : undefined;
@@ -107,7 +122,7 @@ interface What {
 
 /** @param registries hexpm first */
 async function signEach(
-  context: Context,
+  context: Context<"registryName">,
   [main, ...others]: readonly RegistryPaths[],
   signing: Signing,
   { without, only }: What,
@@ -156,13 +171,13 @@ function resultOf({ repository }: RegistryPaths, signed: SignedRegistry): BuildR
 }
 
 async function whatToAdopt(
-  { config }: Context,
+  named: readonly NamedRelease[],
   registries: readonly RegistryPaths[],
   { verifiers }: Pick<Signing, "verifiers">,
 ): Promise<Adopting> {
   const tarballs = registries.map(async (registry) =>
     (await listTarballs(registry)).map(({ name, version }) => ({ repository: registry.repository, name, version })),
   );
-  requireHeld(config.adopt, (await Promise.all(tarballs)).flat());
-  return { named: config.adopt, everything: config.adopt.length === 0 && (await isBeginning(registries, verifiers)) };
+  requireHeld(named, (await Promise.all(tarballs)).flat());
+  return { named, everything: named.length === 0 && (await isBeginning(registries, verifiers)) };
 }

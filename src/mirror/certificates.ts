@@ -6,7 +6,7 @@ import { isTracked } from "../git/tracked.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import { renewServerIdentity } from "../tls/certs-folder.ts";
 import type { Context } from "./context.ts";
-import { hostsToAnswerFor } from "./live-identity.ts";
+import { hostsToAnswerFor, type IdentityKey } from "./live-identity.ts";
 
 export interface RenewedCertificates {
   /** What clients trust. */
@@ -18,10 +18,11 @@ export interface RenewedCertificates {
 }
 
 export async function renewCertificates(
-  { config, paths, reporter }: Context,
+  { config, paths, reporter }: Context<IdentityKey>,
+  { newCa }: { readonly newCa: boolean },
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<RenewedCertificates> {
-  const { certsDir, newCa, forgetCaKey } = config;
+  const { certsDir, forgetCaKey } = config;
   if (config.ownCertificate !== undefined) {
     throw new MirrorError("config", "--tls-cert: a certificate of your own is renewed by whoever issued it");
   }

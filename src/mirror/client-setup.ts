@@ -20,9 +20,13 @@ import { switchesIn } from "../verification.ts";
 import type { Context } from "./context.ts";
 import { keyOfMirrorAt } from "./known-mirrors.ts";
 import { readTokens } from "./tokens.ts";
-import { caFileOf, knownAuthority } from "./trust.ts";
+import { caFileOf, knownAuthority, type AuthorityKey } from "./trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The settings that say where a mirror is, and whom its clients trust. */
+export type ClientKey =
+  "url" | "requireToken" | "found" | "hexPackagesDir" | "isAuthorityKnown" | "ownCacheDir" | AuthorityKey;
 
 /** Hosts that clients are pointed at by other means than git's. */
 const hexHosts = new Set(["repo.hex.pm", "builds.hex.pm", "hex.pm"]);
@@ -45,7 +49,11 @@ export interface ClientEnvironment {
 }
 
 /** @param url where clients reach it */
-export async function clientEnvironment(context: Context, url: string, client: Client): Promise<ClientEnvironment> {
+export async function clientEnvironment(
+  context: Context<ClientKey>,
+  url: string,
+  client: Client,
+): Promise<ClientEnvironment> {
   const { config, paths, reporter } = context;
   const { gitUnverified } = client;
   const off = [...switchesIn(client.environment), ...gitUnverified];
@@ -81,7 +89,7 @@ export async function clientEnvironment(context: Context, url: string, client: C
 }
 
 /** The file may be the server's, and on the server alone. */
-async function tokenToSend({ config, reporter }: Context): Promise<string | undefined> {
+async function tokenToSend({ config, reporter }: Context<"requireToken">): Promise<string | undefined> {
   try {
     return (await readTokens(config))?.tokens[0];
   } catch (error) {
@@ -103,7 +111,7 @@ const told = z.object({
 });
 
 /** What a mirror elsewhere holds it tells itself; undefined where it cannot be reached from here. */
-async function toldBy({ config, reporter }: Context, url: string, token: string | undefined) {
+async function toldBy({ config, paths, reporter }: Context<ClientKey>, url: string, token: string | undefined) {
   if (config.url === undefined) return undefined;
   const headers = token === undefined ? {} : { authorization: token };
   try {
@@ -114,22 +122,25 @@ async function toldBy({ config, reporter }: Context, url: string, token: string 
     reporter.note(`the mirror at ${url} tells what it holds to those with a token; give --require-token`);
     return undefined;
   } catch {
-    return notReached({ config, reporter }, url);
+    return notReached({ config, paths, reporter }, url);
   }
 }
 
-function notReached({ config, reporter }: Pick<Context, "config" | "reporter">, url: string): undefined {
+function notReached({ config, paths, reporter }: Omit<Context<"url">, "signal">, url: string): undefined {
   if (config.url === undefined) return undefined;
-  reporter.note(`the mirror at ${url} does not answer here; what it holds is taken from ${config.mirror}`);
+  reporter.note(`the mirror at ${url} does not answer here; what it holds is taken from ${paths.mirror.path}`);
   return undefined;
 }
 
-async function trusting(config: Config) {
+async function trusting(config: Pick<Config, ClientKey>) {
   return { seconds: 2, ca: await knownAuthority(config) };
 }
 
 /** Of a mirror elsewhere that mirror tells it; where it cannot be reached from here, the folder does. */
-async function publicKeyOf(context: Context, url: string): Promise<{ readonly key: string; readonly isTold: boolean }> {
+async function publicKeyOf(
+  context: Context<ClientKey>,
+  url: string,
+): Promise<{ readonly key: string; readonly isTold: boolean }> {
   const { config, paths } = context;
   const held = (await paths.registry(hexpm).publicKey.read())?.toString("utf8");
   const told = config.url === undefined ? undefined : await keyOfMirrorAt(context, url, held);
@@ -140,7 +151,7 @@ async function publicKeyOf(context: Context, url: string): Promise<{ readonly ke
 }
 
 /** A project that was cloned may name a mirror, but not have the user's token sent there. */
-function requireOwnUrl({ found, requireToken, url }: Config): void {
+function requireOwnUrl({ found, requireToken, url }: Pick<Config, "found" | "requireToken" | "url">): void {
   if (url === undefined || requireToken === undefined || !found.keys.has("url") || found.keys.has("requireToken"))
     return;
   throw new MirrorError(
@@ -151,7 +162,10 @@ function requireOwnUrl({ found, requireToken, url }: Config): void {
 }
 
 /** The authority in the certs folder, where clients are to trust it. @throws MirrorError `config` for one that they must not */
-async function authorityFor({ config, reporter }: Context, { isTracked }: Client): Promise<string | undefined> {
+async function authorityFor(
+  { config, reporter }: Context<ClientKey>,
+  { isTracked }: Client,
+): Promise<string | undefined> {
   const file = caFileOf(config);
   if (!isFile(file)) return undefined;
   // A certificate of the user's own is its owner's affair.

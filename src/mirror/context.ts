@@ -10,8 +10,9 @@ import { readMirrorFile } from "../store/mirror-file.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Reporter } from "../artifacts/reporter.ts";
 
-export interface Context {
-  readonly config: Config;
+/** @typeParam Key the settings that a job reads, and no others */
+export interface Context<Key extends keyof Config = never> {
+  readonly config: Pick<Config, Key>;
   readonly paths: StorePaths;
   readonly reporter: Reporter;
   /** Aborted when the program is asked to stop. */
@@ -19,7 +20,7 @@ export interface Context {
 }
 
 /** The name to sign with: as asked for, else as the mirror was made. */
-export async function registryName({ config, paths }: Context): Promise<string> {
+export async function registryName({ config, paths }: Context<"registryName">): Promise<string> {
   return config.registryName ?? (await readMirrorFile(paths))?.registryName ?? "hexpm";
 }
 
@@ -42,18 +43,18 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
 }
 
 /** For what works on a mirror that is there, and must not make one where a name was mistyped. @throws MirrorError */
-export async function requireMirror({ paths, config }: Context): Promise<void> {
+export async function requireMirror({ paths }: Context): Promise<void> {
   if (paths.mirror.look()?.isDirectory() === true || paths.hex.look()?.isDirectory() === true) return;
-  throw new MirrorError("config", `there is no mirror in ${config.mirror}; give --mirror`);
+  throw new MirrorError("config", `there is no mirror in ${paths.mirror.path}; give --mirror`);
 }
 
 /**
  * Runs `work` as the only writer. Its signal ends when the program is stopped or the lock is lost.
  * @param wait whether to wait for another writer @throws MirrorError `busy`
  */
-export async function asOnlyWriter<T>(
-  context: Context,
-  work: (context: Context) => Promise<T>,
+export async function asOnlyWriter<T, Key extends keyof Config>(
+  context: Context<Key>,
+  work: (context: Context<Key>) => Promise<T>,
   wait = true,
 ): Promise<T> {
   const onWait = () => context.reporter.note("another process is writing to this mirror; waiting for it");

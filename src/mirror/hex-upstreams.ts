@@ -1,5 +1,6 @@
 /** Where each Hex repository that locks name is fetched from, with which key and which token. */
 import type { KeyObject } from "node:crypto";
+import type { Config } from "../config.ts";
 import { readIfPresent } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
 import type { HexUpstream } from "../fetch/hex.ts";
@@ -9,8 +10,12 @@ import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../h
 import { readKeyFile, type Context } from "./context.ts";
 import { hexpmFingerprint, requireTrusted, trustedKey } from "./trust.ts";
 
+/** The settings that say whose records are trusted, and those that say where they come from besides. */
+export type RecordsKey = "hexPublicKey" | "repos" | "newUpstreamKey";
+export type UpstreamKey = RecordsKey | "hexUrl" | "found" | "tokens" | "hexConfigFile";
+
 /** @throws MirrorError `config` for a key that cannot be read or is not trusted, `refused` for a repository that nobody told of */
-export async function hexUpstream(context: Context, repository: string): Promise<HexUpstream> {
+export async function hexUpstream(context: Context<UpstreamKey>, repository: string): Promise<HexUpstream> {
   const { config, reporter } = context;
   const source = sourceOf(repository);
   const organisation = organisationOf(repository);
@@ -28,7 +33,10 @@ export async function hexUpstream(context: Context, repository: string): Promise
 }
 
 /** The key that downloads must be signed with: as given, else hex.pm's. Never one from the mirror's folder. */
-async function configuredKey({ config }: Context, source: string): Promise<{ key: KeyObject; where: string }> {
+async function configuredKey(
+  { config }: Context<RecordsKey>,
+  source: string,
+): Promise<{ key: KeyObject; where: string }> {
   if (source === hexpm) {
     const { hexPublicKey: file } = config;
     if (file === undefined) return { key: readPublicKey(hexpmPublicKey, "hex.pm's key"), where: "hex.pm's own key" };
@@ -42,12 +50,12 @@ async function configuredKey({ config }: Context, source: string): Promise<{ key
   );
 }
 
-function named({ repos }: Context["config"], source: string) {
+function named({ repos }: Pick<Config, "repos">, source: string) {
   return repos.find(({ name }) => name === source);
 }
 
 /** Whether URL or key of a source are from a configuration file that nobody named. */
-function isFound({ config }: Context, source: string): boolean {
+function isFound({ config }: Context<"found">, source: string): boolean {
   const keys = source === hexpm ? (["hexUrl", "hexPublicKey"] as const) : (["repos"] as const);
   return keys.some((key) => config.found.keys.has(key));
 }
@@ -56,7 +64,7 @@ function isFound({ config }: Context, source: string): boolean {
  * The key of the records that the mirror holds: as given, else the one that the last sync verified them with.
  * @throws MirrorError `config`, too, for one that this mirror does not trust
  */
-export async function heldRecordsKey(context: Context, repository: string): Promise<KeyObject> {
+export async function heldRecordsKey(context: Context<RecordsKey>, repository: string): Promise<KeyObject> {
   const { config, paths, reporter } = context;
   const source = sourceOf(repository);
   const isGiven = (source === hexpm ? config.hexPublicKey : named(config, source)?.publicKeyFile) !== undefined;
@@ -77,7 +85,7 @@ export async function heldRecordsKey(context: Context, repository: string): Prom
 }
 
 /** For what works on held records: a key that was given is the one that this mirror trusts. @throws MirrorError `config` */
-export async function requireGivenKeys(context: Context): Promise<void> {
+export async function requireGivenKeys(context: Context<RecordsKey>): Promise<void> {
   const { config } = context;
   const given = [
     ...(config.hexPublicKey === undefined ? [] : [hexpm]),
@@ -91,7 +99,11 @@ export async function requireGivenKeys(context: Context): Promise<void> {
  * user's own token for it goes nowhere.
  * @throws MirrorError `refused` where a file that came with a project would have the token sent to a place of its own
  */
-async function tokenFor(context: Context, repository: string, url: string): Promise<string | undefined> {
+async function tokenFor(
+  context: Context<"found" | "tokens" | "hexConfigFile">,
+  repository: string,
+  url: string,
+): Promise<string | undefined> {
   const { config } = context;
   const given = config.tokens.get(tokenVariable(repository));
   if (given !== undefined && isFound(context, sourceOf(repository))) {

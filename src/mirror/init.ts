@@ -18,6 +18,9 @@ import { mirrorGitignore } from "../store/mirror-file.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import type { Context } from "./context.ts";
 
+/** What a project is to be given, and which repositories its locks may name. */
+export type InitKey = "compose" | "commit" | "service" | "allowLocalGit" | "allowHosts" | "allowOwners";
+
 export interface InitResult {
   readonly written: readonly string[];
   /** What was there as it should be. */
@@ -37,7 +40,7 @@ interface Plan {
 }
 
 /** @param folder the project's @param locks its own, if it has any */
-export async function init(context: Context, folder: string, locks: readonly Lock[]): Promise<InitResult> {
+export async function init(context: Context<InitKey>, folder: string, locks: readonly Lock[]): Promise<InitResult> {
   const { config } = context;
   const notes = [
     ...(config.compose ? await composeNotes(folder, config.service) : []),
@@ -104,7 +107,7 @@ async function isOneOf(place: Place, contents: readonly string[]): Promise<boole
   return (await Promise.all(contents.map((content) => place.contains(content)))).some(Boolean);
 }
 
-async function planned(context: Context, folder: string, locks: readonly Lock[]): Promise<Plan[]> {
+async function planned(context: Context<InitKey>, folder: string, locks: readonly Lock[]): Promise<Plan[]> {
   const { config, paths } = context;
   const commit = config.commit || (await isCommitted(context));
   // The user's own folder, which may be reached through any link; below it, what we write goes through none.
@@ -156,15 +159,15 @@ function repositoryTop(folder: string): string {
 }
 
 /** As compose writes them: relative to its file where they lie below it. */
-function foldersFrom(folder: string, { config, paths }: Context): MirrorFolders {
+function foldersFrom(folder: string, { paths }: Context): MirrorFolders {
   const shown = (path: string) => {
     const below = relative(folder, path);
     return below.startsWith("..") || isAbsolute(below) ? path : `./${below}`;
   };
-  const isWithin = (path: string) => path.startsWith(config.mirror + sep);
+  const isWithin = (path: string) => path.startsWith(paths.mirror.path + sep);
   const outside = (path: string) => (isWithin(path) ? undefined : shown(path));
   return {
-    mirror: shown(config.mirror),
+    mirror: shown(paths.mirror.path),
     hex: outside(paths.hex.path),
     git: outside(paths.git.path),
     privateKey: outside(paths.privateKey.path),

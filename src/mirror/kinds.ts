@@ -9,6 +9,7 @@ import { createRepositories } from "../artifacts/repositories.ts";
 import type { Config } from "../config.ts";
 import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
 import { readKeyFile, type Context } from "./context.ts";
+import type { SigningKey } from "./build.ts";
 import { heldRecordsKey } from "./hex-upstreams.ts";
 
 export interface KindTools {
@@ -16,8 +17,8 @@ export interface KindTools {
 }
 
 /** What of the settings says what is wanted, and how it is fetched. */
-export type KindSettings = Pick<
-  Config,
+export type KindKey =
+  | SigningKey
   | "files"
   | "installers"
   | "buildsUrl"
@@ -31,12 +32,11 @@ export type KindSettings = Pick<
   | "gitShallow"
   | "name"
   | "port"
-  | "tlsPort"
->;
+  | "tlsPort";
 
 /** Made anew for each run: what is read once is as it was then. @throws MirrorError `config` */
-export function openKinds(context: Context, settings: KindSettings, { gitEnvironments }: KindTools): Kinds {
-  const { paths, reporter, signal } = context;
+export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTools): Kinds {
+  const { paths, reporter, signal, config: settings } = context;
   const { acceptChanged, gitRefs, gitShallow, name, port, tlsPort } = settings;
   const ownPorts = [port, ...(tlsPort === undefined ? [] : [tlsPort])];
   return {
@@ -61,6 +61,11 @@ export function openKinds(context: Context, settings: KindSettings, { gitEnviron
   };
 }
 
-async function readInstallersKey({ buildsPublicKey: file }: Pick<KindSettings, "buildsPublicKey">) {
+async function readInstallersKey({ buildsPublicKey: file }: Pick<Config, "buildsPublicKey">) {
   return file === undefined ? readPublicKey(mixPublicKey, "Mix's key") : readKeyFile(file, "--builds-public-key");
+}
+
+/** What a sync was once allowed to take is wanted, whatever this command is told. */
+export function leniently<Key extends keyof Config>(context: Context<Key | KindKey>): Context<Key | KindKey> {
+  return { ...context, config: { ...context.config, allowLocalGit: true, allowHosts: [], allowOwners: [] } };
 }

@@ -8,7 +8,7 @@ import { MirrorError, hasErrno } from "../errors.ts";
 import { plainGet, type PlainGetOptions } from "../fetch/plain-get.ts";
 import { fingerprint, readPublicKey } from "../hex/keys.ts";
 import type { Context } from "./context.ts";
-import { knownAuthority, ownCache } from "./trust.ts";
+import { knownAuthority, ownCache, type AuthorityKey } from "./trust.ts";
 
 const schema = z.record(z.string(), z.string());
 const seconds = 2;
@@ -19,7 +19,7 @@ const seconds = 2;
  * @throws MirrorError `integrity` when it is another than before, `upstream` when it tells none
  */
 export async function keyOfMirrorAt(
-  { config, reporter }: Context,
+  { config, reporter }: Context<"isAuthorityKnown" | "ownCacheDir" | AuthorityKey>,
   url: string,
   held: string | undefined,
 ): Promise<string | undefined> {

@@ -10,7 +10,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Land } from "../artifacts/artifact.ts";
 import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
-import { publish, type BuildResult } from "./build.ts";
+import { publish, type BuildResult, type SigningKey } from "./build.ts";
 import { asOnlyWriter, type Context } from "./context.ts";
 
 export interface Landing {
@@ -32,13 +32,13 @@ interface Waiting {
   readonly unsigned: Parameters<Land>[1];
 }
 
-export function createLanding(context: Context): Landing {
+export function createLanding(context: Context<SigningKey>): Landing {
   const waiting: Waiting[] = [];
   let unsigned = new Map<string, Set<string>>();
   let signed = performance.now();
   let pumping: Promise<void> | undefined;
 
-  const takeAll = async (locked: Context) => {
+  const takeAll = async (locked: Context<SigningKey>) => {
     const began = performance.now();
     while (waiting.length > 0 && performance.now() - began < holdMilliseconds) {
       const batch = waiting.splice(0);
@@ -59,7 +59,7 @@ export function createLanding(context: Context): Landing {
     await signNow(locked, new Map()).catch(() => undefined);
     signed = performance.now();
   };
-  const signNow = async (locked: Context, packages: Packages) => {
+  const signNow = async (locked: Context<SigningKey>, packages: Packages) => {
     const result = await publish(locked, merged(packages, unsigned));
     unsigned = new Map();
     signed = performance.now();

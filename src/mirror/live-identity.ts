@@ -12,6 +12,10 @@ import { MirrorError, describeError } from "../errors.ts";
 import { loadServerIdentity, type IdentityOptions } from "../tls/certs-folder.ts";
 import { readOwnIdentity, type ServerIdentity } from "../tls/server-identity.ts";
 
+/** The settings by which a server shows who it is. */
+export type IdentityKey = "ownCertificate" | "certsDir" | "forgetCaKey" | "host" | "name";
+type IdentitySettings = Pick<Config, IdentityKey>;
+
 const checkEverySeconds = 2;
 const renewEveryHours = 12;
 const warnDaysBefore = 30;
@@ -26,7 +30,7 @@ export interface LiveIdentity {
 
 /** @param servedHosts the hosts that are mirrored just now @throws MirrorError `config` when there is none to be had */
 export async function openIdentity(
-  config: Config,
+  config: IdentitySettings,
   servedHosts: () => readonly string[],
   { logger, isTracked }: { readonly logger: Logger; readonly isTracked: (path: string) => Promise<boolean> },
 ): Promise<LiveIdentity> {
@@ -83,7 +87,10 @@ export function identityProblem({ validTo, isRenewable }: ServerIdentity, now: D
 }
 
 /** Every name and address that the certificate has to name. @param served the hosts that are mirrored */
-export function hostsToAnswerFor({ host, name: names }: Config, served: readonly string[]): string[] {
+export function hostsToAnswerFor(
+  { host, name: names }: Pick<Config, "host" | "name">,
+  served: readonly string[],
+): string[] {
   return [...new Set([...ownHosts(host), ...names, ...served])];
 }
 
@@ -100,7 +107,11 @@ function ownHosts(host: string): string[] {
   return [...own, host.toLowerCase()];
 }
 
-async function load(config: Config, hosts: readonly string[], options: IdentityOptions): Promise<ServerIdentity> {
+async function load(
+  config: IdentitySettings,
+  hosts: readonly string[],
+  options: IdentityOptions,
+): Promise<ServerIdentity> {
   if (config.ownCertificate !== undefined) return readOwnIdentity(config.ownCertificate, hosts);
   try {
     return await loadServerIdentity(config.certsDir, hosts, { forgetCaKey: config.forgetCaKey, ...options });
@@ -113,7 +124,7 @@ async function load(config: Config, hosts: readonly string[], options: IdentityO
   }
 }
 
-function warnOf({ uncovered, isRenewable }: ServerIdentity, config: Config, logger: Logger): void {
+function warnOf({ uncovered, isRenewable }: ServerIdentity, config: IdentitySettings, logger: Logger): void {
   const remedy =
     config.ownCertificate !== undefined
       ? "the certificate of --tls-cert does not name it"
@@ -124,7 +135,7 @@ function warnOf({ uncovered, isRenewable }: ServerIdentity, config: Config, logg
 }
 
 /** Changes when something may have to be done: hosts, files, and some hours gone by. */
-function stampOf(config: Config, hosts: readonly string[]): string {
+function stampOf(config: IdentitySettings, hosts: readonly string[]): string {
   const { ownCertificate: own, certsDir } = config;
   const files = own === undefined ? ["ca.pem", "server.pem"].map((name) => join(certsDir, name)) : [own.cert, own.key];
   const times = files.map(modifiedAt);

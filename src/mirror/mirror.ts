@@ -12,19 +12,20 @@ import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
-import type { BuildResult } from "./build.ts";
+import type { BuildOptions, BuildResult } from "./build.ts";
 import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
-import { tellForeign, type Context } from "./context.ts";
+import { tellForeign } from "./context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { init, type InitResult } from "./init.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
-import { prune, type PruneResult } from "./prune.ts";
+import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
 import { silentReporter, type Reporter } from "../artifacts/reporter.ts";
 import type { Serving } from "./serve.ts";
 import { status, type Status } from "./status.ts";
 import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "./trust.ts";
+import type { VerifyOptions } from "./verify.ts";
 import { variables, withClients } from "./use.ts";
 import { tellWeakKey } from "./weak-key.ts";
 
@@ -33,9 +34,9 @@ export interface Mirror {
   readonly previewSync: (locks: readonly Lock[]) => Promise<SyncPreview>;
   /** Whether the locks are as they were, and all that they name is here. */
   readonly isUpToDate: (locks: readonly Lock[]) => Promise<boolean>;
-  readonly build: () => Promise<BuildResult>;
-  readonly verify: (locks: readonly Lock[]) => Promise<VerifyResult>;
-  readonly prune: () => Promise<PruneResult>;
+  readonly build: (options: Pick<BuildOptions, "adopt" | "dryRun">) => Promise<BuildResult>;
+  readonly verify: (locks: readonly Lock[], options: VerifyOptions) => Promise<VerifyResult>;
+  readonly prune: (options: PruneOptions) => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
   readonly init: (folder: string, locks: readonly Lock[]) => Promise<InitResult>;
   /**
@@ -48,7 +49,7 @@ export interface Mirror {
     locks: readonly Lock[],
     work: (environment: Record<string, string>) => Promise<T>,
   ) => Promise<T>;
-  readonly renewCertificates: () => Promise<RenewedCertificates>;
+  readonly renewCertificates: (options: { readonly newCa: boolean }) => Promise<RenewedCertificates>;
   readonly serve: (logger: Logger) => Promise<Serving>;
   /** The locks that were synced before. */
   readonly knownLocks: () => Promise<Lock[]>;
@@ -58,7 +59,7 @@ export interface Mirror {
 
 export function openMirror(config: Config, reporter: Reporter, signal: AbortSignal): Mirror {
   const paths = new StorePaths(config);
-  const context: Context = { config, paths, reporter, signal };
+  const context = { config, paths, reporter, signal };
   let environments: Promise<GitEnvironments> | undefined;
   const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(processEnvironment())));
   // Without git there are no settings of git's either.
@@ -73,24 +74,24 @@ export function openMirror(config: Config, reporter: Reporter, signal: AbortSign
   return {
     sync: async (locks) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("./sync.ts")).sync(context, locks, config, tools);
+      return (await import("./sync.ts")).sync(context, locks, tools);
     },
-    previewSync: async (locks) => previewSync(context, locks, config, tools),
-    isUpToDate: async (locks) => isUpToDate(context, locks, config, tools),
-    build: async () => {
+    previewSync: async (locks) => previewSync(context, locks, tools),
+    isUpToDate: async (locks) => isUpToDate(context, locks, tools),
+    build: async (options) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await registryJobs()).build(context, { isAsked: true });
+      return (await registryJobs()).build(context, options);
     },
-    verify: async (locks) => (await registryJobs()).verify(context, locks, config, config, tools),
-    prune: async () => prune(context, config, config, tools),
+    verify: async (locks, options) => (await registryJobs()).verify(context, locks, options, tools),
+    prune: async (options) => prune(context, options, tools),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
-      return status(context, config, tools);
+      return status(context, tools);
     },
     init: (folder, locks) => init(context, folder, locks),
     clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
-    renewCertificates: () => renewCertificates(context, gitEnvironments),
+    renewCertificates: async (options) => renewCertificates(context, options, gitEnvironments),
     serve: async (logger) => {
       const logged = {
         ...context,

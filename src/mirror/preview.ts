@@ -2,12 +2,11 @@
 import type { Refused } from "../artifacts/artifact.ts";
 import type { Item } from "../artifacts/item.ts";
 import { inTurn } from "../artifacts/kinds.ts";
-import type { Config } from "../config.ts";
 import type { Lock } from "../lock/entries.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { tellForeign, type Context } from "./context.ts";
-import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { withPackages } from "./wanted.ts";
 
 export interface SyncPreview {
@@ -21,16 +20,15 @@ export interface SyncPreview {
 
 /** Nothing is asked of upstream, nothing is written. */
 export async function previewSync(
-  context: Context,
+  context: Context<KindKey | "packages">,
   given: readonly Lock[],
-  settings: KindSettings & Pick<Config, "packages">,
   tools: KindTools,
 ): Promise<SyncPreview> {
   await tellForeign(context);
-  const locks = withPackages(given, settings, await readKnownLocks(context.paths));
+  const locks = withPackages(given, context.config, await readKnownLocks(context.paths));
   const fetch: Item[] = [];
   const refresh: Item[] = [];
-  const refused = await inTurn(openKinds(context, settings, tools), async (kind) => {
+  const refused = await inTurn(openKinds(context, tools), async (kind) => {
     const wanted = await kind.wanted({ locks, withSubmodules: true });
     for (const job of wanted.jobs) {
       for (const { item, isHeld } of await kind.has(job)) (isHeld ? refresh : fetch).push(item);

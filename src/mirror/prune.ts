@@ -5,14 +5,13 @@
 import type { Artifact, Held, Want } from "../artifacts/artifact.ts";
 import type { Item } from "../artifacts/item.ts";
 import { inTurn } from "../artifacts/kinds.ts";
-import type { Config } from "../config.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { asOnlyWriter, requireMirror, tellForeign, type Context } from "./context.ts";
 import { requireGivenKeys } from "./hex-upstreams.ts";
-import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { openKinds, leniently, type KindKey, type KindTools } from "./kinds.ts";
 import { configuredLocks } from "./wanted.ts";
 
 export interface PruneResult {
@@ -29,31 +28,30 @@ export interface PruneOptions {
   readonly dryRun: boolean;
 }
 
-type Settings = KindSettings & Pick<Config, "packages">;
-
 export async function prune(
-  context: Context,
-  settings: Settings,
+  context: Context<KindKey | "packages">,
   options: PruneOptions,
   tools: KindTools,
 ): Promise<PruneResult> {
   await requireMirror(context);
   await requireGivenKeys(context);
   await tellForeign(context);
-  const work = async (locked: Context) => pruneAsOnlyWriter(locked, settings, options, tools);
+  const work = async (locked: Context<KindKey | "packages">) => {
+    if (!options.dryRun) await (await import("./registry-jobs.ts")).finishUnsigned(locked);
+    return pruneAsOnlyWriter(locked, options, tools);
+  };
   return options.dryRun ? work(context) : asOnlyWriter(context, work);
 }
 
 async function pruneAsOnlyWriter(
-  context: Context,
-  settings: Settings,
+  context: Context<KindKey | "packages">,
   { keepLocks, dryRun }: PruneOptions,
   tools: KindTools,
 ): Promise<PruneResult> {
   const { paths } = context;
   const known = await readKnownLocks(paths);
   const kept = locksToKeep(known, keepLocks);
-  const configured = configuredLocks(settings);
+  const configured = configuredLocks(context.config);
   if (kept.every(({ entries }) => entries.length === 0) && configured.length === 0) {
     throw new MirrorError("usage", 'no lock is left, so everything would go; "mirror-server sync" a lock first');
   }
@@ -65,9 +63,7 @@ async function pruneAsOnlyWriter(
         return { item: { kind: "lock" as const, name }, bytes: await sizeOf(place), place };
       }),
   );
-  // What a sync was allowed to take is not lost for want of its option here.
-  const lenient = { ...settings, allowLocalGit: true, allowHosts: [], allowOwners: [] };
-  const kinds = openKinds(context, lenient, tools);
+  const kinds = openKinds(leniently(context), tools);
   const want: Want = { locks: [...kept, ...configured], withHeld: true };
   // All is looked at before anything goes.
   const removals = await inTurn(kinds, async (kind) => planRemoval(kind, want));

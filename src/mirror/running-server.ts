@@ -6,14 +6,17 @@
  */
 import { randomBytes } from "node:crypto";
 import * as z from "zod";
-import type { Config } from "../config.ts";
 import { Place } from "../disk/place.ts";
 import { describeError, hasErrno } from "../errors.ts";
 import { localUrl, plainAnswer, plainGet, type PlainAnswer } from "../fetch/plain-get.ts";
 import { hexpm } from "../hex/repository.ts";
 import { isProof, placeOf } from "../serve/identity.ts";
 import type { Context } from "./context.ts";
-import { knownAuthority, ownCache } from "./trust.ts";
+import { knownAuthority, ownCache, type AuthorityKey } from "./trust.ts";
+
+type FolderKey = "runtimeDir" | "ownCacheDir";
+/** The settings that say where a server of this mirror would answer, and how it can prove itself. */
+export type RunningKey = FolderKey | "host" | "port" | "tlsPort" | "isAuthorityKnown" | AuthorityKey;
 
 export interface Running {
   /** `unproven`: something answers, and may be anybody. */
@@ -32,7 +35,7 @@ export interface Announcement {
 
 /** For the user's other commands. @throws MirrorError `storage` when there is no folder to write to */
 export async function announce(
-  context: Pick<Context, "config">,
+  context: Pick<Context<FolderKey>, "config">,
   { port, secret }: { readonly port: number; readonly secret: string },
 ): Promise<Announcement> {
   const content = `${JSON.stringify({ port, pid: process.pid, secret })}\n`;
@@ -57,7 +60,7 @@ export async function announce(
   throw failure;
 }
 
-export async function findRunning({ config, paths }: Context): Promise<Running> {
+export async function findRunning({ config, paths }: Context<RunningKey>): Promise<Running> {
   const url = localUrl(config);
   if (config.port === 0) return { state: "none", url };
   const challenge = randomBytes(32).toString("hex");
@@ -93,7 +96,10 @@ async function ask(url: string): Promise<PlainAnswer | "nobody" | "something"> {
 }
 
 /** A server that shows a certificate of the authority that is held here. */
-async function findByTls({ config, paths }: Pick<Context, "config" | "paths">): Promise<Running | undefined> {
+async function findByTls({
+  config,
+  paths,
+}: Pick<Context<RunningKey>, "config" | "paths">): Promise<Running | undefined> {
   const { tlsPort } = config;
   const ca = await knownAuthority(config);
   if (!tlsPort || ca === undefined) return undefined;
@@ -110,7 +116,7 @@ function secureUrl(host: string, port: number): string {
   return localUrl({ host: isLocal ? "localhost" : host, port }).replace("http:", "https:");
 }
 
-async function secretsFor({ config }: Pick<Context, "config">): Promise<string[]> {
+async function secretsFor({ config }: Pick<Context<RunningKey>, "config">): Promise<string[]> {
   const found = await Promise.all(
     folders({ config }).map(async (folder) => {
       try {
@@ -133,7 +139,7 @@ function isPrivate(file: Place): boolean {
 }
 
 /** The session's own folder first; a service and a login may have different ones, and then share the cache. */
-function folders({ config }: { readonly config: Config }): Place[] {
+function folders({ config }: Pick<Context<FolderKey>, "config">): Place[] {
   const { runtimeDir } = config;
   const inCache = ownCache(config).at("servers");
   if (runtimeDir === undefined) return [inCache];

@@ -26,15 +26,30 @@ import { createRepositoryFinder } from "../store/repositories.ts";
 import type { StoreFolders } from "../store/paths.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
 import { createApi } from "./api.ts";
-import { build } from "./build.ts";
+import { build, type SigningKey } from "./build.ts";
 import type { Context } from "./context.ts";
 import { createHealthCheck } from "./health.ts";
-import { identityProblem, openIdentity } from "./live-identity.ts";
+import { identityProblem, openIdentity, type IdentityKey } from "./live-identity.ts";
 import { silentReporter } from "../artifacts/reporter.ts";
 import { announce, notAnnounced, registryFolder } from "./running-server.ts";
 import { readTokens } from "./tokens.ts";
 import { listenByWorkers, type Workers } from "./workers.ts";
 import { caFileOf, watchTrust } from "./trust.ts";
+
+/** The settings of a server. */
+export type ServeKey =
+  | SigningKey
+  | IdentityKey
+  | keyof StoreFolders
+  | "gitMaxProcesses"
+  | "gitCacheSize"
+  | "port"
+  | "tlsPort"
+  | "workers"
+  | "trustProxy"
+  | "requireToken"
+  | "runtimeDir"
+  | "ownCacheDir";
 
 export interface ServeTools {
   readonly logger: Logger;
@@ -54,7 +69,10 @@ export interface Serving extends Listening {
   readonly fingerprints: Fingerprints;
 }
 
-export async function serve(context: Context, { logger, isAnnounced, gitEnvironments }: ServeTools): Promise<Serving> {
+export async function serve(
+  context: Context<ServeKey>,
+  { logger, isAnnounced, gitEnvironments }: ServeTools,
+): Promise<Serving> {
   const { config, paths } = context;
 
   // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
@@ -173,13 +191,13 @@ export async function serve(context: Context, { logger, isAnnounced, gitEnvironm
   };
 }
 
-function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: Config): StoreFolders {
+function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: StoreFolders): StoreFolders {
   return { mirror, hexDir, gitDir, cacheDir, certsDir, privateKey };
 }
 
 /** A cache folder that cannot be used costs speed, nothing else. */
 async function openAnswerStore(
-  { gitCacheSize }: Config,
+  { gitCacheSize }: Pick<Config, "gitCacheSize">,
   cache: Place,
   logger: Logger,
 ): Promise<AnswerStore | undefined> {
@@ -198,7 +216,7 @@ interface Signing {
 }
 
 /** @returns what ends the signing, where it has to wait for another process and goes on beside the serving */
-async function signEmptyRegistry(context: Context, logger: Logger): Promise<Signing> {
+async function signEmptyRegistry(context: Context<SigningKey>, logger: Logger): Promise<Signing> {
   const { paths } = context;
   const stopping = new AbortController();
   let later: Promise<void> | undefined;
@@ -220,7 +238,7 @@ async function signEmptyRegistry(context: Context, logger: Logger): Promise<Sign
     return signing;
   }
   const signal = AbortSignal.any([context.signal, stopping.signal]);
-  const quiet = { ...context, reporter: silentReporter, signal, config: { ...context.config, dryRun: false } };
+  const quiet = { ...context, reporter: silentReporter, signal };
   await build(quiet, { wait: false }).catch((error: unknown) => {
     if (!isBusy(error)) throw error;
     logger.warn("another process is writing to this mirror; its registry is signed, if need be, when that is done");
@@ -230,7 +248,7 @@ async function signEmptyRegistry(context: Context, logger: Logger): Promise<Sign
 }
 
 /** A first sync signs the registry itself; one that was killed leaves that to us. */
-async function signLater(context: Context, logger: Logger): Promise<void> {
+async function signLater(context: Context<SigningKey>, logger: Logger): Promise<void> {
   while (!context.signal.aborted) {
     try {
       await build(context);

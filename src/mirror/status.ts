@@ -10,8 +10,8 @@ import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import { describeForeign, requireMirror, type Context } from "./context.ts";
-import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
-import { caFileOf, fingerprintsOf, lookAtUpstreams } from "./trust.ts";
+import { openKinds, leniently, type KindKey, type KindTools } from "./kinds.ts";
+import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey } from "./trust.ts";
 
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */
@@ -52,14 +52,12 @@ interface FolderStatus {
   readonly bytes: number;
 }
 
-export async function status(context: Context, settings: KindSettings, tools: KindTools): Promise<Status> {
+export async function status(context: Context<KindKey | AuthorityKey>, tools: KindTools): Promise<Status> {
   await requireMirror(context);
   const { paths, config } = context;
   const known = await readKnownLocks(paths);
-  // What a sync was allowed to take is wanted, whatever this command is told.
-  const lenient = { ...settings, allowLocalGit: true, allowHosts: [], allowOwners: [] };
   const [packages = [], documentation = [], repositories = [], installers = [], files = []] = await inTurn(
-    openKinds(context, lenient, tools),
+    openKinds(leniently(context), tools),
     async (kind) => listWithLocks(kind, known),
   );
   const registries = (await listRegistries(paths)).map(({ repository }) =>

@@ -27,11 +27,11 @@ import { version } from "../version.ts";
 import { bringWanted } from "./bring.ts";
 import type { BuildResult } from "./build.ts";
 import { registryName, tellForeign, type Context } from "./context.ts";
-import { hexUpstream } from "./hex-upstreams.ts";
-import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { hexUpstream, type UpstreamKey } from "./hex-upstreams.ts";
+import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { createLanding, type Landing } from "./landing.ts";
 import { Tally, type Totals } from "./tally.ts";
-import { caFileOf, fingerprintsOf, recordUpstream } from "./trust.ts";
+import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey } from "./trust.ts";
 import { packagesLock, withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {
@@ -41,33 +41,29 @@ export interface SyncResult extends Totals {
   readonly fingerprints: Fingerprints;
 }
 
-export type SyncSettings = KindSettings &
-  Pick<Config, "packages" | "concurrency" | "proxy" | "switches" | "hexUrl" | "repos" | "newKey">;
+export type SyncKey = KindKey | UpstreamKey | AuthorityKey | "packages" | "concurrency" | "proxy" | "switches";
+
+type SyncContext = Context<SyncKey>;
 
 /** @throws MirrorError for what a person has to set right; what fails by itself is in the result */
-export async function sync(
-  context: Context,
-  given: readonly Lock[],
-  settings: SyncSettings,
-  tools: KindTools,
-): Promise<SyncResult> {
+export async function sync(context: SyncContext, given: readonly Lock[], tools: KindTools): Promise<SyncResult> {
   await tellForeign(context);
-  await tellSwitches(context, given, settings, tools);
+  await tellSwitches(context, given, tools);
   const { paths, signal, config } = context;
   const tally = new Tally(context.reporter);
-  const counted: Context = { ...context, reporter: tally };
+  const counted: SyncContext = { ...context, reporter: tally };
   const landing = createLanding(counted);
-  const { locks, before } = await landing.land(async () => begin(counted, given, settings));
+  const { locks, before } = await landing.land(async () => begin(counted, given));
   const names = new Set(locks.map(({ name }) => name));
   const known = [...locks, ...before.filter(({ name }) => !names.has(name))];
   const found: Lock[] = [];
   // Known before it is brought, so that nobody takes it for what no lock names.
   const onFound = async (more: readonly Lock[]) => {
     found.push(...more);
-    await landing.land(async () => remember(counted, { locks, found }, settings, "begun"));
+    await landing.land(async () => remember(counted, { locks, found }, "begun"));
   };
   const hex = openHexSources(counted, landing.land);
-  await bringAll(counted, { locks, known, onFound }, { settings, landing, hex }, tools);
+  await bringAll(counted, { locks, known, onFound }, { landing, hex }, tools);
   const { aborted } = signal;
   const registry = aborted ? undefined : await signRegistry(landing, locks, tally);
   if (aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
@@ -75,7 +71,7 @@ export async function sync(
   // Last of all: what was killed before is not taken for complete.
   const outcome = tally.failures.length === 0 ? "whole" : "incomplete";
   await landing.land(async () => {
-    await remember(counted, { locks: withoutMistakes(locks, tally), found }, settings, outcome);
+    await remember(counted, { locks: withoutMistakes(locks, tally), found }, outcome);
     await writeOrigins(paths, given);
     // What could not be asked is not as of today.
     if (outcome === "whole") await writeLastSync(paths, new Date());
@@ -86,26 +82,28 @@ export async function sync(
 
 /** Before anything is fetched: what would stop the end is found out, and what will be wanted is written down. */
 async function begin(
-  context: Context,
+  context: SyncContext,
   given: readonly Lock[],
-  settings: SyncSettings,
 ): Promise<{ readonly locks: readonly Lock[]; readonly before: readonly Lock[] }> {
-  const { paths } = context;
+  const { paths, config } = context;
   for (const place of [paths.mirror, paths.knownLocksDir]) await place.removeLeftovers();
   await registryName(context);
   // A key that is not ours to use, or cannot be read.
-  await loadSigningKey(paths, settings.newKey);
+  await loadSigningKey(paths, config.newKey);
   await refuseOtherOrigins(paths, given);
   const before = await readKnownLocks(paths);
-  const locks = withPackages(given, settings, before);
-  requireKnownChanges(settings, locks);
+  const locks = withPackages(given, config, before);
+  requireKnownChanges(config, locks);
   tellLostLocks(context, locks, before);
-  await remember(context, { locks, found: [] }, settings, "begun");
+  await remember(context, { locks, found: [] }, "begun");
   return { locks, before };
 }
 
 /** A name that was mistyped accepts nothing, and must not look as if it had. */
-function requireKnownChanges({ acceptChanged, installers }: SyncSettings, locks: readonly Lock[]): void {
+function requireKnownChanges(
+  { acceptChanged, installers }: Pick<Config, "acceptChanged" | "installers">,
+  locks: readonly Lock[],
+): void {
   const programs = installers === undefined ? [] : installerLists.map(({ program }) => program);
   const packages = packageJobs(locks);
   const isKnown = (each: (typeof acceptChanged)[number]) =>
@@ -118,18 +116,17 @@ function requireKnownChanges({ acceptChanged, installers }: SyncSettings, locks:
 
 /** One line: what the old stack was made to work with has no say here. */
 async function tellSwitches(
-  { reporter }: Context,
+  { reporter, config }: SyncContext,
   locks: readonly Lock[],
-  { switches }: SyncSettings,
   { gitEnvironments }: KindTools,
 ): Promise<void> {
   const usesGit = locks.some(({ entries }) => entries.some(({ kind }) => kind === "git"));
   const settings = usesGit ? ((await gitEnvironments().catch(() => undefined))?.unverified ?? []) : [];
-  const off = [...switches, ...settings];
+  const off = [...config.switches, ...settings];
   if (off.length > 0) reporter.note(`verification stays on: ${off.join(", ")} would turn it off, and is not followed`);
 }
 
-function openHexSources(context: Context, land: Land): HexSources {
+function openHexSources(context: SyncContext, land: Land): HexSources {
   const { paths, reporter } = context;
   return createHexSources({
     paths,
@@ -147,30 +144,30 @@ interface Bringing {
 }
 
 async function bringAll(
-  context: Context,
+  context: SyncContext,
   { locks, known, onFound }: Bringing,
-  { settings, landing, hex }: { readonly settings: SyncSettings; readonly landing: Landing; readonly hex: HexSources },
+  { landing, hex }: { readonly landing: Landing; readonly hex: HexSources },
   { gitEnvironments }: KindTools,
 ): Promise<void> {
-  const { reporter, signal } = context;
-  const hosts = trustedHosts(settings, locks);
+  const { reporter, signal, config } = context;
+  const hosts = trustedHosts(config, locks);
   const http = createHttpClient({
     userAgent: `mirror-server/${version}`,
-    connections: settings.concurrency,
-    proxy: settings.proxy,
+    connections: config.concurrency,
+    proxy: config.proxy,
     mayAsk: async (host) => mayAsk(host, hosts),
   });
-  const kinds = openKinds(context, settings, { gitEnvironments });
+  const kinds = openKinds(context, { gitEnvironments });
   const bringing = { http, hex, gitEnvironments, hosts, known, reporter, signal, land: landing.land };
   try {
-    await bringWanted(kinds, { locks }, bringing, { concurrency: settings.concurrency, onFound });
+    await bringWanted(kinds, { locks }, bringing, { concurrency: config.concurrency, onFound });
   } finally {
     await http.close();
   }
 }
 
 /** Hosts that a lock, the configuration or `--allow-hosts` names: they may be asked whatever their address. */
-function trustedHosts(settings: SyncSettings, locks: readonly Lock[]): ReadonlySet<string> {
+function trustedHosts(settings: Pick<Config, SyncKey>, locks: readonly Lock[]): ReadonlySet<string> {
   const { hexUrl, buildsUrl, repos, files, allowHosts } = settings;
   const urls = [hexUrl, buildsUrl, ...repos.map(({ url }) => url), ...fileJobs(files).map(({ url }) => url)];
   const named = repositoryJobs(locks, settings).jobs.map(({ host }) => host);
@@ -210,12 +207,11 @@ function tellLostLocks({ reporter }: Context, locks: readonly Lock[], before: re
 
 /** What each lock names, and needs besides, is known from now on. For the only writer. */
 async function remember(
-  { paths }: Context,
+  { paths, config }: SyncContext,
   { locks, found }: Record<"locks" | "found", readonly Lock[]>,
-  settings: SyncSettings,
   state: "begun" | "incomplete" | "whole",
 ): Promise<void> {
-  const { refused } = repositoryJobs(locks, settings);
+  const { refused } = repositoryJobs(locks, config);
   for (const lock of locks) {
     const submodules = found.filter(({ name }) => name === lock.name).flatMap(({ entries }) => entries);
     const isGit = (entry: (typeof submodules)[number]): entry is GitEntry => entry.kind === "git";

@@ -4,6 +4,7 @@
  */
 import { X509Certificate, type KeyObject } from "node:crypto";
 import { join } from "node:path";
+import type { Config } from "../config.ts";
 import { readIfPresent } from "../disk/files.ts";
 import type { Place } from "../disk/place.ts";
 import { stampThrough } from "../disk/stamp.ts";
@@ -17,6 +18,9 @@ import { readMirrorFile, writeMirrorFile } from "../store/mirror-file.ts";
 import { cachePlace, type StorePaths } from "../store/paths.ts";
 import { publishedKey } from "../store/published-key.ts";
 import { registryName, type Context } from "./context.ts";
+
+/** The settings that say whom clients trust for TLS. */
+export type AuthorityKey = "ownCertificate" | "certsDir";
 
 /** The fingerprint of hex.pm's own key. */
 export const hexpmFingerprint = fingerprint(readPublicKey(hexpmPublicKey, "hex.pm's key"));
@@ -64,7 +68,7 @@ async function recordedUpstream(paths: StorePaths, source: string) {
  * @throws MirrorError `config` when the mirror trusts another
  */
 export async function requireTrusted(
-  { config, paths }: Context,
+  { config, paths }: Context<"newUpstreamKey">,
   repository: string,
   { key, where }: { readonly key: KeyObject; readonly where: string },
 ): Promise<void> {
@@ -83,7 +87,7 @@ export async function requireTrusted(
 
 /** For the only writer, once a record was verified. Takes over what a mirror of before trusts. */
 export async function recordUpstream(
-  context: Context,
+  context: Context<"registryName">,
   repository: string,
   { url, key }: { readonly url: string; readonly key: KeyObject },
 ): Promise<void> {
@@ -175,18 +179,20 @@ function orNone<T>(read: () => T): T | undefined {
 }
 
 /** The authority by which a server can prove itself, PEM: not one that merely came with the working folder. */
-export async function knownAuthority(config: Context["config"]): Promise<string | undefined> {
+export async function knownAuthority(
+  config: Pick<Config, "isAuthorityKnown" | AuthorityKey>,
+): Promise<string | undefined> {
   if (!config.isAuthorityKnown && config.ownCertificate === undefined) return undefined;
   const pem = (await readIfPresent(caFileOf(config)).catch(() => undefined))?.toString("utf8");
   return pem === undefined ? undefined : orNone(() => certificatesIn(pem, caFileOf(config)));
 }
 
 /** What is kept of other servers and mirrors is believed, so it lies in no folder that a project chose. */
-export function ownCache({ ownCacheDir }: Context["config"]): Place {
+export function ownCache({ ownCacheDir }: Pick<Config, "ownCacheDir">): Place {
   return cachePlace(ownCacheDir);
 }
 
 /** What clients trust for TLS. */
-export function caFileOf({ ownCertificate, certsDir }: Context["config"]): string {
+export function caFileOf({ ownCertificate, certsDir }: Pick<Config, AuthorityKey>): string {
   return ownCertificate?.ca ?? join(certsDir, "ca.pem");
 }

@@ -1,31 +1,29 @@
 /** Is there anything for a sync to do but to ask upstream for news? Answered from the folder, in milliseconds. */
 import { inTurn } from "../artifacts/kinds.ts";
-import type { Config } from "../config.ts";
 import { redactUrl } from "../git/url.ts";
 import type { Lock } from "../lock/entries.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { isKnownLock, readKnownLocks } from "../store/known-locks.ts";
 import type { Context } from "./context.ts";
-import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { withPackages } from "./wanted.ts";
 
 /** Whether every lock is as it was at its last sync, and all that it and the settings want is here. */
 export async function isUpToDate(
-  context: Context,
+  context: Context<KindKey | "packages">,
   given: readonly Lock[],
-  settings: KindSettings & Pick<Config, "packages">,
   tools: KindTools,
 ): Promise<boolean> {
-  const { paths } = context;
+  const { paths, config } = context;
   const known = await readKnownLocks(paths);
-  const locks = withPackages(given, settings, known);
-  const { refused } = repositoryJobs(locks, settings);
+  const locks = withPackages(given, config, known);
+  const { refused } = repositoryJobs(locks, config);
   for (const lock of locks) {
     if (!(await isKnownLock(paths, lock, { redact: redactUrl, refused }))) return false;
   }
   // As they were synced: with their submodules, which the locks themselves do not name.
   const asSynced = known.filter(({ name }) => locks.some((lock) => lock.name === name));
-  const areHeld = await inTurn(openKinds(context, settings, tools), async (kind) => {
+  const areHeld = await inTurn(openKinds(context, tools), async (kind) => {
     for (const job of (await kind.wanted({ locks: asSynced })).jobs) {
       if (!(await kind.has(job)).every(({ isHeld }) => isHeld)) return false;
     }

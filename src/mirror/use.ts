@@ -3,12 +3,17 @@ import { revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../hex/repository.ts";
-import { clientEnvironment, type Client } from "./client-setup.ts";
+import { clientEnvironment, type Client, type ClientKey } from "./client-setup.ts";
 import { tellForeign, type Context } from "./context.ts";
-import { caFileOf, fingerprintsOf, tellTrustProblems } from "./trust.ts";
-import { findRunning, unproven } from "./running-server.ts";
+import type { ServeKey } from "./serve.ts";
+import { caFileOf, fingerprintsOf, tellTrustProblems, type AuthorityKey } from "./trust.ts";
+import { findRunning, unproven, type RunningKey } from "./running-server.ts";
 
-export async function variables(context: Context, client: Client, revert: boolean): Promise<Change> {
+export async function variables(
+  context: Context<ClientKey | RunningKey>,
+  client: Client,
+  revert: boolean,
+): Promise<Change> {
   const { config, reporter } = context;
   if (revert) return revertedVariables(client.environment);
   if (config.url !== undefined) return (await clientEnvironment(context, config.url, client)).change;
@@ -30,7 +35,7 @@ export interface UseTools extends Client {
 }
 
 export async function withClients<T>(
-  context: Context,
+  context: Context<ClientKey | RunningKey | ServeKey | "logLevel">,
   { gitEnvironments, ...client }: UseTools,
   work: (environment: Record<string, string>) => Promise<T>,
 ): Promise<T> {
@@ -50,7 +55,7 @@ export async function withClients<T>(
   await tellForeign(context);
   await tellTrustProblems(context);
   if (paths.registry(hexpm).publicKey.look()?.isFile() !== true) {
-    throw new MirrorError("config", `there is no mirror in ${config.mirror}; sync one, or give --mirror or --url`);
+    throw new MirrorError("config", `there is no mirror in ${paths.mirror.path}; sync one, or give --mirror or --url`);
   }
   const { state, url } = await findRunning(context);
   if (state === "this") return use(url);
@@ -69,9 +74,13 @@ export async function withClients<T>(
 }
 
 /** One line on standard error, so that what is used can be told from what was meant. */
-async function tellWhatIsUsed({ config, paths, reporter }: Context, url: string, isTemporary: boolean): Promise<void> {
+async function tellWhatIsUsed(
+  { config, paths, reporter }: Context<"url" | AuthorityKey>,
+  url: string,
+  isTemporary: boolean,
+): Promise<void> {
   const { registry, ca, upstreams } = await fingerprintsOf(paths, caFileOf(config));
-  const where = config.url === undefined ? `${config.mirror}${isTemporary ? "" : ` at ${url}`}` : url;
+  const where = config.url === undefined ? `${paths.mirror.path}${isTemporary ? "" : ` at ${url}`}` : url;
   const keys = [
     ...(registry === undefined || config.url !== undefined ? [] : [`registry ${registry}`]),
     ...(config.url === undefined ? Object.entries(upstreams).map(([name, { key }]) => `${name} ${key}`) : []),

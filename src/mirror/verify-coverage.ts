@@ -17,12 +17,12 @@ import { readUpstreamRecords, type UpstreamRecords } from "../registry/upstream-
 import type { Context } from "./context.ts";
 import type { Uncovered } from "./findings.ts";
 import type { Findings } from "./verify.ts";
-import { heldRecordsKey } from "./hex-upstreams.ts";
+import { heldRecordsKey, type RecordsKey } from "./hex-upstreams.ts";
 import { trustedKey } from "./trust.ts";
 
 /** @param key of our registry; undefined: nothing is taken for signed */
 export async function verifyCoverage(
-  context: Context,
+  context: Context<RecordsKey>,
   key: KeyObject | undefined,
   findings: Findings,
 ): Promise<Uncovered[]> {
@@ -39,7 +39,7 @@ export async function verifyCoverage(
 }
 
 async function coverageOf(
-  context: Context,
+  context: Context<RecordsKey>,
   registry: RegistryPaths,
   { key, findings }: { readonly key: KeyObject | undefined; readonly findings: Findings },
 ): Promise<Uncovered[]> {
@@ -68,7 +68,7 @@ async function coverageOf(
 }
 
 /** Those that cannot be read are told by what needs them. */
-async function readRecords(context: Context, registry: RegistryPaths): Promise<UpstreamRecords["records"]> {
+async function readRecords(context: Context<RecordsKey>, registry: RegistryPaths): Promise<UpstreamRecords["records"]> {
   const names = (await registry.upstreamPackagesDir.list("file")).filter(isPackageName);
   if (names.length === 0) return new Map();
   const quiet = { ...context, reporter: silentReporter };

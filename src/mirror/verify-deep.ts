@@ -2,37 +2,47 @@
  * Hashes everything that is held, whether or not somebody wants it, and moves what is damaged aside, to `corrupt/`: a
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
-import type { Held } from "../artifacts/artifact.ts";
+import type { Artifact, Held } from "../artifacts/artifact.ts";
 import { inTurn } from "../artifacts/kinds.ts";
 import { quarantine } from "../store/quarantine.ts";
 import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
 import type { MovedAside } from "./findings.ts";
-import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 
+/** Nobody waits while all is read; what looks damaged is looked at once more, as the only writer, before it is moved. */
 export async function moveDamagedAside(
-  context: Context,
-  settings: KindSettings,
+  context: Context<KindKey>,
   { dryRun }: { readonly dryRun: boolean },
   tools: KindTools,
 ): Promise<MovedAside[]> {
   await requireMirror(context);
+  const suspects = await inTurn(
+    openKinds(context, tools),
+    async (kind) => [kind.name, await damagedIn(kind, await kind.list())] as const,
+  );
+  if (dryRun) return suspects.flatMap(([, damaged]) => damaged.flatMap(asMoved));
+  if (suspects.every(([, damaged]) => damaged.length === 0)) return [];
   return asOnlyWriter(context, async (locked) => {
-    const damaged = await inTurn(openKinds(locked, settings, tools), async (kind) => {
-      const found: (Held & { readonly reason: string })[] = [];
-      for (const held of await kind.list()) {
-        const reason = await kind.damageOf(held);
-        if (reason !== undefined) found.push({ ...held, reason });
-      }
-      return found;
-    });
-    const moved: MovedAside[] = [];
+    const found = new Map(suspects);
+    const damaged = await inTurn(openKinds(locked, tools), async (kind) => damagedIn(kind, found.get(kind.name) ?? []));
+    const moved = damaged.flat();
     // One by one: where one cannot be moved, nothing may be under way any more when the lock is given back.
-    for (const { item, places, reason } of damaged.flat()) {
-      for (const place of places) {
-        if (!dryRun) await quarantine(locked.paths, place);
-        moved.push({ item, path: place.path, reason });
-      }
-    }
-    return moved;
+    for (const { places } of moved) for (const place of places) await quarantine(locked.paths, place);
+    return moved.flatMap(asMoved);
   });
+}
+
+type Damaged = Held & { readonly reason: string };
+
+async function damagedIn<Job>(kind: Artifact<Job>, held: readonly Held[]): Promise<Damaged[]> {
+  const damaged: Damaged[] = [];
+  for (const each of held) {
+    const reason = await kind.damageOf(each);
+    if (reason !== undefined) damaged.push({ ...each, reason });
+  }
+  return damaged;
+}
+
+function asMoved({ item, places, reason }: Damaged): MovedAside[] {
+  return places.map(({ path }) => ({ item, path, reason }));
 }

@@ -4,7 +4,6 @@
  */
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import type { Want } from "../artifacts/artifact.ts";
-import type { Config } from "../config.ts";
 import { describeError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { skippedEntries } from "../plan/skipped.ts";
@@ -16,7 +15,7 @@ import { describeForeign, type Context } from "./context.ts";
 import type { Finding, VerifyResult } from "./findings.ts";
 import { readRegistry } from "./health.ts";
 import { requireGivenKeys } from "./hex-upstreams.ts";
-import { openKinds, type KindSettings, type KindTools } from "./kinds.ts";
+import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { moveDamagedAside } from "./verify-deep.ts";
 import { verifyCoverage } from "./verify-coverage.ts";
 import { configuredLocks } from "./wanted.ts";
@@ -35,18 +34,17 @@ export interface Findings {
 }
 
 export async function verify(
-  context: Context,
+  context: Context<KindKey | "packages">,
   given: readonly Lock[],
-  settings: KindSettings & Pick<Config, "packages">,
   { deep, dryRun }: VerifyOptions,
   tools: KindTools,
 ): Promise<VerifyResult> {
   await requireGivenKeys(context);
-  const locks = [...given, ...configuredLocks(settings)];
+  const locks = [...given, ...configuredLocks(context.config)];
   // First, so that what it moves aside is found missing.
-  const movedAside = deep ? await moveDamagedAside(context, settings, { dryRun }, tools) : undefined;
+  const movedAside = deep ? await moveDamagedAside(context, { dryRun }, tools) : undefined;
   const findings: Findings = { checked: 0, missing: [], damaged: [] };
-  await checkWanted(openKinds(context, settings, tools), { locks, withHeld: true, withSubmodules: true }, findings);
+  await checkWanted(openKinds(context, tools), { locks, withHeld: true, withSubmodules: true }, findings);
   for (const { repository, ...registry } of await registryProblems(context)) {
     findings.damaged.push({ item: { kind: "registry", repository }, reason: registry.problem });
   }

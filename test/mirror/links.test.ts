@@ -196,12 +196,12 @@ function jobs(dir: string, entry: string): Record<string, () => Promise<string>>
     };
   return {
     status: job((mirror) => mirror.status()),
-    build: job((mirror) => mirror.build()),
+    build: job((mirror) => mirror.build({ dryRun: false, adopt: [] })),
     serve: job(served),
     exec: job((mirror) => mirror.withClients([], async () => 0)),
-    prune: job((mirror) => mirror.prune(), { keepLocks: "app" }),
+    prune: job((mirror) => mirror.prune({ keepLocks: ["app"], dryRun: false })),
     sync: job((mirror) => mirror.sync([lockOf(entry)])),
-    "verify --deep": job((mirror) => mirror.verify([lockOf(entry)]), { deep: true }),
+    "verify --deep": job((mirror) => mirror.verify([lockOf(entry)], { deep: true, dryRun: false })),
   };
 }
 
