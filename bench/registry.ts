@@ -136,7 +136,7 @@ function oursInProcess(dir: string): Builder {
   const builder = ours(dir);
   const flags = { mirror: dir, cacheDir, privateKey: join(root, "key.pem") };
   const config = loadConfig({ flags, environment, cwd: root });
-  const mirror = openMirror(config, silentReporter, new AbortController().signal);
+  const mirror = openMirror(config, { environment, reporter: silentReporter, signal: new AbortController().signal });
   return { ...builder, build: async () => void (await mirror.build({ dryRun: false, adopt: [] })) };
 }
 

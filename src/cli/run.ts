@@ -45,10 +45,10 @@ export interface RunTools extends Pick<CommandContext, "signal" | "handOverSigna
 export async function run({ name, args, flags }: Invocation, tools: RunTools): Promise<number> {
   const { progress, tell, signal, handOverSignals } = tools;
   const cwd = process.cwd();
-  const environment = usersEnvironment(processEnvironment());
-  const config = loadConfig({ flags, environment, cwd });
+  const environment = processEnvironment();
+  const config = loadConfig({ flags, environment: usersEnvironment(environment), cwd });
   for (const warning of config.warnings) tell(warning);
-  const mirror = openMirror(config, progress, signal);
+  const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {
       progress.finish();

@@ -3,8 +3,9 @@
  * 1 paths from the configuration; 2 the context that every job shares; 3 git's environments, made on first use;
  * 4 the jobs. Those that bring in a large library, for HTTP or for records, are loaded when they are asked for.
  */
+import { setMaxListeners } from "node:events";
 import { usersEnvironment, type Change } from "../clients/variables.ts";
-import { processEnvironment, type Config } from "../config.ts";
+import type { Config } from "../config.ts";
 import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import { isTracked } from "../git/tracked.ts";
 import { unverifiedSettings } from "../git/unverified.ts";
@@ -57,16 +58,26 @@ export interface Mirror {
   readonly close: () => Promise<void>;
 }
 
-export function openMirror(config: Config, reporter: Reporter, signal: AbortSignal): Mirror {
+export interface MirrorTools {
+  /** Of the program as it was started: what git and other clients are given. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly reporter: Reporter;
+  /** Aborted when the program is asked to stop. */
+  readonly signal: AbortSignal;
+}
+
+export function openMirror(config: Config, { environment, reporter, signal }: MirrorTools): Mirror {
+  // Each transfer listens to it while it lasts, as many at once as there are: that is no leak.
+  setMaxListeners(0, signal);
   const paths = new StorePaths(config);
   const context = { config, paths, reporter, signal };
   let environments: Promise<GitEnvironments> | undefined;
-  const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(processEnvironment())));
+  const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(environment)));
   // Without git there are no settings of git's either.
   const client = async (locks: readonly Lock[]) => ({
-    environment: processEnvironment(),
+    environment,
     locks,
-    gitUnverified: await unverifiedSettings({ env: processEnvironment(), cwd: config.cwd }).catch(() => []),
+    gitUnverified: await unverifiedSettings({ env: environment, cwd: config.cwd }).catch(() => []),
     isTracked: (path: string) => isTracked(path, gitEnvironments),
   });
   const tools = { gitEnvironments };

@@ -6,16 +6,15 @@ import { cp, lstat, mkdir, readdir, rm, symlink, writeFile } from "node:fs/promi
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pino } from "pino";
-import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { loadConfig } from "../../src/config.ts";
+import { beforeEach, describe, expect, test } from "vitest";
 import { describeError } from "../../src/errors.ts";
 import { readMixLock } from "../../src/lock/mix-lock.ts";
-import { openMirror, type Mirror } from "../../src/mirror/mirror.ts";
-import type { Reporter } from "../../src/artifacts/reporter.ts";
+import type { Mirror } from "../../src/mirror/mirror.ts";
 import { startFileUpstream } from "../support/file-upstream.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { git, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
+import { openTestMirror, type TestMirror } from "../support/mirror.ts";
 import { alpha, beta, mixLock } from "../support/tarballs.ts";
 
 const repository = "mirror/git/github.com/owner/repo.git";
@@ -97,6 +96,7 @@ const precious = {
 let root: string;
 let base: string;
 let flags: Record<string, unknown>;
+let env: Record<string, string>;
 
 beforeEach(async () => {
   root = await temporaryFolder();
@@ -107,14 +107,7 @@ beforeEach(async () => {
   files.files.set("/tool", Buffer.from("a tool"));
   const revision = await makeRepository(join(root, "upstream/owner/repo.git"));
   const upstream = await startGitUpstream(join(root, "upstream"));
-  for (const [name, value] of Object.entries({
-    ...redirectGit({ "https://github.com/": `${upstream.url}/` }),
-    HOME: root,
-    GIT_CONFIG_NOSYSTEM: "1",
-  })) {
-    vi.stubEnv(name, value);
-  }
-  onTestFinished(() => void vi.unstubAllEnvs());
+  env = redirectGit({ "https://github.com/": `${upstream.url}/` });
   const key = await hex.writePublicKey(join(root, "upstream.pem"));
   const entry = `"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`;
   await writeFile(join(root, "mix.lock"), mixLock([alpha, beta], [entry]));
@@ -137,22 +130,9 @@ beforeEach(async () => {
 
 const lockOf = (entry: string) => ({ name: "app", entries: readMixLock(mixLock([alpha, beta], [entry]), "mix.lock") });
 
-/** A mirror as the program opens it, and all that it has to say. */
-function open(dir: string, more: Record<string, unknown> = {}): { mirror: Mirror; said: () => string } {
-  const said: string[] = [];
-  const reporter: Reporter = {
-    begin: () => undefined,
-    done: () => undefined,
-    received: () => undefined,
-    progress: () => undefined,
-    failed: (item, error) => said.push(`${JSON.stringify(item)}: ${describeError(error)}`),
-    note: (text) => said.push(text),
-    warn: (text) => said.push(text),
-  };
+function open(dir: string, more: Record<string, unknown> = {}): TestMirror {
   const folders = { mirror: `${dir}/mirror`, certsDir: `${dir}/certs`, cacheDir: `${dir}/cache` };
-  const config = loadConfig({ flags: { ...flags, ...folders, ...more }, environment: process.env, cwd: root });
-  const mirror = openMirror(config, reporter, new AbortController().signal);
-  return { mirror, said: () => said.join("\n") };
+  return openTestMirror(root, { ...flags, ...folders, ...more }, env);
 }
 
 describe.each(Object.entries(targets))("links to %s", (_what, target) => {

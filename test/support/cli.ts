@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 
-const main = new URL("../../dist/main.js", import.meta.url).pathname;
+export const main = new URL("../../dist/main.js", import.meta.url).pathname;
 
 export interface RunOutput {
   readonly code: number | null;
