@@ -139,7 +139,7 @@ async function makeBase(): Promise<Base> {
   const { mirror, said } = open("base");
   const { failed } = await mirror.sync(locks);
   await mirror.close();
-  expect(failed, said()).toEqual([]);
+  if (failed.length > 0) throw new Error(said());
   let copies = 0;
   return {
     locks,
@@ -250,6 +250,7 @@ const cells: Readonly<Record<string, Cell>> = {
 };
 
 test.each(Object.entries(cells))("%s", async (job, cell) => {
+  expect.hasAssertions();
   const base = await makeBase();
   for (const [name, kind] of Object.entries(kinds)) {
     await cell(kind, base).catch((error: unknown) => {

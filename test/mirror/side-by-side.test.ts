@@ -71,9 +71,7 @@ test("a sync that waits for upstream keeps nobody from syncing, building, prunin
   ]);
   // What the waiting one has brought, and will bring, is wanted: prune knows its lock by now.
   const pruned = await run("prune", "--keep-locks", "first,second");
-  expect([...others, pruned].map(({ code, stderr }) => [code, stderr])).toEqual(
-    [...others, pruned].map(() => [0, expect.any(String)]),
-  );
+  expect([...others, pruned].map(({ code }) => code)).toEqual([0, 0, 0, 0]);
   expect(pruned.stdout).not.toMatch(/removed (?:first|second)/);
   release();
   expect((await waiting).code).toBe(0);
@@ -94,16 +92,16 @@ test("at every point what is listed is there, while two syncs, builds and prunes
     void sleep(20).then(() => response.writeHead(200, { "content-length": bytes.length }).end(bytes));
     return true;
   };
-  let isOver = false;
-  const looking = look(() => isOver);
+  const over = new AbortController();
+  const looking = look(over.signal);
   const repeat = async (...args: string[]) => {
     const codes: (number | null)[] = [];
-    while (!isOver) codes.push((await run(...args)).code);
+    while (!over.signal.aborted) codes.push((await run(...args)).code);
     return codes;
   };
   const beside = Promise.all([repeat("build"), repeat("prune")]);
   const codes = (await Promise.all([sync("first"), sync("second"), sync("first")])).map(({ code }) => code);
-  isOver = true;
+  over.abort();
   expect(codes).toEqual([0, 0, 0]);
   expect(new Set((await beside).flat())).toEqual(new Set([0]));
   const { violations, looks } = await looking;
@@ -157,10 +155,10 @@ async function listed(): Promise<Map<string, string[]>> {
 }
 
 /** Reads the registry as a client does, again and again. @returns what was listed and not there */
-async function look(isOver: () => boolean): Promise<{ readonly violations: string[]; readonly looks: number }> {
+async function look(over: AbortSignal): Promise<{ readonly violations: string[]; readonly looks: number }> {
   const violations: string[] = [];
   let looks = 0;
-  while (!isOver()) {
+  while (!over.aborted) {
     const lists = await listed();
     looks += 1;
     for (const [name, versions] of lists) {
