@@ -12,7 +12,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { silentReporter } from "../src/artifacts/reporter.ts";
+import { silentReporter } from "../src/reporter.ts";
 import { loadConfig } from "../src/config.ts";
 import { generatePrivateKey } from "../src/hex/keys.ts";
 import { openMirror } from "../src/mirror/mirror.ts";

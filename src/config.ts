@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } from "./config-file.ts";
 import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
-import { redactUrl } from "./git/url.ts";
+import { redactUrl } from "./names/git-url.ts";
 import type { InstallerTarget } from "./plan/installers.ts";
 import { switchesIn } from "./verification.ts";
 import { options, variableOf, type Option, type OptionKey, type Settings } from "./options.ts";

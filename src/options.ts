@@ -6,8 +6,8 @@
  */
 import { isIP } from "node:net";
 import * as z from "zod";
-import { maxUrlLength } from "./git/url.ts";
-import { isPackageName, isRepositoryName, isVersion } from "./hex/names.ts";
+import { maxUrlLength } from "./names/git-url.ts";
+import { isPackageName, isRepositoryName, isVersion } from "./names/hex-names.ts";
 import { trimEnd } from "./text.ts";
 
 // Not of an empty text, which would be zero.

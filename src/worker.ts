@@ -4,7 +4,7 @@
  */
 import { createLogger } from "./cli/logger.ts";
 import { describeError } from "./errors.ts";
-import { hexpm } from "./hex/repository.ts";
+import { hexpm } from "./names/hex-repository.ts";
 import { arrivals } from "./serve/arrival.ts";
 import { createFileMemory } from "./serve/file-memory.ts";
 import { forwardTo } from "./serve/forward.ts";

@@ -11,13 +11,13 @@
  *
  * Everything is told by `Item`s, one by one: what is wrong with one is said of that one, and stops no other.
  */
-import type { HttpClient } from "../fetch/http.ts";
+import type { HttpClient } from "../upstream/http.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Place } from "../disk/place.ts";
 import type { HexSources } from "./hex-sources.ts";
-import type { Item, KindName } from "./item.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Item, KindName } from "../names/item.ts";
+import type { Reporter } from "../reporter.ts";
 
 export interface Artifact<Job> {
   readonly name: KindName;

@@ -4,7 +4,7 @@
  */
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
-import { fetchTarball } from "../fetch/hex.ts";
+import { fetchTarball } from "../upstream/hex.ts";
 import { isSameChecksum } from "../hex/checksums.ts";
 import { readExpectedTarball } from "../hex/check.ts";
 import type { Release } from "../hex/records.ts";
@@ -12,9 +12,9 @@ import { lazyBy } from "../lazy.ts";
 import { packageJobs, type Demand, type PackageJob } from "../plan/packages.ts";
 import type { Bringing, BringTools, Outcome } from "./artifact.ts";
 import type { HexSource } from "./hex-sources.ts";
-import { releaseItem } from "./item.ts";
+import { releaseItem } from "../names/item.ts";
 import { readHeld, refreshRecord, type HeldRecord } from "./refresh-record.ts";
-import { transferOf } from "./reporter.ts";
+import { transferOf } from "../reporter.ts";
 import type { TakeTools } from "./take-record.ts";
 
 type Tools = BringTools & Pick<TakeTools, "paths" | "acceptChanged">;

@@ -14,7 +14,7 @@ import type { StorePaths } from "../store/paths.ts";
 import { quarantine } from "../store/quarantine.ts";
 import type { BringTools, Land } from "./artifact.ts";
 import { fromAny } from "./git-upstreams.ts";
-import type { Item } from "./item.ts";
+import type { Item } from "../names/item.ts";
 
 export interface FetchPolicy extends RefsPolicy {
   /** Names and ports under which this very mirror may answer, which is never asked. */

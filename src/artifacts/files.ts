@@ -9,7 +9,7 @@ import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { listFiles } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
-import { isFilePath } from "../hex/file-names.ts";
+import { isFilePath } from "../names/file-names.ts";
 import { lazy } from "../lazy.ts";
 import type { FileSource } from "../options.ts";
 import { fileJobs, type FileJob } from "../plan/files.ts";
@@ -21,8 +21,8 @@ import {
 } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Artifact, Brought, BringTools, Checked, Problem } from "./artifact.ts";
-import type { Item } from "./item.ts";
-import { transferOf } from "./reporter.ts";
+import type { Item } from "../names/item.ts";
+import { transferOf } from "../reporter.ts";
 import { removeAll } from "./remove.ts";
 
 // Release assets may be large; an answer without end must not fill the disk. Bytes.

@@ -3,10 +3,10 @@
  * leads, once it has been looked at; and no host of this network that only content names.
  */
 import { MirrorError, describeError } from "../errors.ts";
-import type { HttpClient } from "../fetch/http.ts";
-import { maxRedirects, mayAsk, redirectOf } from "../fetch/redirect.ts";
+import type { HttpClient } from "../upstream/http.ts";
+import { maxRedirects, mayAsk, redirectOf } from "../upstream/redirect.ts";
 import type { RepositoryOutcome } from "../git/mirror-repository.ts";
-import { isUnencrypted, redactUrl } from "../git/url.ts";
+import { isUnencrypted, redactUrl } from "../names/git-url.ts";
 import type { GitJob } from "../plan/repositories.ts";
 import { trimEnd } from "../text.ts";
 

@@ -2,16 +2,16 @@
  * The Hex repositories that are asked in one run: of each its upstream, its places, and what upstream said when it was
  * last asked. Packages and documentation come from the same ones.
  */
-import type { HexUpstream } from "../fetch/hex.ts";
+import type { HexUpstream } from "../upstream/hex.ts";
 import { MirrorError } from "../errors.ts";
-import { hexpm, servedName } from "../hex/repository.ts";
+import { hexpm, servedName } from "../names/hex-repository.ts";
 import { lazy, lazyBy } from "../lazy.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { addValidators, readValidators, type Validator, type Validators } from "../store/validators.ts";
 import type { Failed, Land } from "./artifact.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter } from "../reporter.ts";
 
 export interface HexSource {
   readonly paths: RegistryPaths;

@@ -8,7 +8,7 @@ import type { AcceptedChange } from "../options.ts";
 import { writeTogether } from "../disk/place.ts";
 import { listFiles } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
-import { fetchInstaller, fetchInstallerList, isSignedList, sha512Of, type SignedList } from "../fetch/installers.ts";
+import { fetchInstaller, fetchInstallerList, isSignedList, sha512Of, type SignedList } from "../upstream/installers.ts";
 import { lazy } from "../lazy.ts";
 import {
   installerLists,
@@ -22,9 +22,9 @@ import {
 import { readAbsentLists, writeAbsentLists } from "../store/absent-lists.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Artifact, BringTools, Checked, Failed, Held, Outcome, Want } from "./artifact.ts";
-import type { Item } from "./item.ts";
+import type { Item } from "../names/item.ts";
 import { landFile } from "./land-file.ts";
-import { transferOf } from "./reporter.ts";
+import { transferOf } from "../reporter.ts";
 import { removeAll } from "./remove.ts";
 
 export interface InstallerSettings {

@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import type { Place } from "../disk/place.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { readExpectedTarball } from "../hex/check.ts";
-import { isPackageName } from "../hex/names.ts";
+import { isPackageName } from "../names/hex-names.ts";
 import type { Package } from "../hex/records.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { lazyBy } from "../lazy.ts";

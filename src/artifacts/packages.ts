@@ -5,8 +5,8 @@
  */
 import type { KeyObject } from "node:crypto";
 import type { Place } from "../disk/place.ts";
-import { isPackageName } from "../hex/names.ts";
-import { hexpm } from "../hex/repository.ts";
+import { isPackageName } from "../names/hex-names.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import { lazy } from "../lazy.ts";
 import type { AcceptedChange } from "../options.ts";
 import { packageJobs, type PackageJob } from "../plan/packages.ts";
@@ -16,7 +16,7 @@ import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { forgetValidators } from "../store/validators.ts";
 import type { Artifact, Held } from "./artifact.ts";
-import { releaseItem } from "./item.ts";
+import { releaseItem } from "../names/item.ts";
 import { removeAll } from "./remove.ts";
 
 export interface PackageTools {

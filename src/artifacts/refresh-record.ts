@@ -5,11 +5,11 @@
 import type { Place } from "../disk/place.ts";
 import { stampFrom } from "../disk/stamp.ts";
 import { MirrorError } from "../errors.ts";
-import { fetchRecord, verifyRecord, type FetchedRecord, type HexUpstream } from "../fetch/hex.ts";
+import { fetchRecord, verifyRecord, type FetchedRecord, type HexUpstream } from "../upstream/hex.ts";
 import type { Package } from "../hex/records.ts";
 import type { BringTools } from "./artifact.ts";
 import type { HexSource } from "./hex-sources.ts";
-import { transferOf } from "./reporter.ts";
+import { transferOf } from "../reporter.ts";
 import { takeRecord, type TakeTools } from "./take-record.ts";
 
 type Tools = Pick<BringTools, "http" | "signal" | "land"> & TakeTools;

@@ -14,7 +14,7 @@ import { findRepository } from "../store/repositories.ts";
 import type { Artifact, Bringing, BringTools, Want, Wanted } from "./artifact.ts";
 import { bringRepository, type FetchPolicy } from "./bring-repository.ts";
 import { checkRepository } from "./check-repository.ts";
-import type { Item } from "./item.ts";
+import type { Item } from "../names/item.ts";
 import { removeAll } from "./remove.ts";
 import { createSubmodules, heldSubmodules, submodulesOf } from "./submodules.ts";
 

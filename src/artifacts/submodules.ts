@@ -3,14 +3,14 @@
  * Each level is known only once the one above is here.
  */
 import { MirrorError } from "../errors.ts";
-import { mayAsk, privateHost } from "../fetch/redirect.ts";
+import { mayAsk, privateHost } from "../upstream/redirect.ts";
 import type { BareRepository } from "../git/bare-repository.ts";
 import { listSubmodules } from "../git/contents.ts";
-import { parseGitUrl } from "../git/url.ts";
+import { parseGitUrl } from "../names/git-url.ts";
 import type { GitEntry, Lock } from "../lock/entries.ts";
 import { repositoryJobs, repositoryKey, type GitJob, type GitPolicy } from "../plan/repositories.ts";
 import type { Failed } from "./artifact.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter } from "../reporter.ts";
 
 // Deeper than any real project; a repository may have itself as a submodule.
 const maxLevels = 16;

@@ -6,7 +6,7 @@ import { compareRecords } from "../hex/changes.ts";
 import { hexDigits } from "../hex/checksums.ts";
 import { fingerprint } from "../hex/keys.ts";
 import type { Package } from "../hex/records.ts";
-import { hexpm, shownPackage } from "../hex/repository.ts";
+import { hexpm, shownPackage } from "../names/hex-repository.ts";
 import { MirrorError } from "../errors.ts";
 import { readHistory, writeHistory, type HistoryLine } from "../store/history.ts";
 import { quarantine } from "../store/quarantine.ts";
@@ -16,7 +16,7 @@ import type { AcceptedChange } from "../options.ts";
 import { isPackageOf, readSignedRecord } from "../registry/adoption.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { HexSource } from "./hex-sources.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter } from "../reporter.ts";
 
 export interface NewRecord {
   readonly before: Package | undefined;

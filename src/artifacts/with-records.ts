@@ -1,5 +1,5 @@
 /** What reads upstream's records, or our own, for which protobuf is needed: loaded together, and only for that. */
-export { fetchDocs, unpacks } from "../fetch/hex.ts";
+export { fetchDocs, unpacks } from "../upstream/hex.ts";
 export { bringPackages } from "./bring-packages.ts";
 export { checkPackage } from "./check-package.ts";
 export { createDamage } from "./package-damage.ts";

@@ -1,5 +1,5 @@
 /** `mirror-server build` */
-import type { BuildResult } from "../mirror/build.ts";
+import type { BuildResult } from "../registry/build.ts";
 import { showItem, showRelease } from "./items.ts";
 import { printResult, type Command } from "./command.ts";
 

@@ -1,7 +1,7 @@
 /** `mirror-server health`: asks the running server; made for HEALTHCHECK in images without curl. */
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
-import { localUrl, plainGet } from "../fetch/plain-get.ts";
+import { localUrl, plainGet } from "../upstream/plain-get.ts";
 import { printResult, type Command } from "./command.ts";
 
 const schema = z.looseObject({ status: z.string(), problems: z.array(z.string()).default([]) });

@@ -1,6 +1,6 @@
 /** How people are told of the things of a mirror. */
-import type { Item } from "../artifacts/item.ts";
-import { hexpm, shownPackage } from "../hex/repository.ts";
+import type { Item } from "../names/item.ts";
+import { hexpm, shownPackage } from "../names/hex-repository.ts";
 
 export function showItem(item: Item): string {
   switch (item.kind) {

@@ -1,6 +1,6 @@
 /** Shows long work: one line that is rewritten on a terminal, a plain line an item elsewhere. Written to stderr. */
-import type { Reporter } from "../artifacts/reporter.ts";
-import type { Item } from "../artifacts/item.ts";
+import type { Reporter } from "../reporter.ts";
+import type { Item } from "../names/item.ts";
 import { showItem } from "./items.ts";
 import { describeError } from "../errors.ts";
 import { printable } from "../text.ts";

@@ -4,7 +4,7 @@ import { rootCertificates } from "node:tls";
 import { isFolder, readIfPresent, readText } from "../disk/files.ts";
 import type { Place } from "../disk/place.ts";
 import { certificatesIn } from "../tls/certs-files.ts";
-import { hexpm, signedName, sourceOf } from "../hex/repository.ts";
+import { hexpm, signedName, sourceOf } from "../names/hex-repository.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

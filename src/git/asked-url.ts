@@ -11,7 +11,7 @@ import { randomUUID } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { gitConfigVariables } from "./config-variables.ts";
 import { tryGit, type Surroundings } from "./run.ts";
-import { redactUrl } from "./url.ts";
+import { redactUrl } from "../names/git-url.ts";
 
 export interface AskedUrl {
   /** Without a login that is a secret, or a name that stands for it; good for an argument. */

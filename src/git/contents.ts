@@ -1,5 +1,5 @@
 /** What lies in a commit that a mirror has to know of: submodules, and files that are only pointers (Git LFS). */
-import { resolveSubmoduleUrl } from "./url.ts";
+import { resolveSubmoduleUrl } from "../names/git-url.ts";
 import type { BareRepository } from "./bare-repository.ts";
 import { parseConfig, type Setting } from "./config-file.ts";
 

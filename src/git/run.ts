@@ -6,7 +6,7 @@ import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
 import { onAbort } from "../listeners.ts";
-import { redactUrl } from "./url.ts";
+import { redactUrl } from "../names/git-url.ts";
 
 /** What git sees of the world: variables, and a working folder with nothing in or above it. */
 export interface Surroundings {

@@ -10,7 +10,7 @@
 import { MirrorError, describeError } from "../errors.ts";
 import { trimEnd } from "../text.ts";
 import { readErlangTerms, textOf, type ErlangTerm } from "./erlang-terms.ts";
-import { hexpm, organisationOf, sourceOf } from "./repository.ts";
+import { hexpm, organisationOf, sourceOf } from "../names/hex-repository.ts";
 
 // As Hex does: a token that is about to end is not begun with.
 const minimumSecondsLeft = 300;

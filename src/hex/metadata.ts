@@ -4,7 +4,7 @@
  */
 import { MirrorError } from "../errors.ts";
 import { readErlangTerms, textOf, type ErlangTerm } from "./erlang-terms.ts";
-import { compareNames, isPackageName, isVersion } from "./names.ts";
+import { compareNames, isPackageName, isVersion } from "../names/hex-names.ts";
 
 export interface Requirement {
   readonly package: string;

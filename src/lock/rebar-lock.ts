@@ -10,8 +10,8 @@
  */
 import { MirrorError, describeError } from "../errors.ts";
 import { readErlangTerms, textOf, type ErlangTerm } from "../hex/erlang-terms.ts";
-import { isPackageName, isVersion } from "../hex/names.ts";
-import { hexpm } from "../hex/repository.ts";
+import { isPackageName, isVersion } from "../names/hex-names.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import type { GitEntry, LockEntry } from "./entries.ts";
 import { refuseConflictMarkers } from "./conflict-markers.ts";
 

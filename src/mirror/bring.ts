@@ -4,9 +4,9 @@
  */
 import pLimit from "p-limit";
 import type { Artifact, Bringing, BringTools, Want, Wanted } from "../artifacts/artifact.ts";
-import type { Item } from "../artifacts/item.ts";
+import type { Item } from "../names/item.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
-import type { Reporter } from "../artifacts/reporter.ts";
+import type { Reporter } from "../reporter.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 

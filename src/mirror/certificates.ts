@@ -5,8 +5,8 @@ import type { GitEnvironments } from "../git/environment.ts";
 import { isTracked } from "../git/tracked.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import { renewServerIdentity } from "../tls/certs-folder.ts";
-import type { Context } from "./context.ts";
-import { hostsToAnswerFor, type IdentityKey } from "./live-identity.ts";
+import type { Context } from "../store/context.ts";
+import { hostsToAnswerFor, type IdentityKey } from "../tls/live-identity.ts";
 
 export interface RenewedCertificates {
   /** What clients trust. */

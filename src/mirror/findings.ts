@@ -1,6 +1,6 @@
 /** What `verify` finds. */
 import type { Asking } from "../artifacts/artifact.ts";
-import type { Item } from "../artifacts/item.ts";
+import type { Item } from "../names/item.ts";
 import type { SkippedDependency } from "../plan/skipped.ts";
 
 /** `lock` and `app`: who asks for it, where somebody does. */

@@ -16,7 +16,7 @@ import type { Lock } from "../lock/entries.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { mirrorGitignore } from "../store/mirror-file.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "../store/context.ts";
 
 /** What a project is to be given, and which repositories its locks may name. */
 export type InitKey = "compose" | "commit" | "service" | "allowLocalGit" | "allowHosts" | "allowOwners";

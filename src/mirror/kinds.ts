@@ -8,9 +8,9 @@ import { createPackages } from "../artifacts/packages.ts";
 import { createRepositories } from "../artifacts/repositories.ts";
 import type { Config } from "../config.ts";
 import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
-import { readKeyFile, type Context } from "./context.ts";
-import type { SigningKey } from "./build.ts";
-import { heldRecordsKey } from "./hex-upstreams.ts";
+import { readKeyFile, type Context } from "../store/context.ts";
+import type { SigningKey } from "../registry/build.ts";
+import { heldRecordsKey } from "../upstream/hex-repositories.ts";
 
 export interface KindTools {
   readonly gitEnvironments: () => Promise<GitEnvironments>;

@@ -10,8 +10,8 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Land } from "../artifacts/artifact.ts";
 import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
-import { publish, type BuildResult, type SigningKey } from "./build.ts";
-import { asOnlyWriter, type Context } from "./context.ts";
+import { publish, type BuildResult, type SigningKey } from "../registry/build.ts";
+import { asOnlyWriter, type Context } from "../store/context.ts";
 
 export interface Landing {
   readonly land: Land;

@@ -13,22 +13,22 @@ import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
-import type { BuildOptions, BuildResult } from "./build.ts";
+import type { BuildOptions, BuildResult } from "../registry/build.ts";
 import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
-import { tellForeign } from "./context.ts";
+import { tellForeign } from "../store/context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { init, type InitResult } from "./init.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
 import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
-import { silentReporter, type Reporter } from "../artifacts/reporter.ts";
+import { silentReporter, type Reporter } from "../reporter.ts";
 import type { Serving } from "./serve.ts";
 import { status, type Status } from "./status.ts";
 import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
-import { tellTrustProblems } from "./trust.ts";
+import { tellTrustProblems } from "../store/trust.ts";
 import type { VerifyOptions } from "./verify.ts";
 import { variables, withClients } from "./use.ts";
-import { tellWeakKey } from "./weak-key.ts";
+import { tellWeakKey } from "../store/weak-key.ts";
 
 export interface Mirror {
   readonly sync: (locks: readonly Lock[]) => Promise<SyncResult>;

@@ -1,11 +1,11 @@
 /** What a sync would do, from what the folder holds. */
 import type { Refused } from "../artifacts/artifact.ts";
-import type { Item } from "../artifacts/item.ts";
+import type { Item } from "../names/item.ts";
 import { inTurn } from "../artifacts/kinds.ts";
 import type { Lock } from "../lock/entries.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
-import { tellForeign, type Context } from "./context.ts";
+import { tellForeign, type Context } from "../store/context.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { withPackages } from "./wanted.ts";
 

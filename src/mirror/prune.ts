@@ -3,14 +3,14 @@
  * of the locks that it knows, and all else goes.
  */
 import type { Artifact, Held, Want } from "../artifacts/artifact.ts";
-import type { Item } from "../artifacts/item.ts";
+import type { Item } from "../names/item.ts";
 import { inTurn } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
-import { asOnlyWriter, requireMirror, tellForeign, type Context } from "./context.ts";
-import { requireGivenKeys } from "./hex-upstreams.ts";
+import { asOnlyWriter, requireMirror, tellForeign, type Context } from "../store/context.ts";
+import { requireGivenKeys } from "../upstream/hex-repositories.ts";
 import { openKinds, leniently, type KindKey, type KindTools } from "./kinds.ts";
 import { configuredLocks } from "./wanted.ts";
 

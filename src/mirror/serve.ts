@@ -14,7 +14,7 @@ import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
 import { isTracked } from "../git/tracked.ts";
 import { createUploadPack } from "../git/upload-pack.ts";
-import { hexpm } from "../hex/repository.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import { buildApp } from "../serve/app.ts";
 import { arrivals, arrivalsByWorkers, fileHeader } from "../serve/arrival.ts";
 import { createFileMemory } from "../serve/file-memory.ts";
@@ -25,16 +25,16 @@ import { listRepositories, listTarballs } from "../store/inventory.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import type { StoreFolders } from "../store/paths.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
-import { createApi } from "./api.ts";
-import { build, type SigningKey } from "./build.ts";
-import type { Context } from "./context.ts";
-import { createHealthCheck } from "./health.ts";
-import { identityProblem, openIdentity, type IdentityKey } from "./live-identity.ts";
-import { silentReporter } from "../artifacts/reporter.ts";
-import { announce, notAnnounced, registryFolder } from "./running-server.ts";
-import { readTokens } from "./tokens.ts";
-import { listenByWorkers, type Workers } from "./workers.ts";
-import { caFileOf, watchTrust } from "./trust.ts";
+import { createApi } from "../serve/api.ts";
+import { build, type SigningKey } from "../registry/build.ts";
+import type { Context } from "../store/context.ts";
+import { createHealthCheck } from "../serve/health.ts";
+import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-identity.ts";
+import { silentReporter } from "../reporter.ts";
+import { announce, notAnnounced, registryFolder } from "../clients/running-server.ts";
+import { readTokens } from "../serve/tokens.ts";
+import { listenByWorkers, type Workers } from "../serve/workers.ts";
+import { caFileOf, watchTrust } from "../store/trust.ts";
 
 /** The settings of a server. */
 export type ServeKey =

@@ -9,9 +9,9 @@ import { foreignEntries } from "../store/foreign-entries.ts";
 import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
-import { describeForeign, requireMirror, type Context } from "./context.ts";
+import { describeForeign, requireMirror, type Context } from "../store/context.ts";
 import { openKinds, leniently, type KindKey, type KindTools } from "./kinds.ts";
-import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey } from "./trust.ts";
+import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey } from "../store/trust.ts";
 
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */

@@ -4,13 +4,13 @@
  */
 import type { Land } from "../artifacts/artifact.ts";
 import { createHexSources, type HexSources } from "../artifacts/hex-sources.ts";
-import { releaseItem } from "../artifacts/item.ts";
+import { releaseItem } from "../names/item.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
-import { createHttpClient } from "../fetch/http.ts";
-import { hostOf, mayAsk } from "../fetch/redirect.ts";
-import { redactUrl } from "../git/url.ts";
-import { hexpm, shownPackage } from "../hex/repository.ts";
+import { createHttpClient } from "../upstream/http.ts";
+import { hostOf, mayAsk } from "../upstream/redirect.ts";
+import { redactUrl } from "../names/git-url.ts";
+import { hexpm, shownPackage } from "../names/hex-repository.ts";
 import type { GitEntry, Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
 import { installerLists } from "../plan/installers.ts";
@@ -25,13 +25,13 @@ import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { version } from "../version.ts";
 import { bringWanted } from "./bring.ts";
-import type { BuildResult } from "./build.ts";
-import { registryName, tellForeign, type Context } from "./context.ts";
-import { hexUpstream, type UpstreamKey } from "./hex-upstreams.ts";
+import type { BuildResult } from "../registry/build.ts";
+import { registryName, tellForeign, type Context } from "../store/context.ts";
+import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { createLanding, type Landing } from "./landing.ts";
 import { Tally, type Totals } from "./tally.ts";
-import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey } from "./trust.ts";
+import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey } from "../store/trust.ts";
 import { packagesLock, withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {

@@ -1,7 +1,7 @@
 /** Counts what goes by on its way to the reporter. */
 import type { Brought } from "../artifacts/artifact.ts";
-import { idOf, type Item } from "../artifacts/item.ts";
-import type { Reporter } from "../artifacts/reporter.ts";
+import { idOf, type Item } from "../names/item.ts";
+import type { Reporter } from "../reporter.ts";
 import { MirrorError, describeError } from "../errors.ts";
 
 export interface Totals {

@@ -1,10 +1,10 @@
 /** Is there anything for a sync to do but to ask upstream for news? Answered from the folder, in milliseconds. */
 import { inTurn } from "../artifacts/kinds.ts";
-import { redactUrl } from "../git/url.ts";
+import { redactUrl } from "../names/git-url.ts";
 import type { Lock } from "../lock/entries.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { isKnownLock, readKnownLocks } from "../store/known-locks.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "../store/context.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { withPackages } from "./wanted.ts";
 

@@ -2,12 +2,12 @@
 import { revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { hexpm } from "../hex/repository.ts";
-import { clientEnvironment, type Client, type ClientKey } from "./client-setup.ts";
-import { tellForeign, type Context } from "./context.ts";
+import { hexpm } from "../names/hex-repository.ts";
+import { clientEnvironment, type Client, type ClientKey } from "../clients/client-setup.ts";
+import { tellForeign, type Context } from "../store/context.ts";
 import type { ServeKey } from "./serve.ts";
-import { caFileOf, fingerprintsOf, tellTrustProblems, type AuthorityKey } from "./trust.ts";
-import { findRunning, unproven, type RunningKey } from "./running-server.ts";
+import { caFileOf, fingerprintsOf, tellTrustProblems, type AuthorityKey } from "../store/trust.ts";
+import { findRunning, unproven, type RunningKey } from "../clients/running-server.ts";
 
 export async function variables(
   context: Context<ClientKey | RunningKey>,

@@ -3,22 +3,22 @@
  * not list and that are not signed, and what contradicts what was known before.
  */
 import type { KeyObject } from "node:crypto";
-import { releaseItem } from "../artifacts/item.ts";
-import { silentReporter } from "../artifacts/reporter.ts";
+import { releaseItem } from "../names/item.ts";
+import { silentReporter } from "../reporter.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { hexDigits } from "../hex/checksums.ts";
-import { isPackageName } from "../hex/names.ts";
+import { isPackageName } from "../names/hex-names.ts";
 import type { Package } from "../hex/records.ts";
 import { ambiguousVersions, readHistory, type HistoryLine } from "../store/history.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { signedChecksums } from "../registry/adoption.ts";
 import { readUpstreamRecords, type UpstreamRecords } from "../registry/upstream-records.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "../store/context.ts";
 import type { Uncovered } from "./findings.ts";
 import type { Findings } from "./verify.ts";
-import { heldRecordsKey, type RecordsKey } from "./hex-upstreams.ts";
-import { trustedKey } from "./trust.ts";
+import { heldRecordsKey, type RecordsKey } from "../upstream/hex-repositories.ts";
+import { trustedKey } from "../store/trust.ts";
 
 /** @param key of our registry; undefined: nothing is taken for signed */
 export async function verifyCoverage(

@@ -5,7 +5,7 @@
 import type { Artifact, Held } from "../artifacts/artifact.ts";
 import { inTurn } from "../artifacts/kinds.ts";
 import { quarantine } from "../store/quarantine.ts";
-import { asOnlyWriter, requireMirror, type Context } from "./context.ts";
+import { asOnlyWriter, requireMirror, type Context } from "../store/context.ts";
 import type { MovedAside } from "./findings.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 

@@ -5,8 +5,8 @@
  */
 import { MirrorError } from "../errors.ts";
 import { isIPv6 } from "node:net";
-import { isHostName, maxUrlLength } from "../git/url.ts";
-import { isFilePath } from "../hex/file-names.ts";
+import { isHostName, maxUrlLength } from "../names/git-url.ts";
+import { isFilePath } from "../names/file-names.ts";
 import type { FileSource } from "../options.ts";
 
 export interface FileJob {

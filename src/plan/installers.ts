@@ -9,7 +9,7 @@
  */
 import gte from "semver/functions/gte.js";
 import satisfies from "semver/functions/satisfies.js";
-import { compareVersions, isVersion } from "../hex/names.ts";
+import { compareVersions, isVersion } from "../names/hex-names.ts";
 
 export interface InstallerList {
   /** `hex.csv` */

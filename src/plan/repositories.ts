@@ -1,7 +1,7 @@
 /** Locks → the git repositories that the mirror must hold, each once, with every commit that a lock names. Pure. */
-import { compareNames } from "../hex/names.ts";
+import { compareNames } from "../names/hex-names.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { isUnencrypted, parseGitUrl } from "../git/url.ts";
+import { isUnencrypted, parseGitUrl } from "../names/git-url.ts";
 import type { GitEntry, GitOptions, Lock } from "../lock/entries.ts";
 
 export interface GitJob {

@@ -7,9 +7,9 @@
 import type { KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import { hexDigits, isSameChecksum } from "../hex/checksums.ts";
-import { isPackageName } from "../hex/names.ts";
+import { isPackageName } from "../names/hex-names.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
-import { servedName, shownPackage } from "../hex/repository.ts";
+import { servedName, shownPackage } from "../names/hex-repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import type { HeldRelease } from "./describe-package.ts";
 import type { NamedRelease } from "../options.ts";

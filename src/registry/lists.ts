@@ -2,7 +2,7 @@
  * What `names` and `versions` say, package by package: they are read, changed and written whole, and say the same whether
  * they were made at once or one package at a time. Pure.
  */
-import { compareNames } from "../hex/names.ts";
+import { compareNames } from "../names/hex-names.ts";
 import { decodeNames, decodeVersions, encodeNames, encodeVersions, type Release } from "../hex/records.ts";
 
 export interface Listing {

@@ -6,7 +6,7 @@
 import type { KeyObject } from "node:crypto";
 import { describeError } from "../errors.ts";
 import { publicKeyPem } from "../hex/keys.ts";
-import { compareNames, isPackageName } from "../hex/names.ts";
+import { compareNames, isPackageName } from "../names/hex-names.ts";
 import { isSignedBy } from "../hex/signed.ts";
 import type { Place } from "../disk/place.ts";
 import { listTarballs, type HeldFile } from "../store/inventory.ts";

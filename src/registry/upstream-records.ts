@@ -1,9 +1,9 @@
 /** Upstream's records as they lie in the folder, verified anew: which can be trusted, and what is wrong with the others. */
 import type { KeyObject } from "node:crypto";
 import pLimit from "p-limit";
-import { verifyRecord } from "../fetch/hex.ts";
+import { verifyRecord } from "../upstream/hex.ts";
 import type { Package } from "../hex/records.ts";
-import { signedName } from "../hex/repository.ts";
+import { signedName } from "../names/hex-repository.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
 export interface UpstreamRecords {

@@ -8,7 +8,7 @@ import { MirrorError } from "../errors.ts";
 import { flushPacket, packet } from "../git/pkt-line.ts";
 import { createBodyReceiver } from "../git/request-body.ts";
 import { protocolVersion, type UploadPack } from "../git/upload-pack.ts";
-import { normalisePath } from "../git/url.ts";
+import { normalisePath } from "../names/git-url.ts";
 import { onGone } from "../listeners.ts";
 import type { GitAction } from "./hosts.ts";
 

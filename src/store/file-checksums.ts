@@ -4,8 +4,8 @@
  */
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
-import { compareNames } from "../hex/names.ts";
-import { isMirroredFile } from "../hex/file-names.ts";
+import { compareNames } from "../names/hex-names.ts";
+import { isMirroredFile } from "../names/file-names.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(

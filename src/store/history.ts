@@ -5,7 +5,7 @@
  */
 import * as z from "zod";
 import type { Place } from "../disk/place.ts";
-import { compareVersions, isVersion } from "../hex/names.ts";
+import { compareVersions, isVersion } from "../names/hex-names.ts";
 
 const schema = z.object({
   version: z.string().refine(isVersion),

@@ -2,8 +2,8 @@
 import type { Place } from "../disk/place.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import { whileUnchanged } from "../disk/while-unchanged.ts";
-import { compareNames, isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
-import { hexpm } from "../hex/repository.ts";
+import { compareNames, isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 import { parseDocsName, parseTarballName, type RegistryPaths } from "./registry-paths.ts";
 

@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
-import { isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
+import { isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
 import type { Place } from "../disk/place.ts";
 import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
 import type { StorePaths } from "./paths.ts";

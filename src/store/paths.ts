@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, isAbsolute, relative, sep } from "node:path";
 import { Place } from "../disk/place.ts";
-import { organisationOf, servedName, sourceOf } from "../hex/repository.ts";
+import { organisationOf, servedName, sourceOf } from "../names/hex-repository.ts";
 import { RegistryPaths } from "./registry-paths.ts";
 import { certsPlace } from "../tls/certs-files.ts";
 import { holdsRepositories, isCache, isMirror, isRegistry } from "./roots.ts";

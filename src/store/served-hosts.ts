@@ -4,7 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { modifiedAt } from "../disk/files.ts";
-import { isHostName } from "../git/url.ts";
+import { isHostName } from "../names/git-url.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 
 const always = ["github.com", "repo.hex.pm", "builds.hex.pm", "hex.pm"];

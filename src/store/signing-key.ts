@@ -6,7 +6,7 @@ import type { KeyObject } from "node:crypto";
 import { readIfPresent } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
 import { generatePrivateKey, publicKeyPem, readPrivateKey, readPublicKey } from "../hex/keys.ts";
-import { hexpm } from "../hex/repository.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import { isSignedBy } from "../hex/signed.ts";
 import type { StorePaths } from "./paths.ts";
 import { readSigned } from "./signed-files.ts";

@@ -3,7 +3,7 @@
  * whoever takes the writers' lock next finishes what a killed process began. Stands beside that lock.
  */
 import * as z from "zod";
-import { isPackageName, isRepositoryName } from "../hex/names.ts";
+import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(z.string().refine(isRepositoryName), z.array(z.string().refine(isPackageName)));

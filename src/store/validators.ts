@@ -3,7 +3,7 @@
  * does not have. `upstream/hexpm/validators.json`
  */
 import * as z from "zod";
-import { compareNames } from "../hex/names.ts";
+import { compareNames } from "../names/hex-names.ts";
 import { listDocs, listTarballs } from "./inventory.ts";
 import type { RegistryPaths } from "./registry-paths.ts";
 

@@ -6,7 +6,7 @@ import { cp, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { idOf, type Item } from "../../src/artifacts/item.ts";
+import { idOf, type Item } from "../../src/names/item.ts";
 import { readMixLock } from "../../src/lock/mix-lock.ts";
 import type { Lock } from "../../src/lock/entries.ts";
 import type { Status } from "../../src/mirror/status.ts";

@@ -2,7 +2,7 @@
 import { describeError } from "../../src/errors.ts";
 import { loadConfig } from "../../src/config.ts";
 import { openMirror, type Mirror } from "../../src/mirror/mirror.ts";
-import type { Reporter } from "../../src/artifacts/reporter.ts";
+import type { Reporter } from "../../src/reporter.ts";
 
 export interface TestMirror {
   readonly mirror: Mirror;

@@ -1,6 +1,6 @@
 /** A registry of tarballs that fits into memory, made by the parts that make the mirror's own. */
 import type { Package } from "../../src/hex/records.ts";
-import { compareNames } from "../../src/hex/names.ts";
+import { compareNames } from "../../src/names/hex-names.ts";
 import {
   describeNothingOf,
   describePackage,

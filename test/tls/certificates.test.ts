@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { makeAuthority, makeServerCertificate } from "../../src/tls/certificates.ts";
 import { mayVouchFor } from "../../src/tls/name-constraints.ts";
-import { identityProblem } from "../../src/mirror/live-identity.ts";
+import { identityProblem } from "../../src/tls/live-identity.ts";
 import { loadServerIdentity, renewServerIdentity } from "../../src/tls/certs-folder.ts";
 import { readOwnIdentity } from "../../src/tls/server-identity.ts";
 import { isInstalled } from "../support/clients.ts";

@@ -8,11 +8,11 @@ import { randomBytes } from "node:crypto";
 import * as z from "zod";
 import { Place } from "../disk/place.ts";
 import { describeError, hasErrno } from "../errors.ts";
-import { localUrl, plainAnswer, plainGet, type PlainAnswer } from "../fetch/plain-get.ts";
-import { hexpm } from "../hex/repository.ts";
+import { localUrl, plainAnswer, plainGet, type PlainAnswer } from "../upstream/plain-get.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import { isProof, placeOf } from "../serve/identity.ts";
-import type { Context } from "./context.ts";
-import { knownAuthority, ownCache, type AuthorityKey } from "./trust.ts";
+import type { Context } from "../store/context.ts";
+import { knownAuthority, ownCache, type AuthorityKey } from "../store/trust.ts";
 
 type FolderKey = "runtimeDir" | "ownCacheDir";
 /** The settings that say where a server of this mirror would answer, and how it can prove itself. */

@@ -7,8 +7,8 @@ import { createServer, type RequestListener } from "node:http";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { MirrorError } from "../errors.ts";
-import type { Listening } from "../serve/listen.ts";
-import type { FromWorker, ToWorker, Work } from "../serve/worker-messages.ts";
+import type { Listening } from "./listen.ts";
+import type { FromWorker, ToWorker, Work } from "./worker-messages.ts";
 
 // One that ends so soon after its start may only end again: the next one waits that long. Milliseconds.
 const soon = 5000;

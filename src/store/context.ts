@@ -5,10 +5,10 @@ import { readText } from "../disk/files.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
 import { readPublicKey } from "../hex/keys.ts";
-import { foreignEntries, type ForeignEntry } from "../store/foreign-entries.ts";
-import { readMirrorFile } from "../store/mirror-file.ts";
-import type { StorePaths } from "../store/paths.ts";
-import type { Reporter } from "../artifacts/reporter.ts";
+import { foreignEntries, type ForeignEntry } from "./foreign-entries.ts";
+import { readMirrorFile } from "./mirror-file.ts";
+import type { StorePaths } from "./paths.ts";
+import type { Reporter } from "../reporter.ts";
 
 /** @typeParam Key the settings that a job reads, and no others */
 export interface Context<Key extends keyof Config = never> {

@@ -11,12 +11,12 @@ import { stampThrough } from "../disk/stamp.ts";
 import { whileUnchanged } from "../disk/while-unchanged.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { fingerprint, hexpmPublicKey, publicKeyPem, readPublicKey } from "../hex/keys.ts";
-import { hexpm, sourceOf } from "../hex/repository.ts";
+import { hexpm, sourceOf } from "../names/hex-repository.ts";
 import type { Fingerprints } from "../serve/health-routes.ts";
 import { certificatesIn } from "../tls/certs-files.ts";
-import { readMirrorFile, writeMirrorFile } from "../store/mirror-file.ts";
-import { cachePlace, type StorePaths } from "../store/paths.ts";
-import { publishedKey } from "../store/published-key.ts";
+import { readMirrorFile, writeMirrorFile } from "./mirror-file.ts";
+import { cachePlace, type StorePaths } from "./paths.ts";
+import { publishedKey } from "./published-key.ts";
 import { registryName, type Context } from "./context.ts";
 
 /** The settings that say whom clients trust for TLS. */

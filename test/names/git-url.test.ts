@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { normalisePath, parseGitUrl, redactUrl, urlPrefix } from "../../src/git/url.ts";
+import { normalisePath, parseGitUrl, redactUrl, urlPrefix } from "../../src/names/git-url.ts";
 
 describe("parseGitUrl", () => {
   test.each([

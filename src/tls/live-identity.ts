@@ -9,8 +9,8 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { modifiedAt } from "../disk/files.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { loadServerIdentity, type IdentityOptions } from "../tls/certs-folder.ts";
-import { readOwnIdentity, type ServerIdentity } from "../tls/server-identity.ts";
+import { loadServerIdentity, type IdentityOptions } from "./certs-folder.ts";
+import { readOwnIdentity, type ServerIdentity } from "./server-identity.ts";
 
 /** The settings by which a server shows who it is. */
 export type IdentityKey = "ownCertificate" | "certsDir" | "forgetCaKey" | "host" | "name";

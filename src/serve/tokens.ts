@@ -2,7 +2,7 @@
 import type { Config } from "../config.ts";
 import { readText } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
-import { parseTokens, type Tokens } from "../serve/guard.ts";
+import { parseTokens, type Tokens } from "./guard.ts";
 
 /** @returns undefined where nothing is guarded @throws MirrorError `config`: a guard that cannot be read must not become an open door */
 export async function readTokens({ requireToken }: Pick<Config, "requireToken">): Promise<Tokens | undefined> {

@@ -3,12 +3,12 @@ import type { KeyObject } from "node:crypto";
 import type { Config } from "../config.ts";
 import { readIfPresent } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
-import type { HexUpstream } from "../fetch/hex.ts";
+import type { HexUpstream } from "./hex.ts";
 import { readHexConfigToken } from "../hex/hex-config.ts";
 import { fingerprint, hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
-import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../hex/repository.ts";
-import { readKeyFile, type Context } from "./context.ts";
-import { hexpmFingerprint, requireTrusted, trustedKey } from "./trust.ts";
+import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../names/hex-repository.ts";
+import { readKeyFile, type Context } from "../store/context.ts";
+import { hexpmFingerprint, requireTrusted, trustedKey } from "../store/trust.ts";
 
 /** The settings that say whose records are trusted, and those that say where they come from besides. */
 export type RecordsKey = "hexPublicKey" | "repos" | "newUpstreamKey";

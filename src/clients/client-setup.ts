@@ -1,15 +1,15 @@
 /** Points clients at a mirror: at one that runs, or at one that is started for as long as a command runs. */
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { dependOnUrl, writeClientFiles } from "../clients/files.ts";
-import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSetup } from "../clients/variables.ts";
+import { dependOnUrl, writeClientFiles } from "./files.ts";
+import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSetup } from "./variables.ts";
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { plainGet } from "../fetch/plain-get.ts";
+import { plainGet } from "../upstream/plain-get.ts";
 import { isFile } from "../disk/files.ts";
-import { isHostName, urlPrefix } from "../git/url.ts";
-import { isRepositoryName } from "../hex/names.ts";
-import { hexpm } from "../hex/repository.ts";
+import { isHostName, urlPrefix } from "../names/git-url.ts";
+import { isRepositoryName } from "../names/hex-names.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import type { Lock } from "../lock/entries.ts";
 import { listRegistries } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
@@ -17,10 +17,10 @@ import { listServedHosts } from "../store/served-hosts.ts";
 import { checkAuthorityKey, requireConstrainedFile } from "../tls/authority-checks.ts";
 import { certsPlace } from "../tls/certs-files.ts";
 import { switchesIn } from "../verification.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "../store/context.ts";
 import { keyOfMirrorAt } from "./known-mirrors.ts";
-import { readTokens } from "./tokens.ts";
-import { caFileOf, knownAuthority, type AuthorityKey } from "./trust.ts";
+import { readTokens } from "../serve/tokens.ts";
+import { caFileOf, knownAuthority, type AuthorityKey } from "../store/trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

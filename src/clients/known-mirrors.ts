@@ -5,10 +5,10 @@
 import * as z from "zod";
 import type { Place } from "../disk/place.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
-import { plainGet, type PlainGetOptions } from "../fetch/plain-get.ts";
+import { plainGet, type PlainGetOptions } from "../upstream/plain-get.ts";
 import { fingerprint, readPublicKey } from "../hex/keys.ts";
-import type { Context } from "./context.ts";
-import { knownAuthority, ownCache, type AuthorityKey } from "./trust.ts";
+import type { Context } from "../store/context.ts";
+import { knownAuthority, ownCache, type AuthorityKey } from "../store/trust.ts";
 
 const schema = z.record(z.string(), z.string());
 const seconds = 2;

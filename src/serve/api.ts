@@ -1,13 +1,13 @@
 /** What the API tells of packages, from what is held: the signed records, and the newest tarball's own metadata. */
 import type { Json } from "../hex/etf.ts";
 import type { Metadata } from "../hex/metadata.ts";
-import { compareVersions, isPackageName, isRepositoryName, isVersion } from "../hex/names.ts";
+import { compareVersions, isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
-import { hexpm, servedName } from "../hex/repository.ts";
+import { hexpm, servedName } from "../names/hex-repository.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { MirrorError } from "../errors.ts";
-import type { ApiDependencies } from "../serve/api-routes.ts";
+import type { ApiDependencies } from "./api-routes.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";

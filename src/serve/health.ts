@@ -7,16 +7,16 @@ import { describeError } from "../errors.ts";
 import { unservedReason, type GitFeatures } from "../git/inspect.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { decodeNames, decodeVersions } from "../hex/records.ts";
-import { hexpm, servedName } from "../hex/repository.ts";
+import { hexpm, servedName } from "../names/hex-repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
-import type { Health } from "../serve/health-routes.ts";
+import type { Health } from "./health-routes.ts";
 import { listRegistries, listTarballs, watchRepositories, type HeldRepository } from "../store/inventory.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { printable } from "../text.ts";
 import { version } from "../version.ts";
-import type { Trust } from "./trust.ts";
+import type { Trust } from "../store/trust.ts";
 
 const foreignEverySeconds = 30;
 

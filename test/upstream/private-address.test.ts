@@ -1,6 +1,6 @@
 /** Which addresses belong to this machine or its network, however they are written. */
 import { expect, test } from "vitest";
-import { isPrivateAddress, isPrivateHost } from "../../src/fetch/private-address.ts";
+import { isPrivateAddress, isPrivateHost } from "../../src/upstream/private-address.ts";
 
 test.each([
   "127.0.0.1",

@@ -2,20 +2,20 @@
  * Signs the registries from the tarballs in the folder: all of them, or the packages that a sync brought. Only files whose
  * content changes are written.
  */
-import { releaseItem, type Item } from "../artifacts/item.ts";
+import { releaseItem, type Item } from "../names/item.ts";
 import { fingerprint } from "../hex/keys.ts";
-import { hexpm, servedName, signedName } from "../hex/repository.ts";
+import { hexpm, servedName, signedName } from "../names/hex-repository.ts";
 import type { NamedRelease } from "../options.ts";
-import { adoptNothing, isBeginning, requireHeld, type Adopting } from "../registry/adoption.ts";
-import { signRegistry, type Signing, type SignedRegistry } from "../registry/sign-registry.ts";
+import { adoptNothing, isBeginning, requireHeld, type Adopting } from "./adoption.ts";
+import { signRegistry, type Signing, type SignedRegistry } from "./sign-registry.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import { publishedKey } from "../store/published-key.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
-import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "./context.ts";
-import { heldRecordsKey, requireGivenKeys, type RecordsKey } from "./hex-upstreams.ts";
+import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "../store/context.ts";
+import { heldRecordsKey, requireGivenKeys, type RecordsKey } from "../upstream/hex-repositories.ts";
 
 export interface BuildResult {
   readonly packages: number;

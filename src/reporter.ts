@@ -1,6 +1,6 @@
 /** How long work tells what it does; the command line shows it, tests collect it. */
-import type { Brought } from "./artifact.ts";
-import type { Item } from "./item.ts";
+import type { Brought } from "./artifacts/artifact.ts";
+import type { Item } from "./names/item.ts";
 
 export interface Reporter {
   /** So many items more will be worked on. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compareVersions, isPackageName, isRepositoryName, isVersion } from "../../src/hex/names.ts";
+import { compareVersions, isPackageName, isRepositoryName, isVersion } from "../../src/names/hex-names.ts";
 
 test.each(["jason", "a", "cowboy_telemetry", "rustler_precompiled", "x509"])("%s is a package name", (name) => {
   expect(isPackageName(name)).toBe(true);
