@@ -9,9 +9,8 @@ import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } fro
 import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
 import { redactUrl } from "./names/git-url.ts";
-import type { InstallerTarget } from "./plan/installers.ts";
 import { switchesIn } from "./verification.ts";
-import { options, variableOf, type Option, type OptionKey, type Settings } from "./options.ts";
+import { options, variableOf, type InstallerTarget, type Option, type OptionKey, type Settings } from "./options.ts";
 
 type Grouped = "tls" | "tlsCert" | "tlsKey" | "tlsCa" | "elixir" | "otp" | "installers";
 

@@ -78,6 +78,14 @@ const fileSource = z
     values: values as Readonly<Record<string, readonly string[]>>,
   }));
 
+/** Whose installers are wanted. */
+export interface InstallerTarget {
+  /** `1.17.3`, or `1.17` for any patch release of it. */
+  readonly elixir: string;
+  /** `27`; undefined: any. */
+  readonly otp: string | undefined;
+}
+
 export type FileSource = z.infer<typeof fileSource>;
 export type NamedRepository = z.infer<typeof repository>;
 export type NamedRelease = z.infer<typeof release>;

@@ -1,6 +1,13 @@
 /** How long work tells what it does; the command line shows it, tests collect it. */
-import type { Brought } from "./artifacts/artifact.ts";
 import type { Item } from "./names/item.ts";
+
+export interface Brought {
+  readonly item: Item;
+  /** `none`: upstream has none, which is no failure. */
+  readonly outcome: "added" | "updated" | "unchanged" | "none";
+  /** Received for it. */
+  readonly bytes: number;
+}
 
 export interface Reporter {
   /** So many items more will be worked on. */

@@ -17,7 +17,7 @@ import type { Lock } from "../lock/entries.ts";
 import type { Place } from "../disk/place.ts";
 import type { HexSources } from "./hex-sources.ts";
 import type { Item, KindName } from "../names/item.ts";
-import type { Reporter } from "../reporter.ts";
+import type { Brought, Reporter } from "../reporter.ts";
 
 export interface Artifact<Job> {
   readonly name: KindName;
@@ -107,14 +107,6 @@ export interface Bringing<Job> {
   readonly found?: () => { readonly locks: readonly Lock[]; readonly wanted: Wanted<Job> };
   /** Writes down what was learned; called whatever happened. @returns what is wrong with the whole */
   readonly finish: () => Promise<readonly Failed[]>;
-}
-
-export interface Brought {
-  readonly item: Item;
-  /** `none`: upstream has none, which is no failure. */
-  readonly outcome: "added" | "updated" | "unchanged" | "none";
-  /** Received for it. */
-  readonly bytes: number;
 }
 
 export interface Failed {

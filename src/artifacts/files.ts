@@ -2,6 +2,7 @@
  * The files that the configuration lists: fetched once, with redirects followed, and from then on compared. A mirror is
  * the only witness of most of them (files.json), so one without a checksum is fetched anew.
  */
+import type { Brought } from "../reporter.ts";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
@@ -20,7 +21,7 @@ import {
   type FileChecksums,
 } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
-import type { Artifact, Brought, BringTools, Checked, Problem } from "./artifact.ts";
+import type { Artifact, BringTools, Checked, Problem } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
 import { transferOf } from "../reporter.ts";
 import { removeAll } from "./remove.ts";

@@ -4,7 +4,7 @@
  * signature are replaced together, and only when all that it should name is here.
  */
 import type { KeyObject } from "node:crypto";
-import type { AcceptedChange } from "../options.ts";
+import type { AcceptedChange, InstallerTarget } from "../options.ts";
 import { writeTogether } from "../disk/place.ts";
 import { listFiles } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
@@ -17,7 +17,6 @@ import {
   wantedInstallers,
   type Installer,
   type InstallerList,
-  type InstallerTarget,
 } from "../plan/installers.ts";
 import { readAbsentLists, writeAbsentLists } from "../store/absent-lists.ts";
 import type { StorePaths } from "../store/paths.ts";

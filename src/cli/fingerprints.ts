@@ -1,5 +1,5 @@
 /** What a mirror trusts, and is trusted by, for people to compare. */
-import type { Fingerprints } from "../serve/health-routes.ts";
+import type { Fingerprints } from "../store/trust.ts";
 
 export function fingerprintLines({ registry, ca, upstreams }: Fingerprints): string[] {
   return [

@@ -4,7 +4,7 @@ import { isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
 import { aborted } from "../listeners.ts";
 import { shellQuoted } from "../text.ts";
-import type { Fingerprints } from "../serve/health-routes.ts";
+import type { Fingerprints } from "../store/trust.ts";
 import { fingerprintLines } from "./fingerprints.ts";
 import { printResult, type Command } from "./command.ts";
 

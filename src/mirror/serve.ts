@@ -3,38 +3,28 @@ import { randomBytes } from "node:crypto";
 import { access, constants } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
-import { GrowingFile } from "../disk/growing-file.ts";
-import type { Place } from "../disk/place.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { AnswerStore } from "../git/answer-store.ts";
-import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
 import { isTracked } from "../git/tracked.ts";
-import { createUploadPack } from "../git/upload-pack.ts";
 import { hexpm } from "../names/hex-repository.ts";
-import { buildApp } from "../serve/app.ts";
+import { composeApp } from "../serve/compose-app.ts";
 import { arrivals, arrivalsByWorkers, fileHeader } from "../serve/arrival.ts";
 import { createFileMemory } from "../serve/file-memory.ts";
-import type { Fingerprints } from "../serve/health-routes.ts";
 import { inFrontOf } from "../serve/front.ts";
 import { listen, type Listening } from "../serve/listen.ts";
 import { listRepositories, listTarballs } from "../store/inventory.ts";
-import { createRepositoryFinder } from "../store/repositories.ts";
 import type { StoreFolders } from "../store/paths.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
-import { createApi } from "../serve/api.ts";
 import { build, type SigningKey } from "../registry/build.ts";
 import type { Context } from "../store/context.ts";
-import { createHealthCheck } from "../serve/health.ts";
 import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-identity.ts";
 import { silentReporter } from "../reporter.ts";
 import { announce, notAnnounced, registryFolder } from "../clients/running-server.ts";
 import { readTokens } from "../serve/tokens.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
-import { caFileOf, watchTrust } from "../store/trust.ts";
+import { caFileOf, watchTrust, type Fingerprints, type Trust } from "../store/trust.ts";
 
 /** The settings of a server. */
 export type ServeKey =
@@ -58,11 +48,13 @@ export interface ServeTools {
   readonly gitEnvironments: () => Promise<GitEnvironments>;
 }
 
-// Requests that may wait for a git process; beyond, clients are told to come back.
-const maxWaitingGit = 256;
-const gitIdleSeconds = 300;
-// Longer than any pack takes whose client reads it.
-const gitTotalSeconds = 3600;
+const gitLimits = {
+  // Requests that may wait for a git process; beyond, clients are told to come back.
+  maxWaiting: 256,
+  idleSeconds: 300,
+  // Longer than any pack takes whose client reads it.
+  totalSeconds: 3600,
+};
 const stalledSeconds = 60;
 
 export interface Serving extends Listening {
@@ -86,23 +78,7 @@ export async function serve(
     if (reason !== undefined) logger.warn({ dir: place.path }, `a repository is not served, since ${reason}`);
   }
 
-  // 2 git
-  const direct = createUploadPack({
-    environments,
-    maxProcesses: config.gitMaxProcesses,
-    maxWaiting: maxWaitingGit,
-    idleSeconds: gitIdleSeconds,
-    totalSeconds: gitTotalSeconds,
-    onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
-    onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
-  });
-  const store = await openAnswerStore(config, paths.cache, logger);
-  const createSpool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);
-  const uploadPack = cacheUploadPack(direct, store, createSpool, (error) =>
-    logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
-  );
-
-  // 3 hosts and their certificate
+  // 2 hosts and their certificate
   const served = createServedHosts(paths);
   const listHosts = () => [...served()];
   const identity =
@@ -110,7 +86,7 @@ export async function serve(
       ? undefined
       : await openIdentity(config, listHosts, { logger, isTracked: (path) => isTracked(path, gitEnvironments) });
 
-  // 4 the application, with what it answers from memory
+  // 3 the application, with what it answers from memory
   const memory = createFileMemory();
   const hasWorkers = config.workers > 1;
   const where = hasWorkers ? arrivalsByWorkers(config.trustProxy) : arrivals(config.trustProxy);
@@ -118,44 +94,28 @@ export async function serve(
   const tokens = await readTokens(config);
   const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
-  const app = await buildApp({
+  const app = await composeApp({
+    paths,
+    environments,
     logger,
-    hosts: { own: new Set(config.name), served },
+    ownNames: config.name,
+    served,
     arrivals: where,
     tokens,
-    hex: paths.hex,
-    upstream: paths.registry(hexpm).upstreamDir,
-    files: paths.filesDir,
-    filePath: (host, path) => paths.filePath(host, path),
     memory,
     onFile: (request, reply, place) => {
       if (hasWorkers) void reply.header(fileHeader, encodeURIComponent(place.path));
       else memory.remember(request.raw, request.originalUrl, place);
     },
-    ...createApi(paths),
+    git: { ...gitLimits, maxProcesses: config.gitMaxProcesses, cacheSize: config.gitCacheSize },
+    trust,
+    workersProblem: () => workers?.problem(),
+    certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     caCertificate: () => identity?.current().caCertificate,
-    health: createHealthCheck(paths, {
-      started: Date.now(),
-      hosts: listHosts,
-      features: environments.features,
-      trust,
-      workersProblem: () => workers?.problem(),
-      certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
-    }),
-    identity:
-      secret === undefined
-        ? undefined
-        : {
-            secret,
-            mirror: registryFolder(paths),
-            fingerprint: async () => (await trust()).fingerprints.registry ?? "",
-          },
-    uploadPack,
-    findRepository: createRepositoryFinder(paths),
-    openNameless: environments.openNameless,
+    identity: secret === undefined ? undefined : { secret, mirror: registryFolder(paths), fingerprint: keyOf(trust) },
   });
 
-  // 5 its sockets, or those of workers
+  // 4 its sockets, or those of workers
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
   const options = { host: config.host, port: config.port, tls, stalledSeconds };
   const answer: RequestListener = (request, response) => app.routing(request, response);
@@ -195,19 +155,9 @@ function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: S
   return { mirror, hexDir, gitDir, cacheDir, certsDir, privateKey };
 }
 
-/** A cache folder that cannot be used costs speed, nothing else. */
-async function openAnswerStore(
-  { gitCacheSize }: Pick<Config, "gitCacheSize">,
-  cache: Place,
-  logger: Logger,
-): Promise<AnswerStore | undefined> {
-  if (gitCacheSize === 0) return undefined;
-  try {
-    return await AnswerStore.open(cache.at("git-answers"), gitCacheSize);
-  } catch (error) {
-    logger.warn(`git's answers are not cached, since ${cache.path} cannot be used: ${describeError(error)}`);
-    return undefined;
-  }
+/** The registry's key, as an answer to who asks which mirror this is. */
+function keyOf(trust: () => Promise<Trust>): () => Promise<string> {
+  return async () => (await trust()).fingerprints.registry ?? "";
 }
 
 interface Signing {

@@ -4,14 +4,13 @@ import { inTurn } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { unservedReason } from "../git/inspect.ts";
 import type { Lock } from "../lock/entries.ts";
-import type { Fingerprints } from "../serve/health-routes.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import { describeForeign, requireMirror, type Context } from "../store/context.ts";
 import { openKinds, leniently, type KindKey, type KindTools } from "./kinds.ts";
-import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey } from "../store/trust.ts";
+import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
 
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */

@@ -18,7 +18,6 @@ import { packageJobs } from "../plan/packages.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { isPackageOf } from "../registry/adoption.ts";
-import type { Fingerprints } from "../serve/health-routes.ts";
 import { isKnownLock, readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
 import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
@@ -31,7 +30,7 @@ import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { createLanding, type Landing } from "./landing.ts";
 import { Tally, type Totals } from "./tally.ts";
-import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey } from "../store/trust.ts";
+import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
 import { packagesLock, withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {

@@ -9,6 +9,7 @@
  */
 import gte from "semver/functions/gte.js";
 import satisfies from "semver/functions/satisfies.js";
+import type { InstallerTarget } from "../options.ts";
 import { compareVersions, isVersion } from "../names/hex-names.ts";
 
 export interface InstallerList {
@@ -36,13 +37,6 @@ export interface Installer {
   readonly path: string;
   /** 128 lower-case hex digits. */
   readonly sha512: string;
-}
-
-export interface InstallerTarget {
-  /** `1.17.3`, or `1.17` for any patch release of it. */
-  readonly elixir: string;
-  /** `27`; undefined: any. */
-  readonly otp: string | undefined;
 }
 
 interface Line {

@@ -2,6 +2,7 @@
  * Health, for people, dependent containers and orchestrators. `/health` tells all to those who may hear it; `/health/live`
  * and `/health/ready` say one word, to everybody; `/health/identity` proves to the server's user whose it is.
  */
+import type { Fingerprints } from "../store/trust.ts";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { MirrorError } from "../errors.ts";
 import type { Arrivals } from "./arrival.ts";
@@ -18,16 +19,6 @@ export interface Health {
   readonly git: { readonly repositories: number; readonly hosts: readonly string[] };
   readonly fingerprints: Fingerprints;
   readonly problems: readonly string[];
-}
-
-/** What is trusted, in short. */
-export interface Fingerprints {
-  /** The registry's key, as Hex shows it: `SHA256:…`; undefined before it is signed. */
-  readonly registry: string | undefined;
-  /** The authority of the server's certificate, SHA-256 in hex digits with colons; undefined: none. */
-  readonly ca: string | undefined;
-  /** By Hex repository, whose records are trusted. */
-  readonly upstreams: Readonly<Record<string, { readonly url: string | undefined; readonly key: string }>>;
 }
 
 /** What the server's user knows it by. */

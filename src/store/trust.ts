@@ -12,7 +12,6 @@ import { whileUnchanged } from "../disk/while-unchanged.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { fingerprint, hexpmPublicKey, publicKeyPem, readPublicKey } from "../hex/keys.ts";
 import { hexpm, sourceOf } from "../names/hex-repository.ts";
-import type { Fingerprints } from "../serve/health-routes.ts";
 import { certificatesIn } from "../tls/certs-files.ts";
 import { readMirrorFile, writeMirrorFile } from "./mirror-file.ts";
 import { cachePlace, type StorePaths } from "./paths.ts";
@@ -21,6 +20,16 @@ import { registryName, type Context } from "./context.ts";
 
 /** The settings that say whom clients trust for TLS. */
 export type AuthorityKey = "ownCertificate" | "certsDir";
+
+/** What is trusted, in short. */
+export interface Fingerprints {
+  /** The registry's key, as Hex shows it: `SHA256:…`; undefined before it is signed. */
+  readonly registry: string | undefined;
+  /** The authority of the server's certificate, SHA-256 in hex digits with colons; undefined: none. */
+  readonly ca: string | undefined;
+  /** By Hex repository, whose records are trusted. */
+  readonly upstreams: Readonly<Record<string, { readonly url: string | undefined; readonly key: string }>>;
+}
 
 /** The fingerprint of hex.pm's own key. */
 export const hexpmFingerprint = fingerprint(readPublicKey(hexpmPublicKey, "hex.pm's key"));
@@ -106,7 +115,7 @@ export async function recordUpstream(
   }
 }
 
-/** What is trusted, in short. What cannot be read is told by what needs it. @param caFile the authority's certificate */
+/** What cannot be read is told by what needs it. */
 export interface Trust {
   readonly fingerprints: Fingerprints;
   /** Where what is written and what lies there disagree, in words. */

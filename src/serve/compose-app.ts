@@ -1,0 +1,92 @@
+/**
+ * The application of one mirror, from what a server has: its folder, git, and what it was told. The same for `serve` and for
+ * tests; it listens to nothing. Order: 1 git, its queue and its cache; 2 what health tells; 3 the routes.
+ */
+import type { FastifyInstance } from "fastify";
+import type { Logger } from "pino";
+import { GrowingFile } from "../disk/growing-file.ts";
+import type { Place } from "../disk/place.ts";
+import { describeError } from "../errors.ts";
+import { AnswerStore } from "../git/answer-store.ts";
+import { cacheUploadPack } from "../git/cached-upload-pack.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { createUploadPack, type UploadPackSettings } from "../git/upload-pack.ts";
+import { hexpm } from "../names/hex-repository.ts";
+import type { StorePaths } from "../store/paths.ts";
+import { createRepositoryFinder } from "../store/repositories.ts";
+import { createApi } from "./api.ts";
+import { buildApp, type AppDependencies } from "./app.ts";
+import { createHealthCheck, type HealthSources } from "./health.ts";
+
+export interface AppParts
+  extends
+    Pick<AppDependencies, "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory">,
+    Pick<HealthSources, "trust" | "workersProblem" | "certificateProblem"> {
+  readonly paths: StorePaths;
+  readonly environments: GitEnvironments;
+  /** By which the mirror itself is asked, in lower case. */
+  readonly ownNames: readonly string[];
+  /** The hosts that are stood in for. */
+  readonly served: () => ReadonlySet<string>;
+  readonly git: Pick<UploadPackSettings, "maxProcesses" | "maxWaiting" | "idleSeconds" | "totalSeconds"> & {
+    /** Bytes that its answers may take on the disk; 0: none. */
+    readonly cacheSize: number;
+  };
+}
+
+export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
+  const { paths, environments, logger, served, ownNames } = parts;
+  const { trust, workersProblem, certificateProblem } = parts;
+  return buildApp({
+    logger,
+    hosts: { own: new Set(ownNames), served },
+    arrivals: parts.arrivals,
+    tokens: parts.tokens,
+    identity: parts.identity,
+    caCertificate: parts.caCertificate,
+    hex: paths.hex,
+    upstream: paths.registry(hexpm).upstreamDir,
+    files: paths.filesDir,
+    filePath: (host, path) => paths.filePath(host, path),
+    memory: parts.memory,
+    onFile: parts.onFile,
+    ...createApi(paths),
+    health: createHealthCheck(paths, {
+      started: Date.now(),
+      hosts: () => [...served()],
+      features: environments.features,
+      trust,
+      workersProblem,
+      certificateProblem,
+    }),
+    uploadPack: await openUploadPack(parts),
+    findRepository: createRepositoryFinder(paths),
+    openNameless: environments.openNameless,
+  });
+}
+
+async function openUploadPack({ paths, environments, logger, git }: AppParts): Promise<AppDependencies["uploadPack"]> {
+  const { cacheSize, ...limits } = git;
+  const direct = createUploadPack({
+    environments,
+    ...limits,
+    onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
+    onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
+  });
+  const store = await openAnswerStore(paths.cache, cacheSize, logger);
+  const createSpool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);
+  return cacheUploadPack(direct, store, createSpool, (error) =>
+    logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
+  );
+}
+
+/** A cache folder that cannot be used costs speed, nothing else. */
+async function openAnswerStore(cache: Place, size: number, logger: Logger): Promise<AnswerStore | undefined> {
+  if (size === 0) return undefined;
+  try {
+    return await AnswerStore.open(cache.at("git-answers"), size);
+  } catch (error) {
+    logger.warn(`git's answers are not cached, since ${cache.path} cannot be used: ${describeError(error)}`);
+    return undefined;
+  }
+}
