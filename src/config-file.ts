@@ -9,7 +9,7 @@ import * as z from "zod";
 import { readTextSync } from "./disk/files.ts";
 import { MirrorError, hasErrno } from "./errors.ts";
 import { flagName, options, type Option, type OptionKey } from "./options.ts";
-import { holdsRepositories, isMirror, isRegistry } from "./store/roots.ts";
+import { holdsRepositories, isMirror, isRegistry } from "./disk/folder-kinds.ts";
 
 export interface ConfigFile {
   readonly path: string;

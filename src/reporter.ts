@@ -9,6 +9,13 @@ export interface Brought {
   readonly bytes: number;
 }
 
+export interface Failed {
+  readonly item: Item;
+  readonly error: unknown;
+}
+
+export type Outcome = Brought | Failed;
+
 export interface Reporter {
   /** So many items more will be worked on. */
   readonly begin: (count: number) => void;

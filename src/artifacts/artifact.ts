@@ -17,7 +17,8 @@ import type { Lock } from "../lock/entries.ts";
 import type { Place } from "../disk/place.ts";
 import type { HexSources } from "./hex-sources.ts";
 import type { Item, KindName } from "../names/item.ts";
-import type { Brought, Reporter } from "../reporter.ts";
+import type { Failed, Outcome, Reporter } from "../reporter.ts";
+import type { Land } from "./land-file.ts";
 
 export interface Artifact<Job> {
   readonly name: KindName;
@@ -78,15 +79,6 @@ export interface Look {
   readonly isHeld: boolean;
 }
 
-/**
- * Gives what was fetched and verified its place, as the only writer; by then another process may have been faster.
- * @param unsigned the package that is signed anew because of it
- */
-export type Land = <T>(
-  work: () => Promise<T>,
-  unsigned?: { readonly repository: string; readonly name: string },
-) => Promise<T>;
-
 export interface BringTools {
   readonly http: HttpClient;
   readonly hex: HexSources;
@@ -108,13 +100,6 @@ export interface Bringing<Job> {
   /** Writes down what was learned; called whatever happened. @returns what is wrong with the whole */
   readonly finish: () => Promise<readonly Failed[]>;
 }
-
-export interface Failed {
-  readonly item: Item;
-  readonly error: unknown;
-}
-
-export type Outcome = Brought | Failed;
 
 export interface Problem extends Asking {
   readonly state: "missing" | "damaged";

@@ -10,11 +10,11 @@ import { readExpectedTarball } from "../hex/check.ts";
 import type { Release } from "../hex/records.ts";
 import { lazyBy } from "../lazy.ts";
 import { packageJobs, type Demand, type PackageJob } from "../plan/packages.ts";
-import type { Bringing, BringTools, Outcome } from "./artifact.ts";
+import type { Bringing, BringTools } from "./artifact.ts";
 import type { HexSource } from "./hex-sources.ts";
 import { releaseItem } from "../names/item.ts";
 import { readHeld, refreshRecord, type HeldRecord } from "./refresh-record.ts";
-import { transferOf } from "../reporter.ts";
+import { transferOf, type Outcome } from "../reporter.ts";
 import type { TakeTools } from "./take-record.ts";
 
 type Tools = BringTools & Pick<TakeTools, "paths" | "acceptChanged">;

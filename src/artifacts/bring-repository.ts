@@ -12,7 +12,8 @@ import { refsWanted, type RefsPolicy } from "../plan/refs.ts";
 import type { GitJob } from "../plan/repositories.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { quarantine } from "../store/quarantine.ts";
-import type { BringTools, Land } from "./artifact.ts";
+import type { BringTools } from "./artifact.ts";
+import type { Land } from "./land-file.ts";
 import { fromAny } from "./git-upstreams.ts";
 import type { Item } from "../names/item.ts";
 

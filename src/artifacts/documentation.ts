@@ -9,10 +9,10 @@ import { listDocs, listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { docsKey, forgetValidators, readValidators } from "../store/validators.ts";
-import type { Artifact, BringTools, Outcome, WantedItem } from "./artifact.ts";
+import type { Artifact, BringTools, WantedItem } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
 import { landFile } from "./land-file.ts";
-import { transferOf } from "../reporter.ts";
+import { transferOf, type Outcome } from "../reporter.ts";
 import { removeAll } from "./remove.ts";
 
 export interface DocumentationJob {

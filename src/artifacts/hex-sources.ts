@@ -10,8 +10,8 @@ import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { addValidators, readValidators, type Validator, type Validators } from "../store/validators.ts";
-import type { Failed, Land } from "./artifact.ts";
-import type { Reporter } from "../reporter.ts";
+import type { Land } from "./land-file.ts";
+import type { Reporter, Failed } from "../reporter.ts";
 
 export interface HexSource {
   readonly paths: RegistryPaths;

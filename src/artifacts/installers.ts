@@ -20,10 +20,10 @@ import {
 } from "../plan/installers.ts";
 import { readAbsentLists, writeAbsentLists } from "../store/absent-lists.ts";
 import type { StorePaths } from "../store/paths.ts";
-import type { Artifact, BringTools, Checked, Failed, Held, Outcome, Want } from "./artifact.ts";
+import type { Artifact, BringTools, Checked, Held, Want } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
 import { landFile } from "./land-file.ts";
-import { transferOf } from "../reporter.ts";
+import { transferOf, type Failed, type Outcome } from "../reporter.ts";
 import { removeAll } from "./remove.ts";
 
 export interface InstallerSettings {

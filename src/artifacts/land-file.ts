@@ -1,6 +1,14 @@
 /** Content → its place, in two steps: written beside it while nobody waits, then renamed as the only writer. */
 import type { Place } from "../disk/place.ts";
-import type { Land } from "./artifact.ts";
+
+/**
+ * Gives what was fetched and verified its place, as the only writer; by then another process may have been faster.
+ * @param unsigned the package that is signed anew because of it
+ */
+export type Land = <T>(
+  work: () => Promise<T>,
+  unsigned?: { readonly repository: string; readonly name: string },
+) => Promise<T>;
 
 /** @throws MirrorError, a system error */
 export async function landFile(

@@ -9,8 +9,8 @@ import { listSubmodules } from "../git/contents.ts";
 import { parseGitUrl } from "../names/git-url.ts";
 import type { GitEntry, Lock } from "../lock/entries.ts";
 import { repositoryJobs, repositoryKey, type GitJob, type GitPolicy } from "../plan/repositories.ts";
-import type { Failed } from "./artifact.ts";
-import type { Reporter } from "../reporter.ts";
+
+import type { Reporter, Failed } from "../reporter.ts";
 
 // Deeper than any real project; a repository may have itself as a submodule.
 const maxLevels = 16;

@@ -34,3 +34,10 @@ export interface MovedAside {
   readonly path: string;
   readonly reason: string;
 }
+
+/** Being collected. */
+export interface Findings {
+  checked: number;
+  readonly missing: Finding[];
+  readonly damaged: Finding[];
+}

@@ -44,7 +44,7 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
       acceptChanged,
       recordsKey: async (repository) => heldRecordsKey(context, repository),
       withdraw: async (places) => {
-        const { buildAsOnlyWriter } = await import("./registry-jobs.ts");
+        const { buildAsOnlyWriter } = await import("../registry/jobs.ts");
         const { leftOut } = await buildAsOnlyWriter(context, { without: new Set(places.map(({ path }) => path)) });
         for (const { item, reason } of leftOut) reporter.note(`is left out of the registry: ${reason}`, item);
       },

@@ -8,7 +8,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Land } from "../artifacts/artifact.ts";
+import type { Land } from "../artifacts/land-file.ts";
 import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
 import { publish, type BuildResult, type SigningKey } from "../registry/build.ts";
 import { asOnlyWriter, type Context } from "../store/context.ts";

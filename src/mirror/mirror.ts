@@ -81,7 +81,6 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     isTracked: (path: string) => isTracked(path, gitEnvironments),
   });
   const tools = { gitEnvironments };
-  const registryJobs = () => import("./registry-jobs.ts");
   return {
     sync: async (locks) => {
       await tellWeakKey(context, gitEnvironments);
@@ -91,9 +90,9 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     isUpToDate: async (locks) => isUpToDate(context, locks, tools),
     build: async (options) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await registryJobs()).build(context, options);
+      return (await import("../registry/jobs.ts")).build(context, options);
     },
-    verify: async (locks, options) => (await registryJobs()).verify(context, locks, options, tools),
+    verify: async (locks, options) => (await import("./verify.ts")).verify(context, locks, options, tools),
     prune: async (options) => prune(context, options, tools),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);

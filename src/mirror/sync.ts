@@ -2,7 +2,7 @@
  * Locks → a mirror that holds what they name: plan, fetch and verify, store, sign. Everything is tried; what fails is
  * told and does not stop the rest, and what arrived stays.
  */
-import type { Land } from "../artifacts/artifact.ts";
+import type { Land } from "../artifacts/land-file.ts";
 import { createHexSources, type HexSources } from "../artifacts/hex-sources.ts";
 import { releaseItem } from "../names/item.ts";
 import type { Config } from "../config.ts";

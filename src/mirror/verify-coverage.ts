@@ -15,8 +15,7 @@ import type { RegistryPaths } from "../store/registry-paths.ts";
 import { signedChecksums } from "../registry/adoption.ts";
 import { readUpstreamRecords, type UpstreamRecords } from "../registry/upstream-records.ts";
 import type { Context } from "../store/context.ts";
-import type { Uncovered } from "./findings.ts";
-import type { Findings } from "./verify.ts";
+import type { Findings, Uncovered } from "./findings.ts";
 import { heldRecordsKey, type RecordsKey } from "../upstream/hex-repositories.ts";
 import { trustedKey } from "../store/trust.ts";
 

@@ -12,7 +12,7 @@ import { foreignEntries } from "../store/foreign-entries.ts";
 import { listRegistries } from "../store/inventory.ts";
 import { publishedKey } from "../store/published-key.ts";
 import { describeForeign, type Context } from "../store/context.ts";
-import type { Finding, VerifyResult } from "./findings.ts";
+import type { Findings, VerifyResult } from "./findings.ts";
 import { readRegistry } from "../serve/health.ts";
 import { requireGivenKeys } from "../upstream/hex-repositories.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
@@ -24,13 +24,6 @@ export interface VerifyOptions {
   /** Also look at what nobody wants, and move what is damaged aside. */
   readonly deep: boolean;
   readonly dryRun: boolean;
-}
-
-/** Being collected. */
-export interface Findings {
-  checked: number;
-  readonly missing: Finding[];
-  readonly damaged: Finding[];
 }
 
 export async function verify(

@@ -8,7 +8,7 @@ import { Place } from "../disk/place.ts";
 import { organisationOf, servedName, sourceOf } from "../names/hex-repository.ts";
 import { RegistryPaths } from "./registry-paths.ts";
 import { certsPlace } from "../tls/certs-files.ts";
-import { holdsRepositories, isCache, isMirror, isRegistry } from "./roots.ts";
+import { holdsRepositories, isCache, isMirror, isRegistry } from "../disk/folder-kinds.ts";
 
 export interface StoreFolders {
   readonly mirror: string;
