@@ -18,4 +18,5 @@ fi
 echo "on Node $("$node" --version):"
 PATH="$folder/node_modules/.bin:$PATH" "$node" node_modules/vitest/vitest.mjs run --reporter=default \
   test/hex test/registry test/serve test/disk test/tls \
-  test/e2e/files test/e2e/organisations test/e2e/places test/e2e/rebar3 test/e2e/rude-clients test/e2e/server test/e2e/sync
+  test/e2e/files test/e2e/organisations test/e2e/places test/e2e/rebar3 test/e2e/server test/e2e/sync
+PATH="$folder/node_modules/.bin:$PATH" test/torture/run.sh --reporter=default rude-clients listen side-by-side

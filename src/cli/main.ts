@@ -44,8 +44,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     const invocation = await parseCommandLine(argv);
     if (invocation === undefined) return 0;
     // Whoever asks for help or the version has no use for the rest.
-    const { run } = await import("./run.ts");
-    return await run(invocation, { signal: stop.signal, progress, tell, handOverSignals });
+    const { run, processEnvironment } = await import("./run.ts");
+    const output = (text: string) => void process.stdout.write(text);
+    const tools = { cwd: process.cwd(), environment: processEnvironment(), output, progress, tell, handOverSignals };
+    return await run(invocation, { ...tools, signal: stop.signal });
   } catch (error) {
     // Commander has printed what was wrong and how to ask for help.
     if (error instanceof CommanderError) return 2;

@@ -3,7 +3,7 @@
  * longer than one large; what only some jobs need and is large (the web server, the HTTP client) is loaded by those.
  */
 import { usersEnvironment } from "../clients/variables.ts";
-import { loadConfig, processEnvironment } from "../config.ts";
+import { loadConfig } from "../config.ts";
 import { openMirror } from "../mirror/mirror.ts";
 import { printable } from "../text.ts";
 import { build } from "./build.ts";
@@ -20,6 +20,8 @@ import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
 import { verify } from "./verify.ts";
+
+export { processEnvironment } from "../config.ts";
 
 const commands: Readonly<Record<CommandName, Command>> = {
   serve,
@@ -39,20 +41,23 @@ export interface RunTools extends Pick<CommandContext, "signal" | "handOverSigna
   readonly progress: Progress;
   /** Writes a line for people to standard error. */
   readonly tell: (text: string) => void;
+  /** Standard output. */
+  readonly output: (text: string) => void;
+  readonly cwd: string;
+  /** Of the process, as it was started. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** @returns the exit code */
 export async function run({ name, args, flags }: Invocation, tools: RunTools): Promise<number> {
-  const { progress, tell, signal, handOverSignals } = tools;
-  const cwd = process.cwd();
-  const environment = processEnvironment();
+  const { progress, tell, output, signal, handOverSignals, cwd, environment } = tools;
   const config = loadConfig({ flags, environment: usersEnvironment(environment), cwd });
   for (const warning of config.warnings) tell(warning);
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {
       progress.finish();
-      process.stdout.write(text);
+      output(text);
     };
     const print = (lines: readonly string[]) => write(lines.map((line) => `${printable(line)}\n`).join(""));
     return await commands[name]({ config, mirror, cwd, signal, handOverSignals, print, write }, args);

@@ -6,7 +6,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { fingerprint, readPublicKey } from "../../src/hex/keys.ts";
 import { createPackage, decodePackage } from "../../src/hex/records.ts";
 import { verifyAndUnwrap } from "../../src/hex/signed.ts";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
 import { alpha, makeTarball, mixLock, type MadeTarball } from "../support/tarballs.ts";
@@ -20,7 +21,7 @@ beforeEach(async () => {
   cwd = await temporaryFolder();
 });
 
-const run = (...args: string[]) => mirrorServer(args, { cwd });
+const run = (...args: string[]) => mirrorHere(args, { cwd });
 const mirror = (path: string) => join(cwd, ".mirror", path);
 
 async function put(tarball: MadeTarball, registry = "hex"): Promise<void> {

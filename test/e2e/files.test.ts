@@ -4,7 +4,8 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { startFileUpstream, type FileUpstream } from "../support/file-upstream.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 
@@ -30,8 +31,8 @@ const pattern = () => ({
   v: "1",
   target: ["linux-x64", "macos"],
 });
-const sync = () => mirrorServer(["sync"], { cwd });
-const verify = (...args: string[]) => mirrorServer(["verify", ...args], { cwd });
+const sync = () => mirrorHere(["sync"], { cwd });
+const verify = (...args: string[]) => mirrorHere(["verify", ...args], { cwd });
 const mirrored = (path: string) => join(cwd, ".mirror/files", host, path);
 
 describe("sync", () => {

@@ -2,7 +2,8 @@
 import { chmod, mkdir, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository, redirectGit, startGitUpstream, type GitUpstream } from "../support/git.ts";
 import { mixLock } from "../support/tarballs.ts";
@@ -21,13 +22,13 @@ beforeEach(async () => {
 
 const environment = () => redirectGit({ "https://github.com/": `${upstream.url}/` });
 const mirrored = (path: string) => join(cwd, ".mirror/git/github.com", `${path}.git`);
-const verify = () => mirrorServer(["verify", "--json"], { cwd });
+const verify = () => mirrorHere(["verify", "--json"], { cwd });
 const refs = async (path: string) =>
   (await git(mirrored(path), ["for-each-ref", "--format=%(refname)"])).split("\n").filter(Boolean);
 
 async function sync(entries: string[], args: string[] = []) {
   await writeFile(join(cwd, "mix.lock"), mixLock([], entries));
-  return mirrorServer(["sync", ...args], { cwd, env: environment() });
+  return mirrorHere(["sync", ...args], { cwd, env: environment() });
 }
 const entry = (revision: string, options = "[]", url = "https://github.com/owner/repo.git") =>
   `"repo": {:git, "${url}", "${revision}", ${options}}`;
@@ -109,7 +110,7 @@ describe("submodules", () => {
     const known = await readFile(join(cwd, ".mirror/locks/app.json"), "utf8");
     expect(known).toContain(inner);
     const offline = redirectGit({ "https://github.com/": "http://127.0.0.1:9/" });
-    const failed = await mirrorServer(["sync", "--lock-name", "app"], { cwd, env: offline });
+    const failed = await mirrorHere(["sync", "--lock-name", "app"], { cwd, env: offline });
     expect(failed.code).toBe(1);
     const after = JSON.parse(await readFile(join(cwd, ".mirror/locks/app.json"), "utf8")) as object;
     expect(after).toEqual({ ...(JSON.parse(known) as object), incomplete: true });
@@ -155,7 +156,7 @@ describe("--git-shallow", () => {
     expect(await git(mirrored("owner/repo"), ["rev-list", "--count", "--all"])).toBe("1");
     expect((await verify()).code).toBe(0);
     expect((await sync([entry(second, options)], ["--git-shallow"])).stdout).toMatch(/unchanged 1/);
-    const status = await mirrorServer(["status", "--json"], { cwd });
+    const status = await mirrorHere(["status", "--json"], { cwd });
     expect(JSON.parse(status.stdout)).toMatchObject({
       git: [{ host: "github.com", path: "owner/repo", shallow: true, locks: [cwd.split("/").at(-1)] }],
     });
@@ -211,7 +212,7 @@ test("a flipped bit anywhere in a pack is found by verify and healed by sync", a
   ]);
   // Not before upstream has given all of it again.
   const outage = redirectGit({ "https://github.com/": "http://127.0.0.1:9/" });
-  const failed = await mirrorServer(["sync"], { cwd, env: outage });
+  const failed = await mirrorHere(["sync"], { cwd, env: outage });
   expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining("stays as it is until it can be fetched")]);
   expect(await readFile(pack)).toEqual(bytes);
   const healed = await sync([entry(old)]);
@@ -225,7 +226,7 @@ test("repositories on this machine are refused, and mirrored when that is allowe
   const refused = await sync([entry(first, "[]", url)]);
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("--allow-local-git allows that")]);
   expect((await sync([entry(first, "[]", url)], ["--allow-local-git"])).code).toBe(0);
-  expect((await mirrorServer(["verify", "--allow-local-git"], { cwd })).code).toBe(0);
+  expect((await mirrorHere(["verify", "--allow-local-git"], { cwd })).code).toBe(0);
 });
 
 test("what a killed sync left half made looks like nothing, and goes with the next", async () => {
@@ -235,7 +236,7 @@ test("what a killed sync left half made looks like nothing, and goes with the ne
   // Nothing tells whose it was, so only its age does.
   const longAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
   await utimes(half, longAgo, longAgo);
-  expect((await mirrorServer(["status", "--json"], { cwd })).stdout).toContain('"git": []');
+  expect((await mirrorHere(["status", "--json"], { cwd })).stdout).toContain('"git": []');
   expect((await sync([entry(first)])).stdout).toMatch(/^added 1,/);
   await expect(readFile(join(half, "HEAD"))).rejects.toThrow(/ENOENT/);
 });
@@ -243,8 +244,8 @@ test("what a killed sync left half made looks like nothing, and goes with the ne
 test("a host without a dot is not taken for an owner on GitHub", async () => {
   const env = redirectGit({ "https://gitserver/": `${upstream.url}/` });
   await writeFile(join(cwd, "mix.lock"), mixLock([], [entry(first, "[]", "https://gitserver/owner/repo.git")]));
-  expect((await mirrorServer(["sync"], { cwd, env })).code).toBe(0);
-  const status = JSON.parse((await mirrorServer(["status", "--json"], { cwd })).stdout) as { git: object[] };
+  expect((await mirrorHere(["sync"], { cwd, env })).code).toBe(0);
+  const status = JSON.parse((await mirrorHere(["status", "--json"], { cwd })).stdout) as { git: object[] };
   expect(status.git).toMatchObject([{ host: "gitserver", path: "owner/repo" }]);
   const server = await startServer(["--no-tls"], { cwd });
   await git(cwd, ["clone", "-q", `${server.url}/gitserver/owner/repo`, "clone"]);
@@ -265,11 +266,11 @@ test("a commit that only another lock names survives the refresh for this one", 
   const second = await commit(work, { "b.txt": "b" }, "second");
   await mkdir(join(cwd, "other"));
   await writeFile(join(cwd, "other/mix.lock"), mixLock([], [entry(second)]));
-  expect((await mirrorServer(["sync", "other"], { cwd, env: environment() })).code).toBe(0);
+  expect((await mirrorHere(["sync", "other"], { cwd, env: environment() })).code).toBe(0);
   await git(work, ["reset", "-q", "--hard", first]);
   const third = await commit(work, { "c.txt": "c" }, "third");
   await git(work, ["reflog", "expire", "--expire=now", "--all"]);
   await git(work, ["gc", "-q", "--prune=now"]);
   expect((await sync([entry(third)])).code).toBe(0);
-  expect((await mirrorServer(["verify", "other"], { cwd })).code).toBe(0);
+  expect((await mirrorHere(["verify", "other"], { cwd })).code).toBe(0);
 });

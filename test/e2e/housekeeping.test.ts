@@ -3,7 +3,8 @@ import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from "node:
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, test } from "vitest";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { damageObject } from "../support/damage.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
@@ -36,7 +37,7 @@ const lock = async (name: string, content: string, file = "mix.lock") => {
   await mkdir(join(cwd, name), { recursive: true });
   await writeFile(join(cwd, name, file), content);
 };
-const run = (command: string, ...args: string[]) => mirrorServer([command, ...args], { cwd, env });
+const run = (command: string, ...args: string[]) => mirrorHere([command, ...args], { cwd, env });
 const sync = (...args: string[]) => run("sync", "--hex-url", hex.url, "--hex-public-key", key, ...args);
 const mirror = (path: string) => join(cwd, ".mirror", path);
 const tarballs = () => readdir(mirror("hex/tarballs"));

@@ -2,7 +2,8 @@
 import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { isInstalled, runClient } from "../support/clients.ts";
 import { fixtures, snapshot, temporaryFolder } from "../support/folder.ts";
 import { git, gitEnvironment } from "../support/git.ts";
@@ -20,7 +21,7 @@ beforeEach(async () => {
   await writeFile(join(cwd, "mix.lock"), mixLock([], entries));
 });
 
-const init = (...args: string[]) => mirrorServer(["init", ...args], { cwd });
+const init = (...args: string[]) => mirrorHere(["init", ...args], { cwd });
 const written = async () => (await readdir(cwd, { recursive: true })).filter((path) => path !== "mix.lock").sort();
 
 describe("init", () => {
@@ -174,7 +175,7 @@ test("the hook of a project within a repository looks at that project", async ()
   await mkdir(project, { recursive: true });
   await writeFile(join(project, "mix.lock"), "%{}\n");
   await git(cwd, ["init", "-q"]);
-  expect((await mirrorServer(["init", "--commit"], { cwd: project })).code).toBe(0);
+  expect((await mirrorHere(["init", "--commit"], { cwd: project })).code).toBe(0);
   const main = new URL("../../dist/main.js", import.meta.url).pathname;
   await mkdir(join(project, "node_modules/.bin"), { recursive: true });
   await writeFile(

@@ -5,7 +5,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { decodeNames, decodePackage } from "../../src/hex/records.ts";
 import { readPublicKey } from "../../src/hex/keys.ts";
 import { verifyAndUnwrap } from "../../src/hex/signed.ts";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
 import { alpha, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
@@ -33,7 +34,7 @@ beforeEach(async () => {
 });
 
 const sync = (env: Record<string, string> = {}, args: string[] = []) =>
-  mirrorServer(["sync", "--hex-url", hex.url, "--hex-public-key", key, ...args], { cwd, env });
+  mirrorHere(["sync", "--hex-url", hex.url, "--hex-public-key", key, ...args], { cwd, env });
 const withToken = { MIRROR_TOKEN_ACME: token };
 
 describe("an organisation's packages", () => {
@@ -57,7 +58,7 @@ describe("an organisation's packages", () => {
     // An optional dependency in the public repository has its empty record there.
     expect(decodePackage(await read("packages/gamma")).releases).toEqual([]);
     expect(await readdir(join(cwd, ".mirror/hex/packages"))).toEqual(["alpha", "gamma"]);
-    expect((await mirrorServer(["verify"], { cwd })).code).toBe(0);
+    expect((await mirrorHere(["verify"], { cwd })).code).toBe(0);
   });
 
   test("are fetched with the token that Hex itself keeps", async () => {
@@ -84,9 +85,9 @@ describe("an organisation's packages", () => {
     const corp = () => sync({ MIRROR_TOKEN_TEAM: "t" }, ["--repo", `corp=${other.url},corp.pem`]);
     expect(await corp()).toMatchObject({ code: 0 });
     expect(await corp()).toMatchObject({ code: 0 });
-    expect((await mirrorServer(["status"], { cwd })).stdout).toContain("corp:team  1 releases");
-    expect((await mirrorServer(["prune"], { cwd })).stdout).toBe("removed 0, 0 B\n");
-    expect((await mirrorServer(["verify"], { cwd })).code).toBe(0);
+    expect((await mirrorHere(["status"], { cwd })).stdout).toContain("corp:team  1 releases");
+    expect((await mirrorHere(["prune"], { cwd })).stdout).toBe("removed 0, 0 B\n");
+    expect((await mirrorHere(["verify"], { cwd })).code).toBe(0);
   });
 
   test("the token is in no output and in no file, whether it is right or wrong", async () => {
@@ -120,9 +121,9 @@ describe("another repository", () => {
     const ours = readPublicKey(await readFile(join(cwd, ".mirror/hex/public_key"), "utf8"), "ours");
     const bytes = await readFile(join(cwd, ".mirror/hex/repos/corp/packages/own"));
     expect(decodePackage(verifyAndUnwrap(bytes, ours)).repository).toBe("corp");
-    expect((await mirrorServer(["verify"], { cwd })).code).toBe(0);
+    expect((await mirrorHere(["verify"], { cwd })).code).toBe(0);
     // The registry can be built anew without telling of the repository again.
-    expect((await mirrorServer(["build"], { cwd })).code).toBe(0);
+    expect((await mirrorHere(["build"], { cwd })).code).toBe(0);
   });
 
   test("that nobody told of fails by itself, and says what to give", async () => {
@@ -173,10 +174,10 @@ describe("serve --require-token", () => {
   });
 
   test("a file that is missing or empty stops the server: a guard must not become an open door", async () => {
-    const missing = await mirrorServer(["serve", "--no-tls", "--port", "0", "--require-token", "none"], { cwd });
+    const missing = await mirrorHere(["serve", "--no-tls", "--port", "0", "--require-token", "none"], { cwd });
     expect([missing.code, missing.stderr]).toEqual([2, expect.stringMatching(/--require-token: cannot read .*none/)]);
     await writeFile(join(cwd, "tokens"), "# nobody yet\n");
-    const empty = await mirrorServer(["serve", "--no-tls", "--port", "0", "--require-token", "tokens"], { cwd });
+    const empty = await mirrorHere(["serve", "--no-tls", "--port", "0", "--require-token", "tokens"], { cwd });
     expect([empty.code, empty.stderr]).toEqual([2, expect.stringMatching(/holds no token/)]);
   });
 });

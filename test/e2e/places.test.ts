@@ -2,7 +2,8 @@
 import { appendFile, cp, mkdir, readFile, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { fixtures, snapshot, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 
@@ -19,7 +20,7 @@ beforeEach(async () => {
 });
 
 const lockOf = (id: string) => `%{"repo": {:git, "https://github.com/owner/repo.git", "${id}", []}}`;
-const run = (...args: string[]) => mirrorServer(args, { cwd, env });
+const run = (...args: string[]) => mirrorHere(args, { cwd, env });
 const repository = (dir = ".mirror") => join(cwd, dir, "git/github.com/owner/repo.git");
 
 describe("a root that is a link", () => {

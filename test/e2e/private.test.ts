@@ -5,7 +5,8 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { beforeEach, describe, expect, test } from "vitest";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
+import { startServer } from "../support/cli.ts";
 import { runClient } from "../support/clients.ts";
 import { startFileUpstream } from "../support/file-upstream.ts";
 import { temporaryFolder } from "../support/folder.ts";
@@ -27,7 +28,7 @@ beforeEach(async () => {
 const entry = (app: string, url: string, revision: string, options = "") =>
   `"${app}": {:git, "${url}", "${revision}", [${options}]}`;
 const lock = (...entries: string[]) => writeFile(join(cwd, "mix.lock"), mixLock([], entries));
-const run = (args: readonly string[], env: Record<string, string> = {}) => mirrorServer(args, { cwd, env });
+const run = (args: readonly string[], env: Record<string, string> = {}) => mirrorHere(args, { cwd, env });
 const sync = (args: readonly string[] = [], env: Record<string, string> = {}) =>
   run(["sync", ...args], { ...redirectGit({ "https://github.com/": `${upstream.url}/` }), ...env });
 const repositories = () => readdir(join(cwd, ".mirror/git"), { recursive: true }).catch(() => [] as string[]);
@@ -279,7 +280,7 @@ describe("text from elsewhere", () => {
     const below = join(dir, "-app $HOME");
     await mkdir(below);
     await writeFile(join(below, "mix.lock"), "%{}\n");
-    const made = await mirrorServer(["init", "--compose", "--mirror", join(dir, "m:$HOME")], {
+    const made = await mirrorHere(["init", "--compose", "--mirror", join(dir, "m:$HOME")], {
       cwd: below,
       env: { HOME: cwd },
     });
