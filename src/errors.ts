@@ -6,7 +6,7 @@
 interface Outcome {
   /** HTTP status when the error ends a request. */
   readonly status: number;
-  /** Exit code when it ends a command: 1 failed, 2 wrong usage or configuration, 3 mirror incomplete or corrupt. */
+  /** Exit code when it ends a command: 1 failed, 2 wrong usage or configuration, 3 mirror incomplete or damaged. */
   readonly exit: number;
 }
 

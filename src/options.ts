@@ -619,7 +619,7 @@ export const options = {
     scope: "command",
     default: false,
     flag: "--deep",
-    help: "hash everything that is held, and move aside what is damaged",
+    help: "hash everything that is held, and put what is damaged into quarantine",
     allowed: "true or false",
     schema: flag,
   },

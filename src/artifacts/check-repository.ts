@@ -37,13 +37,13 @@ type Check = (revision: string) => Promise<Problem | undefined>;
 const notHere: Problem = { state: "missing", reason: "the repository is not here" };
 
 async function openCheck(place: Place, { environments, signal }: Tools): Promise<Check> {
-  const aside = `"mirror-server verify --deep" moves ${place.path} aside, and the next sync fetches it anew`;
-  const damaged = (reason: string, remedy = aside): Problem => ({ state: "damaged", reason: `${reason}; ${remedy}` });
+  const byDeep = `"mirror-server verify --deep" puts ${place.path} into quarantine, and the next sync fetches it anew`;
+  const damaged = (reason: string, remedy = byDeep): Problem => ({ state: "damaged", reason: `${reason}; ${remedy}` });
   const inspection = inspectRepository(place, environments.features);
   const isReplaced = "the next sync fetches it anew";
   // In what is no plain repository no git is run.
   if (inspection.state !== "plain") {
-    const problem = damaged(inspection.reason, inspection.state === "refused" ? aside : isReplaced);
+    const problem = damaged(inspection.reason, inspection.state === "refused" ? byDeep : isReplaced);
     return async () => problem;
   }
   const damage = await packDamage(place, signal);

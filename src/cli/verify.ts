@@ -20,34 +20,30 @@ async function locksToVerify({ cwd, mirror, config }: CommandContext, args: read
 }
 
 function lines(result: VerifyResult, names: string, dryRun: boolean): string[] {
-  const { missing, damaged, skipped, uncovered, movedAside = [] } = result;
-  const aside = dryRun ? "would be moved aside" : "moved aside";
+  const { missing, damaged, skipped, uncovered, quarantined = [] } = result;
+  const verb = dryRun ? "would quarantine" : "quarantined";
   return [
-    ...movedAside.map(({ path, reason }) => `${aside} ${path}: ${reason}`),
+    ...quarantined.map(({ path, reason }) => `${verb} ${path}: ${reason}`),
     ...missing.map((finding) => `missing ${describe(finding)}`),
     ...damaged.map((finding) => `damaged ${describe(finding)}`),
     ...skipped.map(({ lock, app, reason }) => `skipped ${app} (lock ${lock}): ${reason}`),
     ...coverage(uncovered),
-    conclusion(result, names, aside),
+    conclusion(result, names),
   ];
 }
 
-function conclusion(
-  { ok, checked, missing, damaged, skipped, movedAside = [] }: VerifyResult,
-  names: string,
-  aside: string,
-) {
+function conclusion({ ok, checked, missing, damaged, skipped, quarantined = [] }: VerifyResult, names: string) {
   const own = skipped.filter(({ isPath }) => isPath).length;
   const others = skipped.length - own;
   const besides = own === 0 ? "" : `, besides ${own} of the project's own`;
   if (ok) return `complete and intact: ${checked} checked for ${names}${besides}`;
   const counts = [
-    ...(movedAside.length === 0 ? [] : [`${movedAside.length} ${aside}`]),
+    ...(quarantined.length === 0 ? [] : [`${quarantined.length} quarantined`]),
     `${missing.length} missing`,
     `${damaged.length} damaged`,
     ...(others === 0 ? [] : [`${others} that cannot be mirrored`]),
   ];
-  const isSynced = missing.length + damaged.length + movedAside.length > 0;
+  const isSynced = missing.length + damaged.length + quarantined.length > 0;
   const remedy = isSynced ? '; "mirror-server sync" fetches what is missing and replaces what is damaged' : "";
   return `${counts.join(", ")} of ${checked + skipped.length} for ${names}${remedy}`;
 }

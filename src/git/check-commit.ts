@@ -10,16 +10,16 @@ import { isReachable } from "./mirror-repository.ts";
 export type CommitState =
   | { readonly state: "ok" }
   | { readonly state: "missing"; readonly reason: string }
-  | { readonly state: "corrupt"; readonly reason: string };
+  | { readonly state: "damaged"; readonly reason: string };
 
 export async function checkCommit(repository: BareRepository, revision: string): Promise<CommitState> {
   const { stdout } = await repository.try(["cat-file", "-t", revision]);
   if (stdout.toString("latin1").trim() !== "commit") return { state: "missing", reason: "the commit is not here" };
   // Its history, which every clone needs, then its own objects.
   const history = await repository.try(["rev-list", "--quiet", revision]);
-  if (history.code !== 0) return { state: "corrupt", reason: "its history is not whole" };
+  if (history.code !== 0) return { state: "damaged", reason: "its history is not whole" };
   const list = await repository.try(["rev-list", "--objects", "--no-object-names", `${revision}^{tree}`]);
-  if (list.code !== 0) return { state: "corrupt", reason: "its tree is not whole" };
+  if (list.code !== 0) return { state: "damaged", reason: "its tree is not whole" };
   const objects = [
     revision,
     ...list.stdout
@@ -28,7 +28,7 @@ export async function checkCommit(repository: BareRepository, revision: string):
       .filter((id) => id !== ""),
   ];
   const wrong = await firstWrongObject(repository, objects);
-  if (wrong !== undefined) return { state: "corrupt", reason: `the object ${wrong} is damaged` };
+  if (wrong !== undefined) return { state: "damaged", reason: `the object ${wrong} is damaged` };
   if (!(await isReachable(repository, revision))) {
     return { state: "missing", reason: "no head of the mirror leads to the commit, so clients cannot check it out" };
   }

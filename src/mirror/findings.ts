@@ -18,8 +18,8 @@ export interface VerifyResult {
   readonly skipped: readonly SkippedDependency[];
   /** Releases that no upstream record covers: they are as good as whoever adopted them. */
   readonly uncovered: readonly Uncovered[];
-  /** With --deep: what was found damaged, and lies in `corrupt/` now. */
-  readonly movedAside?: readonly MovedAside[];
+  /** With --deep: what was found damaged, and lies in `quarantine/` now. */
+  readonly quarantined?: readonly Quarantined[];
 }
 
 export interface Uncovered {
@@ -28,7 +28,7 @@ export interface Uncovered {
   readonly isSigned: boolean;
 }
 
-export interface MovedAside {
+export interface Quarantined {
   readonly item: Item;
   /** Where it lay. */
   readonly path: string;

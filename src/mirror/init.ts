@@ -14,7 +14,7 @@ import { exists, isFolder, readIfPresent } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
-import { mirrorGitignore } from "../store/mirror-file.ts";
+import { gitignoreBefore, mirrorGitignore } from "../store/mirror-file.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import type { Context } from "../store/context.ts";
 
@@ -116,7 +116,7 @@ async function planned(context: Context<InitKey>, folder: string, locks: readonl
     {
       place: paths.gitignore,
       content: commit ? mirrorGitignore : gitignoreAll,
-      ours: [mirrorGitignore, gitignoreAll],
+      ours: [mirrorGitignore, gitignoreBefore, gitignoreAll],
     },
     ...(commit ? [{ place: paths.gitattributes, content: gitattributes, ours: [gitattributesBefore] }] : []),
     {

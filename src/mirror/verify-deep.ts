@@ -1,20 +1,20 @@
 /**
- * Hashes everything that is held, whether or not somebody wants it, and moves what is damaged aside, to `corrupt/`: a
+ * Hashes everything that is held, whether or not somebody wants it, and puts what is damaged into `quarantine/`: a
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
 import type { Artifact, Held } from "../artifacts/artifact.ts";
 import { inTurn } from "../artifacts/kinds.ts";
 import { quarantine } from "../store/quarantine.ts";
 import { asOnlyWriter, requireMirror, type Context } from "../store/context.ts";
-import type { MovedAside } from "./findings.ts";
+import type { Quarantined } from "./findings.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 
 /** Nobody waits while all is read; what looks damaged is looked at once more, as the only writer, before it is moved. */
-export async function moveDamagedAside(
+export async function quarantineDamaged(
   context: Context<KindKey>,
   { dryRun }: { readonly dryRun: boolean },
   tools: KindTools,
-): Promise<MovedAside[]> {
+): Promise<Quarantined[]> {
   await requireMirror(context);
   const suspects = await inTurn(
     openKinds(context, tools),
@@ -43,6 +43,6 @@ async function damagedIn<Job>(kind: Artifact<Job>, held: readonly Held[]): Promi
   return damaged;
 }
 
-function asMoved({ item, places, reason }: Damaged): MovedAside[] {
+function asMoved({ item, places, reason }: Damaged): Quarantined[] {
   return places.map(({ path }) => ({ item, path, reason }));
 }

@@ -16,12 +16,12 @@ import type { Findings, VerifyResult } from "./findings.ts";
 import { readRegistry } from "../serve/health.ts";
 import { requireGivenKeys } from "../upstream/hex-repositories.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
-import { moveDamagedAside } from "./verify-deep.ts";
+import { quarantineDamaged } from "./verify-deep.ts";
 import { verifyCoverage } from "./verify-coverage.ts";
 import { configuredLocks } from "./wanted.ts";
 
 export interface VerifyOptions {
-  /** Also look at what nobody wants, and move what is damaged aside. */
+  /** Also look at what nobody wants, and put what is damaged into quarantine. */
   readonly deep: boolean;
   readonly dryRun: boolean;
 }
@@ -34,8 +34,8 @@ export async function verify(
 ): Promise<VerifyResult> {
   await requireGivenKeys(context);
   const locks = [...given, ...configuredLocks(context.config)];
-  // First, so that what it moves aside is found missing.
-  const movedAside = deep ? await moveDamagedAside(context, { dryRun }, tools) : undefined;
+  // First, so that what goes into quarantine is found missing.
+  const quarantined = deep ? await quarantineDamaged(context, { dryRun }, tools) : undefined;
   const findings: Findings = { checked: 0, missing: [], damaged: [] };
   await checkWanted(openKinds(context, tools), { locks, withHeld: true, withSubmodules: true }, findings);
   for (const { repository, ...registry } of await registryProblems(context)) {
@@ -53,8 +53,8 @@ export async function verify(
   const uncovered = await verifyCoverage(context, key, findings);
   const skipped = skippedEntries(locks);
   const isCovered = skipped.every(({ isPath }) => isPath);
-  const ok = isCovered && findings.missing.length + findings.damaged.length + (movedAside?.length ?? 0) === 0;
-  return { ok, ...findings, skipped, uncovered, ...(movedAside === undefined ? {} : { movedAside }) };
+  const ok = isCovered && findings.missing.length + findings.damaged.length + (quarantined?.length ?? 0) === 0;
+  return { ok, ...findings, skipped, uncovered, ...(quarantined === undefined ? {} : { quarantined }) };
 }
 
 async function checkWanted(kinds: Kinds, want: Want, findings: Findings): Promise<void> {

@@ -30,9 +30,12 @@ export interface MirrorFile {
 export const mirrorGitignore = `# Written by mirror-server. The key signs this mirror's registry: whoever has it can sign anything.
 /private_key.pem
 /.lock/
-/corrupt/
+/quarantine/
 .*.tmp-*
 `;
+
+/** What we wrote when the quarantine had another name. */
+export const gitignoreBefore = mirrorGitignore.replace("/quarantine/", "/corrupt/");
 
 /** undefined for a folder that is new or made by hand. @throws MirrorError `config` for one that cannot be read */
 export async function readMirrorFile(paths: StorePaths): Promise<MirrorFile | undefined> {
@@ -55,7 +58,9 @@ export async function writeMirrorFile(
   };
   await paths.mirrorFile.writeIfChanged(`${JSON.stringify(content, null, 2)}\n`);
   // What stands there may have been made by `init`, or by hand.
-  if (paths.gitignore.look() === undefined) await paths.gitignore.write(mirrorGitignore);
+  if (paths.gitignore.look() === undefined || (await paths.gitignore.contains(gitignoreBefore))) {
+    await paths.gitignore.write(mirrorGitignore);
+  }
 }
 
 async function readContent(paths: StorePaths): Promise<z.infer<typeof schema> | undefined> {

@@ -159,9 +159,9 @@ export class StorePaths {
     return `${hostFolder(host)}/${path.replace(/^\/+/, "")}`;
   }
 
-  /** `.mirror/corrupt`: where what is damaged is put aside. */
+  /** `.mirror/quarantine`: where what is damaged is kept from clients. */
   get quarantine(): Place {
-    return this.mirror.at("corrupt");
+    return this.mirror.at("quarantine");
   }
 
   /** `.mirror/git/github.com/phoenixframework/phoenix.git` */

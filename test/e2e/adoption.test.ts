@@ -170,7 +170,7 @@ describe("with upstream's records", () => {
       expect.stringContaining("damaged alpha 1.0.1: its tarball is damaged: upstream's record does not list it"),
     ]);
     expect((await run("verify", "--deep")).stdout).toMatch(
-      /moved aside .*alpha-1\.0\.1\.tar: upstream's record does not list it/,
+      /quarantined .*alpha-1\.0\.1\.tar: upstream's record does not list it/,
     );
     expect((await run("verify")).code).toBe(0);
   });
@@ -219,7 +219,7 @@ describe("with upstream's records", () => {
     const { code, stderr } = await sync();
     expect([code, stderr]).toEqual([
       0,
-      expect.stringMatching(/upstream took back alpha 1\.0\.1[\s\S]*lies in .*corrupt/),
+      expect.stringMatching(/upstream took back alpha 1\.0\.1[\s\S]*lies in .*quarantine/),
     ]);
     expect(await readdir(mirror("hex/tarballs"))).toEqual(["alpha-1.0.0.tar"]);
     expect((await sync()).code).toBe(0);

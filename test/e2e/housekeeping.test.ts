@@ -446,10 +446,10 @@ describe("verify --deep", () => {
     const { code, stdout } = await run("verify", "--deep");
     expect(code).toBe(3);
     for (const path of ["tarballs/alpha-1.0.0.tar", "packages/beta", "docs/alpha-1.0.0.tar.gz", "owner/repo.git"]) {
-      expect(stdout).toMatch(new RegExp(`moved aside .*${path}: `));
+      expect(stdout).toMatch(new RegExp(`quarantined .*${path}: `));
     }
-    expect((await stat(mirror("corrupt/git/github.com/owner/repo.git"))).isDirectory()).toBe(true);
-    expect((await readFile(mirror("corrupt/hex/tarballs/alpha-1.0.0.tar"))).length).toBe(alpha.bytes.length + 1);
+    expect((await stat(mirror("quarantine/git/github.com/owner/repo.git"))).isDirectory()).toBe(true);
+    expect((await readFile(mirror("quarantine/hex/tarballs/alpha-1.0.0.tar"))).length).toBe(alpha.bytes.length + 1);
     const server = await startServer(["--no-tls"], { cwd });
     expect((await fetch(`${server.url}/tarballs/alpha-1.0.0.tar`)).status).toBe(404);
 

@@ -173,7 +173,7 @@ test("a repository that is damaged is fetched anew, and the project around it is
     await spoil();
     expect((await run("verify")).code).toBe(3);
     const { code, stderr } = await run("sync");
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/is fetched anew, since .*lies in .*corrupt/)]);
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/is fetched anew, since .*lies in .*quarantine/)]);
     expect((await run("verify")).code).toBe(0);
   }
   expect(await git(repository(), ["rev-parse", "main"])).toBe(second);

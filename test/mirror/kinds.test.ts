@@ -219,11 +219,11 @@ const cells: Readonly<Record<string, Cell>> = {
   ) => {
     const { mirror, at } = await open();
     await writeFile(at(file), "damaged");
-    const { movedAside = [] } = await mirror.verify([], { deep: true, dryRun: false });
-    expect(ids(movedAside)).toEqual([plain(item)]);
+    const { quarantined = [] } = await mirror.verify([], { deep: true, dryRun: false });
+    expect(ids(quarantined)).toEqual([plain(item)]);
     expect(await isThere(at(path))).toBe(false);
     expect((await mirror.sync(locks)).failed).toEqual([]);
-    expect(await mirror.verify(locks, { deep: true, dryRun: false })).toMatchObject({ ok: true, movedAside: [] });
+    expect(await mirror.verify(locks, { deep: true, dryRun: false })).toMatchObject({ ok: true, quarantined: [] });
     await mirror.close();
   },
   "prune removes it when nobody wants it, and not before": async ({ item, path, unwanted }, { open, locks }) => {
@@ -236,8 +236,8 @@ const cells: Readonly<Record<string, Cell>> = {
     expect(ids(removed)).toContain(plain(item));
     expect(await isThere(at(path))).toBe(false);
     const rest = unwanted === undefined ? locks.slice(1) : locks;
-    const { missing, damaged, movedAside } = await mirror.verify(rest, { deep: true, dryRun: false });
-    expect([missing.filter((each) => each.item.kind !== "file"), damaged, movedAside]).toEqual([[], [], []]);
+    const { missing, damaged, quarantined } = await mirror.verify(rest, { deep: true, dryRun: false });
+    expect([missing.filter((each) => each.item.kind !== "file"), damaged, quarantined]).toEqual([[], [], []]);
     await mirror.close();
   },
   "status counts it": async ({ path, count }, { open }) => {

@@ -63,8 +63,8 @@ const places = [
   "mirror/files/example.org",
   "mirror/files/example.org/tool",
   "mirror/files.json",
-  "mirror/corrupt",
-  "mirror/corrupt/git",
+  "mirror/quarantine",
+  "mirror/quarantine/git",
   "certs/.lock",
   "certs/public",
   "cache/index",
@@ -72,7 +72,7 @@ const places = [
   "cache/clients",
 ];
 /** Not told: nothing looks there unless something is put aside, and then it is refused. */
-const untold = new Set(["mirror/corrupt/git"]);
+const untold = new Set(["mirror/quarantine/git"]);
 
 const targets = { "a folder": "victim", "a file": "victim/file", nothing: "nowhere", "its parent": "..", all: "/" };
 
