@@ -10,6 +10,7 @@ import { isFile } from "../disk/files.ts";
 import { isHostName, urlPrefix } from "../names/git-url.ts";
 import { isRepositoryName } from "../names/hex-names.ts";
 import { hexpm } from "../names/hex-repository.ts";
+import { hexHosts } from "../names/known-hosts.ts";
 import type { Lock } from "../lock/entries.ts";
 import { listRegistries } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
@@ -27,9 +28,6 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** The settings that say where a mirror is, and whom its clients trust. */
 export type ClientKey =
   "url" | "requireToken" | "found" | "hexPackagesDir" | "isAuthorityKnown" | "ownCacheDir" | AuthorityKey;
-
-/** Hosts that clients are pointed at by other means than git's. */
-const hexHosts = new Set(["repo.hex.pm", "builds.hex.pm", "hex.pm"]);
 
 export interface Client {
   /** What the variables are added to. */

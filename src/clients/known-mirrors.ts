@@ -7,6 +7,7 @@ import type { Place } from "../disk/place.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { plainGet, type PlainGetOptions } from "../upstream/plain-get.ts";
 import { fingerprint, readPublicKey } from "../hex/keys.ts";
+import { readJson } from "../store/json-file.ts";
 import type { Context } from "../store/context.ts";
 import { knownAuthority, ownCache, type AuthorityKey } from "../store/trust.ts";
 
@@ -69,14 +70,7 @@ async function readKey(url: string, options: PlainGetOptions): Promise<string | 
   }
 }
 
-async function readKnown(file: Place): Promise<Record<string, string>> {
-  const text = (await file.read())?.toString("utf8");
-  try {
-    return text === undefined ? {} : schema.parse(JSON.parse(text));
-  } catch {
-    throw new MirrorError(
-      "storage",
-      `${file.path} is damaged; delete it, and each mirror is known anew when it is used`,
-    );
-  }
+async function readKnown(place: Place): Promise<Record<string, string>> {
+  const whenDamaged = { remedy: "delete it, and each mirror is known anew when it is used" };
+  return (await readJson({ place, schema, whenDamaged })) ?? {};
 }

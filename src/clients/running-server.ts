@@ -11,6 +11,8 @@ import { describeError, hasErrno } from "../errors.ts";
 import { localUrl, plainAnswer, plainGet, type PlainAnswer } from "../upstream/plain-get.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { isProof, placeOf } from "../serve/identity.ts";
+import { readJson } from "../store/json-file.ts";
+import { parseJson } from "../text.ts";
 import type { Context } from "../store/context.ts";
 import { knownAuthority, ownCache, type AuthorityKey } from "../store/trust.ts";
 
@@ -120,9 +122,10 @@ async function secretsFor({ config }: Pick<Context<RunningKey>, "config">): Prom
   const found = await Promise.all(
     folders({ config }).map(async (folder) => {
       try {
-        const file = folder.at(`${config.port}.json`);
-        if (!isPrivate(file)) return [];
-        return [schema.parse(parseJson((await file.read())?.toString("utf8") ?? "")).secret];
+        const place = folder.at(`${config.port}.json`);
+        if (!isPrivate(place)) return [];
+        const found = await readJson({ place, schema, whenDamaged: "counts as none" });
+        return found === undefined ? [] : [found.secret];
       } catch {
         return [];
       }
@@ -158,12 +161,4 @@ export function unproven(port: number): string {
 /** @returns what is told to people where the server cannot be announced */
 export function notAnnounced(error: unknown): string {
   return `exec and env of this user will not know this server: ${describeError(error)}`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -13,6 +13,7 @@ import {
 import { exists, isFolder, readIfPresent } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
+import { hexHosts } from "../names/known-hosts.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { gitignoreBefore, mirrorGitignore } from "../store/mirror-file.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
@@ -134,7 +135,7 @@ async function planned(context: Context<InitKey>, folder: string, locks: readonl
   }
   if (config.compose) {
     const named = repositoryJobs(locks, config).jobs.map(({ host }) => host);
-    const held = listServedHosts(paths).filter((host) => !host.endsWith("hex.pm"));
+    const held = listServedHosts(paths).filter((host) => !hexHosts.has(host));
     const input = {
       service: config.service,
       gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),

@@ -2,6 +2,7 @@
  * Git URLs as locks write them → where to fetch from, and the host and path that clients will ask the mirror for.
  * What comes out is safe in a path, a child's argument and a URL.
  */
+import { forges } from "./known-hosts.ts";
 import { isIPv6 } from "node:net";
 import { MirrorError } from "../errors.ts";
 import { trimEnd } from "../text.ts";
@@ -14,9 +15,6 @@ export interface GitSource {
   /** What git is asked to fetch; may hold credentials. */
   readonly fetchUrl: string;
 }
-
-// Old locks name their git://, which has been closed, or http://; the same path answers https.
-const forgesWithHttps = new Set(["github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht"]);
 
 /** What is longer is no URL, and is not looked at by any pattern. */
 export const maxUrlLength = 2048;
@@ -64,7 +62,7 @@ export function parseGitUrl(url: string, allowLocal = false): GitSource {
   const path = normalisePath(rawPath);
   if (path === undefined)
     throw refuse("its path holds a segment that is no folder's name here (letters, digits and ._~+@- are)");
-  return { host, path, fetchUrl: forgesWithHttps.has(host) ? upgraded(url, full?.[3]) : url };
+  return { host, path, fetchUrl: forges.has(host) ? upgraded(url, full?.[3]) : url };
 }
 
 /** To https, where that is what is spoken at the usual port. A login stays with whom it is for. */

@@ -12,6 +12,7 @@
  *   Host: github.com        /o/r/releases/download/v1/tool         another file of that host
  *   Host: example.org       anything                               404: never answer one host with another's content
  */
+import { github, hexApiHost, hexRegistryHost, installersHost } from "../names/known-hosts.ts";
 import { isIP } from "node:net";
 
 export type Target =
@@ -89,7 +90,7 @@ export function findTarget(hostHeader: string | undefined, path: string, known: 
     if (isSelected) rest = below;
   }
   // A company's `gitserver` may be aliased to the mirror: its repositories are its own, the rest is the mirror's.
-  const gitHost = () => host || (asked !== "localhost" && isServed(asked) ? asked : "github.com");
+  const gitHost = () => host || (asked !== "localhost" && isServed(asked) ? asked : github);
   // Told by their suffix before any other route, so that an owner may be called "docs" or "packages".
   const git = gitSuffix.exec(rest);
   const dumb = git === null ? dumbFile.exec(rest) : null;
@@ -103,10 +104,10 @@ export function findTarget(hostHeader: string | undefined, path: string, known: 
 /** The rooms of hosts that are not the mirror's own. */
 function hostTarget(host: string, path: string, isServed: (host: string) => boolean): Target {
   const isInstaller = path.startsWith("/installs/");
-  if (host === "repo.hex.pm" && upstreamRecord.test(path)) return { kind: "upstream", path };
-  if (host === "repo.hex.pm" && (isInstaller || sharedFile.test(path))) return { kind: "own", path };
-  if (host === "builds.hex.pm" && isInstaller) return { kind: "own", path };
-  if (host === "hex.pm" && path.startsWith("/api/")) return { kind: "own", path };
+  if (host === hexRegistryHost && upstreamRecord.test(path)) return { kind: "upstream", path };
+  if (host === hexRegistryHost && (isInstaller || sharedFile.test(path))) return { kind: "own", path };
+  if (host === installersHost && isInstaller) return { kind: "own", path };
+  if (host === hexApiHost && path.startsWith("/api/")) return { kind: "own", path };
   return isServed(host) && path !== "/" ? { kind: "file", host, path } : { kind: "unknown", host, path };
 }
 

@@ -3,9 +3,9 @@
  * upstream sends later has to fit.
  */
 import * as z from "zod";
-import { MirrorError } from "../errors.ts";
 import { compareNames } from "../names/hex-names.ts";
 import { isMirroredFile } from "../names/file-names.ts";
+import { jsonText, readJson } from "./json-file.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(
@@ -17,23 +17,15 @@ const schema = z.record(
 export type FileChecksums = Map<string, z.infer<typeof schema>[string]>;
 
 /** @throws MirrorError `storage`: a record that was lost must not let another file in unnoticed */
-export async function readFileChecksums(paths: StorePaths): Promise<FileChecksums> {
-  const text = (await paths.fileChecksums.read())?.toString("utf8") ?? "{}";
-  try {
-    return new Map(Object.entries(schema.parse(JSON.parse(text))));
-  } catch (cause) {
-    throw new MirrorError(
-      "storage",
-      `${paths.fileChecksums.path} is damaged; put it back, or delete it to trust the files anew as they come`,
-      { cause },
-    );
-  }
+export async function readFileChecksums({ fileChecksums: place }: StorePaths): Promise<FileChecksums> {
+  const whenDamaged = { remedy: "put it back, or delete it to trust the files anew as they come" };
+  return new Map(Object.entries((await readJson({ place, schema, whenDamaged })) ?? {}));
 }
 
 export async function writeFileChecksums(paths: StorePaths, checksums: FileChecksums): Promise<void> {
   if (checksums.size === 0 && paths.fileChecksums.look() === undefined) return;
   const sorted = [...checksums].sort(([a], [b]) => compareNames(a, b));
-  await paths.fileChecksums.writeIfChanged(`${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
+  await paths.fileChecksums.writeIfChanged(jsonText(Object.fromEntries(sorted)));
 }
 
 /** Beside what others have written meanwhile. */

@@ -4,6 +4,7 @@
  * it proves and what not: SECURITY.md
  */
 import * as z from "zod";
+import { parseJson } from "../text.ts";
 import type { Place } from "../disk/place.ts";
 import { compareVersions, isVersion } from "../names/hex-names.ts";
 
@@ -48,12 +49,4 @@ export function ambiguousVersions(lines: readonly HistoryLine[]): string[] {
     return other !== undefined && other !== checksum;
   });
   return [...new Set(twice.map(({ version }) => version))];
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

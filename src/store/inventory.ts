@@ -4,6 +4,7 @@ import { stampThrough } from "../disk/stamp.ts";
 import { whileUnchanged } from "../disk/while-unchanged.ts";
 import { compareNames, isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
 import { hexpm } from "../names/hex-repository.ts";
+import { github } from "../names/known-hosts.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 import { parseDocsName, parseTarballName, type RegistryPaths } from "./registry-paths.ts";
 
@@ -92,7 +93,7 @@ async function walkRepositories(paths: StorePaths): Promise<Walk> {
   const walk: Walk = { repositories: [], folders: [paths.git] };
   for (const first of await paths.git.list("folder")) {
     const host = hostOfFolder(first);
-    await collect(paths.git.at(first), host === undefined ? first : "", host ?? "github.com", walk);
+    await collect(paths.git.at(first), host === undefined ? first : "", host ?? github, walk);
   }
   return walk;
 }

@@ -3,10 +3,10 @@
  * `verify` without arguments) although the lock itself may be on another machine by then.
  */
 import * as z from "zod";
-import { MirrorError } from "../errors.ts";
 import { isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
 import type { Place } from "../disk/place.ts";
 import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
+import { jsonText, readJson } from "./json-file.ts";
 import type { StorePaths } from "./paths.ts";
 
 const hexSchema = z.object({
@@ -71,7 +71,7 @@ export async function writeKnownLock(
     submodules: [...all.values()],
     ...(isWhole ? {} : { incomplete: true }),
   };
-  await file.writeIfChanged(`${JSON.stringify(content, null, 1)}\n`);
+  await file.writeIfChanged(jsonText(content));
 }
 
 /**
@@ -108,13 +108,8 @@ function isRefused(refused: WriteOptions["refused"], lock: string, app: string):
 }
 
 /** undefined, too, for what is damaged: it is written anew. */
-async function readContent(file: Place): Promise<z.infer<typeof schema> | undefined> {
-  const text = (await file.read())?.toString("utf8") ?? "";
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+async function readContent(place: Place): Promise<z.infer<typeof schema> | undefined> {
+  return readJson({ place, schema, whenDamaged: "counts as none" });
 }
 
 export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
@@ -123,16 +118,13 @@ export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
   return Promise.all(files.map(({ name }) => readKnownLock(paths.knownLocksDir.at(name))));
 }
 
-async function readKnownLock(file: Place): Promise<Lock> {
-  const text = (await file.read())?.toString("utf8") ?? "";
-  try {
-    const { hex, git, submodules } = schema.parse(JSON.parse(text));
-    const entries = [
-      ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
-      ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
-    ];
-    return { name: file.name.slice(0, -".json".length), entries };
-  } catch {
-    throw new MirrorError("storage", `${file.path} is damaged; delete it and sync that lock again`);
-  }
+async function readKnownLock(place: Place): Promise<Lock> {
+  const name = place.name.slice(0, -".json".length);
+  const known = await readJson({ place, schema, whenDamaged: { remedy: "delete it and sync that lock again" } });
+  const { hex, git, submodules } = known ?? { hex: [], git: [], submodules: [] };
+  const entries = [
+    ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
+    ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
+  ];
+  return { name, entries };
 }

@@ -7,6 +7,7 @@ import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { isFile } from "../disk/files.ts";
 import type { Lock } from "../lock/entries.ts";
+import { jsonText, readJson } from "./json-file.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(z.string(), z.string());
@@ -28,14 +29,10 @@ export async function refuseOtherOrigins(paths: StorePaths, locks: readonly Lock
 export async function writeOrigins(paths: StorePaths, locks: readonly Lock[]): Promise<void> {
   const given = locks.flatMap(({ name, origin }) => (origin === undefined ? [] : [[name, origin] as const]));
   const all = { ...(await readOrigins(paths)), ...Object.fromEntries(given) };
-  await paths.lockOrigins.write(`${JSON.stringify(all, null, 1)}\n`);
+  await paths.lockOrigins.write(jsonText(all));
 }
 
 /** None where there are none, or none that can be read: then nothing is known, and nothing refused. */
-async function readOrigins(paths: StorePaths): Promise<Record<string, string>> {
-  try {
-    return schema.parse(JSON.parse((await paths.lockOrigins.read())?.toString("utf8") ?? ""));
-  } catch {
-    return {};
-  }
+async function readOrigins({ lockOrigins: place }: StorePaths): Promise<Record<string, string>> {
+  return (await readJson({ place, schema, whenDamaged: "counts as none" }).catch(() => undefined)) ?? {};
 }

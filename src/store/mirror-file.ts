@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
+import { readJson } from "./json-file.ts";
 import type { StorePaths } from "./paths.ts";
 
 const currentFormat = 1;
@@ -64,26 +65,14 @@ export async function writeMirrorFile(
 }
 
 async function readContent(paths: StorePaths): Promise<z.infer<typeof schema> | undefined> {
-  const bytes = await paths.mirrorFile.read();
-  if (bytes === undefined) return undefined;
-  const parsed = schema.safeParse(parseJson(bytes.toString("utf8")));
-  if (!parsed.success) {
-    throw new MirrorError("config", `${paths.mirrorFile.path} is damaged; delete it, the next sync writes it anew`);
-  }
-  if (parsed.data.format > currentFormat) {
+  const whenDamaged = { remedy: "delete it, the next sync writes it anew" };
+  const content = await readJson({ place: paths.mirrorFile, schema, whenDamaged });
+  if (content !== undefined && content.format > currentFormat) {
     throw new MirrorError(
       "config",
-      `${paths.mirror.path} was made by a newer mirror-server (format ${parsed.data.format}, this one knows ` +
+      `${paths.mirror.path} was made by a newer mirror-server (format ${content.format}, this one knows ` +
         `${currentFormat}); update mirror-server, or give another folder with --mirror`,
     );
   }
-  return parsed.data;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return content;
 }

@@ -1,10 +1,11 @@
 /** Finds the bare repository for what a client or a lock names, in our layout and in the old one without hosts. */
 import { LRUCache } from "lru-cache";
 import type { Place } from "../disk/place.ts";
+import { github } from "../names/known-hosts.ts";
 import type { StorePaths } from "./paths.ts";
 
 // The old layout, OWNER/REPO.git right below the git folder, was made for GitHub only.
-const oldLayoutHost = "github.com";
+const oldLayoutHost = github;
 
 /**
  * @param path `owner/repo`, checked by git/url @returns where the repository lies, undefined when it is not held.

@@ -5,9 +5,10 @@
 import { readdirSync } from "node:fs";
 import { modifiedAt } from "../disk/files.ts";
 import { isHostName } from "../names/git-url.ts";
+import { github, hexHosts } from "../names/known-hosts.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 
-const always = ["github.com", "repo.hex.pm", "builds.hex.pm", "hex.pm"];
+const always = [github, ...hexHosts];
 
 /** @returns a function that tells which hosts are served, in lower case; it sees what another process adds */
 export function createServedHosts(paths: StorePaths): () => ReadonlySet<string> {

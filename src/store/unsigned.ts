@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { jsonText, readJson } from "./json-file.ts";
 import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(z.string().refine(isRepositoryName), z.array(z.string().refine(isPackageName)));
@@ -12,14 +13,9 @@ const schema = z.record(z.string().refine(isRepositoryName), z.array(z.string().
 export type Packages = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** None where nothing is noted, or nothing that can be read: the next build signs all that there is. */
-export async function readUnsigned(paths: StorePaths): Promise<Packages> {
-  const text = (await paths.unsigned.read().catch(() => undefined))?.toString("utf8");
-  if (text === undefined) return new Map();
-  try {
-    return new Map(Object.entries(schema.parse(JSON.parse(text))).map(([name, packages]) => [name, new Set(packages)]));
-  } catch {
-    return new Map();
-  }
+export async function readUnsigned({ unsigned: place }: StorePaths): Promise<Packages> {
+  const noted = await readJson({ place, schema, whenDamaged: "counts as none" }).catch(() => undefined);
+  return new Map(Object.entries(noted ?? {}).map(([repository, packages]) => [repository, new Set(packages)]));
 }
 
 export async function noteUnsigned(paths: StorePaths, packages: Packages): Promise<void> {
@@ -29,7 +25,7 @@ export async function noteUnsigned(paths: StorePaths, packages: Packages): Promi
   }
   const sorted = [...packages].sort(([a], [b]) => (a < b ? -1 : 1));
   const content = Object.fromEntries(sorted.map(([repository, names]) => [repository, [...names].sort()]));
-  const text = `${JSON.stringify(content, null, 1)}\n`;
+  const text = jsonText(content);
   if (await paths.unsigned.contains(text)) return;
   // A power cut may lose it, and with it no more than that a sync has to be asked for.
   await (await paths.unsigned.stage(text)).moveTo(paths.unsigned);

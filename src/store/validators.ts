@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { compareNames } from "../names/hex-names.ts";
 import { listDocs, listTarballs } from "./inventory.ts";
+import { jsonText, readJson } from "./json-file.ts";
 import type { RegistryPaths } from "./registry-paths.ts";
 
 const schema = z.record(
@@ -30,13 +31,8 @@ export function docsKey({ name, version }: { readonly name: string; readonly ver
 }
 
 /** A file that is missing or damaged costs full answers, nothing else. */
-export async function readValidators({ validators }: RegistryPaths): Promise<Validators> {
-  const text = (await validators.read())?.toString("utf8") ?? "{}";
-  try {
-    return new Map(Object.entries(schema.parse(JSON.parse(text))));
-  } catch {
-    return new Map();
-  }
+export async function readValidators({ validators: place }: RegistryPaths): Promise<Validators> {
+  return new Map(Object.entries((await readJson({ place, schema, whenDamaged: "counts as none" })) ?? {}));
 }
 
 /**
@@ -61,5 +57,5 @@ export async function forgetValidators(paths: RegistryPaths): Promise<void> {
 
 async function writeValidators(paths: RegistryPaths, validators: Validators): Promise<void> {
   const sorted = [...validators].sort(([a], [b]) => compareNames(a, b));
-  await paths.validators.writeIfChanged(`${JSON.stringify(Object.fromEntries(sorted), null, 1)}\n`);
+  await paths.validators.writeIfChanged(jsonText(Object.fromEntries(sorted)));
 }

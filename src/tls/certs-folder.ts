@@ -12,6 +12,7 @@ import { checkAuthorityKey, requireConstrained } from "./authority-checks.ts";
 import { isStillGood, isValid, namesOf } from "./certificate-checks.ts";
 import type { KeyAndCertificate } from "./certificates.ts";
 import { certsPlace, publish, readAuthority, readPair, writePair, type Authority } from "./certs-files.ts";
+import { forges, hexApiHost } from "../names/known-hosts.ts";
 import { mayVouchFor } from "./name-constraints.ts";
 import { identityOf, type ServerIdentity } from "./server-identity.ts";
 
@@ -21,12 +22,8 @@ const generousHosts = [
   "127.0.0.1",
   "::1",
   "app_deps",
-  "github.com",
-  "gitlab.com",
-  "bitbucket.org",
-  "codeberg.org",
-  "git.sr.ht",
-  "hex.pm",
+  ...forges,
+  hexApiHost,
   "hexdocs.pm",
   "rebar3.s3.amazonaws.com",
   "registry.npmjs.org",

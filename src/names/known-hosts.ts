@@ -1,0 +1,19 @@
+/** The hosts that everybody who writes Elixir or Erlang knows by name. */
+
+export const github = "github.com";
+/** Where Hex has its registry, where Mix fetches installers, and Hex's API. */
+export const hexRegistryHost = "repo.hex.pm";
+export const installersHost = "builds.hex.pm";
+export const hexApiHost = "hex.pm";
+
+/** Clients are pointed at these by other means than git's. */
+export const hexHosts: ReadonlySet<string> = new Set([hexRegistryHost, installersHost, hexApiHost]);
+
+/** Forges whose every repository answers https, whatever an old lock calls it. */
+export const forges: ReadonlySet<string> = new Set([
+  github,
+  "gitlab.com",
+  "bitbucket.org",
+  "codeberg.org",
+  "git.sr.ht",
+]);
