@@ -65,25 +65,11 @@ const ownConfig = `[gc]
 
 /** Checks git's version and makes a folder for configuration files. @throws MirrorError `git`, `storage` */
 export async function createGitEnvironments(environment: Environment): Promise<GitEnvironments> {
-  const pick = (allowed: (name: string) => boolean) =>
-    Object.fromEntries(
-      Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined && allowed(pair[0])),
-    );
   const scratch = await makeScratch();
   const userConfig = upstreamConfig(environment);
   // Before each run, since what lies in temporary folders for long is tidied away under us.
   const emptyFolder = () => dirname(scratch.ensure("empty/.keep", ""));
-  const common = {
-    ...pick((name) => always.has(name)),
-    LC_ALL: "C",
-    GIT_TERMINAL_PROMPT: "0",
-    // Never above the working folder, where temporary folders are everybody's.
-    GIT_CEILING_DIRECTORIES: scratch.dir,
-    // Never fetch what a partial clone lacks behind a client's back.
-    GIT_NO_LAZY_FETCH: "1",
-    // What every git can read, whatever newer ones would make.
-    GIT_DEFAULT_REF_FORMAT: "files",
-  };
+  const common = commonVariables(environment, scratch.dir);
   const ownWith = (name: string, config: string): Surroundings => {
     // By this name in a HOME of ours, since git before 2.32 does not know GIT_CONFIG_GLOBAL.
     const file = scratch.ensure(`${name}/.gitconfig`, config);
@@ -92,7 +78,7 @@ export async function createGitEnvironments(environment: Environment): Promise<G
     return { env, cwd: emptyFolder() };
   };
   const own = () => ownWith("own", ownConfig);
-  const users = pick((name) => forUpstream.test(name) && !verificationSwitches.includes(name));
+  const users = pick(environment, (name) => forUpstream.test(name) && !verificationSwitches.includes(name));
   let unverified: readonly string[] = [];
   const upstream = (): Surroundings => {
     const config = scratch.ensure("upstream.gitconfig", userConfig);
@@ -129,6 +115,27 @@ export async function createGitEnvironments(environment: Environment): Promise<G
     openNameless: scratch.openNameless,
     scratchPlace: scratch.place,
     remove: scratch.remove,
+  };
+}
+
+function pick(environment: Environment, isAllowed: (name: string) => boolean): Record<string, string> {
+  const pairs = Object.entries(environment);
+  return Object.fromEntries(
+    pairs.filter((pair): pair is [string, string] => pair[1] !== undefined && isAllowed(pair[0])),
+  );
+}
+
+/** @param ceiling never above it, where temporary folders are everybody's */
+function commonVariables(environment: Environment, ceiling: string): Record<string, string> {
+  return {
+    ...pick(environment, (name) => always.has(name)),
+    LC_ALL: "C",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_CEILING_DIRECTORIES: ceiling,
+    // Never fetch what a partial clone lacks behind a client's back.
+    GIT_NO_LAZY_FETCH: "1",
+    // What every git can read, whatever newer ones would make.
+    GIT_DEFAULT_REF_FORMAT: "files",
   };
 }
 

@@ -40,54 +40,7 @@ export function createBodyReceiver(
   limits: BodyLimits = usualLimits,
 ): BodyReceiver {
   let inMemory = 0;
-  let onDisk = 0;
-  const ofClient = new Map<string, number>();
-
-  /** Room on the disk, taken a chunk at a time. @returns gives all of it back, once */
-  function account(client: string): { take: (bytes: number) => void; giveBack: () => void } {
-    let taken = 0;
-    const add = (bytes: number) => {
-      taken += bytes;
-      onDisk += bytes;
-      const all = (ofClient.get(client) ?? 0) + bytes;
-      if (all === 0) ofClient.delete(client);
-      else ofClient.set(client, all);
-      return all;
-    };
-    return {
-      take: (bytes) => {
-        if (add(bytes) <= limits.ofClient && onDisk <= limits.onDisk) return;
-        throw new MirrorError("busy", "too many large requests at once; try again in a moment");
-      },
-      giveBack: () => void add(-taken),
-    };
-  }
-
-  /** The rest of a body that proved to be long. */
-  async function spool(first: readonly Buffer[], rest: AsyncIterator<Buffer>, client: string): Promise<RequestBody> {
-    const { take, giveBack } = account(client);
-    const file = await openFile().catch(cannotKeep);
-    let isOpen = true;
-    const discard = () => {
-      if (!isOpen) return;
-      isOpen = false;
-      giveBack();
-      void file.close().catch(() => undefined);
-    };
-    const write = async (chunk: Buffer) => {
-      take(chunk.length);
-      await file.writeFile(chunk).catch(cannotKeep);
-    };
-    try {
-      for (const chunk of first) await write(chunk);
-      for (let next = await nextOf(rest); next !== undefined; next = await nextOf(rest)) await write(next);
-    } catch (error) {
-      discard();
-      throw error;
-    }
-    return { bytes: undefined, read: () => file.createReadStream({ start: 0, autoClose: false }), discard };
-  }
-
+  const disk = new DiskRoom(limits);
   /** @throws MirrorError `malformed` for one that is cut off, `busy`, `storage` */
   return async (body, client) => {
     const chunks: Buffer[] = [];
@@ -104,7 +57,7 @@ export function createBodyReceiver(
         inMemory += next.length;
         if (size > limits.short || inMemory > limits.inMemory) {
           leave();
-          return await spool(chunks, rest, client);
+          return await spool(chunks, rest, openFile, disk.account(client));
         }
       }
     } catch (error) {
@@ -113,6 +66,72 @@ export function createBodyReceiver(
     }
     return { ...ofBytes(Buffer.concat(chunks)), discard: leave };
   };
+}
+
+interface Account {
+  /** @throws MirrorError `busy` */
+  readonly take: (bytes: number) => void;
+  /** All of it, once. */
+  readonly giveBack: () => void;
+}
+
+/** Room on the disk, taken a chunk at a time, shared by all clients and bounded for each. */
+class DiskRoom {
+  private readonly limits: BodyLimits;
+  private taken = 0;
+  private readonly ofClient = new Map<string, number>();
+
+  constructor(limits: BodyLimits) {
+    this.limits = limits;
+  }
+
+  account(client: string): Account {
+    let own = 0;
+    const add = (bytes: number) => {
+      own += bytes;
+      this.taken += bytes;
+      const all = (this.ofClient.get(client) ?? 0) + bytes;
+      if (all === 0) this.ofClient.delete(client);
+      else this.ofClient.set(client, all);
+      return all;
+    };
+    return {
+      take: (bytes) => {
+        if (add(bytes) <= this.limits.ofClient && this.taken <= this.limits.onDisk) return;
+        throw new MirrorError("busy", "too many large requests at once; try again in a moment");
+      },
+      giveBack: () => void add(-own),
+    };
+  }
+}
+
+/** The rest of a body that proved to be long. */
+async function spool(
+  first: readonly Buffer[],
+  rest: AsyncIterator<Buffer>,
+  openFile: () => Promise<FileHandle>,
+  { take, giveBack }: Account,
+): Promise<RequestBody> {
+  const file = await openFile().catch(cannotKeep);
+  let isOpen = true;
+  const discard = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    giveBack();
+    void file.close().catch(() => undefined);
+  };
+  const write = async (chunk: Buffer) => {
+    take(chunk.length);
+    await file.writeFile(chunk).catch(cannotKeep);
+  };
+  try {
+    for (const chunk of first) await write(chunk);
+    for (let next = await nextOf(rest); next !== undefined; next = await nextOf(rest)) await write(next);
+  } catch (error) {
+    discard();
+    throw error;
+  }
+  return { bytes: undefined, read: () => file.createReadStream({ start: 0, autoClose: false }), discard };
 }
 
 /** What is in memory anyway. */

@@ -1,29 +1,26 @@
 /** Starts the server on a mirror's folder, and ends it. The order of the wiring is the order of the comments. */
 import { randomBytes } from "node:crypto";
-import { access, constants } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import type { Logger } from "pino";
-import { MirrorError, describeError } from "../errors.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
 import { isTracked } from "../git/tracked.ts";
-import { hexpm } from "../names/hex-repository.ts";
 import { composeApp } from "../serve/compose-app.ts";
 import { arrivals, arrivalsByWorkers, fileHeader } from "../serve/arrival.ts";
 import { createFileMemory } from "../serve/file-memory.ts";
 import { inFrontOf } from "../serve/front.ts";
 import { listen, type Listening } from "../serve/listen.ts";
-import { listRepositories, listTarballs } from "../store/inventory.ts";
+import { listRepositories } from "../store/inventory.ts";
 import type { StoreFolders } from "../store/paths.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
-import { build, type SigningKey } from "../registry/build.ts";
+import type { SigningKey } from "../registry/build.ts";
 import type { Context } from "../store/context.ts";
 import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-identity.ts";
-import { silentReporter } from "../reporter.ts";
 import { announce, notAnnounced, registryFolder } from "../clients/running-server.ts";
 import { readTokens } from "../serve/tokens.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
+import { signEmptyRegistry } from "./sign-empty.ts";
 import { caFileOf, watchTrust, type Fingerprints, type Trust } from "../store/trust.ts";
 
 /** The settings of a server. */
@@ -70,13 +67,7 @@ export async function serve(
   // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
   const signing = await signEmptyRegistry(context, logger);
   const environments = await gitEnvironments();
-  // Where the way to them is barred there are none: that was told above, and the rest is served.
-  for (const { place } of await listRepositories(paths).catch(() => [])) {
-    // What bars the way is told with the rest of what is wrong.
-    if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
-    const reason = unservedReason(place, environments.features);
-    if (reason !== undefined) logger.warn({ dir: place.path }, `a repository is not served, since ${reason}`);
-  }
+  await prepareRepositories(context, environments, logger);
 
   // 2 hosts and their certificate
   const served = createServedHosts(paths);
@@ -132,12 +123,11 @@ export async function serve(
   const front = inFrontOf(answer, { memory, logger, arrivals: where });
   const listening = workers ?? (await listen(front, { ...options, onError }));
   identity?.watch(listening.setCertificate);
-  const announcement =
-    secret === undefined
-      ? undefined
-      : await announce(context, { port: listening.port, secret }).catch((error: unknown) => {
-          logger.warn(notAnnounced(error));
-        });
+  const announced = secret === undefined ? undefined : announce(context, { port: listening.port, secret });
+  const announcement = await announced?.catch((error: unknown): undefined => {
+    logger.warn(notAnnounced(error));
+    return undefined;
+  });
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
   return {
     ...listening,
@@ -151,6 +141,16 @@ export async function serve(
   };
 }
 
+async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {
+  // Where the way to them is barred there are none: that was told before, and the rest is served.
+  for (const { place } of await listRepositories(paths).catch(() => [])) {
+    // What bars the way is told with the rest of what is wrong.
+    if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
+    const reason = unservedReason(place, features);
+    if (reason !== undefined) logger.warn({ dir: place.path }, `a repository is not served, since ${reason}`);
+  }
+}
+
 function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: StoreFolders): StoreFolders {
   return { mirror, hexDir, gitDir, cacheDir, certsDir, privateKey };
 }
@@ -158,66 +158,4 @@ function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: S
 /** The registry's key, as an answer to who asks which mirror this is. */
 function keyOf(trust: () => Promise<Trust>): () => Promise<string> {
   return async () => (await trust()).fingerprints.registry ?? "";
-}
-
-interface Signing {
-  /** Done when nothing is signed any more. */
-  readonly stop: () => Promise<void>;
-}
-
-/** @returns what ends the signing, where it has to wait for another process and goes on beside the serving */
-async function signEmptyRegistry(context: Context<SigningKey>, logger: Logger): Promise<Signing> {
-  const { paths } = context;
-  const stopping = new AbortController();
-  let later: Promise<void> | undefined;
-  const signing: Signing = {
-    stop: async () => {
-      stopping.abort();
-      await later;
-    },
-  };
-  // A mirror's folder that is none of ours ends it here; a registry's does not keep git from being served.
-  paths.mirror.look();
-  try {
-    if (await isSigned(context)) return signing;
-    paths.hex.makeFolder();
-    paths.mirror.makeFolder();
-    await access(paths.mirror.verifiedPath(), constants.W_OK);
-  } catch (error) {
-    logger.warn(`the mirror has no signed registry, and none can be written here: ${describeError(error)}`);
-    return signing;
-  }
-  const signal = AbortSignal.any([context.signal, stopping.signal]);
-  const quiet = { ...context, reporter: silentReporter, signal };
-  await build(quiet, { wait: false }).catch((error: unknown) => {
-    if (!isBusy(error)) throw error;
-    logger.warn("another process is writing to this mirror; its registry is signed, if need be, when that is done");
-    later = signLater(quiet, logger);
-  });
-  return signing;
-}
-
-/** A first sync signs the registry itself; one that was killed leaves that to us. */
-async function signLater(context: Context<SigningKey>, logger: Logger): Promise<void> {
-  while (!context.signal.aborted) {
-    try {
-      await build(context);
-      return;
-    } catch (error) {
-      if (await isSigned(context).catch(() => false)) return;
-      if (!isBusy(error) && !context.signal.aborted) {
-        logger.error(`the registry cannot be signed: ${describeError(error)}`);
-        return;
-      }
-    }
-  }
-}
-
-async function isSigned({ paths }: Context): Promise<boolean> {
-  const registry = paths.registry(hexpm);
-  return registry.resource("names").isFile() || (await listTarballs(registry)).length > 0;
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof MirrorError && error.code === "busy";
 }

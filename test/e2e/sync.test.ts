@@ -8,6 +8,7 @@ import { decodePackage } from "../../src/hex/records.ts";
 import { readPublicKey } from "../../src/hex/keys.ts";
 import { verifyAndUnwrap, wrap } from "../../src/hex/signed.ts";
 import { mirrorServer } from "../support/cli.ts";
+import { mirrorHere } from "../support/here.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { commit, git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { etagOf, startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
@@ -27,13 +28,14 @@ beforeEach(async () => {
 });
 
 const sync = (args: string[] = [], env: Record<string, string> = {}) =>
-  mirrorServer(["sync", "--hex-url", hex.url, "--hex-public-key", key, ...args], { cwd, env });
-const verify = (args: string[] = []) => mirrorServer(["verify", ...args], { cwd });
+  mirrorHere(["sync", "--hex-url", hex.url, "--hex-public-key", key, ...args], { cwd, env });
+const verify = (args: string[] = []) => mirrorHere(["verify", ...args], { cwd });
 const mirror = (path: string) => join(cwd, ".mirror", path);
 
 describe("sync of Hex packages", () => {
   test("fetches what ./mix.lock names, keeps upstream's records, signs a registry of it", async () => {
-    const { code, stdout, stderr } = await sync();
+    const args = ["sync", "--hex-url", hex.url, "--hex-public-key", key];
+    const { code, stdout, stderr } = await mirrorServer(args, { cwd });
     expect([code, stderr]).toEqual([0, expect.stringContaining("[2/2] added")]);
     expect(stdout).toMatch(
       /^added 2, updated 0, unchanged 0, failed 0, [\d.]+ kB in [\d.]+ s\nregistry: 2 packages, 2 releases\ntrusts hexpm by the key SHA256:\S+, from http:\S+\nsigns its registry with the key SHA256:\S+\n$/,
@@ -223,7 +225,7 @@ describe("nothing is trusted that was not verified", () => {
 
   test("a key that lies in the mirror's folder: downloads need the one that was given, or hex.pm's", async () => {
     await sync();
-    const { code, stderr } = await mirrorServer(["sync", "--hex-url", hex.url], { cwd });
+    const { code, stderr } = await mirrorHere(["sync", "--hex-url", hex.url], { cwd });
     expect([code, stderr]).toEqual([
       2,
       expect.stringMatching(/this mirror trusts the key SHA256:.* for hexpm, and hex\.pm's own key/),
@@ -255,17 +257,17 @@ describe("build", () => {
   test("signs what was dropped in by hand", async () => {
     await mkdir(mirror("hex/tarballs"), { recursive: true });
     await writeFile(mirror("hex/tarballs/beta-2.1.0.tar"), beta.bytes);
-    const { code, stdout } = await mirrorServer(["build"], { cwd });
+    const { code, stdout } = await mirrorHere(["build"], { cwd });
     const adopted = "adopted 1 release that no upstream record covers: beta@2.1.0\n";
     expect([code, stdout]).toEqual([0, `${adopted}registry: 1 packages, 1 releases; wrote 5 files\n`]);
-    expect((await mirrorServer(["build"], { cwd })).stdout).toBe("registry: 1 packages, 1 releases; wrote 0 files\n");
+    expect((await mirrorHere(["build"], { cwd })).stdout).toBe("registry: 1 packages, 1 releases; wrote 0 files\n");
   });
 
   test("leaves out what is no tarball, or another one than its name says, and tells", async () => {
     await mkdir(mirror("hex/tarballs"), { recursive: true });
     await writeFile(mirror("hex/tarballs/beta-2.1.0.tar"), "half a tarball");
     await writeFile(mirror("hex/tarballs/other-1.0.0.tar"), beta.bytes);
-    const { code, stdout } = await mirrorServer(["build"], { cwd });
+    const { code, stdout } = await mirrorHere(["build"], { cwd });
     expect(code).toBe(1);
     expect(stdout).toMatch(/left out beta 2\.1\.0: not a Hex tarball|left out beta 2\.1\.0: not a tar file/);
     expect(stdout).toContain("left out other 1.0.0: it holds beta 2.1.0");
@@ -274,7 +276,7 @@ describe("build", () => {
   test("never signs with a new key what clients know under another", async () => {
     await sync();
     await rm(mirror("private_key.pem"));
-    const refused = await mirrorServer(["build"], { cwd });
+    const refused = await mirrorHere(["build"], { cwd });
     expect([refused.code, refused.stderr]).toEqual([
       2,
       expect.stringMatching(/was signed with a key that is not here.*--new-key/s),
@@ -282,15 +284,15 @@ describe("build", () => {
     const before = await readFile(mirror("hex/public_key"), "utf8");
     // Nor when only what was signed tells by whom.
     await rm(join(cwd, ".mirror/hex/public_key"));
-    expect((await mirrorServer(["build"], { cwd })).stderr).toContain("was signed with a key that is not here");
-    expect((await mirrorServer(["build", "--new-key"], { cwd })).code).toBe(0);
+    expect((await mirrorHere(["build"], { cwd })).stderr).toContain("was signed with a key that is not here");
+    expect((await mirrorHere(["build", "--new-key"], { cwd })).code).toBe(0);
     expect(await readFile(mirror("hex/public_key"), "utf8")).not.toBe(before);
   });
 
   test("refuses a folder of a newer version", async () => {
     await mkdir(mirror(""), { recursive: true });
     await writeFile(mirror("mirror.json"), '{"format": 99, "registryName": "hexpm"}');
-    const { code, stderr } = await mirrorServer(["build"], { cwd });
+    const { code, stderr } = await mirrorHere(["build"], { cwd });
     expect([code, stderr]).toEqual([2, expect.stringContaining("made by a newer mirror-server (format 99")]);
   });
 
@@ -299,7 +301,7 @@ describe("build", () => {
     const payload = verifyAndUnwrap(hex.files.get("/packages/beta") ?? Buffer.alloc(0), hex.key);
     const forged = await startHexUpstream([]);
     await writeFile(mirror("upstream/hexpm/packages/beta"), await wrap(payload, forged.key));
-    const { code, stdout, stderr } = await mirrorServer(["build"], { cwd });
+    const { code, stdout, stderr } = await mirrorHere(["build"], { cwd });
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(/^the records of hexpm here are signed by SHA256:\S+, which is not hex\.pm's own key\n$/),

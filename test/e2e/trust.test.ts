@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { fingerprint } from "../../src/hex/keys.ts";
 import { mirrorServer, startServer } from "../support/cli.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
+import { mirrorHere } from "../support/here.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
 import { listenOnLoopback } from "../support/loopback.ts";
 import { alpha, beta, lockEntry, mixLock } from "../support/tarballs.ts";
@@ -21,8 +22,10 @@ beforeEach(async () => {
   await writeFile(join(cwd, "mix.lock"), mixLock([alpha]));
 });
 
+/** What passes its environment on is a program of its own. */
+const programs = new Set(["exec", "env"]);
 const run = (args: readonly string[], env: Record<string, string> = {}, folder = cwd) =>
-  mirrorServer(args, { cwd: folder, env });
+  (programs.has(args[0] ?? "") ? mirrorServer : mirrorHere)(args, { cwd: folder, env });
 const sync = (...args: string[]) => run(["sync", "--hex-url", hex.url, "--hex-public-key", "upstream.pem", ...args]);
 const mirror = (path: string) => join(cwd, ".mirror", path);
 const readJson = async (path: string) => JSON.parse(await readFile(mirror(path), "utf8")) as Record<string, unknown>;
