@@ -17,7 +17,7 @@ import { readHeld, refreshRecord, type HeldRecord } from "./refresh-record.ts";
 import { transferOf, type Outcome } from "../reporter.ts";
 import type { TakeTools } from "./take-record.ts";
 
-type Tools = BringTools & Pick<TakeTools, "paths" | "acceptChanged">;
+type Tools = BringTools & Pick<TakeTools, "paths" | "acceptChanged" | "withdraw">;
 
 /** @throws MirrorError `config` */
 export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): Promise<Bringing<PackageJob>> {

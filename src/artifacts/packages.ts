@@ -24,7 +24,7 @@ export interface PackageTools {
   readonly acceptChanged: readonly AcceptedChange[];
   /** The key of upstream's records that are held. @throws MirrorError `config` */
   readonly recordsKey: (repository: string) => Promise<KeyObject>;
-  /** Signs the registries as if these places were gone. */
+  /** Signs the registries as if these places were gone. For the only writer. */
   readonly withdraw: (places: readonly Place[]) => Promise<void>;
 }
 
@@ -61,7 +61,7 @@ export function createPackages(
     },
     bringing: async (jobs, tools) => {
       const { bringPackages } = await import("./with-records.ts");
-      return bringPackages(jobs, { ...tools, paths, acceptChanged });
+      return bringPackages(jobs, { ...tools, paths, acceptChanged, withdraw });
     },
     check: async function* (job) {
       const { checkPackage } = await import("./with-records.ts");

@@ -10,7 +10,8 @@ import { hexpm, shownPackage } from "../names/hex-repository.ts";
 import { MirrorError } from "../errors.ts";
 import { readHistory, writeHistory, type HistoryLine } from "../store/history.ts";
 import { quarantine } from "../store/quarantine.ts";
-import type { RegistryPaths } from "../store/registry-paths.ts";
+import { parseTarballName, type RegistryPaths } from "../store/registry-paths.ts";
+import type { Place } from "../disk/place.ts";
 import { publishedKey } from "../store/published-key.ts";
 import type { AcceptedChange } from "../options.ts";
 import { isPackageOf, readSignedRecord } from "../registry/adoption.ts";
@@ -27,6 +28,8 @@ export interface TakeTools {
   readonly paths: StorePaths;
   readonly reporter: Reporter;
   readonly acceptChanged: readonly AcceptedChange[];
+  /** Signs the registry as if these tarballs were gone. */
+  readonly withdraw: (tarballs: readonly Place[]) => Promise<void>;
   /** By version of this package, the outer checksums that locks demand. */
   readonly locked: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -35,7 +38,7 @@ export interface TakeTools {
 export async function takeRecord(
   source: Pick<HexSource, "paths" | "upstream">,
   record: NewRecord,
-  { paths, reporter, acceptChanged, locked }: TakeTools,
+  { paths, reporter, acceptChanged, locked, withdraw }: TakeTools,
 ): Promise<void> {
   const registry = source.paths;
   const { before, after } = record;
@@ -61,11 +64,14 @@ export async function takeRecord(
     throw new MirrorError("integrity", `${changes.refused}; what is held stays as it is`);
   }
   for (const text of changes.told) reporter.note(text);
-  for (const version of [...changes.lost, ...changes.replaced]) {
-    const tarball = registry.tarball(name, version);
-    if (!tarball.isFile()) continue;
-    const aside = await quarantine(paths, tarball);
-    reporter.note(`${shownPackage(repository, name)} ${version}, as it was, lies in ${aside} now`);
+  const gone = [...changes.lost, ...changes.replaced].map((version) => registry.tarball(name, version));
+  const held = gone.filter((tarball) => tarball.isFile());
+  // Our registry forgets them first: what is listed is there.
+  if (held.length > 0) await withdraw(held);
+  for (const tarball of held) {
+    const version = parseTarballName(tarball.name)?.version ?? "";
+    const path = await quarantine(paths, tarball);
+    reporter.note(`${shownPackage(repository, name)} ${version}, as it was, lies in ${path} now`);
   }
   await extendHistory(source, record, { history, replaced: changes.replaced });
 }

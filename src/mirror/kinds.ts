@@ -1,4 +1,6 @@
 /** The kinds of things of one mirror, each with what it needs of the settings. */
+import pLimit from "p-limit";
+import type { Place } from "../disk/place.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { createDocumentation } from "../artifacts/documentation.ts";
 import { createFiles } from "../artifacts/files.ts";
@@ -36,18 +38,16 @@ export type KindKey =
 
 /** Made anew for each run: what is read once is as it was then. @throws MirrorError `config` */
 export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTools): Kinds {
-  const { paths, reporter, signal, config: settings } = context;
+  const { paths, signal, config: settings } = context;
+  const one = pLimit(1);
   const { acceptChanged, gitRefs, gitShallow, name, port, tlsPort } = settings;
   const ownPorts = [port, ...(tlsPort === undefined ? [] : [tlsPort])];
   return {
     packages: createPackages(paths, {
       acceptChanged,
       recordsKey: async (repository) => heldRecordsKey(context, repository),
-      withdraw: async (places) => {
-        const { buildAsOnlyWriter } = await import("../registry/jobs.ts");
-        const { leftOut } = await buildAsOnlyWriter(context, { without: new Set(places.map(({ path }) => path)) });
-        for (const { item, reason } of leftOut) reporter.note(`is left out of the registry: ${reason}`, item);
-      },
+      // Packages are landed beside each other, and the lists are one file each.
+      withdraw: async (places) => one(async () => withdraw(context, places)),
     }),
     documentation: createDocumentation(paths, settings.docs),
     repositories: createRepositories(paths, {
@@ -59,6 +59,12 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
     installers: createInstallers(paths, settings, async () => readInstallersKey(settings)),
     files: createFiles(paths, settings.files),
   };
+}
+
+async function withdraw(context: Context<KindKey>, places: readonly Place[]): Promise<void> {
+  const { buildAsOnlyWriter } = await import("../registry/jobs.ts");
+  const { leftOut } = await buildAsOnlyWriter(context, { without: new Set(places.map(({ path }) => path)) });
+  for (const { item, reason } of leftOut) context.reporter.note(`is left out of the registry: ${reason}`, item);
 }
 
 async function readInstallersKey({ buildsPublicKey: file }: Pick<Config, "buildsPublicKey">) {

@@ -69,7 +69,8 @@ export async function buildAsOnlyWriter(
   const signing = await openSigning(context, { dryRun });
   const adopting = adopt === undefined ? adoptNothing : await whatToAdopt(adopt, registries, signing);
   const result = await signEach(context, registries, { ...signing, adopting }, { without });
-  if (signing.key !== undefined) await noteUnsigned(context.paths, new Map());
+  // What is withdrawn while others are landed says nothing of those.
+  if (signing.key !== undefined && without.size === 0) await noteUnsigned(context.paths, new Map());
   return result;
 }
 
