@@ -63,15 +63,13 @@ export async function sync(context: SyncContext, given: readonly Lock[], tools: 
   };
   const hex = openHexSources(counted, landing.land);
   await bringAll(counted, { locks, known, onFound }, { landing, hex }, tools);
-  const { aborted } = signal;
-  const registry = aborted ? undefined : await signRegistry(landing, locks, tally);
-  if (aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
+  if (signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
+  const registry = await signRegistry(landing, locks, tally);
   for (const { item, error } of await hex.close()) tally.failed(item, error);
   // Last of all: what was killed before is not taken for complete.
   const outcome = tally.failures.length === 0 ? "whole" : "incomplete";
   await landing.land(async () => {
     await remember(counted, { locks: withoutMistakes(locks, tally), found }, outcome);
-    await writeOrigins(paths, given);
     // What could not be asked is not as of today.
     if (outcome === "whole") await writeLastSync(paths, new Date());
   });
@@ -94,6 +92,8 @@ async function begin(
   const locks = withPackages(given, config, before);
   requireKnownChanges(config, locks);
   tellLostLocks(context, locks, before);
+  // Of two that would have one name and begin at once, the second is refused.
+  await writeOrigins(paths, given);
   await remember(context, { locks, found: [] }, "begun");
   return { locks, before };
 }
