@@ -194,6 +194,26 @@ test("a lock whose name another has, which is still there, is refused before it 
   expect((await sync("x/one")).code).toBe(0);
 });
 
+test("verify tells what nothing can be mirrored for, which is no success but for the project's own", async () => {
+  await lock("one", mixLock([alpha], ['"old": {:svn, "https://example.org/old", "12"}']));
+  expect((await sync("one")).code).toBe(0);
+  const { code, stdout } = await run("verify", "one");
+  expect([code, stdout]).toEqual([
+    3,
+    "skipped old (lock one): source :svn is neither Hex nor git\n" +
+      "0 missing, 0 damaged, 1 that cannot be mirrored of 2 for one\n",
+  ]);
+  const skipped = [{ lock: "one", app: "old", reason: expect.any(String) as string, isPath: false }];
+  expect(JSON.parse((await run("verify", "one", "--json")).stdout)).toMatchObject({ ok: false, checked: 1, skipped });
+  await lock("one", mixLock([alpha], ['"own": {:path, "../own"}']));
+  await sync("one");
+  const own = await run("verify", "one");
+  expect([own.code, own.stdout]).toEqual([
+    0,
+    expect.stringMatching(/skipped own .*\ncomplete and intact: 1 checked for one, besides 1 of the project's own\n/),
+  ]);
+});
+
 test("a registry that clients could not read is found, whatever the locks say", async () => {
   await sync("one");
   await writeFile(mirror("hex/names"), "garbage");

@@ -75,3 +75,9 @@ test("lines that are not of this form are passed over, and nothing of them becom
   const csv = `\nversion,sha512,elixir\n2.0.0,${hash("a")},../../x\n../x,${hash("b")},1.14.0\n2.0.0,short,1.14.0\n`;
   expect(paths(csv, "hex-1.x.csv")).toEqual([]);
 });
+
+test("what any Elixir at all would choose is what nobody may remove: the rest is old", () => {
+  const csv = `1.0.0,${hash("a")},1.4.0\n1.1.0,${hash("b")},1.4.0\n2.0.0,${hash("c")},1.14.0\n2.1.0,${hash("d")},1.14.0\n`;
+  const chosen = wantedInstallers(csv, listNamed("hex-1.x.csv"), "any").map(({ path }) => path);
+  expect(chosen.toSorted()).toEqual(["1.14.0/hex-2.1.0.ez", "1.4.0/hex-1.1.0.ez"]);
+});
