@@ -280,7 +280,7 @@ test("checkCommit finds missing commits, broken objects and commits that no head
   // An object that git would happily read: a loose blob under another one's name.
   const blob = await git(dir, ["rev-parse", `${second}:blob.txt`]);
   await damageObject(dir, blob, "something else entirely\n");
-  expect(await checkCommit(open(), second)).toMatchObject({ state: "corrupt" });
+  expect(await checkCommit(open(), second)).toMatchObject({ state: "damaged" });
   expect(await checkCommit(open(), first)).toEqual({ state: "ok" });
   await git(dir, ["update-ref", "-d", "refs/heads/main"]);
   expect(await checkCommit(open(), first)).toMatchObject({
