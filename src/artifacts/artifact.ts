@@ -85,8 +85,11 @@ export interface BringTools {
   readonly gitEnvironments: () => Promise<GitEnvironments>;
   /** Hosts that somebody named, and that may be asked whatever their address. */
   readonly hosts: ReadonlySet<string>;
-  /** Every lock that the mirror knows, those being synced included: what they name is not given up. */
-  readonly known: readonly Lock[];
+  /**
+   * Every lock that the mirror knows by now, those being synced included, here and in other processes: what they name is
+   * not given up.
+   */
+  readonly known: () => Promise<readonly Lock[]>;
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
   readonly land: Land;

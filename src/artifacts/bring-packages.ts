@@ -27,16 +27,18 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
       if (!(error instanceof MirrorError) || error.code !== "refused") throw error;
     });
   }
-  const demands = packageJobs(tools.known);
-  const locked = lazyBy((key: string) => demands.find(({ repository, name }) => `${repository}/${name}` === key));
+  const planOf = lazyBy((known: Awaited<ReturnType<BringTools["known"]>>) => packageJobs(known));
+  const locked = async ({ repository, name }: PackageJob) => {
+    const known = planOf(await tools.known());
+    return lockedChecksums(known.find((each) => each.repository === repository && each.name === name));
+  };
   return {
     bring: async function* (job) {
       let source: HexSource;
       let held: HeldRecord;
       try {
         source = await tools.hex.open(job.repository);
-        const checksums = lockedChecksums(locked(`${job.repository}/${job.name}`));
-        held = await refreshRecord(job.name, source, { ...tools, locked: checksums });
+        held = await refreshRecord(job.name, source, { ...tools, locked: async () => locked(job) });
       } catch (error) {
         for (const { version } of job.releases) yield { item: releaseItem(job, version), error };
         return;

@@ -99,23 +99,20 @@ async function openBringing(
 ): Promise<Bringing<GitJob>> {
   if (jobs.length === 0) return { bring: () => nothing(), finish: async () => [] };
   const environments = await tools.gitEnvironments();
-  const demands = new Map(
-    repositoryJobs(tools.known, policy).jobs.map((job) => [repositoryKey(job), job.entries] as const),
-  );
   const submodules = createSubmodules(tools.hosts, policy);
   return {
     bring: async function* (job) {
       const item = itemOf(job);
       submodules.begin(job);
-      const wanted = withDemands(job, demands);
       try {
-        const { outcome, repository } = await asOnlyOne(paths, job, tools, async (signal) => {
+        const { outcome, repository, wanted } = await asOnlyOne(paths, job, tools, async (signal) => {
+          const wanted = withDemands(job, repositoryJobs(await tools.known(), policy).jobs);
           const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
           // One whose way is barred is told by its own name.
           await place.parent?.removeLeftovers().catch(() => undefined);
           const running = { ...tools, environments, signal };
           const brought = await bringRepository(paths, { item, place, job: wanted }, fetching, running);
-          return { outcome: brought, repository: BareRepository.open(place, { environments, signal }) };
+          return { outcome: brought, wanted, repository: BareRepository.open(place, { environments, signal }) };
         });
         yield { item, outcome, bytes: 0 };
         yield* submodules.add(job, await submodulesOf(wanted, repository), tools.reporter);
@@ -155,8 +152,9 @@ async function* nothing() {
 }
 
 /** A refresh for one lock must not lose what another needs: all that is demanded of the repository counts. */
-function withDemands(job: GitJob, demands: ReadonlyMap<string, GitJob["entries"]>): GitJob {
-  const all = [...job.entries, ...(demands.get(repositoryKey(job)) ?? [])];
+function withDemands(job: GitJob, known: readonly GitJob[]): GitJob {
+  const same = known.filter((each) => repositoryKey(each) === repositoryKey(job));
+  const all = [...job.entries, ...same.flatMap(({ entries }) => entries)];
   return { ...job, entries: [...new Map(all.map((entry) => [JSON.stringify(entry), entry])).values()] };
 }
 

@@ -30,8 +30,8 @@ export interface TakeTools {
   readonly acceptChanged: readonly AcceptedChange[];
   /** Signs the registry as if these tarballs were gone. */
   readonly withdraw: (tarballs: readonly Place[]) => Promise<void>;
-  /** By version of this package, the outer checksums that locks demand. */
-  readonly locked: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By version of this package, the outer checksums that locks demand by now. */
+  readonly locked: () => Promise<ReadonlyMap<string, ReadonlySet<string>>>;
 }
 
 /** Before the record itself is written. @throws MirrorError `integrity` saying why it is not taken, and how it would be */
@@ -53,7 +53,7 @@ export async function takeRecord(
     after,
     history,
     isHexpm: repository === hexpm,
-    locked,
+    locked: await locked(),
     accepted: {
       lost: accepted.some(({ version }) => version === undefined),
       replaced: new Set(accepted.map(({ version }) => version).filter((version) => version !== undefined)),

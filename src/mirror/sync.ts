@@ -18,7 +18,7 @@ import { packageJobs } from "../plan/packages.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { isPackageOf } from "../registry/adoption.ts";
-import { isKnownLock, readKnownLocks, writeKnownLock } from "../store/known-locks.ts";
+import { isKnownLock, readKnownLocks, watchKnownLocks, writeKnownLock } from "../store/known-locks.ts";
 import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
@@ -52,9 +52,7 @@ export async function sync(context: SyncContext, given: readonly Lock[], tools: 
   const tally = new Tally(context.reporter);
   const counted: SyncContext = { ...context, reporter: tally };
   const landing = createLanding(counted);
-  const { locks, before } = await landing.land(async () => begin(counted, given));
-  const names = new Set(locks.map(({ name }) => name));
-  const known = [...locks, ...before.filter(({ name }) => !names.has(name))];
+  const locks = await landing.land(async () => begin(counted, given));
   const found: Lock[] = [];
   // Known before it is brought, so that nobody takes it for what no lock names.
   const onFound = async (more: readonly Lock[]) => {
@@ -62,7 +60,7 @@ export async function sync(context: SyncContext, given: readonly Lock[], tools: 
     await landing.land(async () => remember(counted, { locks, found }, "begun"));
   };
   const hex = openHexSources(counted, landing.land);
-  await bringAll(counted, { locks, known, onFound }, { landing, hex }, tools);
+  await bringAll(counted, { locks, onFound }, { landing, hex }, tools);
   if (signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
   const registry = await signRegistry(landing, locks, tally);
   for (const { item, error } of await hex.close()) tally.failed(item, error);
@@ -78,10 +76,7 @@ export async function sync(context: SyncContext, given: readonly Lock[], tools: 
 }
 
 /** Before anything is fetched: what would stop the end is found out, and what will be wanted is written down. */
-async function begin(
-  context: SyncContext,
-  given: readonly Lock[],
-): Promise<{ readonly locks: readonly Lock[]; readonly before: readonly Lock[] }> {
+async function begin(context: SyncContext, given: readonly Lock[]): Promise<readonly Lock[]> {
   const { paths, config } = context;
   for (const place of [paths.mirror, paths.knownLocksDir]) await place.removeLeftovers();
   await registryName(context);
@@ -95,7 +90,7 @@ async function begin(
   // Of two that would have one name and begin at once, the second is refused.
   await writeOrigins(paths, given);
   await remember(context, { locks, found: [] }, "begun");
-  return { locks, before };
+  return locks;
 }
 
 /** A name that was mistyped accepts nothing, and must not look as if it had. */
@@ -138,17 +133,16 @@ function openHexSources(context: SyncContext, land: Land): HexSources {
 
 interface Bringing {
   readonly locks: readonly Lock[];
-  readonly known: readonly Lock[];
   readonly onFound: (more: readonly Lock[]) => Promise<void>;
 }
 
 async function bringAll(
   context: SyncContext,
-  { locks, known, onFound }: Bringing,
+  { locks, onFound }: Bringing,
   { landing, hex }: { readonly landing: Landing; readonly hex: HexSources },
   { gitEnvironments }: KindTools,
 ): Promise<void> {
-  const { reporter, signal, config } = context;
+  const { paths, reporter, signal, config } = context;
   const hosts = trustedHosts(config, locks);
   const http = createHttpClient({
     userAgent: `mirror-server/${version}`,
@@ -157,6 +151,7 @@ async function bringAll(
     mayAsk: async (host) => mayAsk(host, hosts),
   });
   const kinds = openKinds(context, { gitEnvironments });
+  const known = watchKnownLocks(paths);
   const bringing = { http, hex, gitEnvironments, hosts, known, reporter, signal, land: landing.land };
   try {
     await bringWanted(kinds, { locks }, bringing, { concurrency: config.concurrency, onFound });

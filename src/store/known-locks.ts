@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
+import { stampThrough } from "../disk/stamp.ts";
 import type { Place } from "../disk/place.ts";
 import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
 import { jsonText, readJson } from "./json-file.ts";
@@ -116,6 +117,17 @@ export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
   // A link, too, which then says so: what a lock that is barred needs must not be taken for what nobody needs.
   const files = (await paths.knownLocksDir.entries()).filter(({ name }) => name.endsWith(".json"));
   return Promise.all(files.map(({ name }) => readKnownLock(paths.knownLocksDir.at(name))));
+}
+
+/** The same, for who asks often while others sync: read anew when a file is another. */
+export function watchKnownLocks(paths: StorePaths): () => Promise<readonly Lock[]> {
+  let seen: { readonly stamp: string; readonly locks: Promise<readonly Lock[]> } | undefined;
+  return async () => {
+    const places = (await paths.knownLocksDir.entries()).map(({ name }) => paths.knownLocksDir.at(name));
+    const stamp = places.map((place) => `${place.name} ${stampThrough(place.path)}`).join("\n");
+    if (seen?.stamp !== stamp) seen = { stamp, locks: readKnownLocks(paths) };
+    return seen.locks;
+  };
 }
 
 async function readKnownLock(place: Place): Promise<Lock> {
