@@ -38,7 +38,12 @@ export interface Artifact<Job> {
   readonly list: () => Promise<readonly Held[]>;
   /** What is wrong with one that is here, whoever wants it. @throws MirrorError for what cannot be read or told now */
   readonly damageOf: (held: Held) => Promise<string | undefined>;
-  /** For the only writer. */
+  /**
+   * Keeps others from working on one that is here. @returns what lets them; undefined while somebody does. Absent where the
+   * writers' lock is enough.
+   */
+  readonly guard?: (held: Held) => Promise<(() => Promise<void>) | undefined>;
+  /** For the only writer. @throws MirrorError `busy` where somebody works on one of them; the others are gone then */
   readonly remove: (held: readonly Held[]) => Promise<void>;
 }
 

@@ -142,6 +142,9 @@ async function bringFile(
       return { item, outcome: "unchanged", bytes };
     }
     await land(async () => {
+      // Another process may have been the first to see it.
+      const first = job.sha256 ?? (await readFileChecksums(paths)).get(key)?.sha256;
+      if (first !== undefined && first !== sha256) throw mismatch(job, sha256, first);
       await temporary.moveTo(file);
       await addFileChecksums(paths, new Map([[key, { sha256, bytes }]]));
     });

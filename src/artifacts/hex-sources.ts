@@ -29,19 +29,18 @@ export interface HexSources {
   /** @throws MirrorError `config`, `refused` */
   readonly open: (repository: string) => Promise<HexSource>;
   /** Writes down what upstream said of each, once all that it spoke of is signed. @returns where that failed */
-  readonly close: () => Promise<readonly Failed[]>;
+  readonly close: (land: Land) => Promise<readonly Failed[]>;
 }
 
 export interface HexSourceTools {
   readonly paths: StorePaths;
   readonly reporter: Reporter;
-  readonly land: Land;
   readonly upstreamOf: (repository: string) => Promise<HexUpstream>;
   /** Writes down whose records these are. */
   readonly recordUpstream: (repository: string, upstream: HexUpstream) => Promise<void>;
 }
 
-export function createHexSources({ paths, reporter, land, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
+export function createHexSources({ paths, reporter, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
   const opened = new Map<string, HexSource>();
   const places = lazy(async () => {
     // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.
@@ -84,7 +83,7 @@ export function createHexSources({ paths, reporter, land, upstreamOf, recordUpst
   };
   return {
     open: lazyBy(open),
-    close: async () => {
+    close: async (land) => {
       const failed: Failed[] = [];
       for (const [repository, { paths: registry, learned }] of opened) {
         try {

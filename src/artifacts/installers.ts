@@ -18,7 +18,7 @@ import {
   type Installer,
   type InstallerList,
 } from "../plan/installers.ts";
-import { readAbsentLists, writeAbsentLists } from "../store/absent-lists.ts";
+import { addAbsentLists, readAbsentLists } from "../store/absent-lists.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Artifact, BringTools, Checked, Held, Want } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
@@ -139,7 +139,7 @@ async function openBringing(
   key: KeyObject | undefined,
   tools: BringTools,
 ) {
-  const absent = new Set(await readAbsentLists(paths));
+  const asked = new Map<string, "absent" | "there">();
   let found = 0;
   let wanted = 0;
   let hasFailed = false;
@@ -159,11 +159,11 @@ async function openBringing(
       // Which ones there are was not known before.
       tools.reporter.begin(installers.length - job.installers.length);
       if (fresh === undefined) {
-        absent.add(job.list.name);
+        asked.set(job.list.name, "absent");
         yield { item, outcome: "none", bytes: 0 };
         return;
       }
-      absent.delete(job.list.name);
+      asked.set(job.list.name, "there");
       found += 1;
       wanted += installers.length;
       let isWhole = true;
@@ -173,11 +173,11 @@ async function openBringing(
         if ("error" in outcome) isWhole = false;
         yield outcome;
       }
-      if (isWhole) yield await landList(paths, job, fresh, tools);
+      if (isWhole) yield await landList(paths, job, fresh, installers, tools);
       else yield { item, error: new MirrorError("incomplete", "stays as it was, since not all that it names is here") };
     },
     finish: async (): Promise<Failed[]> => {
-      if (jobs.length > 0) await tools.land(async () => writeAbsentLists(paths, absent));
+      if (jobs.length > 0) await tools.land(async () => addAbsentLists(paths, asked));
       // What failed has been told by its own name.
       if (jobs.length === 0 || hasFailed || tools.signal.aborted || wanted > 0) return [];
       const why =
@@ -240,6 +240,7 @@ async function landList(
   { installsDir }: StorePaths,
   { list, held }: InstallerJob,
   { csv, signature }: SignedList,
+  installers: readonly Installer[],
   { land }: BringTools,
 ): Promise<Outcome> {
   const item = listItem(list);
@@ -249,8 +250,12 @@ async function landList(
   ];
   try {
     const isSame = await Promise.all(pair.map(({ place, content }) => place.contains(content)));
-    if (isSame.every(Boolean)) return { item, outcome: "unchanged", bytes: 0 };
-    await land(async () => writeTogether(pair));
+    const isWhole = () => installers.every(({ path }) => installsDir.at(path).isFile());
+    if (isSame.every(Boolean) && isWhole()) return { item, outcome: "unchanged", bytes: 0 };
+    await land(async () => {
+      if (!isWhole()) throw new MirrorError("busy", "another process has taken away what it names; sync again");
+      await writeTogether(pair);
+    });
     return { item, outcome: held === undefined ? "added" : "updated", bytes: csv.length };
   } catch (error) {
     return { item, error };

@@ -4,7 +4,6 @@
  * (registry/), and taken back before anything goes. What reads records is loaded only where it is needed: protobuf is large.
  */
 import type { KeyObject } from "node:crypto";
-import type { Place } from "../disk/place.ts";
 import { isPackageName } from "../names/hex-names.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { lazy } from "../lazy.ts";
@@ -18,14 +17,15 @@ import { forgetValidators } from "../store/validators.ts";
 import type { Artifact, Held } from "./artifact.ts";
 import { releaseItem } from "../names/item.ts";
 import { removeAll } from "./remove.ts";
+import type { TakeTools } from "./take-record.ts";
 
 export interface PackageTools {
   /** Releases that upstream may have taken back or replaced. */
   readonly acceptChanged: readonly AcceptedChange[];
   /** The key of upstream's records that are held. @throws MirrorError `config` */
   readonly recordsKey: (repository: string) => Promise<KeyObject>;
-  /** Signs the registries as if these places were gone. For the only writer. */
-  readonly withdraw: (places: readonly Place[]) => Promise<void>;
+  /** Signs the registries as if these places were gone, then makes them go. For the only writer. */
+  readonly withdraw: TakeTools["withdraw"];
 }
 
 export function createPackages(
@@ -70,8 +70,9 @@ export function createPackages(
     list: async () => (await Promise.all((await listRegistries(paths)).map(listHeld))).flat(),
     damageOf: async (held) => (await damageOf())(held),
     remove: async (held) => {
-      await withdraw(held.flatMap(({ places }) => places));
-      await removeAll(held, [paths.reposDir, paths.upstreamDir]);
+      const whole = held.flatMap(({ item }) => (item.kind === "registry" ? [paths.registry(item.repository).dir] : []));
+      const doomed = [...held.flatMap(({ places }) => places), ...whole];
+      await withdraw(doomed, async () => removeAll(held, [paths.reposDir, paths.upstreamDir]));
       for (const registry of await listRegistries(paths)) await forgetValidators(registry);
     },
   };

@@ -14,12 +14,23 @@ import { takeRecord, type TakeTools } from "./take-record.ts";
 
 type Tools = Pick<BringTools, "http" | "signal" | "land"> & TakeTools;
 
+// Others who change it meanwhile are few.
+const maxTries = 3;
+
 /** @throws MirrorError */
 export async function refreshRecord(name: string, source: HexSource, tools: Tools): Promise<HeldRecord> {
-  const { upstream, validators, paths } = source;
+  for (let tries = 1; ; tries += 1) {
+    const record = await tryToRefresh(name, source, tools);
+    if (record !== "overtaken") return record;
+    if (tries === maxTries) throw new MirrorError("busy", "other processes change its record all the time; sync again");
+  }
+}
+
+async function tryToRefresh(name: string, source: HexSource, tools: Tools): Promise<HeldRecord | "overtaken"> {
+  const { upstream, validators, learned, paths } = source;
   const file = paths.upstreamPackage(name);
   const held = await readHeld(file, name, upstream);
-  const validator = held === undefined ? undefined : validators.get(name);
+  const validator = held === undefined ? undefined : (learned.get(name) ?? validators.get(name));
   const fetched = await fetchRecord(tools.http, upstream, name, validator, transferOf(tools));
   // A mirror of before knows no history of it yet; what has a validator was written down before that.
   const isDone = !fetched.changed && source.isVerified() && paths.history(name).isFile();
@@ -46,15 +57,16 @@ interface Landed {
   readonly tools: Tools;
 }
 
-/** In the place of the one that is held by now. */
+/** @returns `overtaken` where another process has put another record there meanwhile, which may be newer */
 async function landRecord(
   file: Place,
   name: string,
   { source, before, fetched, staged, tools }: Landed,
-): Promise<HeldRecord> {
+): Promise<HeldRecord | "overtaken"> {
   const held = await readHeld(file, name, source.upstream, before);
+  const isAnother = held?.stamp !== before?.stamp && !(fetched.changed && held?.bytes.equals(fetched.bytes) === true);
   const record = fetched.changed ? fetched.record : held?.record;
-  if (record === undefined) throw new MirrorError("upstream", `upstream sent no record of ${name}`);
+  if (isAnother || record === undefined) return "overtaken";
   await takeRecord(source, { before: held?.record, after: record }, tools);
   if (fetched.changed) {
     if (held?.bytes.equals(fetched.bytes) !== true) await staged?.moveTo(file);

@@ -6,12 +6,13 @@ import { BareRepository } from "../git/bare-repository.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository, isRepository } from "../git/inspect.ts";
 import type { Place } from "../disk/place.ts";
+import { MirrorError } from "../errors.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
 import { repositoryJobs, repositoryKey, type GitJob, type GitPolicy } from "../plan/repositories.ts";
 import { listRepositories } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { findRepository } from "../store/repositories.ts";
-import type { Artifact, Bringing, BringTools, Want, Wanted } from "./artifact.ts";
+import type { Artifact, Bringing, BringTools, Held, Want, Wanted } from "./artifact.ts";
 import { bringRepository, type FetchPolicy } from "./bring-repository.ts";
 import { checkRepository } from "./check-repository.ts";
 import type { Item } from "../names/item.ts";
@@ -59,8 +60,38 @@ export function createRepositories(
       })),
     damageOf: async ({ places: [place] }) =>
       place === undefined ? undefined : damageOf(place, await gitEnvironments(), signal),
-    remove: async (held) => removeAll(held, [paths.git]),
+    guard: async (held) => guard(paths, held),
+    remove: async (held) => {
+      const busy: string[] = [];
+      for (const each of held) {
+        const release = await guard(paths, each);
+        if (release === undefined) {
+          busy.push(each.key);
+          continue;
+        }
+        try {
+          await removeAll([each], [paths.git]);
+        } finally {
+          await release();
+        }
+      }
+      if (busy.length > 0) {
+        throw new MirrorError("busy", `${busy.join(", ")}: another process works on it; try again when that is done`);
+      }
+    },
   };
+}
+
+/** Not waited for: who works on a repository may be waiting for the writers' lock. */
+async function guard(paths: StorePaths, { item }: Held): Promise<(() => Promise<void>) | undefined> {
+  if (item.kind !== "git") return undefined;
+  try {
+    const lock = await takeWritersLock(paths.repositoryLock(item.host, item.path), {});
+    return lock.release;
+  } catch (error) {
+    if (error instanceof MirrorError && error.code === "busy") return undefined;
+    throw error;
+  }
 }
 
 function itemOf({ host, path }: Pick<GitJob, "host" | "path">): Item {

@@ -28,8 +28,8 @@ export interface TakeTools {
   readonly paths: StorePaths;
   readonly reporter: Reporter;
   readonly acceptChanged: readonly AcceptedChange[];
-  /** Signs the registry as if these tarballs were gone. */
-  readonly withdraw: (tarballs: readonly Place[]) => Promise<void>;
+  /** Signs the registry as if these tarballs were gone, then makes them go; meanwhile nobody signs them again. */
+  readonly withdraw: (tarballs: readonly Place[], remove: () => Promise<void>) => Promise<void>;
   /** By version of this package, the outer checksums that locks demand by now. */
   readonly locked: () => Promise<ReadonlyMap<string, ReadonlySet<string>>>;
 }
@@ -66,13 +66,15 @@ export async function takeRecord(
   for (const text of changes.told) reporter.note(text);
   const gone = [...changes.lost, ...changes.replaced].map((version) => registry.tarball(name, version));
   const held = gone.filter((tarball) => tarball.isFile());
+  const putAway = async () => {
+    for (const tarball of held) {
+      const version = parseTarballName(tarball.name)?.version ?? "";
+      const path = await quarantine(paths, tarball);
+      reporter.note(`${shownPackage(repository, name)} ${version}, as it was, lies in ${path} now`);
+    }
+  };
   // Our registry forgets them first: what is listed is there.
-  if (held.length > 0) await withdraw(held);
-  for (const tarball of held) {
-    const version = parseTarballName(tarball.name)?.version ?? "";
-    const path = await quarantine(paths, tarball);
-    reporter.note(`${shownPackage(repository, name)} ${version}, as it was, lies in ${path} now`);
-  }
+  if (held.length > 0) await withdraw(held, putAway);
   await extendHistory(source, record, { history, replaced: changes.replaced });
 }
 

@@ -23,7 +23,7 @@ const lostMilliseconds = 20_000;
 const waitMilliseconds = 120_000;
 // The lock is mostly held for some milliseconds.
 const firstRetryMilliseconds = 10;
-const retryMilliseconds = 500;
+const retryMilliseconds = 50;
 // Shorter waits are nobody's concern.
 const tellAfterMilliseconds = 1_000;
 const settleMilliseconds = 100;

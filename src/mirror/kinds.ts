@@ -47,7 +47,11 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
       acceptChanged,
       recordsKey: async (repository) => heldRecordsKey(context, repository),
       // Packages are landed beside each other, and the lists are one file each.
-      withdraw: async (places) => one(async () => withdraw(context, places)),
+      withdraw: async (places, remove) =>
+        one(async () => {
+          await withdraw(context, places);
+          await remove();
+        }),
     }),
     documentation: createDocumentation(paths, settings.docs),
     repositories: createRepositories(paths, {

@@ -25,6 +25,8 @@ const gatherMilliseconds = 1;
 const signEveryMilliseconds = 10_000;
 // Others want to write too.
 const holdMilliseconds = 250;
+// Longer than anybody waits before asking again for the lock.
+const yieldMilliseconds = 60;
 
 interface Waiting {
   readonly run: () => Promise<void>;
@@ -37,6 +39,7 @@ export function createLanding(context: Context<SigningKey>): Landing {
   let unsigned = new Map<string, Set<string>>();
   let signed = performance.now();
   let pumping: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
 
   const takeAll = async (locked: Context<SigningKey>) => {
     const began = performance.now();
@@ -54,7 +57,11 @@ export function createLanding(context: Context<SigningKey>): Landing {
       await Promise.all(batch.filter(isOfPackage).map(async ({ run }) => run()));
       for (const { run } of batch.filter((each) => !isOfPackage(each))) await run();
     }
-    if (unsigned.size === 0 || performance.now() - signed < signEveryMilliseconds) return;
+    if (unsigned.size === 0) return;
+    // Something may take an hour after the last package.
+    clearTimeout(timer);
+    timer = setTimeout(() => void startPumping(), signEveryMilliseconds).unref();
+    if (performance.now() - signed < signEveryMilliseconds) return;
     // What goes wrong with it goes wrong at the end again, and is told then.
     await signNow(locked, new Map()).catch(() => undefined);
     signed = performance.now();
@@ -67,23 +74,26 @@ export function createLanding(context: Context<SigningKey>): Landing {
   };
   const pump = async () => {
     await sleep(gatherMilliseconds);
-    while (waiting.length > 0) {
-      await asOnlyWriter(context, takeAll).catch((error: unknown) => {
+    do {
+      await asOnlyWriter(context, takeAll, "patiently").catch((error: unknown) => {
         for (const { refuse } of waiting.splice(0)) refuse(error);
       });
-    }
+      if (waiting.length > 0) await sleep(yieldMilliseconds);
+    } while (waiting.length > 0);
     pumping = undefined;
   };
+  const startPumping = () => (pumping ??= pump());
   return {
     land: async (work, package_) =>
       new Promise((resolve, reject) => {
         const run = async () => work().then(resolve, reject);
         waiting.push({ run, refuse: reject, unsigned: package_ });
-        pumping ??= pump();
+        void startPumping();
       }),
     sign: async (packages) => {
       await pumping;
-      return asOnlyWriter(context, async (locked) => signNow(locked, packages));
+      clearTimeout(timer);
+      return asOnlyWriter(context, async (locked) => signNow(locked, packages), "patiently");
     },
   };
 }

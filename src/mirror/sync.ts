@@ -2,7 +2,6 @@
  * Locks → a mirror that holds what they name: plan, fetch and verify, store, sign. Everything is tried; what fails is
  * told and does not stop the rest, and what arrived stays.
  */
-import type { Land } from "../artifacts/land-file.ts";
 import { createHexSources, type HexSources } from "../artifacts/hex-sources.ts";
 import { releaseItem } from "../names/item.ts";
 import type { Config } from "../config.ts";
@@ -18,20 +17,20 @@ import { packageJobs } from "../plan/packages.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { isPackageOf } from "../registry/adoption.ts";
-import { isKnownLock, readKnownLocks, watchKnownLocks, writeKnownLock } from "../store/known-locks.ts";
+import { isKnownLock, namesTheSame, readKnownLocks, watchKnownLocks, writeKnownLock } from "../store/known-locks.ts";
 import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { version } from "../version.ts";
 import { bringWanted } from "./bring.ts";
 import type { BuildResult } from "../registry/build.ts";
-import { registryName, tellForeign, type Context } from "../store/context.ts";
+import { asOnlyWriter, registryName, tellForeign, type Context } from "../store/context.ts";
 import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { createLanding, type Landing } from "./landing.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
-import { packagesLock, withPackages } from "./wanted.ts";
+import { packagesLock, withEntries, withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {
   readonly skipped: readonly SkippedDependency[];
@@ -57,19 +56,23 @@ export async function sync(context: SyncContext, given: readonly Lock[], tools: 
   // Known before it is brought, so that nobody takes it for what no lock names.
   const onFound = async (more: readonly Lock[]) => {
     found.push(...more);
-    await landing.land(async () => remember(counted, { locks, found }, "begun"));
+    await landing.land(async () => remember(counted, { locks: await stillOurs(counted, locks), found }, "begun"));
   };
-  const hex = openHexSources(counted, landing.land);
+  const hex = openHexSources(counted);
   await bringAll(counted, { locks, onFound }, { landing, hex }, tools);
-  if (signal.aborted) throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
+  if (signal.aborted) {
+    // What upstream said is worth a moment; whoever holds the lock is not waited for.
+    const stopped = { ...counted, signal: new AbortController().signal };
+    await hex.close(async (work) => asOnlyWriter(stopped, async () => work(), false));
+    throw new MirrorError("cancelled", "stopped; what arrived is kept, sync again to go on");
+  }
   const registry = await signRegistry(landing, locks, tally);
-  for (const { item, error } of await hex.close()) tally.failed(item, error);
+  for (const { item, error } of await hex.close(landing.land)) tally.failed(item, error);
   // Last of all: what was killed before is not taken for complete.
-  const outcome = tally.failures.length === 0 ? "whole" : "incomplete";
   await landing.land(async () => {
-    await remember(counted, { locks: withoutMistakes(locks, tally), found }, outcome);
+    await rememberAtEnd(counted, { locks, found }, tally);
     // What could not be asked is not as of today.
-    if (outcome === "whole") await writeLastSync(paths, new Date());
+    if (tally.failures.length === 0) await writeLastSync(paths, new Date());
   });
   const fingerprints = await fingerprintsOf(paths, caFileOf(config));
   return { ...tally.result(), skipped: skippedEntries(locks), registry, fingerprints };
@@ -120,12 +123,11 @@ async function tellSwitches(
   if (off.length > 0) reporter.note(`verification stays on: ${off.join(", ")} would turn it off, and is not followed`);
 }
 
-function openHexSources(context: SyncContext, land: Land): HexSources {
+function openHexSources(context: SyncContext): HexSources {
   const { paths, reporter } = context;
   return createHexSources({
     paths,
     reporter,
-    land,
     upstreamOf: async (repository) => hexUpstream(context, repository),
     recordUpstream: async (repository, { url, publicKey: key }) => recordUpstream(context, repository, { url, key }),
   });
@@ -211,23 +213,50 @@ async function remember(
     const isGit = (entry: (typeof submodules)[number]): entry is GitEntry => entry.kind === "git";
     const needed = submodules.filter(isGit);
     const options = { redact: redactUrl, isWhole: state === "whole", refused };
-    if (lock.name === packagesLock && lock.entries.length === 0) await paths.knownLock(lock.name).remove();
     // One that was whole stays so until it names something else, or something fails.
-    else if (state !== "begun" || !(await isKnownLock(paths, lock, options, needed))) {
-      await writeKnownLock(paths, lock, needed, options);
-    }
+    const isFine = state === "begun" && (await isKnownLock(paths, lock, options, needed));
+    if (!isFine) await writeKnownLock(paths, lock, needed, options);
   }
 }
 
+/**
+ * At the end. Another process may have come to sync the same lock as it is now, or other packages: what it has written down
+ * counts.
+ */
+async function rememberAtEnd(
+  context: SyncContext,
+  { locks, found }: Record<"locks" | "found", readonly Lock[]>,
+  tally: Tally,
+): Promise<void> {
+  const { paths } = context;
+  const own = await stillOurs(context, locks);
+  const added = locks.find(({ name }) => name === packagesLock);
+  if (added !== undefined) {
+    const now = (await readKnownLocks(paths)).find(({ name }) => name === packagesLock);
+    const merged = withoutMistakes({ ...added, entries: withEntries(now, added) }, tally);
+    if (merged.entries.length === 0) await paths.knownLock(packagesLock).remove();
+    else own.push(merged);
+  }
+  await remember(context, { locks: own, found }, tally.failures.length === 0 ? "whole" : "incomplete");
+}
+
+/** Of the projects' locks, those that no other process has come to sync with another content. */
+async function stillOurs({ paths, config }: SyncContext, locks: readonly Lock[]): Promise<Lock[]> {
+  const { refused } = repositoryJobs(locks, config);
+  const ours: Lock[] = [];
+  for (const lock of locks) {
+    if (lock.name === packagesLock) continue;
+    const isForgotten = !paths.knownLock(lock.name).isFile();
+    if (isForgotten || (await namesTheSame(paths, lock, { redact: redactUrl, refused }))) ours.push(lock);
+  }
+  return ours;
+}
+
 /** A package that was asked for once and that upstream does not have must not be asked for ever after. */
-function withoutMistakes(locks: readonly Lock[], tally: Tally): readonly Lock[] {
-  return locks.map((lock) => {
-    if (lock.name !== packagesLock) return lock;
-    const entries = lock.entries.filter(
-      (entry) => entry.kind !== "hex" || !tally.isNotFound(releaseItem(entry, entry.version)),
-    );
-    return { ...lock, entries };
-  });
+function withoutMistakes(lock: Lock, tally: Tally): Lock {
+  const isMistake = (entry: Lock["entries"][number]) =>
+    entry.kind === "hex" && tally.isNotFound(releaseItem(entry, entry.version));
+  return { ...lock, entries: lock.entries.filter((entry) => !isMistake(entry)) };
 }
 
 /** Two projects whose folders have the same name, rather than one whose lock has changed. */

@@ -4,6 +4,7 @@ import { redactUrl } from "../names/git-url.ts";
 import type { Lock } from "../lock/entries.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { isKnownLock, readKnownLocks } from "../store/known-locks.ts";
+import { readUnsigned } from "../store/unsigned.ts";
 import type { Context } from "../store/context.ts";
 import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { withPackages } from "./wanted.ts";
@@ -15,6 +16,8 @@ export async function isUpToDate(
   tools: KindTools,
 ): Promise<boolean> {
   const { paths, config } = context;
+  // What was brought and not signed is not here for clients.
+  if ((await readUnsigned(paths)).size > 0) return false;
   const known = await readKnownLocks(paths);
   const locks = withPackages(given, config, known);
   const { refused } = repositoryJobs(locks, config);

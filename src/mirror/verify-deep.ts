@@ -24,12 +24,28 @@ export async function quarantineDamaged(
   if (suspects.every(([, damaged]) => damaged.length === 0)) return [];
   return asOnlyWriter(context, async (locked) => {
     const found = new Map(suspects);
-    const damaged = await inTurn(openKinds(locked, tools), async (kind) => damagedIn(kind, found.get(kind.name) ?? []));
-    const moved = damaged.flat();
     // One by one: where one cannot be moved, nothing may be under way any more when the lock is given back.
-    for (const { places } of moved) for (const place of places) await quarantine(locked.paths, place);
-    return moved.flatMap(asMoved);
+    const moved = await inTurn(openKinds(locked, tools), async (kind) => {
+      const quarantined: Quarantined[] = [];
+      for (const each of found.get(kind.name) ?? []) quarantined.push(...(await quarantineOne(locked, kind, each)));
+      return quarantined;
+    });
+    return moved.flat();
   });
+}
+
+/** Looks once more. @returns none where it is fine after all, or somebody works on it */
+async function quarantineOne<Job>({ paths }: Context, kind: Artifact<Job>, held: Held): Promise<Quarantined[]> {
+  const release = await kind.guard?.(held);
+  if (kind.guard !== undefined && release === undefined) return [];
+  try {
+    const [damaged] = await damagedIn(kind, [held]);
+    if (damaged === undefined) return [];
+    for (const place of damaged.places) await quarantine(paths, place);
+    return asMoved(damaged);
+  } finally {
+    await release?.();
+  }
 }
 
 type Damaged = Held & { readonly reason: string };
@@ -37,10 +53,25 @@ type Damaged = Held & { readonly reason: string };
 async function damagedIn<Job>(kind: Artifact<Job>, held: readonly Held[]): Promise<Damaged[]> {
   const damaged: Damaged[] = [];
   for (const each of held) {
-    const reason = await kind.damageOf(each);
-    if (reason !== undefined) damaged.push({ ...each, reason });
+    // Another process may have taken it away since it was listed: that is no damage.
+    const reason = await kind.damageOf(each).catch((error: unknown) => {
+      if (isThere(each)) throw error;
+      return undefined;
+    });
+    if (reason !== undefined && isThere(each)) damaged.push({ ...each, reason });
   }
   return damaged;
+}
+
+/** What bars the way to it is told by its own name. */
+function isThere({ places }: Held): boolean {
+  return places.some((place) => {
+    try {
+      return place.look() !== undefined;
+    } catch {
+      return true;
+    }
+  });
 }
 
 function asMoved({ item, places, reason }: Damaged): Quarantined[] {

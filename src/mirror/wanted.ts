@@ -25,9 +25,14 @@ export function withPackages(
 ): Lock[] {
   const [added] = configuredLocks(settings);
   if (added === undefined) return [...locks];
-  const earlier = known.find(({ name }) => name === packagesLock)?.entries ?? [];
-  const all = new Map([...earlier, ...added.entries].map((entry) => [keyOf(entry), entry]));
-  return [...locks, { name: packagesLock, entries: [...all.values()] }];
+  const earlier = known.find(({ name }) => name === packagesLock);
+  return [...locks, { name: packagesLock, entries: withEntries(earlier, added) }];
+}
+
+/** Of both, each once. */
+export function withEntries(earlier: Lock | undefined, later: Lock): LockEntry[] {
+  const all = [...(earlier?.entries ?? []), ...later.entries].map((entry) => [keyOf(entry), entry] as const);
+  return [...new Map(all).values()];
 }
 
 function keyOf(entry: LockEntry): string {

@@ -13,7 +13,10 @@ export async function readAbsentLists({ absentLists: place }: StorePaths): Promi
   return new Set((await readJson({ place, schema, whenDamaged: "counts as none" }))?.absent);
 }
 
-export async function writeAbsentLists(paths: StorePaths, absent: ReadonlySet<string>): Promise<void> {
+/** What upstream said of some, beside what is known of others. For the only writer. */
+export async function addAbsentLists(paths: StorePaths, asked: ReadonlyMap<string, "absent" | "there">): Promise<void> {
+  const known = [...(await readAbsentLists(paths))].filter((name) => !asked.has(name));
+  const absent = new Set([...known, ...[...asked].filter(([, state]) => state === "absent").map(([name]) => name)]);
   if (absent.size === 0 && paths.absentLists.look() === undefined) return;
   await paths.absentLists.writeIfChanged(jsonText({ absent: [...absent].sort() }));
 }

@@ -50,16 +50,20 @@ export async function requireMirror({ paths }: Context): Promise<void> {
 
 /**
  * Runs `work` as the only writer. Its signal ends when the program is stopped or the lock is lost.
- * @param wait whether to wait for another writer @throws MirrorError `busy`
+ * @param wait for another writer, `patiently`: however long it lives @throws MirrorError `busy`
  */
 export async function asOnlyWriter<T, Key extends keyof Config>(
   context: Context<Key>,
   work: (context: Context<Key>) => Promise<T>,
-  wait = true,
+  wait: boolean | "patiently" = true,
 ): Promise<T> {
   const onWait = () => context.reporter.note("another process is writing to this mirror; waiting for it");
   const { signal } = context;
-  const lock = await takeWritersLock(context.paths.lockDir, { onWait: wait ? onWait : undefined, signal });
+  const lock = await takeWritersLock(context.paths.lockDir, {
+    onWait: wait === false ? undefined : onWait,
+    isPatient: wait === "patiently",
+    signal,
+  });
   try {
     return await work({ ...context, signal: AbortSignal.any([signal, lock.signal]) });
   } finally {

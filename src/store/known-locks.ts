@@ -94,6 +94,18 @@ export async function isKnownLock(
   );
 }
 
+/** Whether what is known of the lock is what it names, whether or not all of it is here. */
+export async function namesTheSame(
+  paths: StorePaths,
+  lock: Lock,
+  options: Pick<WriteOptions, "redact" | "refused">,
+): Promise<boolean> {
+  const known = await readContent(paths.knownLock(lock.name));
+  const { hex, git } = contentOf(lock, options);
+  const texts = new Set(known?.git.map((entry) => JSON.stringify(entry)));
+  return JSON.stringify(known?.hex) === JSON.stringify(hex) && git.every((entry) => texts.has(JSON.stringify(entry)));
+}
+
 function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" | "refused">) {
   const git = lock.entries.filter((entry) => entry.kind === "git");
   return {

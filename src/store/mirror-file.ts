@@ -2,6 +2,7 @@
  * `mirror.json`: the folder's format, the registry's name, and whose records it trusts; and the `.gitignore` that keeps
  * the key out of git. Written by the only writer, and what a newer version added to it stays.
  */
+import pLimit from "p-limit";
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { readJson } from "./json-file.ts";
@@ -44,11 +45,20 @@ export async function readMirrorFile(paths: StorePaths): Promise<MirrorFile | un
   return content === undefined ? undefined : { registryName: content.registryName, upstreams: content.upstreams ?? {} };
 }
 
-/** Only what is given changes. */
-export async function writeMirrorFile(
-  paths: StorePaths,
-  { registryName, upstreams }: { registryName: string; upstreams?: MirrorFile["upstreams"] },
-): Promise<void> {
+// The only writer may be at several things at once.
+const one = pLimit(1);
+
+/** Only what is given changes. For the only writer. */
+export async function writeMirrorFile(paths: StorePaths, changes: Changes): Promise<void> {
+  await one(async () => writeContent(paths, changes));
+}
+
+interface Changes {
+  readonly registryName: string;
+  readonly upstreams?: MirrorFile["upstreams"];
+}
+
+async function writeContent(paths: StorePaths, { registryName, upstreams }: Changes): Promise<void> {
   const before = await readContent(paths);
   const all = { ...before?.upstreams, ...upstreams };
   const content = {

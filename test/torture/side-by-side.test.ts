@@ -41,14 +41,16 @@ const lock = async (name: string, tarballs: readonly MadeTarball[]) =>
   writeFile(join(cwd, `${name}.lock`), mixLock(tarballs));
 const sync = (name: string) => run("sync", `${name}.lock`, "--lock-name", name, ...options);
 
-/** Upstream's answers of this path wait until they are let go. @returns when the first was asked for, and what lets go */
+/** Upstream's first answer of this path waits until it is let go. @returns when it was asked for, and what lets go */
 function hold(path: string): { readonly asked: Promise<void>; readonly release: () => void } {
+  let isHeld = false;
   let release = (): void => undefined;
   let ask = (): void => undefined;
   const asked = new Promise<void>((resolve) => (ask = resolve));
   const released = new Promise<void>((resolve) => (release = resolve));
   hex.intercept = (request, response) => {
-    if (request.url !== path) return false;
+    if (request.url !== path || isHeld) return false;
+    isHeld = true;
     ask();
     void released.then(() => response.end(hex.files.get(path)));
     return true;
@@ -77,6 +79,27 @@ test("a sync that waits for upstream keeps nobody from syncing, building, prunin
   expect((await waiting).code).toBe(0);
   expect((await run("verify")).stdout).toMatch(/^complete and intact: 48 checked for first, second/);
   expect((await run("build", "--dry-run")).stdout).toMatch(/would write 0 files/);
+});
+
+test("what two syncs ask for at once is known ever after, and the lock that was synced last counts", async () => {
+  const ask = (name: string) => run("sync", "--package", `${name}@1.0.0`, "app.lock", "--lock-name", "app", ...options);
+  const { asked, release } = hold("/tarballs/first0-1.0.0.tar");
+  await lock("app", [first[1]!]);
+  const slow = ask("first0");
+  await asked;
+  await lock("app", [first[2]!]);
+  expect((await ask("second0")).code).toBe(0);
+  release();
+  expect((await slow).code).toBe(0);
+  const named = async (name: string) => {
+    const { hex: entries } = JSON.parse(await readFile(mirror(`locks/${name}.json`), "utf8")) as {
+      hex: { name: string }[];
+    };
+    return entries.map((entry) => entry.name);
+  };
+  expect(await named("+packages")).toEqual(["first0", "second0"]);
+  expect(await named("app")).toEqual(["first2"]);
+  expect((await run("prune")).stdout).not.toMatch(/removed (?:first0|second0|first2)/);
 });
 
 test("at every point what is listed is there, while two syncs, builds and prunes work side by side", async () => {
