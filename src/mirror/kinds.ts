@@ -19,7 +19,10 @@ export interface KindTools {
 }
 
 /** What of the settings says what is wanted, and how it is fetched. */
+export type GitPolicyKey = "allowLocalGit" | "allowHosts" | "allowOwners";
+
 export type KindKey =
+  | GitPolicyKey
   | SigningKey
   | "files"
   | "installers"
@@ -27,9 +30,6 @@ export type KindKey =
   | "buildsPublicKey"
   | "acceptChanged"
   | "docs"
-  | "allowLocalGit"
-  | "allowHosts"
-  | "allowOwners"
   | "gitRefs"
   | "gitShallow"
   | "name"

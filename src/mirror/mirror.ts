@@ -18,6 +18,7 @@ import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
 import { tellForeign } from "../store/context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { init, type InitResult } from "./init.ts";
+import { leniently, openKinds } from "./kinds.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
 import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
 import { silentReporter, type Reporter } from "../reporter.ts";
@@ -81,22 +82,25 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     isTracked: (path: string) => isTracked(path, gitEnvironments),
   });
   const tools = { gitEnvironments };
+  // Made anew for each job: what is read once is as it was then.
+  const kinds = () => openKinds(context, tools);
+  const lenientKinds = () => openKinds(leniently(context), tools);
   return {
     sync: async (locks) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("./sync.ts")).sync(context, locks, tools);
+      return (await import("./sync.ts")).sync(context, kinds(), locks, tools);
     },
-    previewSync: async (locks) => previewSync(context, locks, tools),
-    isUpToDate: async (locks) => isUpToDate(context, locks, tools),
+    previewSync: async (locks) => previewSync(context, kinds(), locks),
+    isUpToDate: async (locks) => isUpToDate(context, kinds(), locks),
     build: async (options) => {
       await tellWeakKey(context, gitEnvironments);
       return (await import("../registry/jobs.ts")).build(context, options);
     },
-    verify: async (locks, options) => (await import("./verify.ts")).verify(context, locks, options, tools),
-    prune: async (options) => prune(context, options, tools),
+    verify: async (locks, options) => (await import("./verify.ts")).verify(context, kinds, locks, options),
+    prune: async (options) => prune(context, lenientKinds, options),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
-      return status(context, tools);
+      return status(context, lenientKinds(), tools);
     },
     init: (folder, locks) => init(context, folder, locks),
     clientVariables: async (locks, revert) => variables(context, await client(locks), revert),

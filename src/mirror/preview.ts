@@ -1,12 +1,11 @@
 /** What a sync would do, from what the folder holds. */
 import type { Refused } from "../artifacts/artifact.ts";
 import type { Item } from "../names/item.ts";
-import { inTurn } from "../artifacts/kinds.ts";
+import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import type { Lock } from "../lock/entries.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { tellForeign, type Context } from "../store/context.ts";
-import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 import { withPackages } from "./wanted.ts";
 
 export interface SyncPreview {
@@ -20,15 +19,15 @@ export interface SyncPreview {
 
 /** Nothing is asked of upstream, nothing is written. */
 export async function previewSync(
-  context: Context<KindKey | "packages">,
+  context: Context<"packages">,
+  kinds: Kinds,
   given: readonly Lock[],
-  tools: KindTools,
 ): Promise<SyncPreview> {
   await tellForeign(context);
   const locks = withPackages(given, context.config, await readKnownLocks(context.paths));
   const fetch: Item[] = [];
   const refresh: Item[] = [];
-  const refused = await inTurn(openKinds(context, tools), async (kind) => {
+  const refused = await inTurn(kinds, async (kind) => {
     const wanted = await kind.wanted({ locks, withSubmodules: true });
     for (const job of wanted.jobs) {
       for (const { item, isHeld } of await kind.has(job)) (isHeld ? refresh : fetch).push(item);

@@ -4,14 +4,14 @@
  */
 import type { Artifact, Held, Want } from "../artifacts/artifact.ts";
 import type { Item } from "../names/item.ts";
-import { inTurn } from "../artifacts/kinds.ts";
+import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { asOnlyWriter, requireMirror, tellForeign, type Context } from "../store/context.ts";
 import { requireGivenKeys } from "../upstream/hex-repositories.ts";
-import { openKinds, leniently, type KindKey, type KindTools } from "./kinds.ts";
+import type { SigningKey } from "../registry/build.ts";
 import { configuredLocks } from "./wanted.ts";
 
 export interface PruneResult {
@@ -29,24 +29,24 @@ export interface PruneOptions {
 }
 
 export async function prune(
-  context: Context<KindKey | "packages">,
+  context: Context<SigningKey | "packages">,
+  openKinds: () => Kinds,
   options: PruneOptions,
-  tools: KindTools,
 ): Promise<PruneResult> {
   await requireMirror(context);
   await requireGivenKeys(context);
   await tellForeign(context);
-  const work = async (locked: Context<KindKey | "packages">) => {
+  const work = async (locked: Context<SigningKey | "packages">) => {
     if (!options.dryRun) await (await import("../registry/jobs.ts")).finishUnsigned(locked);
-    return pruneAsOnlyWriter(locked, options, tools);
+    return pruneAsOnlyWriter(locked, openKinds, options);
   };
   return options.dryRun ? work(context) : asOnlyWriter(context, work);
 }
 
 async function pruneAsOnlyWriter(
-  context: Context<KindKey | "packages">,
+  context: Context<SigningKey | "packages">,
+  openKinds: () => Kinds,
   { keepLocks, dryRun }: PruneOptions,
-  tools: KindTools,
 ): Promise<PruneResult> {
   const { paths } = context;
   const known = await readKnownLocks(paths);
@@ -63,7 +63,7 @@ async function pruneAsOnlyWriter(
         return { item: { kind: "lock" as const, name }, bytes: await sizeOf(place), place };
       }),
   );
-  const kinds = openKinds(leniently(context), tools);
+  const kinds = openKinds();
   const want: Want = { locks: [...kept, ...configured], withHeld: true };
   // All is looked at before anything goes.
   const removals = await inTurn(kinds, async (kind) => planRemoval(kind, want));

@@ -1,6 +1,6 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
 import type { Artifact, Held } from "../artifacts/artifact.ts";
-import { inTurn } from "../artifacts/kinds.ts";
+import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { unservedReason } from "../git/inspect.ts";
 import type { Lock } from "../lock/entries.ts";
@@ -9,7 +9,7 @@ import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import { describeForeign, requireMirror, type Context } from "../store/context.ts";
-import { openKinds, leniently, type KindKey, type KindTools } from "./kinds.ts";
+import type { KindTools } from "./kinds.ts";
 import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
 
 export interface Status {
@@ -51,12 +51,12 @@ interface FolderStatus {
   readonly bytes: number;
 }
 
-export async function status(context: Context<KindKey | AuthorityKey>, tools: KindTools): Promise<Status> {
+export async function status(context: Context<AuthorityKey>, kinds: Kinds, tools: KindTools): Promise<Status> {
   await requireMirror(context);
   const { paths, config } = context;
   const known = await readKnownLocks(paths);
   const [packages = [], documentation = [], repositories = [], installers = [], files = []] = await inTurn(
-    openKinds(leniently(context), tools),
+    kinds,
     async (kind) => listWithLocks(kind, known),
   );
   const registries = (await listRegistries(paths)).map(({ repository }) =>

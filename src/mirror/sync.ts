@@ -3,6 +3,7 @@
  * told and does not stop the rest, and what arrived stays.
  */
 import { createHexSources, type HexSources } from "../artifacts/hex-sources.ts";
+import type { Kinds } from "../artifacts/kinds.ts";
 import { releaseItem } from "../names/item.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
@@ -26,7 +27,7 @@ import { bringWanted } from "./bring.ts";
 import type { BuildResult } from "../registry/build.ts";
 import { asOnlyWriter, registryName, tellForeign, type Context } from "../store/context.ts";
 import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
-import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
+import type { KindKey, KindTools } from "./kinds.ts";
 import { createLanding, type Landing } from "./landing.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
@@ -44,7 +45,12 @@ export type SyncKey = KindKey | UpstreamKey | AuthorityKey | "packages" | "concu
 type SyncContext = Context<SyncKey>;
 
 /** @throws MirrorError for what a person has to set right; what fails by itself is in the result */
-export async function sync(context: SyncContext, given: readonly Lock[], tools: KindTools): Promise<SyncResult> {
+export async function sync(
+  context: SyncContext,
+  kinds: Kinds,
+  given: readonly Lock[],
+  tools: KindTools,
+): Promise<SyncResult> {
   await tellForeign(context);
   await tellSwitches(context, given, tools);
   const { paths, signal, config } = context;
@@ -59,7 +65,7 @@ export async function sync(context: SyncContext, given: readonly Lock[], tools: 
     await landing.land(async () => remember(counted, { locks: await stillOurs(counted, locks), found }, "begun"));
   };
   const hex = openHexSources(counted);
-  await bringAll(counted, { locks, onFound }, { landing, hex }, tools);
+  await bringAll(counted, kinds, { locks, onFound }, { landing, hex, ...tools });
   if (signal.aborted) {
     // What upstream said is worth a moment; whoever holds the lock is not waited for.
     const stopped = { ...counted, signal: new AbortController().signal };
@@ -140,9 +146,9 @@ interface Bringing {
 
 async function bringAll(
   context: SyncContext,
+  kinds: Kinds,
   { locks, onFound }: Bringing,
-  { landing, hex }: { readonly landing: Landing; readonly hex: HexSources },
-  { gitEnvironments }: KindTools,
+  { landing, hex, gitEnvironments }: KindTools & { readonly landing: Landing; readonly hex: HexSources },
 ): Promise<void> {
   const { paths, reporter, signal, config } = context;
   const hosts = trustedHosts(config, locks);
@@ -152,7 +158,6 @@ async function bringAll(
     proxy: config.proxy,
     mayAsk: async (host) => mayAsk(host, hosts),
   });
-  const kinds = openKinds(context, { gitEnvironments });
   const known = watchKnownLocks(paths);
   const bringing = { http, hex, gitEnvironments, hosts, known, reporter, signal, land: landing.land };
   try {

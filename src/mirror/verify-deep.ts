@@ -3,21 +3,20 @@
  * client then gets a clear 404 instead of damaged bytes, and the next sync fetches it anew.
  */
 import type { Artifact, Held } from "../artifacts/artifact.ts";
-import { inTurn } from "../artifacts/kinds.ts";
+import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { quarantine } from "../store/quarantine.ts";
 import { asOnlyWriter, requireMirror, type Context } from "../store/context.ts";
 import type { Quarantined } from "./findings.ts";
-import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
 
 /** Nobody waits while all is read; what looks damaged is looked at once more, as the only writer, before it is moved. */
 export async function quarantineDamaged(
-  context: Context<KindKey>,
+  context: Context,
+  openKinds: () => Kinds,
   { dryRun }: { readonly dryRun: boolean },
-  tools: KindTools,
 ): Promise<Quarantined[]> {
   await requireMirror(context);
   const suspects = await inTurn(
-    openKinds(context, tools),
+    openKinds(),
     async (kind) => [kind.name, await damagedIn(kind, await kind.list())] as const,
   );
   if (dryRun) return suspects.flatMap(([, damaged]) => damaged.flatMap(asMoved));
@@ -25,7 +24,7 @@ export async function quarantineDamaged(
   return asOnlyWriter(context, async (locked) => {
     const found = new Map(suspects);
     // One by one: where one cannot be moved, nothing may be under way any more when the lock is given back.
-    const moved = await inTurn(openKinds(locked, tools), async (kind) => {
+    const moved = await inTurn(openKinds(), async (kind) => {
       const quarantined: Quarantined[] = [];
       for (const each of found.get(kind.name) ?? []) quarantined.push(...(await quarantineOne(locked, kind, each)));
       return quarantined;

@@ -14,8 +14,7 @@ import { publishedKey } from "../store/published-key.ts";
 import { describeForeign, type Context } from "../store/context.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
 import { readRegistry } from "../serve/health.ts";
-import { requireGivenKeys } from "../upstream/hex-repositories.ts";
-import { openKinds, type KindKey, type KindTools } from "./kinds.ts";
+import { requireGivenKeys, type RecordsKey } from "../upstream/hex-repositories.ts";
 import { quarantineDamaged } from "./verify-deep.ts";
 import { verifyCoverage } from "./verify-coverage.ts";
 import { configuredLocks } from "./wanted.ts";
@@ -27,17 +26,17 @@ export interface VerifyOptions {
 }
 
 export async function verify(
-  context: Context<KindKey | "packages">,
+  context: Context<RecordsKey | "packages">,
+  openKinds: () => Kinds,
   given: readonly Lock[],
   { deep, dryRun }: VerifyOptions,
-  tools: KindTools,
 ): Promise<VerifyResult> {
   await requireGivenKeys(context);
   const locks = [...given, ...configuredLocks(context.config)];
   // First, so that what goes into quarantine is found missing.
-  const quarantined = deep ? await quarantineDamaged(context, { dryRun }, tools) : undefined;
+  const quarantined = deep ? await quarantineDamaged(context, openKinds, { dryRun }) : undefined;
   const findings: Findings = { checked: 0, missing: [], damaged: [] };
-  await checkWanted(openKinds(context, tools), { locks, withHeld: true, withSubmodules: true }, findings);
+  await checkWanted(openKinds(), { locks, withHeld: true, withSubmodules: true }, findings);
   for (const { repository, ...registry } of await registryProblems(context)) {
     findings.damaged.push({ item: { kind: "registry", repository }, reason: registry.problem });
   }
