@@ -1,4 +1,5 @@
-/** What reads upstream's records, or our own, for which protobuf is needed: loaded together, and only for that. */
+/** What reads and writes records, for which protobuf is needed: loaded together, and only for that. */
+export { build, buildAsOnlyWriter, finishUnsigned } from "../registry/build.ts";
 export { fetchDocs, unpacks } from "../upstream/hex.ts";
 export { bringPackages } from "./bring-packages.ts";
 export { checkPackage } from "./check-package.ts";

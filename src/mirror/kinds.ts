@@ -66,7 +66,7 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
 }
 
 async function withdraw(context: Context<KindKey>, places: readonly Place[]): Promise<void> {
-  const { buildAsOnlyWriter } = await import("../registry/jobs.ts");
+  const { buildAsOnlyWriter } = await import("../artifacts/with-records.ts");
   const { leftOut } = await buildAsOnlyWriter(context, { without: new Set(places.map(({ path }) => path)) });
   for (const { item, reason } of leftOut) context.reporter.note(`is left out of the registry: ${reason}`, item);
 }

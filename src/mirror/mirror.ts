@@ -94,7 +94,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     isUpToDate: async (locks) => isUpToDate(context, kinds(), locks),
     build: async (options) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("../registry/jobs.ts")).build(context, options);
+      return (await import("../artifacts/with-records.ts")).build(context, options);
     },
     verify: async (locks, options) => (await import("./verify.ts")).verify(context, kinds, locks, options),
     prune: async (options) => prune(context, lenientKinds, options),

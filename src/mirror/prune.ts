@@ -37,7 +37,7 @@ export async function prune(
   await requireGivenKeys(context);
   await tellForeign(context);
   const work = async (locked: Context<SigningKey | "packages">) => {
-    if (!options.dryRun) await (await import("../registry/jobs.ts")).finishUnsigned(locked);
+    if (!options.dryRun) await (await import("../artifacts/with-records.ts")).finishUnsigned(locked);
     return pruneAsOnlyWriter(locked, openKinds, options);
   };
   return options.dryRun ? work(context) : asOnlyWriter(context, work);

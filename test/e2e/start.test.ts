@@ -77,7 +77,7 @@ test("a command that serves nothing loads neither a web server nor an HTTP clien
   const mirror = join(folder, "mirror");
   await mkdir(join(mirror, "hex"), { recursive: true });
   const verify = await runLoaded(["verify", folder, "--mirror", mirror]);
-  expect(verify.modules.length).toBeLessThanOrEqual(24);
+  expect(verify.modules.length).toBeLessThanOrEqual(26);
   expect(verify.kilobytes).toBeLessThanOrEqual(1150);
   // It reads no record, so it has no use for protobuf.
   const status = await runLoaded(["status", "--mirror", mirror]);
@@ -91,7 +91,7 @@ test("serve loads neither what makes certificates, where it has one, nor what fe
   const server = await startServer([], { cwd, env: await watching() });
   await server.stop();
   const { modules, kilobytes } = await loaded();
-  expect(modules.length).toBeLessThanOrEqual(27);
+  expect(modules.length).toBeLessThanOrEqual(29);
   expect(kilobytes).toBeLessThanOrEqual(2200);
 });
 
