@@ -40,10 +40,12 @@ export function createLanding(context: Context<SigningKey>): Landing {
   let signed = performance.now();
   let pumping: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let isTimeForOthers = false;
 
   const takeAll = async (locked: Context<SigningKey>) => {
     const began = performance.now();
-    while (waiting.length > 0 && performance.now() - began < holdMilliseconds) {
+    const isLong = () => performance.now() - began > holdMilliseconds;
+    while (waiting.length > 0 && !isLong()) {
       const batch = waiting.splice(0);
       for (const { unsigned: package_ } of batch) if (package_ !== undefined) add(unsigned, package_);
       try {
@@ -57,6 +59,7 @@ export function createLanding(context: Context<SigningKey>): Landing {
       await Promise.all(batch.filter(isOfPackage).map(async ({ run }) => run()));
       for (const { run } of batch.filter((each) => !isOfPackage(each))) await run();
     }
+    isTimeForOthers = isLong();
     if (unsigned.size === 0) return;
     // Something may take an hour after the last package.
     clearTimeout(timer);
@@ -78,7 +81,8 @@ export function createLanding(context: Context<SigningKey>): Landing {
       await asOnlyWriter(context, takeAll, "patiently").catch((error: unknown) => {
         for (const { refuse } of waiting.splice(0)) refuse(error);
       });
-      if (waiting.length > 0) await sleep(yieldMilliseconds);
+      if (isTimeForOthers) await sleep(yieldMilliseconds);
+      isTimeForOthers = false;
     } while (waiting.length > 0);
     pumping = undefined;
   };
