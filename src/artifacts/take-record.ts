@@ -46,14 +46,16 @@ export async function takeRecord(
   const { repository } = registry;
   const history = await readHistory(registry.history(name));
   const accepted = acceptChanged.filter((each) => isPackageOf(each, repository, name));
+  const earlier = before ?? (await signedBefore(paths, registry, { name, history }));
+  const isFirst = earlier === undefined && history.length === 0;
   const changes = compareRecords({
     name: shownPackage(repository, name),
-    before: before ?? (await signedBefore(paths, registry, { name, history })),
+    before: earlier,
     isHeld: before !== undefined,
     after,
     history,
     isHexpm: repository === hexpm,
-    locked: await locked(),
+    locked: isFirst ? new Map() : await locked(),
     accepted: {
       lost: accepted.some(({ version }) => version === undefined),
       replaced: new Set(accepted.map(({ version }) => version).filter((version) => version !== undefined)),

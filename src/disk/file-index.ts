@@ -61,6 +61,15 @@ export class FileIndex<T> {
     this.set(name, requireStamp(place), value);
   }
 
+  private async writeUnsynced(text: string): Promise<void> {
+    const staged = await this.file.stage(text);
+    try {
+      await staged.moveTo(this.file);
+    } finally {
+      await staged.remove();
+    }
+  }
+
   set(name: string, stamp: string, value: T): void {
     this.after[name] = { stamp, value };
     this.isChanged = true;
@@ -72,7 +81,7 @@ export class FileIndex<T> {
     if (!this.isChanged && !hasLess) return;
     const files = isWhole ? this.after : { ...this.before, ...this.after };
     // A cache folder that cannot be written costs speed, nothing else.
-    await this.file.write(JSON.stringify({ format, files })).catch(() => undefined);
+    await this.writeUnsynced(JSON.stringify({ format, files })).catch(() => undefined);
   }
 }
 

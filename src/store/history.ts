@@ -37,7 +37,10 @@ export async function readHistory(file: Place): Promise<HistoryLine[]> {
 export async function writeHistory(file: Place, lines: readonly HistoryLine[]): Promise<void> {
   const sorted = [...lines].sort((a, b) => compareVersions(a.version, b.version) || (a.checksum < b.checksum ? -1 : 1));
   const text = sorted.map(({ version, checksum, key, seen }) => JSON.stringify({ version, checksum, key, seen }));
-  await file.writeIfChanged(text.map((line) => `${line}\n`).join(""));
+  const content = text.map((line) => `${line}\n`).join("");
+  if (file.isFile()) await file.writeIfChanged(content);
+  // Before there is one a power cut can lose no more than what was learned just now, and the next sync learns it again.
+  else await (await file.stage(content)).moveTo(file);
 }
 
 /** Versions that have two checksums: upstream replaced one, or somebody shows this mirror what others do not see. */
