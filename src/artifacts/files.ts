@@ -2,7 +2,6 @@
  * The files that the configuration lists: fetched once, with redirects followed, and from then on compared. A mirror is
  * the only witness of most of them (files.json), so one without a checksum is fetched anew.
  */
-import type { Brought } from "../reporter.ts";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
@@ -23,7 +22,7 @@ import {
 import type { StorePaths } from "../store/paths.ts";
 import type { Artifact, BringTools, Checked, Problem } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
-import { transferOf } from "../reporter.ts";
+import { transferOf, type Brought } from "../reporter.ts";
 import { removeAll } from "./remove.ts";
 
 // Release assets may be large; an answer without end must not fill the disk. Bytes.

@@ -11,15 +11,10 @@ export type Land = <T>(
 ) => Promise<T>;
 
 /** @throws MirrorError, a system error */
-export async function landFile(
-  land: Land,
-  file: Place,
-  content: Uint8Array,
-  unsigned?: Parameters<Land>[1],
-): Promise<void> {
+export async function landFile(land: Land, file: Place, content: Uint8Array): Promise<void> {
   const staged = await file.stage(content);
   try {
-    await land(async () => staged.moveTo(file), unsigned);
+    await land(async () => staged.moveTo(file));
   } finally {
     await staged.remove();
   }

@@ -18,9 +18,10 @@ export interface KindTools {
   readonly gitEnvironments: () => Promise<GitEnvironments>;
 }
 
-/** What of the settings says what is wanted, and how it is fetched. */
+/** Which git repositories may be fetched at all. */
 export type GitPolicyKey = "allowLocalGit" | "allowHosts" | "allowOwners";
 
+/** What of the settings says what is wanted, and how it is fetched. */
 export type KindKey =
   | GitPolicyKey
   | SigningKey

@@ -9,7 +9,7 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Land } from "../artifacts/land-file.ts";
-import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
+import { noteUnsigned, readUnsigned, unite, type Packages } from "../store/unsigned.ts";
 import { publish, type BuildResult, type SigningKey } from "../registry/build.ts";
 import { asOnlyWriter, type Context } from "../store/context.ts";
 
@@ -50,7 +50,7 @@ export function createLanding(context: Context<SigningKey>): Landing {
       for (const { unsigned: package_ } of batch) if (package_ !== undefined) add(unsigned, package_);
       try {
         locked.signal.throwIfAborted();
-        if (unsigned.size > 0) await noteUnsigned(locked.paths, merged(await readUnsigned(locked.paths), unsigned));
+        if (unsigned.size > 0) await noteUnsigned(locked.paths, unite(await readUnsigned(locked.paths), unsigned));
       } catch (error) {
         for (const { refuse } of batch) refuse(error);
         return;
@@ -70,7 +70,7 @@ export function createLanding(context: Context<SigningKey>): Landing {
     signed = performance.now();
   };
   const signNow = async (locked: Context<SigningKey>, packages: Packages) => {
-    const result = await publish(locked, merged(packages, unsigned));
+    const result = await publish(locked, unite(packages, unsigned));
     unsigned = new Map();
     signed = performance.now();
     return result;
@@ -108,10 +108,4 @@ function isOfPackage({ unsigned }: Waiting): boolean {
 
 function add(packages: Map<string, Set<string>>, { repository, name }: { repository: string; name: string }): void {
   packages.set(repository, new Set([...(packages.get(repository) ?? []), name]));
-}
-
-function merged(one: Packages, other: Packages): Map<string, Set<string>> {
-  const all = new Map([...one].map(([repository, names]) => [repository, new Set(names)]));
-  for (const [repository, names] of other) all.set(repository, new Set([...(all.get(repository) ?? []), ...names]));
-  return all;
 }

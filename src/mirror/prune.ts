@@ -2,8 +2,9 @@
  * Removes what no known lock and no entry of the configuration wants. The folder is the only truth: what is wanted is asked
  * of the locks that it knows, and all else goes.
  */
-import type { Artifact, Held, Want } from "../artifacts/artifact.ts";
+import type { Artifact, Want } from "../artifacts/artifact.ts";
 import type { Item } from "../names/item.ts";
+import { bytesOf } from "../artifacts/bytes-of.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
@@ -111,9 +112,4 @@ async function planRemoval<Job>(kind: Artifact<Job>, want: Want): Promise<Remova
     spared: unwanted.flatMap(({ item, spared }) => (spared === undefined ? [] : [{ item, reason: spared }])),
     remove: async () => (doomed.length === 0 ? undefined : kind.remove(doomed)),
   };
-}
-
-async function bytesOf({ places }: Held): Promise<number> {
-  const sizes = await Promise.all(places.map(async (place) => sizeOf(place).catch(() => 0)));
-  return sizes.reduce((sum, size) => sum + size, 0);
 }

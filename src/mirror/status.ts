@@ -1,7 +1,7 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
 import type { Artifact, Held } from "../artifacts/artifact.ts";
+import { bytesOf } from "../artifacts/bytes-of.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
-import { sizeOf } from "../disk/walk.ts";
 import { unservedReason } from "../git/inspect.ts";
 import type { Lock } from "../lock/entries.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
@@ -103,10 +103,11 @@ async function listWithLocks<Job>(kind: Artifact<Job>, known: readonly Lock[]): 
     jobs.flatMap((job) => kind.items(job)).flatMap((each) => each.keys.map((key) => [key, each.locks])),
   );
   return Promise.all(
-    (await kind.list()).map(async (held) => {
-      const sizes = await Promise.all(held.places.map(async (place) => sizeOf(place).catch(() => 0)));
-      return { ...held, bytes: sum(sizes), locks: locks.get(held.key) ?? [] };
-    }),
+    (await kind.list()).map(async (held) => ({
+      ...held,
+      bytes: await bytesOf(held),
+      locks: locks.get(held.key) ?? [],
+    })),
   );
 }
 

@@ -1,8 +1,6 @@
 /** Counts what goes by on its way to the reporter. */
-import type { Brought } from "../reporter.ts";
-
 import { idOf, type Item } from "../names/item.ts";
-import type { Reporter } from "../reporter.ts";
+import type { Brought, Reporter } from "../reporter.ts";
 import { MirrorError, describeError } from "../errors.ts";
 
 export interface Totals {

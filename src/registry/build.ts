@@ -13,7 +13,7 @@ import { writeMirrorFile } from "../store/mirror-file.ts";
 import { publishedKey } from "../store/published-key.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
-import { noteUnsigned, readUnsigned, type Packages } from "../store/unsigned.ts";
+import { noteUnsigned, readUnsigned, unite, type Packages } from "../store/unsigned.ts";
 import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "../store/context.ts";
 import { heldRecordsKey, requireGivenKeys, type RecordsKey } from "../upstream/hex-repositories.ts";
 
@@ -80,10 +80,7 @@ export async function buildAsOnlyWriter(
  */
 export async function publish(context: Context<SigningKey>, packages: Packages): Promise<BuildResult> {
   const { paths } = context;
-  const only = new Map([...(await readUnsigned(paths))].map(([repository, names]) => [repository, new Set(names)]));
-  for (const [repository, names] of packages) {
-    only.set(repository, new Set([...(only.get(repository) ?? []), ...names]));
-  }
+  const only = unite(await readUnsigned(paths), packages);
   const held = await listRegistries(paths);
   const places = new Set(held.map(({ dir }) => dir.path));
   const added = [...only.keys()].map((name) => paths.registry(name)).filter(({ dir }) => !places.has(dir.path));

@@ -12,6 +12,13 @@ const schema = z.record(z.string().refine(isRepositoryName), z.array(z.string().
 /** Names of packages, by Hex repository. */
 export type Packages = ReadonlyMap<string, ReadonlySet<string>>;
 
+/** What either names. */
+export function unite(one: Packages, other: Packages): Map<string, Set<string>> {
+  const all = new Map([...one].map(([repository, names]) => [repository, new Set(names)]));
+  for (const [repository, names] of other) all.set(repository, new Set([...(all.get(repository) ?? []), ...names]));
+  return all;
+}
+
 /** None where nothing is noted, or nothing that can be read: the next build signs all that there is. */
 export async function readUnsigned({ unsigned: place }: StorePaths): Promise<Packages> {
   const noted = await readJson({ place, schema, whenDamaged: "counts as none" }).catch(() => undefined);
