@@ -87,10 +87,11 @@ export function refuseTrust(key: OptionKey, file: ConfigFile, mirror: readonly s
 }
 
 function refuse(key: OptionKey, file: ConfigFile, why: string): MirrorError {
+  const flag = flagName(options[key]);
   return new MirrorError(
     "config",
     `"${key}" in ${file.path}: ${why}, and a file that is merely found in the working folder has no say there; ` +
-      `give ${flagName(options[key])}, or name the file with --config ${basename(file.path)}`,
+      `${flag === "" ? "" : `give ${flag}, or `}name the file with --config ${basename(file.path)}`,
   );
 }
 

@@ -5,6 +5,7 @@
  */
 import { platform, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { authorityFiles, type AuthorityFile } from "./authorities.ts";
 import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } from "./config-file.ts";
 import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
@@ -44,8 +45,10 @@ export interface Config extends Omit<Settings, Grouped | "tlsPort" | "gitCacheSi
   readonly tokens: ReadonlyMap<string, string>;
   /** HTTP(S)_PROXY and NO_PROXY, as the environment gives them. */
   readonly proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
-  /** Options that a configuration file set which nobody named, and that file. */
-  readonly found: { readonly path: string; readonly keys: ReadonlySet<OptionKey> };
+  /** Options that a configuration file set which nobody named, that file, and whether the mirror is the one below it. */
+  readonly found: { readonly path: string; readonly keys: ReadonlySet<OptionKey>; readonly isOfMirror: boolean };
+  /** Whose certificates count besides. */
+  readonly authorities: readonly AuthorityFile[];
   /** Switches of the environment that would turn verification off. */
   readonly switches: readonly string[];
   /** What was passed over and why; to be told. */
@@ -137,8 +140,9 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     hexPackagesDir: join(hexHome(environment, "XDG_CACHE_HOME", ".cache"), "packages"),
     tokens: tokensIn(environment),
     proxy: proxyOf(environment),
+    authorities: authorityFiles(environment, cwd),
     switches: switchesIn(environment),
-    found: { path: file.path, keys: found },
+    found: { path: file.path, keys: found, isOfMirror: isBelow(mirror, dirname(file.path)) },
     warnings,
   });
 }

@@ -257,6 +257,22 @@ export const options = {
     allowed: "a number from 1 to 64",
     schema: whole(1, 64),
   },
+  deadline: {
+    scope: "setting",
+    defaultText: "as long as something comes",
+    flag: "--deadline <time>",
+    help: "how long a sync may take; a host that does not answer is tried again until then",
+    allowed: "a time such as 90s, 10m or 2h",
+    schema: z.coerce
+      .string()
+      .transform(secondsOf)
+      .pipe(
+        z
+          .number()
+          .min(1)
+          .max(86_400 * 7),
+      ),
+  },
   grace: {
     scope: "setting",
     default: 10,
@@ -379,7 +395,6 @@ export const options = {
   },
   files: {
     scope: "setting",
-    decidesTrust: true,
     default: [],
     help: "other files to mirror",
     allowed: 'a list of {"url", "sha256"} with lists for what stands in braces in the URL; see docs/files.md',
@@ -638,6 +653,13 @@ function bytesOf(value: string): number {
   const [, digits = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?$/i.exec(value.trim()) ?? [];
   const power = "kmgt".indexOf(unit.charAt(0).toLowerCase() || "-") + 1;
   return digits === "" ? Number.NaN : Math.floor(Number(digits) * (/i$/i.test(unit) ? 1024 : 1000) ** power);
+}
+
+/** `90s`, `10m`, `2h` or plain seconds. */
+function secondsOf(value: string): number {
+  const [, digits = "", unit = "s"] = /^(\d+(?:\.\d+)?)\s*([smh]?)$/i.exec(value.trim()) ?? [];
+  const seconds = { s: 1, m: 60, h: 3600 }[unit.toLowerCase() || "s"] ?? 1;
+  return digits === "" ? Number.NaN : Number(digits) * seconds;
 }
 
 function isVersionOrNone(version: string | undefined): boolean {

@@ -11,7 +11,9 @@
  *
  * Everything is told by `Item`s, one by one: what is wrong with one is said of that one, and stops no other.
  */
+import type { Patience } from "../upstream/patience.ts";
 import type { HttpClient } from "../upstream/http.ts";
+import type { Proxies } from "../upstream/proxies.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Place } from "../disk/place.ts";
@@ -86,6 +88,9 @@ export interface Look {
 
 export interface BringTools {
   readonly http: HttpClient;
+  /** The policy by which everybody is asked. */
+  readonly patience: Patience;
+  readonly proxies: Proxies;
   readonly hex: HexSources;
   readonly gitEnvironments: () => Promise<GitEnvironments>;
   /** Hosts that somebody named, and that may be asked whatever their address. */

@@ -14,7 +14,8 @@ import type { StorePaths } from "../store/paths.ts";
 import { quarantine } from "../store/quarantine.ts";
 import type { BringTools } from "./artifact.ts";
 import type { Land } from "./land-file.ts";
-import { fromAny } from "./git-upstreams.ts";
+import { countReceived } from "../git/progress-bytes.ts";
+import { fromAny, type FromOne } from "../upstream/git.ts";
 import type { Item } from "../names/item.ts";
 
 export interface FetchPolicy extends RefsPolicy {
@@ -30,33 +31,37 @@ interface Target {
   readonly job: GitJob;
 }
 
-/** @throws MirrorError */
+/** @returns what became of it, and how many bytes came for it, as git tells @throws MirrorError */
 export async function bringRepository(
   paths: StorePaths,
   { item, place, job }: Target,
   { ownNames, ownPorts, ...refsPolicy }: FetchPolicy,
   tools: BringTools & { readonly environments: GitEnvironments },
-): Promise<RepositoryOutcome> {
+): Promise<{ outcome: RepositoryOutcome; bytes: number }> {
   const { environments, reporter, signal } = tools;
   const note = (text: string) => reporter.note(text, item);
   const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
   const refs = refsWanted(job.entries, refsPolicy);
   const damage = await damageOf(place, environments, signal);
-  const fromOne = async (url: string) => {
+  const received = countReceived(reporter.received);
+  const onProgress = (line: string) => {
+    received.read(line);
+    reporter.progress(item, line);
+  };
+  const fromOne: FromOne<RepositoryOutcome> = async (url, ask) => {
     const asked = await askedUrl(environments.upstream(), url, leadsTo(ownNames, ownPorts));
     const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
-    const extra = { ...asked.variables, ...local };
-    const running = { environments, extra, signal, onProgress: (line: string) => reporter.progress(item, line) };
+    const running = { environments, extra: { ...asked.variables, ...local }, signal, ask, note, onProgress };
     const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, running);
     return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note, land: tools.land });
   };
-  const outcome = await fromAny(job, tools, { fromOne, note });
+  const outcome = await fromAny(job.urls, tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
   for (const revision of outcome === "unchanged" ? [] : revisions) {
     const files = await listLfsFiles(repository, revision);
     if (files.length > 0) reporter.warn(lfsWarning(files), item);
   }
-  return outcome;
+  return { outcome, bytes: received.bytes() };
 }
 
 /** @returns what is wrong with the repository that is here, if one is and it can be fetched anew */

@@ -28,9 +28,15 @@ import { removeAll } from "./remove.ts";
 // Release assets may be large; an answer without end must not fill the disk. Bytes.
 const maxFileSize = 8 * 1024 ** 3;
 
-/** @param sources `files` of the configuration @throws MirrorError `config` for an entry that is none */
-export function createFiles(paths: StorePaths, sources: readonly FileSource[]): Artifact<FileJob> {
+export interface FileSettings {
+  readonly files: readonly FileSource[];
+  readonly found: { readonly keys: ReadonlySet<string>; readonly isOfMirror: boolean };
+}
+
+/** @throws MirrorError `config` for an entry that is none */
+export function createFiles(paths: StorePaths, { files: sources, found }: FileSettings): Artifact<FileJob> {
   const jobs = fileJobs(sources);
+  const spared = sparedBecause(jobs, found);
   const placeOf = ({ host, path }: FileJob) => paths.file(host, path);
   const recorded = lazy(async () => readFileChecksums(paths));
   return {
@@ -51,8 +57,7 @@ export function createFiles(paths: StorePaths, sources: readonly FileSource[]): 
           item: { kind: "file", url: `https://${file}` },
           key: file,
           places: [paths.filesDir.at(file)],
-          // It may be the configuration of another folder.
-          ...(jobs.length === 0 ? { spared: 'the configuration in use has no "files"' } : {}),
+          ...(spared === undefined ? {} : { spared }),
         })),
     damageOf: async ({ key, places: [place] }) => {
       const known = [...(await recorded())].find(([name]) => pathOf(paths, name) === key)?.[1];
@@ -61,10 +66,20 @@ export function createFiles(paths: StorePaths, sources: readonly FileSource[]): 
     },
     remove: async (held) => {
       await removeAll(held, [paths.filesDir]);
-      const kept = [...(await readFileChecksums(paths))].filter(([name]) => jobs.some((job) => keyOf(job) === name));
+      const gone = new Set(held.map(({ key }) => key));
+      const kept = [...(await readFileChecksums(paths))].filter(([name]) => !gone.has(pathOf(paths, name)));
       await writeFileChecksums(paths, new Map(kept));
     },
   };
+}
+
+/** It may be the configuration of another folder. */
+function sparedBecause(jobs: readonly FileJob[], { keys, isOfMirror }: FileSettings["found"]): string | undefined {
+  if (jobs.length === 0) return 'the configuration in use has no "files"';
+  const isForeign = keys.has("files") && !isOfMirror;
+  return isForeign
+    ? "the configuration was found in the working folder, and the mirror is not the one there"
+    : undefined;
 }
 
 function itemOf({ url }: FileJob): Item {
@@ -129,13 +144,13 @@ async function bringFile(
   const temporary = file.temporary();
   try {
     file.parent?.makeFolder();
-    const { status, sha256, bytes } = await http.download(job.url, temporary, {
-      maxSize: maxFileSize,
-      ...transferOf(tools),
+    const options = { maxSize: maxFileSize, isGzip: /\.t?gz$/.test(job.path), ...transferOf(tools) };
+    const { sha256, bytes } = await http.download(job.url, temporary, options, ({ status, sha256: got, isPage }) => {
+      if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
+      if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
+      if (expected !== undefined && got !== expected) throw mismatch(job, got, expected);
+      if (expected === undefined && isPage) throw new MirrorError("integrity", "upstream sent a page");
     });
-    if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
-    if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
-    if (expected !== undefined && sha256 !== expected) throw mismatch(job, sha256, expected);
     if (held === sha256) {
       learned.set(key, { sha256, bytes });
       return { item, outcome: "unchanged", bytes };
@@ -147,6 +162,9 @@ async function bringFile(
       await temporary.moveTo(file);
       await addFileChecksums(paths, new Map([[key, { sha256, bytes }]]));
     });
+    if (expected === undefined) {
+      tools.reporter.note(`has no checksum in the configuration; as it came, "sha256" is ${sha256}`, item);
+    }
     return { item, outcome: held === undefined ? "added" : "updated", bytes };
   } finally {
     await temporary.remove();

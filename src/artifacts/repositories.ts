@@ -136,16 +136,16 @@ async function openBringing(
       const item = itemOf(job);
       submodules.begin(job);
       try {
-        const { outcome, repository, wanted } = await asOnlyOne(paths, job, tools, async (signal) => {
+        const { outcome, bytes, repository, wanted } = await asOnlyOne(paths, job, tools, async (signal) => {
           const wanted = withDemands(job, repositoryJobs(await tools.known(), policy).jobs);
           const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
           // One whose way is barred is told by its own name.
           await place.parent?.removeLeftovers().catch(() => undefined);
           const running = { ...tools, environments, signal };
           const brought = await bringRepository(paths, { item, place, job: wanted }, fetching, running);
-          return { outcome: brought, wanted, repository: BareRepository.open(place, { environments, signal }) };
+          return { ...brought, wanted, repository: BareRepository.open(place, { environments, signal }) };
         });
-        yield { item, outcome, bytes: 0 };
+        yield { item, outcome, bytes };
         yield* submodules.add(job, await submodulesOf(wanted, repository), tools.reporter);
       } catch (error) {
         yield { item, error };

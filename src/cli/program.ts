@@ -66,6 +66,7 @@ export const commands = {
       "hexUrl",
       "hexPublicKey",
       "concurrency",
+      "deadline",
       "dryRun",
       "ifChanged",
       "lockName",

@@ -9,7 +9,7 @@
 import type { Place } from "../disk/place.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { requirePlain } from "./inspect.ts";
-import { runGit, tryGit, type RunOptions, type RunResult, type Surroundings } from "./run.ts";
+import { runGit, tryGit, upstreamIdleSeconds, type RunOptions, type RunResult, type Surroundings } from "./run.ts";
 
 type Options = Pick<RunOptions, "input" | "onStdout">;
 
@@ -77,13 +77,15 @@ export class BareRepository {
     url: string,
     refspecs: readonly string[],
     {
-      depth = [],
-      extra = {},
+      depth,
+      extra,
       onProgress,
+      signal,
     }: {
-      readonly depth?: readonly string[];
-      readonly extra?: Readonly<Record<string, string>>;
-      readonly onProgress?: (line: string) => void;
+      readonly depth: readonly string[];
+      readonly extra: Readonly<Record<string, string>>;
+      readonly onProgress: (line: string) => void;
+      readonly signal: AbortSignal;
     },
   ): Promise<void> {
     const before = await this.refs();
@@ -97,7 +99,8 @@ export class BareRepository {
         env: { ...env, GIT_OBJECT_DIRECTORY: objects, ...extra },
         cwd,
         input: bytesOf(refspecs.map((refspec) => `${refspec}\n`)),
-        signal: this.tools.signal,
+        signal,
+        idleSeconds: upstreamIdleSeconds,
         onStderr: onProgress,
       });
       await this.takeRefsFrom(beside, before);

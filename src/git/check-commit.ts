@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import type { BareRepository } from "./bare-repository.ts";
-import { isReachable } from "./mirror-repository.ts";
+import { commitOf, isReachable } from "./pins.ts";
 
 export type CommitState =
   | { readonly state: "ok" }
@@ -13,15 +13,15 @@ export type CommitState =
   | { readonly state: "damaged"; readonly reason: string };
 
 export async function checkCommit(repository: BareRepository, revision: string): Promise<CommitState> {
-  const { stdout } = await repository.try(["cat-file", "-t", revision]);
-  if (stdout.toString("latin1").trim() !== "commit") return { state: "missing", reason: "the commit is not here" };
+  const commit = await commitOf(repository, revision);
+  if (commit === undefined) return { state: "missing", reason: "the commit is not here" };
   // Its history, which every clone needs, then its own objects.
-  const history = await repository.try(["rev-list", "--quiet", revision]);
+  const history = await repository.try(["rev-list", "--quiet", commit]);
   if (history.code !== 0) return { state: "damaged", reason: "its history is not whole" };
-  const list = await repository.try(["rev-list", "--objects", "--no-object-names", `${revision}^{tree}`]);
+  const list = await repository.try(["rev-list", "--objects", "--no-object-names", `${commit}^{tree}`]);
   if (list.code !== 0) return { state: "damaged", reason: "its tree is not whole" };
   const objects = [
-    revision,
+    ...new Set([revision, commit]),
     ...list.stdout
       .toString("latin1")
       .split("\n")
@@ -29,8 +29,11 @@ export async function checkCommit(repository: BareRepository, revision: string):
   ];
   const wrong = await firstWrongObject(repository, objects);
   if (wrong !== undefined) return { state: "damaged", reason: `the object ${wrong} is damaged` };
-  if (!(await isReachable(repository, revision))) {
+  if (!(await isReachable(repository, commit))) {
     return { state: "missing", reason: "no head of the mirror leads to the commit, so clients cannot check it out" };
+  }
+  if (revision !== commit && ![...(await repository.refs()).values()].includes(revision)) {
+    return { state: "missing", reason: "no tag of the mirror leads to it, so clients cannot check it out" };
   }
   return { state: "ok" };
 }

@@ -2,8 +2,9 @@
  * What git sees of the world: variables, and a working folder with nothing in or above it. Git is told which repository
  * it works in, always, and never looks for one: what it would find is somebody else's.
  *
- * Asking upstream is the user's git: their credentials, proxies and `insteadOf` rules count. Serving, and work inside
- * the mirror, is ours: no configuration but a file of our own. Both go by a list of what may pass; neither can prompt.
+ * Asking upstream is the user's git: their credentials, proxies and `insteadOf` rules count, and all of their environment
+ * but what users-environment.ts takes out. Serving, and work inside the mirror, is ours: no configuration but a file of our
+ * own, and of the environment only what a list lets pass. Neither can prompt on a terminal.
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
@@ -11,11 +12,12 @@ import { dirname, join } from "node:path";
 import type { Place } from "../disk/place.ts";
 import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
-import { verificationSwitches } from "../verification.ts";
 import type { GitFeatures } from "./inspect.ts";
 import { gitConfigVariables } from "./config-variables.ts";
+import { gitAuthorities } from "./git-authorities.ts";
 import { runGit, type Surroundings } from "./run.ts";
 import { unverifiedSettings } from "./unverified.ts";
+import { usersGitEnvironment, withAbsolutePaths } from "./users-environment.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -45,8 +47,19 @@ const firstWithReftable: readonly [number, number] = [2, 45];
 
 const always = new Set(["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot", "ComSpec", "PATHEXT"]);
 
-const forUpstream =
-  /^(?:HOME|USER|LOGNAME|USERPROFILE|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|XDG_CONFIG_HOME|XDG_RUNTIME_DIR|SSH_AUTH_SOCK|SSH_AGENT_PID|GIT_SSH|GIT_SSH_COMMAND|GIT_SSH_VARIANT|GIT_SSL_\w+|GIT_HTTP_\w+|GIT_PROXY_\w+|GIT_CONFIG_(?:COUNT|KEY_\d+|VALUE_\d+|SYSTEM|NOSYSTEM)|https?_proxy|HTTPS?_PROXY|all_proxy|ALL_PROXY|no_proxy|NO_PROXY|SSL_CERT_FILE|SSL_CERT_DIR)$/;
+// What is silent, or trickles, for so long is ended; a server that works on an answer says so more often. Bytes a second,
+// seconds.
+const pace = [
+  ["http.lowSpeedLimit", "10"],
+  ["http.lowSpeedTime", "30"],
+] as const;
+// Where a redirect leads is looked at before anybody follows it. The rest is ours even where the user's environment
+// says otherwise, which files of ours do not outrank.
+const whenAsking = [
+  ["http.followRedirects", "false"],
+  ["fetch.unpackLimit", "1"],
+  ["core.hooksPath", "/dev/null"],
+] as const;
 
 // Packs stay packs: a transfer that breaks then leaves nothing, where unpacked objects would leave a commit without its
 // files. Objects by id: clients ask for locked commits, whatever branch they are on.
@@ -64,7 +77,7 @@ const ownConfig = `[gc]
 `;
 
 /** Checks git's version and makes a folder for configuration files. @throws MirrorError `git`, `storage` */
-export async function createGitEnvironments(environment: Environment): Promise<GitEnvironments> {
+export async function createGitEnvironments(environment: Environment, cwd = process.cwd()): Promise<GitEnvironments> {
   const scratch = await makeScratch();
   const userConfig = upstreamConfig(environment);
   // Before each run, since what lies in temporary folders for long is tidied away under us.
@@ -78,19 +91,35 @@ export async function createGitEnvironments(environment: Environment): Promise<G
     return { env, cwd: emptyFolder() };
   };
   const own = () => ownWith("own", ownConfig);
-  const users = pick(environment, (name) => forUpstream.test(name) && !verificationSwitches.includes(name));
+  let users: Record<string, string> = {};
   let unverified: readonly string[] = [];
+  let authorities: string | undefined;
   const upstream = (): Surroundings => {
     const config = scratch.ensure("upstream.gitconfig", userConfig);
-    // Where a redirect leads is looked at before anybody follows it.
-    const settings = [["http.followRedirects", "false"], ...unverified.map((key) => [key, "true"])] as const;
-    const variables = gitConfigVariables(users, settings as readonly (readonly [string, string])[]);
-    const env = { ...common, ...users, ...variables, GIT_CONFIG_GLOBAL: config, GCM_INTERACTIVE: "never" };
+    const bundle = authorities === undefined ? undefined : scratch.ensure("authorities.pem", authorities);
+    const settings: (readonly [string, string])[] = [
+      ...whenAsking,
+      ...pace,
+      ...unverified.map((key) => [key, "true"] as const),
+      ...(bundle === undefined ? [] : [["http.sslCAInfo", bundle] as const]),
+    ];
+    const env = {
+      ...users,
+      ...common,
+      ...gitConfigVariables(users, settings),
+      ...(bundle === undefined || users["GIT_SSL_CAINFO"] === undefined ? {} : { GIT_SSL_CAINFO: bundle }),
+      GIT_CONFIG_GLOBAL: config,
+      GCM_INTERACTIVE: "never",
+    };
     return { env, cwd: emptyFolder() };
   };
   let version: readonly [number, number];
   try {
-    [version, unverified] = await Promise.all([gitVersion(own()), unverifiedSettings(upstream())]);
+    const [known, local] = await Promise.all([gitVersion(own()), runGit(["rev-parse", "--local-env-vars"], own())]);
+    version = known;
+    users = withAbsolutePaths(usersGitEnvironment(environment, local.split("\n")), cwd);
+    unverified = await unverifiedSettings(upstream());
+    authorities = await gitAuthorities(environment, cwd, upstream());
   } catch (error) {
     await scratch.remove();
     throw error;

@@ -17,7 +17,7 @@ export interface Surroundings {
 export interface RunOptions extends Surroundings {
   readonly input?: Buffer | string;
   readonly signal?: AbortSignal | undefined;
-  /** Seconds without a byte on stdout or stderr after which git is taken for stuck. */
+  /** Seconds without a byte on stdout or stderr after which git is taken for stuck; absent: it may be silent for long. */
   readonly idleSeconds?: number;
   /** Told of each line on stderr, which is where git reports progress. */
   readonly onStderr?: ((line: string) => void) | undefined;
@@ -37,6 +37,8 @@ export type GitChild = ChildProcessByStdio<Writable, Readable, Readable>;
 const trustRemedy =
   "if it is right, name its authority: GIT_SSL_CAINFO=FILE, or git config http.https://HOST/.sslCAInfo FILE";
 const isProgress = /^remote: (?:\w+ objects:|Total )/;
+/** For who asks upstream: transfers end earlier by their own pace (environment.ts), other silence of git's by this. */
+export const upstreamIdleSeconds = 600;
 // Enough for any message, and a bound on what a chatty remote can make us keep.
 const maxStderr = 64 * 1024;
 
@@ -69,25 +71,26 @@ export function endGit(child: GitChild): void {
 
 /** Runs git to its end, whatever its exit code. @throws MirrorError `git`, `cancelled` */
 export async function tryGit(args: readonly string[], options: RunOptions): Promise<RunResult> {
-  const { signal, idleSeconds = 600 } = options;
+  const { signal, idleSeconds } = options;
   throwIfStopped(signal);
   const child = startGit(args, options);
   const output: Buffer[] = [];
   let stderr = "";
   let stuck = false;
-  const idle = setTimeout(() => {
+  const end = () => {
     stuck = true;
     endGit(child);
-  }, idleSeconds * 1000);
+  };
+  const idle = idleSeconds === undefined ? undefined : setTimeout(end, idleSeconds * 1000);
   const stopListening = onAbort(signal, () => endGit(child));
 
   child.stdout.on("data", (chunk: Buffer) => {
-    idle.refresh();
+    idle?.refresh();
     if (options.onStdout === undefined) output.push(chunk);
     else options.onStdout(chunk);
   });
   child.stderr.on("data", (chunk: Buffer) => {
-    idle.refresh();
+    idle?.refresh();
     const text = chunk.toString("utf8");
     stderr = (stderr + text).slice(-maxStderr);
     for (const line of text.split(/[\r\n]+/)) if (line !== "") options.onStderr?.(line);

@@ -1,12 +1,14 @@
 /**
  * Brings all that is wanted. Some kinds are bound by round trips, one by git and the disk: they do not wait for each other.
- * All come to their end, whatever happens to one of them, and everything is told by its own name.
+ * All come to their end, whatever happens to one of them, and everything is told by its own name. What failed in a way that
+ * passes is asked for again when the rest has come, in further rounds, before anybody is told that it failed.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import pLimit from "p-limit";
 import type { Artifact, Bringing, BringTools, Want, Wanted } from "../artifacts/artifact.ts";
-import type { Item } from "../names/item.ts";
+import { idOf, type Item } from "../names/item.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
-import type { Reporter } from "../reporter.ts";
+import type { Failed } from "../reporter.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 
@@ -17,106 +19,176 @@ export interface BringOptions {
   readonly onFound: (locks: readonly Lock[]) => Promise<void>;
 }
 
+// So many rounds in a row that bring nothing are enough: more where the line has proved to be what is bad.
+const fewFruitless = 1;
+const maxFruitless = 3;
+const maxRounds = 8;
+// Before the second round; doubled with each.
+const pauseMilliseconds = 500;
+
 /** @throws MirrorError `config` for what a person has to set right: then nothing was fetched */
 export async function bringWanted(kinds: Kinds, want: Want, tools: BringTools, options: BringOptions): Promise<void> {
-  const runs = await inTurn(kinds, async (kind) => prepare(kind, want, tools, options));
-  await Promise.all(runs.map(async (run) => run()));
+  const runs = (await inTurn(kinds, async (kind) => prepare(kind, want, tools, options))).filter(
+    (run) => run !== undefined,
+  );
+  try {
+    await Promise.all(runs.map(async (run) => run.bring()));
+    await bringTheRest(runs, tools);
+  } finally {
+    await Promise.all(runs.map(async (run) => run.end()));
+  }
 }
 
+async function bringTheRest(runs: readonly Run[], { patience, signal }: BringTools): Promise<void> {
+  let fruitless = 0;
+  const mayFail = () => (patience.hasRecovered() ? maxFruitless : fewFruitless);
+  for (let round = 2; round <= maxRounds && fruitless < mayFail(); round += 1) {
+    if (signal.aborted || !runs.some((run) => run.mayBringMore())) return;
+    patience.beginRound();
+    await sleep(pauseMilliseconds * 2 ** (round - 2), undefined, { signal }).catch(() => undefined);
+    const brought = await Promise.all(runs.map(async (run) => run.bringAgain()));
+    fruitless = brought.some((count) => count > 0) ? 0 : fruitless + 1;
+  }
+}
+
+/** The work on one kind. None of it throws: what goes wrong is told. */
+interface Run {
+  readonly bring: () => Promise<void>;
+  /** Whether something failed that may come in another round. */
+  readonly mayBringMore: () => boolean;
+  /** @returns how many things came */
+  readonly bringAgain: () => Promise<number>;
+  /** Tells what failed to the end, and writes down what was learned. */
+  readonly end: () => Promise<void>;
+}
+
+/** @returns undefined where it cannot even begin, which has been told then */
 async function prepare<Job>(
   kind: Artifact<Job>,
   want: Want,
   tools: BringTools,
   options: BringOptions,
-): Promise<() => Promise<void>> {
+): Promise<Run | undefined> {
   const { reporter } = tools;
   const wanted = await kind.wanted(want);
   const items = itemsOf(kind, wanted.jobs);
   reporter.begin(items.length + wanted.refused.length);
   try {
-    const bringing = await kind.bringing(wanted.jobs, tools);
-    const running = { bringing, tools, options };
-    return async () => tellFailure(kind, tools, async () => bringAll(kind, wanted, running));
+    return new KindRun({ kind, wanted, bringing: await kind.bringing(wanted.jobs, tools) }, tools, options);
   } catch (error) {
     if (error instanceof MirrorError && error.code === "config") throw error;
-    return async () => {
-      reporter.begin(1 - items.length);
-      reporter.failed({ kind: "all", of: kind.name }, error);
-    };
-  }
-}
-
-/** What fails as a whole, such as by a file of ours that is damaged, does not stop the other kinds either. */
-async function tellFailure<Job>(
-  kind: Artifact<Job>,
-  { reporter, signal }: BringTools,
-  work: () => Promise<void>,
-): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (signal.aborted) return;
-    reporter.begin(1);
+    reporter.begin(1 - items.length);
     reporter.failed({ kind: "all", of: kind.name }, error);
+    return undefined;
   }
 }
 
-interface Running<Job> {
+interface Work<Job> {
+  readonly kind: Artifact<Job>;
+  readonly wanted: Wanted<Job>;
   readonly bringing: Bringing<Job>;
-  readonly tools: BringTools;
-  readonly options: BringOptions;
 }
 
-async function bringAll<Job>(
-  kind: Artifact<Job>,
-  wanted: Wanted<Job>,
-  { bringing, tools, options }: Running<Job>,
-): Promise<void> {
-  const { reporter, signal } = tools;
-  // The HTTP client holds the number of downloads; while some are waited for, others are given their place.
-  const limit = pLimit(Math.max(1, Math.floor((2 * options.concurrency) / kind.weight)));
-  try {
+class KindRun<Job> implements Run {
+  private readonly work: Work<Job>;
+  private readonly tools: BringTools;
+  private readonly options: BringOptions;
+  private readonly limit: ReturnType<typeof pLimit>;
+  /** What has not come yet, and may. */
+  private left = new Map<Job, readonly Failed[]>();
+  private brought = 0;
+
+  constructor(work: Work<Job>, tools: BringTools, options: BringOptions) {
+    this.work = work;
+    this.tools = tools;
+    this.options = options;
+    // The HTTP client holds the number of downloads; while some are waited for, others are given their place.
+    this.limit = pLimit(Math.max(1, Math.floor((2 * options.concurrency) / work.kind.weight)));
+  }
+
+  async bring(): Promise<void> {
+    await this.telling(async () => this.bringLevels(this.work.wanted));
+  }
+
+  mayBringMore(): boolean {
+    return [...this.left.values()].some((failures) => this.mayPass(failures));
+  }
+
+  async bringAgain(): Promise<number> {
+    this.brought = 0;
+    const jobs = [...this.left].filter(([, failures]) => this.mayPass(failures)).map(([job]) => job);
+    await this.telling(async () => this.bringLevels({ jobs, refused: [] }));
+    return this.brought;
+  }
+
+  async end(): Promise<void> {
+    const { reporter } = this.tools;
+    for (const { item, error } of [...this.left.values()].flat()) reporter.failed(item, error);
+    await this.telling(async () => {
+      for (const { item, error } of await this.work.bringing.finish()) {
+        reporter.begin(1);
+        reporter.failed(item, error);
+      }
+    });
+  }
+
+  private mayPass(failures: readonly Failed[]): boolean {
+    return failures.some(({ error }) => this.tools.patience.mayPass(error));
+  }
+
+  /** What fails as a whole, such as by a file of ours that is damaged, does not stop the other kinds either. */
+  private async telling(work: () => Promise<void>): Promise<void> {
+    const { reporter, signal } = this.tools;
+    try {
+      await work();
+    } catch (error) {
+      if (signal.aborted) return;
+      reporter.begin(1);
+      reporter.failed({ kind: "all", of: this.work.kind.name }, error);
+    }
+  }
+
+  private async bringLevels(wanted: Wanted<Job>): Promise<void> {
+    const { reporter, signal } = this.tools;
     for (let next: Wanted<Job> | undefined = wanted; next !== undefined;) {
       for (const { item, reason } of next.refused) reporter.failed(item, new MirrorError("refused", reason));
-      await Promise.all(next.jobs.map(async (job) => limit(async () => bringOne(kind, job, bringing, tools))));
-      next = signal.aborted ? undefined : await nextLevel(kind, bringing, reporter, options);
-    }
-  } finally {
-    for (const { item, error } of await bringing.finish()) {
-      reporter.begin(1);
-      reporter.failed(item, error);
+      await Promise.all(next.jobs.map(async (job) => this.limit(async () => this.bringOne(job))));
+      next = signal.aborted ? undefined : await this.nextLevel();
     }
   }
-}
 
-async function nextLevel<Job>(
-  kind: Artifact<Job>,
-  bringing: Bringing<Job>,
-  reporter: Reporter,
-  { onFound }: BringOptions,
-): Promise<Wanted<Job> | undefined> {
-  const more = bringing.found?.();
-  if (more === undefined) return undefined;
-  if (more.locks.length > 0) await onFound(more.locks);
-  const { jobs, refused } = more.wanted;
-  reporter.begin(itemsOf(kind, jobs).length + refused.length);
-  return jobs.length + refused.length === 0 ? undefined : more.wanted;
-}
+  private async nextLevel(): Promise<Wanted<Job> | undefined> {
+    const more = this.work.bringing.found?.();
+    if (more === undefined) return undefined;
+    if (more.locks.length > 0) await this.options.onFound(more.locks);
+    const { jobs, refused } = more.wanted;
+    this.tools.reporter.begin(itemsOf(this.work.kind, jobs).length + refused.length);
+    return jobs.length + refused.length === 0 ? undefined : more.wanted;
+  }
 
-async function bringOne<Job>(
-  kind: Artifact<Job>,
-  job: Job,
-  bringing: Bringing<Job>,
-  { reporter, signal }: BringTools,
-): Promise<void> {
-  if (signal.aborted) return;
-  try {
-    for await (const outcome of bringing.bring(job)) {
-      if ("error" in outcome) reporter.failed(outcome.item, outcome.error);
-      else reporter.done(outcome);
+  private async bringOne(job: Job): Promise<void> {
+    const { reporter, signal } = this.tools;
+    if (signal.aborted) return;
+    // In a later round, what came in an earlier one has been told.
+    const before = this.left.get(job);
+    const isNew = ({ item }: { readonly item: Item }) =>
+      before === undefined || before.some((failed) => idOf(failed.item) === idOf(item));
+    const failures: Failed[] = [];
+    try {
+      for await (const outcome of this.work.bringing.bring(job)) {
+        if (!isNew(outcome)) continue;
+        if ("error" in outcome) failures.push(outcome);
+        else {
+          this.brought += 1;
+          reporter.done(outcome);
+        }
+      }
+    } catch (error) {
+      failures.push(...itemsOf(this.work.kind, [job]).map((item) => ({ item, error })));
     }
-  } catch (error) {
-    for (const item of itemsOf(kind, [job])) reporter.failed(item, error);
+    this.left.delete(job);
+    if (this.mayPass(failures)) this.left.set(job, failures);
+    else for (const { item, error } of failures) reporter.failed(item, error);
   }
 }
 

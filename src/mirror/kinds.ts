@@ -26,6 +26,7 @@ export type KindKey =
   | GitPolicyKey
   | SigningKey
   | "files"
+  | "found"
   | "installers"
   | "buildsUrl"
   | "buildsPublicKey"
@@ -62,7 +63,7 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
       signal,
     }),
     installers: createInstallers(paths, settings, async () => readInstallersKey(settings)),
-    files: createFiles(paths, settings.files),
+    files: createFiles(paths, settings),
   };
 }
 

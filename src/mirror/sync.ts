@@ -7,6 +7,8 @@ import type { Kinds } from "../artifacts/kinds.ts";
 import { releaseItem } from "../names/item.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
+import { readAuthorities } from "../authorities.ts";
+import { createPatience } from "../upstream/patience.ts";
 import { createHttpClient } from "../upstream/http.ts";
 import { hostOf, mayAsk } from "../upstream/redirect.ts";
 import { redactUrl } from "../names/git-url.ts";
@@ -40,7 +42,8 @@ export interface SyncResult extends Totals {
   readonly fingerprints: Fingerprints;
 }
 
-export type SyncKey = KindKey | UpstreamKey | AuthorityKey | "packages" | "concurrency" | "proxy" | "switches";
+export type SyncKey =
+  KindKey | UpstreamKey | AuthorityKey | "packages" | "concurrency" | "deadline" | "proxy" | "authorities" | "switches";
 
 type SyncContext = Context<SyncKey>;
 
@@ -151,18 +154,24 @@ async function bringAll(
   { landing, hex, gitEnvironments }: KindTools & { readonly landing: Landing; readonly hex: HexSources },
 ): Promise<void> {
   const { paths, reporter, signal, config } = context;
+  const { concurrency, deadline, proxy: proxies } = config;
   const hosts = trustedHosts(config, locks);
+  const patience = createPatience({ deadline, tell: (text) => reporter.warn(text) });
   const http = createHttpClient({
     userAgent: `mirror-server/${version}`,
-    connections: config.concurrency,
-    proxy: config.proxy,
+    connections: concurrency,
+    proxies,
+    authorities: readAuthorities(config.authorities, (why) => reporter.warn(why)),
     mayAsk: async (host) => mayAsk(host, hosts),
+    patience,
   });
   const known = watchKnownLocks(paths);
-  const bringing = { http, hex, gitEnvironments, hosts, known, reporter, signal, land: landing.land };
+  const { land } = landing;
+  const tools = { http, patience, proxies, hex, gitEnvironments, hosts, known, reporter, signal, land };
   try {
-    await bringWanted(kinds, { locks }, bringing, { concurrency: config.concurrency, onFound });
+    await bringWanted(kinds, { locks }, tools, { concurrency, onFound });
   } finally {
+    patience.close();
     await http.close();
   }
 }

@@ -4,14 +4,13 @@ import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { MirrorError } from "../errors.ts";
-import { redactUrl } from "../names/git-url.ts";
 import { readExpectedTarball } from "../hex/check.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { tokenVariable } from "../names/hex-repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { maxTarballSize } from "../hex/tarball.ts";
 import type { Demand } from "../plan/packages.ts";
-import type { HttpAnswer, HttpClient, Transfer } from "./http.ts";
+import type { GetOptions, HttpAnswer, HttpClient, Transfer } from "./http.ts";
 
 export interface HexUpstream {
   /** Base URL, without a slash at the end. */
@@ -35,6 +34,8 @@ export type FetchedRecord =
   | { readonly changed: false }
   | { readonly changed: true; readonly bytes: Buffer; readonly record: Package; readonly validator: Validator };
 
+export type FetchedDocs = { readonly bytes: Buffer; readonly validator: Validator } | "none" | "unchanged";
+
 // hex.pm's largest package record has less than 1 MB. Bytes.
 const maxRecordSize = 32 * 1024 * 1024;
 // Unpacked.
@@ -49,22 +50,26 @@ export async function fetchRecord(
   transfer: Transfer,
 ): Promise<FetchedRecord> {
   const url = `${upstream.url}/packages/${name}`;
-  const answer = await http.get(url, { headers: headersFor(upstream, validator), maxSize: maxRecordSize, ...transfer });
-  if (answer.status === 304 && validator !== undefined) return { changed: false };
-  expectOk(answer, url, upstream);
-  return {
-    changed: true,
-    bytes: answer.body,
-    record: verifyRecord(answer.body, upstream, name, url),
-    validator: validatorOf(answer),
-  };
+  const options = { ...optionsFor(upstream, validator), maxSize: maxRecordSize, isGzip: true, ...transfer };
+  return http.get(url, options, (answer) => {
+    if (answer.status === 304 && validator !== undefined) return { changed: false };
+    expectOk(answer, url, upstream);
+    return {
+      changed: true,
+      bytes: answer.body,
+      record: verifyRecord(answer.body, upstream, name, url),
+      validator: validatorOf(answer),
+    };
+  });
 }
 
-function headersFor({ token }: HexUpstream, validator?: Validator): Record<string, string> {
+function optionsFor({ token }: HexUpstream, validator?: Validator): Pick<GetOptions, "token" | "headers"> {
   return {
-    ...(token === undefined ? {} : { authorization: token }),
-    ...(validator?.etag === undefined ? {} : { "if-none-match": validator.etag }),
-    ...(validator?.lastModified === undefined ? {} : { "if-modified-since": validator.lastModified }),
+    token,
+    headers: {
+      ...(validator?.etag === undefined ? {} : { "if-none-match": validator.etag }),
+      ...(validator?.lastModified === undefined ? {} : { "if-modified-since": validator.lastModified }),
+    },
   };
 }
 
@@ -99,14 +104,15 @@ export async function fetchTarball(
   transfer: Transfer,
 ): Promise<Buffer> {
   const url = `${upstream.url}/tarballs/${release.name}-${release.record.version}.tar`;
-  const answer = await http.get(url, { headers: headersFor(upstream), maxSize: maxTarballSize, ...transfer });
-  expectOk(answer, url, upstream);
-  try {
-    readExpectedTarball(answer.body, release.name, release.record, release.demands);
-  } catch (cause) {
-    throw new MirrorError("integrity", `${url} is not what it should be`, { cause });
-  }
-  return answer.body;
+  return http.get(url, { ...optionsFor(upstream), maxSize: maxTarballSize, ...transfer }, (answer) => {
+    expectOk(answer, url, upstream);
+    try {
+      readExpectedTarball(answer.body, release.name, release.record, release.demands);
+    } catch (cause) {
+      throw new MirrorError("integrity", `${url} is not what it should be`, { cause });
+    }
+    return answer.body;
+  });
 }
 
 /**
@@ -119,22 +125,20 @@ export async function fetchDocs(
   release: { readonly name: string; readonly version: string },
   validator: Validator | undefined,
   transfer: Transfer,
-): Promise<{ bytes: Buffer; validator: Validator } | "none" | "unchanged"> {
+): Promise<FetchedDocs> {
   const url = `${upstream.url}/docs/${release.name}-${release.version}.tar.gz`;
-  const answer = await http.get(url, {
-    headers: headersFor(upstream, validator),
-    maxSize: maxTarballSize,
-    ...transfer,
+  const options = { ...optionsFor(upstream, validator), maxSize: maxTarballSize, isGzip: true, ...transfer };
+  return http.get(url, options, async (answer) => {
+    if (answer.status === 304 && validator !== undefined) return "unchanged";
+    if (answer.status === 403 || answer.status === 404) return "none";
+    expectOk(answer, url, upstream);
+    try {
+      await unpacks(answer.body);
+    } catch (cause) {
+      throw new MirrorError("integrity", `${url} is damaged`, { cause });
+    }
+    return { bytes: answer.body, validator: validatorOf(answer) };
   });
-  if (answer.status === 304 && validator !== undefined) return "unchanged";
-  if (answer.status === 403 || answer.status === 404) return "none";
-  expectOk(answer, url, upstream);
-  try {
-    await unpacks(answer.body);
-  } catch (cause) {
-    throw new MirrorError("integrity", `${url} is damaged`, { cause });
-  }
-  return { bytes: answer.body, validator: validatorOf(answer) };
 }
 
 /** Piece by piece, since a small file may unpack to more than memory holds. @throws an error where it is damaged */
@@ -160,7 +164,5 @@ function expectOk(answer: HttpAnswer, url: string, { repository, token }: HexUps
   if (answer.status === 404 || answer.status === 403) {
     throw new MirrorError("not_found", `upstream has no ${url} (status ${answer.status})`);
   }
-  const location = answer.headers["location"];
-  const hint = location === undefined ? "" : ` and points to ${redactUrl(location)}; if that is right, set --hex-url`;
-  throw new MirrorError("upstream", `upstream answered ${url} with status ${answer.status}${hint}`);
+  throw new MirrorError("upstream", `upstream answered ${url} with status ${answer.status}`);
 }

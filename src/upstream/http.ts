@@ -1,25 +1,44 @@
 /**
- * The HTTP client for upstream: kept-alive connections, proxies from the environment, retries of what passes
- * (resets, time-outs, 429 and 5xx; a broken download is continued by range), limits on what is read. `get` follows no
- * redirects: upstream is the configured host and no other.
+ * The HTTP client for upstream: kept-alive connections, proxies and authorities from the environment, the one policy of
+ * asking (patience.ts), redirects, encodings undone. What an answer is worth is told by who asked for it, within the try: what
+ * arrived damaged is asked for again like any other hiccup.
  */
-import { createHash } from "node:crypto";
-import { EnvHttpProxyAgent, interceptors, request, type Dispatcher } from "undici";
+import { createReadStream } from "node:fs";
+import pLimit from "p-limit";
+import { EnvHttpProxyAgent } from "undici";
 import type { Place } from "../disk/place.ts";
-import { MirrorError, hasErrno } from "../errors.ts";
-import { maxRedirects, redirectOf, type MayAsk } from "./redirect.ts";
+import { MirrorError } from "../errors.ts";
+import { lazyBy } from "../lazy.ts";
+import { redactUrl } from "../names/git-url.ts";
+import { Arrival, FileSink, MemorySink } from "./arrival.ts";
+import type { Patience, Turn } from "./patience.ts";
+import { decode, decodersFor } from "./decoding.ts";
+import { exchange, type Head, type Question } from "./exchange.ts";
+import { asksForPage, isPage, pageError } from "./page.ts";
+import { requireProxies, type Proxies } from "./proxies.ts";
+import type { MayAsk } from "./redirect.ts";
+import { troubleOf } from "./trouble.ts";
 
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
+export interface HttpAnswer extends Head {
+  /** Of a 200; else empty. */
   readonly body: Buffer;
+  /** Whether it looks like a page, and was not asked for as one: then it is from somebody on the way. */
+  readonly isPage: boolean;
 }
 
 export interface HttpClient {
-  /** @throws MirrorError `upstream` when there is no answer, `too_large` */
-  readonly get: (url: string, options: GetOptions) => Promise<HttpAnswer>;
-  /** Writes a file as it arrives. @throws likewise, `refused` for a redirect that is not to be trusted */
-  readonly download: (url: string, file: Place, options: GetOptions) => Promise<Downloaded>;
+  /**
+   * @param read makes of the answer what it was asked for; what it throws as `integrity` is damage, and asked for once more
+   * @throws MirrorError `upstream`, `refused`, `too_large`, and what `read` throws
+   */
+  readonly get: <T>(url: string, options: GetOptions, read: (answer: HttpAnswer) => T | Promise<T>) => Promise<T>;
+  /** Writes a file as it arrives. @param check likewise @throws likewise */
+  readonly download: (
+    url: string,
+    file: Place,
+    options: GetOptions,
+    check: (downloaded: Downloaded) => void,
+  ) => Promise<Downloaded>;
   readonly close: () => Promise<void>;
 }
 
@@ -29,10 +48,9 @@ export interface Downloaded {
   /** Of what was written, 64 hex digits. */
   readonly sha256: string;
   readonly bytes: number;
+  /** As of `HttpAnswer`. */
+  readonly isPage: boolean;
 }
-
-// Bytes.
-const maxErrorBody = 64 * 1024;
 
 /** How a transfer is watched and stopped. */
 export interface Transfer {
@@ -42,163 +60,166 @@ export interface Transfer {
 }
 
 export interface GetOptions extends Transfer {
-  readonly headers?: Record<string, string>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as `Authorization`, to this very host and no other. */
+  readonly token?: string | undefined;
   /** Bytes. */
   readonly maxSize: number;
+  /** Whether what is asked for is gzip by itself. */
+  readonly isGzip?: boolean;
 }
 
 export interface HttpSettings {
   readonly userAgent: string;
+  /** To one host at once. */
   readonly connections: number;
-  readonly proxy: { readonly httpProxy?: string; readonly httpsProxy?: string; readonly noProxy?: string };
+  readonly proxies: Proxies;
+  /** What is trusted, PEM; undefined: what Node trusts. */
+  readonly authorities?: readonly string[] | undefined;
   /** Whether a host may be asked that a redirect names, and nobody else. */
   readonly mayAsk: MayAsk;
+  readonly patience: Patience;
+  /** What to send as `Authorization` where the caller says nothing. */
+  readonly tokenFor?: (url: string) => string | undefined;
 }
 
-/** @throws MirrorError `config` for a proxy that cannot be used; its URL may hold a password, and is not shown */
-export function createHttpClient({ userAgent, connections, proxy, mayAsk }: HttpSettings): HttpClient {
-  for (const [name, url] of Object.entries({ HTTP_PROXY: proxy.httpProxy, HTTPS_PROXY: proxy.httpsProxy })) {
-    if (url === undefined || (URL.canParse(url) && /^(?:https?|socks5?):/i.test(url))) continue;
-    throw new MirrorError("config", `${name} names no proxy that can be used; give http://HOST:PORT`);
-  }
+/** @throws MirrorError `config` for a proxy that cannot be used */
+export function createHttpClient(settings: HttpSettings): HttpClient {
+  const { userAgent, connections, proxies, authorities, mayAsk, patience, tokenFor } = settings;
+  requireProxies(proxies);
+  const tls = authorities === undefined ? {} : { ca: [...authorities] };
   const agent = new EnvHttpProxyAgent({
-    ...proxy,
+    ...proxies,
     connections,
-    connect: { timeout: 20_000 },
-    headersTimeout: 60_000,
-    bodyTimeout: 60_000,
+    connect: { timeout: 20_000, ...tls },
+    requestTls: tls,
+    proxyTls: tls,
+    // Exchange.ts has times of its own, which know whether something moves.
+    headersTimeout: 0,
+    bodyTimeout: 0,
   });
-  const dispatcher = agent.compose(
-    interceptors.retry({
-      maxRetries: 3,
-      minTimeout: 300,
-      maxTimeout: 5_000,
-      statusCodes: [429, 500, 502, 503, 504],
-      // A host that is not there, or refuses, will do so again; only what passes is worth the wait.
-      errorCodes: ["ECONNRESET", "EPIPE", "ETIMEDOUT", "UND_ERR_SOCKET", "EAI_AGAIN"],
-      // The last answer is returned as it is, so that its status can be reported.
-      throwOnError: false,
-    }),
-  );
-  const send = <T>(url: string, options: GetOptions, consume: Consume<T>) =>
-    exchange(dispatcher, { userAgent, url, options }, consume);
+  const slots = lazyBy((_host: string) => pLimit(connections));
+
+  const ask = async <T>(
+    url: string,
+    options: GetOptions,
+    arrival: Arrival,
+    finish: (head: Head) => Promise<T>,
+  ): Promise<T> => {
+    const { host } = new URL(url);
+    const token = options.token ?? tokenFor?.(url);
+    const question: Question = {
+      url,
+      headers: { "user-agent": userAgent, ...options.headers },
+      secrets: token === undefined ? {} : { authorization: token },
+      maxSize: options.maxSize,
+      onBytes: options.onBytes,
+    };
+    const attempt = async (turn: Turn) =>
+      slots(host)(async () => {
+        turn.signal.throwIfAborted();
+        turn.begin();
+        const tools = { dispatcher: agent, limits: patience.limits, proxies, mayAsk, turn };
+        return finish(await exchange(question, arrival, tools));
+      });
+    return patience.ask(host, { signal: options.signal, tries: patience.limits.tries }, async (turn) => {
+      try {
+        return await attempt(turn);
+      } catch (error) {
+        // What is whole and not right has to come again from its beginning.
+        if (isDamage(error)) await arrival.forget();
+        throw error;
+      }
+    });
+  };
   return {
-    get: (url, options) =>
-      send(url, options, async (body, head) => ({ ...head, body: await readBody(body, head.status) })),
-    download: async (url, file, options) => download({ send, mayAsk }, url, file, options),
-    close: () => agent.close(),
+    get: async (url, options, read) => {
+      const sink = new MemorySink();
+      return ask(url, options, new Arrival(sink), async (head) => {
+        const isWhole = head.status === 200;
+        const body = isWhole ? await plainBody(sink.bytes(), head, url, options) : Buffer.alloc(0);
+        const looksLikePage = isWhole && !asksForPage(url) && isPage(body, head.headers);
+        return orPage(url, looksLikePage, async () => read({ ...head, body, isPage: looksLikePage }));
+      });
+    },
+    download: async (url, file, options, check) => {
+      const handle = await file.openForWriting();
+      const sink = new FileSink(handle);
+      try {
+        return await ask(url, options, new Arrival(sink), async (head) => {
+          if (head.status !== 200) return checked(check, { status: head.status, sha256: "", bytes: 0, isPage: false });
+          await handle.sync();
+          return plainFile({ file, sink, head, url, options }, async (kept) => {
+            const looksLikePage = !asksForPage(url) && isPage(kept.start, head.headers);
+            const downloaded = { status: 200, sha256: kept.sha256(), bytes: kept.bytes, isPage: looksLikePage };
+            return orPage(url, looksLikePage, async () => checked(check, downloaded));
+          });
+        });
+      } finally {
+        await handle.close();
+      }
+    },
+    close: async () => agent.close(),
   };
 }
 
-interface Head {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-}
-type Consume<T> = (body: AsyncIterable<Buffer>, head: Head) => Promise<T>;
-type Send = <T>(url: string, options: GetOptions, consume: Consume<T>) => Promise<T>;
-
-/** @param consume called again from the start when a download broke that could not be continued */
-async function exchange<T>(
-  dispatcher: Dispatcher,
-  { userAgent, url, options }: { userAgent: string; url: string; options: GetOptions },
-  consume: Consume<T>,
-): Promise<T> {
-  const headers = { "user-agent": userAgent, ...options.headers };
-  for (let tries = 1; ; tries += 1) {
-    let hasBegun = false;
-    try {
-      const answer = await request(url, { dispatcher, headers, signal: options.signal ?? null });
-      hasBegun = true;
-      const head = { status: answer.statusCode, headers: flat(answer.headers) };
-      return await consume(limited(answer.body, url, options), head);
-    } catch (cause) {
-      if (cause instanceof MirrorError) throw cause;
-      if (options.signal?.aborted === true) throw new MirrorError("cancelled", `stopped while fetching ${url}`);
-      // An upstream without validators, whose download is begun again.
-      if (!hasBegun || tries === 3) throw cannotFetch(url, cause);
-    }
-  }
+function checked(check: (downloaded: Downloaded) => void, downloaded: Downloaded): Downloaded {
+  check(downloaded);
+  return downloaded;
 }
 
-function cannotFetch(url: string, cause: unknown): MirrorError {
-  const remedy = "; if its certificate is right, name its authority: NODE_EXTRA_CA_CERTS=FILE";
-  const isTrust = hasErrno(cause, ...certificateErrors);
-  return new MirrorError("upstream", `cannot fetch ${url}${isTrust ? remedy : ""}`, { cause });
+function isDamage(error: unknown): boolean {
+  return (error instanceof MirrorError && error.code === "integrity") || troubleOf(error)?.kind === "page";
 }
 
-// By OpenSSL's names, as Node gives them.
-const certificateErrors = [
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-  "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "CERT_UNTRUSTED",
-];
-
-async function* limited(body: AsyncIterable<Buffer>, url: string, options: GetOptions): AsyncIterable<Buffer> {
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > options.maxSize) throw new MirrorError("too_large", `${url} is larger than ${options.maxSize} bytes`);
-    options.onBytes?.(chunk.length);
-    yield chunk;
-  }
-}
-
-/** Whole, of a 200; of anything else so much as a person would read, and then the line is hung up. */
-async function readBody(body: AsyncIterable<Buffer>, status: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    size += chunk.length;
-    if (status !== 200 && size > maxErrorBody) break;
-  }
-  return Buffer.concat(chunks);
-}
-
-/** Redirects are followed here, as release assets need it; never from https to http. */
-async function download(
-  { send, mayAsk }: { readonly send: Send; readonly mayAsk: HttpSettings["mayAsk"] },
-  url: string,
-  file: Place,
-  options: GetOptions,
-): Promise<Downloaded> {
-  let from = url;
-  for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
-    const { status, headers, ...written } = await send(from, options, async (body, head) => ({
-      ...head,
-      ...(head.status === 200
-        ? await writeBody(body, file)
-        : { sha256: "", bytes: (await readBody(body, head.status)).length }),
-    }));
-    if (status === 200) return { status, ...written };
-    const next = await redirectOf({ status, headers }, from, mayAsk);
-    if (next === undefined) return { status, ...written };
-    from = next.href;
-  }
-  throw new MirrorError("upstream", `${url} redirects more than ${maxRedirects} times`);
-}
-
-async function writeBody(body: AsyncIterable<Buffer>, file: Place): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  // Again from the start where a transfer broke.
-  const handle = await file.openForWriting();
+/** What is damaged and looks like a page is nobody's damage: somebody on the way answered. */
+async function orPage<T>(url: string, looksLikePage: boolean, work: () => Promise<T> | T): Promise<T> {
   try {
-    for await (const chunk of body) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      await handle.writeFile(chunk);
-    }
+    return await work();
+  } catch (error) {
+    if (looksLikePage && isDamage(error)) throw pageError(new URL(url).host, redactUrl(url));
+    throw error;
+  }
+}
+
+async function plainBody(raw: Buffer, { headers }: Head, url: string, options: GetOptions): Promise<Buffer> {
+  const decoders = decodersFor(headers["content-encoding"], new URL(url).host);
+  if (decoders.length === 0) return raw;
+  const sink = new MemorySink();
+  const { maxSize, isGzip = false } = options;
+  const isEncoded = await decode({ bytes: [raw], decoders, maxSize, isGzip }, sink);
+  return isEncoded ? sink.bytes() : raw;
+}
+
+interface Arrived {
+  readonly file: Place;
+  /** What was written to it, as it came. */
+  readonly sink: FileSink;
+  readonly head: Head;
+  readonly url: string;
+  readonly options: GetOptions;
+}
+
+/** @param use is given what the file will hold, and decides whether it may */
+async function plainFile<T>(
+  { file, sink, head, url, options }: Arrived,
+  use: (kept: FileSink) => Promise<T>,
+): Promise<T> {
+  const decoders = decodersFor(head.headers["content-encoding"], new URL(url).host);
+  if (decoders.length === 0) return use(sink);
+  const beside = file.temporary();
+  const handle = await beside.openForWriting();
+  try {
+    const plain = new FileSink(handle);
+    const { maxSize, isGzip = false } = options;
+    const bytes = createReadStream(file.verifiedPath()) as AsyncIterable<Buffer>;
+    const isEncoded = await decode({ bytes, decoders, maxSize, isGzip }, plain);
     await handle.sync();
+    const result = await use(isEncoded ? plain : sink);
+    if (isEncoded) await beside.moveTo(file);
+    return result;
   } finally {
     await handle.close();
+    await beside.remove();
   }
-  return { sha256: hash.digest("hex"), bytes };
-}
-
-function flat(headers: Record<string, string | string[] | undefined>): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value].flat()[0]]));
 }

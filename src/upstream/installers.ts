@@ -2,7 +2,7 @@
 import { createHash, verify, type KeyObject } from "node:crypto";
 import { MirrorError } from "../errors.ts";
 import type { Installer } from "../plan/installers.ts";
-import type { HttpClient, Transfer } from "./http.ts";
+import type { GetOptions, HttpClient, Transfer } from "./http.ts";
 
 export interface SignedList {
   readonly csv: Buffer;
@@ -24,17 +24,23 @@ export async function fetchInstallerList(
   { mustBeSigned }: { readonly mustBeSigned: boolean },
   transfer: Transfer,
 ): Promise<SignedList | undefined> {
-  const csv = await fetchFrom(http, url, maxListSize, transfer);
+  const options = { maxSize: maxListSize, ...transfer };
+  let csv = await fetchFrom(http, url, options);
   if (csv === undefined) return undefined;
-  const signature = await fetchFrom(http, `${url}.signed`, maxListSize, transfer);
+  const signature = await fetchFrom(http, `${url}.signed`, options);
   if (signature === undefined) {
     if (mustBeSigned) throw new MirrorError("integrity", `${url} is not signed`);
     return { csv, signature };
   }
-  if (!isSignedList({ csv, signature }, publicKey)) {
+  if (isSignedList({ csv, signature }, publicKey)) return { csv, signature };
+  // Either may be damaged, or one be newer than the other: both once more.
+  csv = (await fetchFrom(http, url, options)) ?? csv;
+  const again = await fetchFrom(http, `${url}.signed`, options, (body) => {
+    if (isSignedList({ csv: csv ?? body, signature: body }, publicKey)) return;
     throw new MirrorError("integrity", `${url} is not signed by the expected key`);
-  }
-  return { csv, signature };
+  });
+  if (again === undefined) throw new MirrorError("integrity", `${url} is not signed by the expected key`);
+  return { csv, signature: again };
 }
 
 export function isSignedList({ csv, signature }: SignedList, publicKey: KeyObject): boolean {
@@ -51,9 +57,10 @@ export async function fetchInstaller(
   transfer: Transfer,
 ): Promise<Buffer> {
   const url = `${base}/${path}`;
-  const bytes = await fetchFrom(http, url, maxInstallerSize, transfer);
+  const bytes = await fetchFrom(http, url, { maxSize: maxInstallerSize, ...transfer }, (body) => {
+    if (sha512Of(body) !== sha512) throw new MirrorError("integrity", `${url} is not the file that the list names`);
+  });
   if (bytes === undefined) throw new MirrorError("not_found", `upstream has no ${url}, which its list names`);
-  if (sha512Of(bytes) !== sha512) throw new MirrorError("integrity", `${url} is not the file that the list names`);
   return bytes;
 }
 
@@ -62,14 +69,18 @@ export function sha512Of(bytes: Buffer): string {
   return createHash("sha512").update(bytes).digest("hex");
 }
 
+/** @param check whether it is what was asked for, where that can be told @returns undefined where upstream has none */
 async function fetchFrom(
   http: HttpClient,
   url: string,
-  maxSize: number,
-  transfer: Transfer,
+  options: Pick<GetOptions, "maxSize"> & Transfer,
+  check: (body: Buffer) => void = () => undefined,
 ): Promise<Buffer | undefined> {
-  const { status, body } = await http.get(url, { maxSize, ...transfer });
-  if (status === 200) return body;
-  if (status === 404 || status === 403) return undefined;
-  throw new MirrorError("upstream", `upstream answered ${url} with status ${status}`);
+  return http.get(url, options, ({ status, body, isPage }) => {
+    if (status === 404 || status === 403) return undefined;
+    if (status !== 200) throw new MirrorError("upstream", `upstream answered ${url} with status ${status}`);
+    if (isPage) throw new MirrorError("integrity", `${url} is a page`);
+    check(body);
+    return body;
+  });
 }

@@ -3,12 +3,14 @@
  * machine or its network only where somebody named that host. One policy, for files and for git.
  */
 import { MirrorError } from "../errors.ts";
+import { redactUrl } from "../names/git-url.ts";
 import { isPrivateHost } from "./private-address.ts";
 
 /** Whether a host may be asked that only content names. @param host lower case, without port or brackets */
 export type MayAsk = (host: string) => Promise<boolean>;
 
-export const maxRedirects = 5;
+/** As Hex has it. */
+export const maxRedirects = 3;
 const redirects = new Set([301, 302, 303, 307, 308]);
 
 interface Answer {
@@ -20,13 +22,15 @@ interface Answer {
 export async function redirectOf({ status, headers }: Answer, from: string, mayAsk: MayAsk): Promise<URL | undefined> {
   const { location } = headers;
   if (!redirects.has(status) || location === undefined) return undefined;
+  const shown = redactUrl(from);
+  if (!URL.canParse(location, from)) throw new MirrorError("upstream", `${shown} redirects to what is no URL`);
   const next = new URL(location, from);
   if (!/^https?:$/.test(next.protocol) || (from.startsWith("https:") && next.protocol !== "https:")) {
-    throw new MirrorError("refused", `${from} redirects to ${next.protocol}//${next.host}, which is not followed`);
+    throw new MirrorError("refused", `${shown} redirects to ${next.protocol}//${next.host}, which is not followed`);
   }
   const host = hostOf(next.href) ?? "";
   if (host !== hostOf(from) && !(await mayAsk(host))) {
-    throw new MirrorError("refused", `${from} redirects to ${host}: ${privateHost(host).message}`);
+    throw new MirrorError("refused", `${shown} redirects to ${host}: ${privateHost(host).message}`);
   }
   return next;
 }

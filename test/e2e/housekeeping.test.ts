@@ -259,7 +259,7 @@ describe("documentation", () => {
   });
 
   test("what is no gzip is refused", async () => {
-    hex.files.set("/docs/alpha-1.0.0.tar.gz", Buffer.from("<html>"));
+    hex.files.set("/docs/alpha-1.0.0.tar.gz", Buffer.from("no gzip"));
     const { code, stderr } = await sync("--docs", "one");
     expect([code, stderr]).toEqual([1, expect.stringMatching(/documentation of alpha 1\.0\.0: .* is damaged/)]);
   });

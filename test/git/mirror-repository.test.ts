@@ -9,6 +9,7 @@ import { listSubmodules } from "../../src/git/contents.ts";
 import { keepEmptyFolders } from "../../src/git/empty-folders.ts";
 import { createGitEnvironments, type GitEnvironments } from "../../src/git/environment.ts";
 import { mirrorRepository, type RepositoryJob } from "../../src/git/mirror-repository.ts";
+import type { AskUpstream } from "../../src/git/remote-refs.ts";
 import { damageObject } from "../support/damage.ts";
 import { placeAt, snapshot, temporaryFolder } from "../support/folder.ts";
 import { commit, git, gitEnvironment, makeRepository, startGitUpstream, type GitUpstream } from "../support/git.ts";
@@ -31,10 +32,15 @@ beforeEach(async () => {
   onTestFinished(() => environments.remove());
 });
 
+const { signal } = new AbortController();
+// Once: when it is worth another try is for upstream/ to say.
+const ask: AskUpstream = async (attempt) => attempt({ signal, sign: () => undefined });
+const notes: string[] = [];
+
 function mirror(revisions: string[], url = `${upstream.url}/owner/repo.git`, refs: RepositoryJob["refs"] = all) {
   return mirrorRepository(
     { url, place: placeAt(root).at("mirror/repo.git"), revisions, refs },
-    { environments, extra: {}, signal: new AbortController().signal, onProgress: () => undefined },
+    { environments, extra: {}, signal, ask, onProgress: () => undefined, note: (text) => notes.push(text) },
   );
 }
 

@@ -42,7 +42,7 @@ test("says so when git is not installed", async () => {
   await expect(createGitEnvironments({ PATH: "/nonexistent" })).rejects.toThrow(/git is not installed/);
 });
 
-test("hands only what is listed to git", async () => {
+test("git of ours gets only what is listed; the user's, for asking upstream, nearly all", async () => {
   const environments = await createGitEnvironments({
     PATH: path,
     HOME: "/home/me",
@@ -51,7 +51,10 @@ test("hands only what is listed to git", async () => {
     GIT_DIR: "/elsewhere",
     GIT_ASKPASS: "/usr/bin/askpass",
     MIRROR_TOKEN_ACME: "secret",
-    LD_PRELOAD: "evil.so",
+    BOT_PASSWORD: "for askpass",
+    GIT_TRACE: "/tmp/trace",
+    GIT_EXEC_PATH: "/elsewhere",
+    GIT_SSL_NO_VERIFY: "1",
   });
   expect(Object.keys(environments.own().env).sort()).toEqual([
     "GIT_CEILING_DIRECTORIES",
@@ -66,7 +69,8 @@ test("hands only what is listed to git", async () => {
     "PATH",
   ]);
   expect(environments.upstream().env).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
-  for (const name of ["GIT_DIR", "GIT_ASKPASS", "MIRROR_TOKEN_ACME", "LD_PRELOAD"]) {
+  expect(environments.upstream().env).toMatchObject({ GIT_ASKPASS: "/usr/bin/askpass", BOT_PASSWORD: "for askpass" });
+  for (const name of ["GIT_DIR", "GIT_TRACE", "GIT_EXEC_PATH", "GIT_SSL_NO_VERIFY", "MIRROR_TOKEN_ACME"]) {
     expect(environments.upstream().env).not.toHaveProperty(name);
   }
   await environments.remove();

@@ -1,0 +1,105 @@
+/** A connection that failed → an error that says who is to blame (the host, a proxy, an authority, DNS) and what to set. */
+import { authorityVariables } from "../authorities.ts";
+import { hasErrno, type MirrorError } from "../errors.ts";
+import { issuerOf } from "./issuer.ts";
+import { proxyFor, type Proxies, type Proxy } from "./proxies.ts";
+import { upstreamTrouble } from "./trouble.ts";
+
+export interface Failure {
+  readonly url: string;
+  /** As people are told of it: no query, no login. */
+  readonly shown: string;
+  readonly host: string;
+  readonly proxies: Proxies;
+}
+
+export async function connectionError(cause: unknown, failure: Failure): Promise<MirrorError> {
+  const { url, host, shown, proxies } = failure;
+  const proxy = proxyFor(url, proxies);
+  const status = proxyStatus(cause);
+  if (proxy !== undefined && status !== undefined) return proxyError(status, proxy, failure, cause);
+  if (hasErrno(cause, ...certificateErrors)) return untrusted(cause, proxy, failure);
+  const isOfProxy = proxy !== undefined && concerns(cause, proxy);
+  const who = isOfProxy ? `the proxy ${proxy.url} (${proxy.variable})` : host;
+  const remedy = isOfProxy ? `; correct or unset ${proxy.variable}` : "";
+  if (hasErrno(cause, "ENOTFOUND", "EAI_AGAIN", "EAI_NONAME")) {
+    const advice = isOfProxy ? remedy : "; check the network, or set HTTPS_PROXY where a proxy is the way out";
+    return upstreamTrouble({ kind: "name", host }, `the name of ${who} cannot be resolved${advice}`, cause);
+  }
+  if (hasErrno(cause, "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "UND_ERR_CONNECT_TIMEOUT")) {
+    return upstreamTrouble({ kind: "unreachable", host }, `${who} cannot be reached${remedy}`, cause);
+  }
+  return upstreamTrouble({ kind: "cut", host }, `the transfer of ${shown} broke`, cause);
+}
+
+// By OpenSSL's names, as Node gives them.
+const certificateErrors = [
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "CERT_UNTRUSTED",
+  "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+];
+
+async function untrusted(cause: unknown, proxy: Proxy | undefined, { url, host, proxies }: Failure) {
+  const through = proxy === undefined ? "" : ` (through the proxy ${proxy.url})`;
+  if (hasErrno(cause, "CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "ERR_TLS_CERT_ALTNAME_INVALID")) {
+    const message = `the certificate of ${host}${through} does not hold; check this machine's clock, and who answers there`;
+    return upstreamTrouble({ kind: "trust", host }, message, cause);
+  }
+  const issuer = await issuerOf(url, proxy === undefined ? undefined : (proxies.httpsProxy ?? proxies.httpProxy));
+  const by = issuer === undefined ? "an authority that is not trusted" : `"${issuer}", which is not trusted`;
+  const remedy = `if that is right, name its certificate: NODE_EXTRA_CA_CERTS=FILE (or ${authorityVariables.slice(0, 3).join(", ")})`;
+  return upstreamTrouble(
+    { kind: "trust", host },
+    `the certificate of ${host}${through} is signed by ${by}; ${remedy}`,
+    cause,
+  );
+}
+
+/** The status by which a proxy refused a tunnel. */
+function proxyStatus(cause: unknown): number | undefined {
+  const message = cause instanceof Error ? cause.message : "";
+  const [, tunnel, plain] =
+    /^Proxy response \((\d{3})\)|^Proxy Authentication Required \((\d{3})\)/.exec(message) ?? [];
+  const status = tunnel ?? plain;
+  return status === undefined ? undefined : Number(status);
+}
+
+function proxyError(status: number, proxy: Proxy, { host }: Failure, cause: unknown): MirrorError {
+  const who = `the proxy ${proxy.url} (${proxy.variable})`;
+  if (status === 407) {
+    const what = proxy.hasLogin ? "does not take the login in its URL" : "wants a login";
+    const remedy = `set ${proxy.variable}=http://USER:PASSWORD@${proxy.host}`;
+    return upstreamTrouble({ kind: "proxy", host }, `${who} ${what} (status 407); ${remedy}`, cause);
+  }
+  // It could not reach the host just now.
+  if (status >= 500) {
+    return upstreamTrouble({ kind: "busy", host }, `${who} cannot reach ${host} (status ${status})`, cause);
+  }
+  const remedy = `have it allow the host, or name the host in NO_PROXY where it can be reached without it`;
+  return upstreamTrouble(
+    { kind: "proxy", host },
+    `${who} lets nobody through to ${host} (CONNECT: status ${status}); ${remedy}`,
+    cause,
+  );
+}
+
+/** Whether it is the proxy that could not be reached. */
+function concerns(cause: unknown, { host }: Proxy): boolean {
+  const { hostname, port } = new URL(`http://${host}`);
+  const errors = cause instanceof AggregateError ? cause.errors : [cause];
+  return errors.some((error) => {
+    if (!(error instanceof Error)) return false;
+    const {
+      address,
+      port: itsPort,
+      hostname: itsName,
+    } = error as Partial<Record<"address" | "port" | "hostname", unknown>>;
+    return itsName === hostname || (itsPort === Number(port || 80) && (address === hostname || itsName === undefined));
+  });
+}

@@ -1,0 +1,102 @@
+/** Git's failure to reach upstream → what went wrong, by its words: whether it passes, who is to blame, what to set. */
+import { MirrorError } from "../errors.ts";
+import { authorityVariables } from "../authorities.ts";
+import { issuerOf } from "./issuer.ts";
+import { proxyFor, type Proxies } from "./proxies.ts";
+import { troubleOf, upstreamTrouble, type TroubleKind } from "./trouble.ts";
+
+export interface GitFailure {
+  readonly url: string;
+  readonly host: string;
+  readonly proxies: Proxies;
+}
+
+export interface GitTrouble {
+  readonly error: unknown;
+  /** Whether the host answered, if only to say no. */
+  readonly hasAnswered: boolean;
+}
+
+export async function gitTrouble(error: unknown, failure: GitFailure): Promise<GitTrouble> {
+  if (!(error instanceof MirrorError) || error.code === "cancelled" || troubleOf(error) !== undefined) {
+    return { error, hasAnswered: false };
+  }
+  const { stderr = "" } = error.data as { readonly stderr?: string };
+  const is = (pattern: RegExp) => pattern.test(stderr);
+  const hasAnswered = is(/returned error: \d{3}|^remote: |not valid: is this a git repository|RPC failed; HTTP/m);
+  if (is(/certificate|SSL (?:peer|certificate)|server verification failed/i) && /^https:/i.test(failure.url)) {
+    return { error: await untrusted(error, failure), hasAnswered: true };
+  }
+  if (is(/response 407|HTTP code 407|Proxy Authentication|CONNECT tunnel failed|from proxy after CONNECT/i)) {
+    return { error: ofProxy(error, stderr, failure), hasAnswered: false };
+  }
+  const kind = kindOf(is, error);
+  if (kind === undefined) return { error, hasAnswered };
+  const { message, cause, data } = withTrouble(error, kind, failure.host);
+  // What failed on the way is upstream's, whatever git calls it; that it is damage is told by `kind`.
+  return { error: new MirrorError("upstream", message, { cause, data }), hasAnswered };
+}
+
+/** undefined for what will not pass. */
+function kindOf(is: (pattern: RegExp) => boolean, error: MirrorError): TroubleKind | undefined {
+  if (is(/Could not resolve|Name or service not known|Temporary failure in name resolution/i)) return "name";
+  if (is(/Connection refused|Network is unreachable|No route to host|Couldn't connect|Failed to connect/i)) {
+    return is(/timed out|Timeout was reached/i) ? "silent" : "unreachable";
+  }
+  if (is(/Operation too slow/i)) return "slow";
+  if (is(/Connection timed out|Operation timed out|Timeout was reached/i)) return "silent";
+  if (is(/returned error: (?:408|425|429|500|502|503|504)\b|RPC failed; HTTP (?:408|425|429|5\d\d)\b/)) return "busy";
+  if (is(/not valid: is this a git repository|returned error: 511\b/)) return "page";
+  if (is(lasting) || error.code === "not_found" || /^git is|cannot be started/.test(error.message)) return undefined;
+  if (is(/RPC failed|early EOF|hung up|disconnect|reset|broken pipe|transfer closed|Recv failure|Send failure/i)) {
+    return "cut";
+  }
+  if (/did nothing for/.test(error.message)) return "slow";
+  return "damaged";
+}
+
+// What asking again does not change.
+const lasting = new RegExp(
+  [
+    "returned error: [34]\\d\\d",
+    "could not read (?:Username|Password)",
+    "Authentication failed|terminal prompts disabled|Permission denied|Host key verification failed",
+    "repository .* not found|does not appear to be a git repository|repository .* does not exist",
+    "couldn't find remote ref|not our ref|unadvertised object|not a valid ref",
+    "No space left|Read-only file system|unable to (?:create|write)|cannot lock ref|Disk quota",
+    "transport .* not allowed|Unable to find remote helper|is not a git command|dubious ownership",
+    "unknown object format|mismatched algorithms|does not support shallow",
+  ].join("|"),
+  "i",
+);
+
+function withTrouble(error: MirrorError, kind: TroubleKind, host: string): MirrorError {
+  const { data } = upstreamTrouble({ kind, host }, "");
+  return new MirrorError(error.code, error.message, { cause: error.cause, data: { ...error.data, ...data } });
+}
+
+async function untrusted(error: MirrorError, { url, host, proxies }: GitFailure): Promise<MirrorError> {
+  const proxy = proxyFor(url, proxies);
+  const through = proxy === undefined ? "" : ` (through the proxy ${proxy.url})`;
+  const issuer = await issuerOf(url, proxy === undefined ? undefined : (proxies.httpsProxy ?? proxies.httpProxy));
+  const by = issuer === undefined ? "" : `; it is signed by "${issuer}"`;
+  const remedy = `if it is right, name its authority: ${authorityVariables.join("=FILE, ")}=FILE, or git config http.https://${host}/.sslCAInfo FILE`;
+  const { data } = upstreamTrouble({ kind: "trust", host }, "");
+  return new MirrorError("upstream", `git does not trust the certificate of ${host}${through}${by}; ${remedy}`, {
+    cause: new Error(error.message),
+    data: { ...error.data, ...data },
+  });
+}
+
+function ofProxy(error: MirrorError, stderr: string, { url, host, proxies }: GitFailure): MirrorError {
+  const proxy = proxyFor(url, proxies);
+  const status = Number(/(?:response|HTTP code|error:) (\d{3})/i.exec(stderr)?.[1] ?? 407);
+  const who = proxy === undefined ? "git's proxy (http.proxy)" : `the proxy ${proxy.url} (${proxy.variable})`;
+  const remedies: Readonly<Record<string, string>> = {
+    "407": `wants a login (status 407); set ${proxy?.variable ?? "HTTPS_PROXY"}=http://USER:PASSWORD@${proxy?.host ?? "PROXY"}`,
+  };
+  const what = remedies[String(status)] ?? `lets nobody through to ${host} (CONNECT: status ${status})`;
+  const kind = status >= 500 ? "busy" : "proxy";
+  const { data } = upstreamTrouble({ kind, host }, "");
+  return new MirrorError("upstream", `${who} ${what}`, { cause: error, data: { ...error.data, ...data } });
+}

@@ -1,0 +1,175 @@
+/**
+ * Whether a host answers. It is taken for away by its silence, not by a count of failures: when nothing at all has come from
+ * it for a while to several who wait. As long as it answers anybody, everybody gets the full time. One that is away is
+ * tried by one at a time, for whom the others wait: until the deadline of the job where there is one, else once in a round.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { onAbort } from "../listeners.ts";
+import type { Limits } from "./limits.ts";
+import { upstreamTrouble } from "./trouble.ts";
+
+export interface Waiter {
+  /** Ends what it does just now. */
+  abort: (error: Error) => void;
+}
+
+export interface WatchTools {
+  readonly limits: Limits;
+  /** Whether the job has a deadline, up to which there is time. */
+  readonly hasDeadline: boolean;
+  readonly tell: (text: string) => void;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly now: () => number;
+}
+
+// Those who failed in so many rounds are not tried in another.
+const maxRoundsAway = 2;
+
+export class HostWatch {
+  private readonly host: string;
+  private readonly tools: WatchTools;
+  /** Since when each waits, in milliseconds. */
+  private readonly waiting = new Map<Waiter, number>();
+  private lastSign = -Infinity;
+  /** Whether anything ever came from it. */
+  hasAnswered = false;
+  /** Since when all answers have been errors. */
+  private errorsSince: number | undefined;
+  private pausedUntil = -Infinity;
+  private away: { readonly kind: "silent" | "busy"; readonly message: string } | undefined;
+  private probesLeft = 0;
+  private failedProbes = 0;
+  private roundsAway = 0;
+  private probe: { readonly over: Promise<void>; readonly end: () => void; readonly by: Waiter } | undefined;
+
+  constructor(host: string, tools: WatchTools) {
+    this.host = host;
+    this.tools = tools;
+  }
+
+  /**
+   * Waits until the host may be asked. @param isFirst whether this one has not asked it yet
+   * @throws MirrorError `upstream` while it is away; the signal's reason
+   */
+  async admit(waiter: Waiter, signal: AbortSignal, isFirst: boolean): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const left = this.pausedUntil - this.tools.now();
+      if (left > 0) await sleep(left, undefined, { signal });
+      else if (this.away === undefined) return;
+      else if (this.probe !== undefined) await orAborted(this.probe.over, signal);
+      else if (!this.tools.hasDeadline && this.probesLeft === 0) throw this.awayError(isFirst);
+      else return this.beginProbe(waiter, signal);
+    }
+  }
+
+  begin(waiter: Waiter): void {
+    if (!this.waiting.has(waiter)) this.waiting.set(waiter, this.tools.now());
+  }
+
+  /** @param isOver the waiter asks for nothing any more; else it may go on later */
+  end(waiter: Waiter, isOver: boolean): void {
+    if (isOver) this.waiting.delete(waiter);
+    if (this.probe?.by !== waiter) return;
+    const { end } = this.probe;
+    this.probe = undefined;
+    if (this.away !== undefined) this.failedProbes += 1;
+    end();
+  }
+
+  /** Something has come from the host. @param isError an answer that says no more than that it cannot */
+  sign(isError = false): void {
+    const now = this.tools.now();
+    this.lastSign = now;
+    this.hasAnswered = true;
+    this.errorsSince = isError ? (this.errorsSince ?? now) : undefined;
+    if (this.away === undefined || (isError && this.away.kind === "busy")) return;
+    this.away = undefined;
+    this.failedProbes = 0;
+    this.roundsAway = 0;
+    this.tools.tell(`${this.host} answers again`);
+    this.probe?.end();
+    this.probe = undefined;
+  }
+
+  /** It wants to be left alone. @param seconds from now on */
+  pause(seconds: number): void {
+    this.pausedUntil = Math.max(this.pausedUntil, this.tools.now() + seconds * 1000);
+  }
+
+  /** Looks whether it has been silent for too long; called every now and then. */
+  look(): void {
+    const now = this.tools.now();
+    const { limits } = this.tools;
+    if (this.probe !== undefined) {
+      const since = this.waiting.get(this.probe.by);
+      if (since !== undefined && now - since >= limits.probe * 1000) this.probe.by.abort(this.awayError(false));
+      return;
+    }
+    if (this.away !== undefined) return;
+    const isQuiet = (seconds: number) =>
+      [...this.waiting.values()].filter((since) => now - Math.max(since, this.lastSign) >= seconds * 1000).length;
+    const isLonely = this.waiting.size === 1 && !this.hasAnswered;
+    if (isQuiet(limits.silence) >= 2 || isQuiet(isLonely ? limits.lonelySilence : limits.firstByte) > 0) {
+      this.leave("silent", `${this.host} does not answer`);
+    } else if (
+      this.errorsSince !== undefined &&
+      this.waiting.size >= 2 &&
+      now >= this.pausedUntil &&
+      now - this.errorsSince >= limits.unwell * 1000
+    ) {
+      this.leave("busy", `${this.host} answers with errors only`);
+    }
+  }
+
+  /** What failed is tried again. */
+  beginRound(): void {
+    if (this.away === undefined) return;
+    this.roundsAway += 1;
+    this.probesLeft = this.isGivenUp() ? 0 : 1;
+  }
+
+  /** Whether another round would find it as it is. */
+  isGivenUp(): boolean {
+    if (this.tools.hasDeadline) return false;
+    return !this.hasAnswered || (this.away !== undefined && this.roundsAway >= maxRoundsAway);
+  }
+
+  private leave(kind: "silent" | "busy", message: string): void {
+    this.away = { kind, message };
+    this.probesLeft = this.hasAnswered ? 1 : 0;
+    const until = this.tools.hasDeadline ? "; it is tried again until the deadline" : "";
+    this.tools.tell(`${message}${until}`);
+    for (const waiter of this.waiting.keys()) waiter.abort(this.awayError(false));
+    this.waiting.clear();
+  }
+
+  private async beginProbe(waiter: Waiter, signal: AbortSignal): Promise<void> {
+    let end = () => undefined as void;
+    const over = new Promise<void>((resolve) => (end = resolve));
+    this.probe = { over, end, by: waiter };
+    this.probesLeft = Math.max(0, this.probesLeft - 1);
+    this.waiting.delete(waiter);
+    try {
+      const { pause, longestPause } = this.tools.limits;
+      if (this.failedProbes > 0) {
+        const seconds = Math.min(longestPause, pause * 2 ** this.failedProbes);
+        await sleep(seconds * 1000, undefined, { signal });
+      }
+    } catch (error) {
+      this.end(waiter, true);
+      throw error;
+    }
+  }
+
+  private awayError(isUntried: boolean): Error {
+    const { kind, message } = this.away ?? { kind: "silent" as const, message: `${this.host} does not answer` };
+    return upstreamTrouble({ kind, host: this.host, isUntried }, message);
+  }
+}
+
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let stop = () => undefined as void;
+  const aborted = new Promise<void>((resolve) => (stop = onAbort(signal, resolve)));
+  await Promise.race([work, aborted]).finally(stop);
+}

@@ -1,0 +1,239 @@
+/**
+ * The one policy of asking others, for HTTP and git alike: what passes is asked for again, after a pause that grows; what
+ * arrived damaged once more; a host that is away (host-watch.ts) is left alone; and when the time of the job is over,
+ * everything ends. What is asked, and how, is none of its business.
+ */
+import { setMaxListeners } from "node:events";
+import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MirrorError } from "../errors.ts";
+import { lazyBy } from "../lazy.ts";
+import { HostWatch, type Waiter } from "./host-watch.ts";
+import { usualLimits, type Limits } from "./limits.ts";
+import { troubleOf, upstreamTrouble, type Trouble } from "./trouble.ts";
+
+/** One try. */
+export interface Turn {
+  /** Ends it: the job was stopped, its time is over, or the host is taken for away. */
+  readonly signal: AbortSignal;
+  /** To be called when the host is really asked, after whatever else was waited for. */
+  readonly begin: () => void;
+  /** To be called when something comes from the host. @param isError an answer that says no more than that it cannot */
+  readonly sign: (isError?: boolean) => void;
+}
+
+export interface AskOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly tries: number;
+  /** Of those, how many for what arrives damaged: 2, where nothing is said. */
+  readonly damagedTries?: number;
+}
+
+export interface Patience {
+  readonly limits: Limits;
+  /** @param host with its port where that is not the usual one @throws MirrorError what the last try came to, `cancelled` */
+  readonly ask: <T>(host: string, options: AskOptions, attempt: (turn: Turn) => Promise<T>) => Promise<T>;
+  /** Whether what failed so may come out otherwise in another round. */
+  readonly mayPass: (error: unknown) => boolean;
+  /** Whether anything came that had failed before: then the line is bad, and not what is asked for. */
+  readonly hasRecovered: () => boolean;
+  /** What failed is asked for again from now on. */
+  readonly beginRound: () => void;
+  readonly close: () => void;
+}
+
+export interface PatienceSettings {
+  /** Seconds from now; undefined: as long as something comes. */
+  readonly deadline?: number | undefined;
+  readonly tell: (text: string) => void;
+  readonly limits?: Partial<Limits>;
+}
+
+// Milliseconds.
+const lookEvery = 250;
+
+export function createPatience({ deadline, tell, limits: own = {} }: PatienceSettings): Patience {
+  const limits = { ...usualLimits, ...own };
+  const hasDeadline = deadline !== undefined;
+  const hosts = new Map<string, HostWatch>();
+  const watch = lazyBy((host: string) => {
+    const made = new HostWatch(host, { limits, hasDeadline, tell, now: () => performance.now() });
+    hosts.set(host, made);
+    return made;
+  });
+  let hasRecovered = false;
+  const over = new AbortController();
+  setMaxListeners(0, over.signal);
+  const timers: NodeJS.Timeout[] = [
+    setInterval(() => {
+      for (const host of hosts.values()) host.look();
+    }, lookEvery).unref(),
+  ];
+  if (deadline !== undefined) timers.push(setTimeout(() => over.abort(), deadline * 1000).unref());
+
+  const ask = async <T>(host: string, options: AskOptions, attempt: (turn: Turn) => Promise<T>): Promise<T> => {
+    const tries = new Tries(limits, options, hasDeadline);
+    const asked = new Asked(host, watch(host), options.signal, over.signal);
+    try {
+      for (;;) {
+        try {
+          const result = await asked.attempt(attempt);
+          hasRecovered ||= tries.failed > 0;
+          return result;
+        } catch (error) {
+          const pause = tries.pauseAfter(error, host, watch(host).hasAnswered);
+          if (pause.ofHost) watch(host).pause(pause.seconds);
+          else await asked.sleep(pause.seconds);
+        }
+      }
+    } finally {
+      asked.end();
+    }
+  };
+  return {
+    limits,
+    ask,
+    mayPass: (error) => {
+      const trouble = troubleOf(error);
+      return trouble?.isPassing === true && !over.signal.aborted && hosts.get(trouble.host)?.isGivenUp() !== true;
+    },
+    hasRecovered: () => hasRecovered,
+    beginRound: () => {
+      for (const host of hosts.values()) host.beginRound();
+    },
+    close: () => {
+      for (const timer of timers) clearTimeout(timer);
+    },
+  };
+}
+
+/** One who asks, from the first try to the last. */
+class Asked implements Waiter {
+  private readonly host: string;
+  private readonly watch: HostWatch;
+  private readonly stop: AbortSignal | undefined;
+  private readonly over: AbortSignal;
+  private phase = new AbortController();
+  private hasAsked = false;
+
+  constructor(host: string, watch: HostWatch, stop: AbortSignal | undefined, over: AbortSignal) {
+    this.host = host;
+    this.watch = watch;
+    this.stop = stop;
+    this.over = over;
+  }
+
+  abort(error: Error): void {
+    this.phase.abort(error);
+  }
+
+  async attempt<T>(attempt: (turn: Turn) => Promise<T>): Promise<T> {
+    return this.during(async (signal) => {
+      await this.watch.admit(this, signal, !this.hasAsked);
+      const turn: Turn = {
+        signal,
+        begin: () => {
+          this.hasAsked = true;
+          this.watch.begin(this);
+        },
+        sign: (isError) => this.watch.sign(isError),
+      };
+      try {
+        return await attempt(turn);
+      } finally {
+        this.watch.end(this, false);
+      }
+    });
+  }
+
+  async sleep(seconds: number): Promise<void> {
+    // One that is woken because the host is away finds that out when it asks.
+    await this.during(async (signal) => sleep(seconds * 1000, undefined, { signal })).catch((error: unknown) => {
+      if (!this.phase.signal.aborted) throw error;
+    });
+  }
+
+  end(): void {
+    this.watch.end(this, true);
+  }
+
+  /** @throws what ended it, in words */
+  private async during<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.phase = new AbortController();
+    const signals = [this.phase.signal, this.over, ...(this.stop === undefined ? [] : [this.stop])];
+    const signal = AbortSignal.any(signals);
+    try {
+      return await work(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      if (this.stop?.aborted === true) throw new MirrorError("cancelled", "stopped", { cause: error });
+      if (this.over.aborted) throw this.tooLate();
+      throw this.phase.signal.reason;
+    }
+  }
+
+  private tooLate(): MirrorError {
+    const { host, hasAsked } = this;
+    return upstreamTrouble({ kind: "deadline", host, isUntried: !hasAsked }, "the time that --deadline gives is over");
+  }
+}
+
+/** How often one thing is asked for, and after which pauses. */
+class Tries {
+  private readonly limits: Limits;
+  private readonly hasDeadline: boolean;
+  private triesLeft: number;
+  private damagedLeft: number;
+  // It costs much time.
+  private silentLeft = 1;
+  failed = 0;
+
+  constructor(limits: Limits, { tries, damagedTries = 2 }: AskOptions, hasDeadline: boolean) {
+    this.limits = limits;
+    this.triesLeft = tries - 1;
+    this.damagedLeft = damagedTries - 1;
+    this.hasDeadline = hasDeadline;
+  }
+
+  /**
+   * Seconds, and whether everybody who asks the host has to wait for so long.
+   * @param isKnown whether the host has ever answered @throws the error, where that was the last try
+   */
+  pauseAfter(error: unknown, host: string, isKnown: boolean): { seconds: number; ofHost: boolean } {
+    const trouble = troubleOf(error) ?? damage(error, host);
+    if (trouble?.isPassing !== true || trouble.isUntried === true) throw error;
+    const { kind, retryAfter } = trouble;
+    this.failed += 1;
+    // Until then there is time for a network to come back.
+    if (!this.hasDeadline || !(kind === "silent" || isAbsent(kind))) {
+      if (kind === "damaged" || kind === "page") this.damagedLeft -= 1;
+      else if (kind === "silent") this.silentLeft -= 1;
+      else this.triesLeft -= 1;
+      const isHopeless = isAbsent(kind) && !isKnown && this.failed > 1;
+      const isTooLong = (retryAfter ?? 0) > this.limits.longestRetryAfter && !this.hasDeadline;
+      const isLast = Math.min(this.triesLeft, this.damagedLeft, this.silentLeft) < 0;
+      if (isLast || isHopeless || isTooLong) throw withTrouble(error, trouble);
+    }
+    const { pause, longestPause } = this.limits;
+    if (retryAfter !== undefined) return { seconds: retryAfter + Math.random() * pause, ofHost: true };
+    const seconds = Math.min(longestPause, pause * 2 ** (this.failed - 1));
+    // At random, so that those who failed together do not come again together.
+    return { seconds: seconds * (0.5 + Math.random() / 2), ofHost: false };
+  }
+}
+
+/** A host that refuses or has no address will mostly do so again; one that was there may come back. */
+function isAbsent(kind: Trouble["kind"]): boolean {
+  return kind === "unreachable" || kind === "name";
+}
+
+/** What a try finds wrong with the bytes that came is of the line, or of the host. */
+function damage(error: unknown, host: string): Trouble | undefined {
+  const isDamage = error instanceof MirrorError && error.code === "integrity";
+  return isDamage ? { kind: "damaged", host, isPassing: true } : undefined;
+}
+
+function withTrouble(error: unknown, trouble: Trouble): unknown {
+  if (!(error instanceof MirrorError) || troubleOf(error) !== undefined) return error;
+  return new MirrorError(error.code, error.message, { cause: error.cause, data: { ...error.data, trouble } });
+}
