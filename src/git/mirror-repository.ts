@@ -5,6 +5,7 @@
  * lead to stays, pinned (pins.ts).
  */
 import type { Place } from "../disk/place.ts";
+import { MirrorError } from "../errors.ts";
 import { BareRepository } from "./bare-repository.ts";
 import { keepEmptyFolders } from "./empty-folders.ts";
 import { removeGitLeftovers } from "./leftovers.ts";
@@ -149,9 +150,18 @@ function fetcher(repository: BareRepository, url: string, { ask, extra, onProgre
         sign();
       } catch (error) {
         await removeGitLeftovers(repository.place);
-        throw error;
+        throw refusesItsOwn(error, refspecs)
+          ? new MirrorError("git", "upstream refuses what it lists", { cause: error })
+          : error;
       }
     });
+}
+
+/** Whether upstream refuses an id that it listed itself: then the list was damaged on the way, or is old by now. */
+function refusesItsOwn(error: unknown, refspecs: readonly string[]): boolean {
+  const { stderr = "" } = error instanceof MirrorError ? (error.data as { readonly stderr?: string }) : {};
+  const [, id] = /not our ref ([0-9a-f]+)/.exec(stderr) ?? [];
+  return id !== undefined && !refspecs.includes(id);
 }
 
 /**
