@@ -1,6 +1,7 @@
 /** Shows long work: one line that is rewritten on a terminal, a plain line an item elsewhere. Written to stderr. */
 import type { Reporter } from "../reporter.ts";
 import type { Item } from "../names/item.ts";
+import { FailureGroups } from "./failures.ts";
 import { showItem } from "./items.ts";
 import { describeError } from "../errors.ts";
 import { printable } from "../text.ts";
@@ -14,7 +15,7 @@ export interface ProgressOutput {
 }
 
 export interface Progress extends Reporter {
-  /** Takes the rewritten line away, so that what follows begins on a clean one. */
+  /** Tells what was kept to be told together, and takes the rewritten line away: what follows begins on a clean one. */
   readonly finish: () => void;
 }
 
@@ -25,6 +26,7 @@ export function createProgress(output: ProgressOutput): Progress {
   let bytes = 0;
   let current = "";
   let drawn = 0;
+  const groups = new FailureGroups();
 
   const clear = () => (output.isTerminal ? output.write("\r\u001b[K") : undefined);
   const line = (text: string) => {
@@ -55,7 +57,7 @@ export function createProgress(output: ProgressOutput): Progress {
     },
     failed: (item, error) => {
       finished += 1;
-      line(`failed ${showItem(item)}: ${describeError(error)}`);
+      if (!groups.add(item, error)) line(`failed ${showItem(item)}: ${describeError(error)}`);
       draw(true);
     },
     received: (count) => {
@@ -68,7 +70,10 @@ export function createProgress(output: ProgressOutput): Progress {
     },
     note: (text, item) => line(sentence(text, item)),
     warn: (text, item) => line(`warning: ${sentence(text, item)}`),
-    finish: () => void clear(),
+    finish: () => {
+      clear();
+      for (const text of groups.takeLines()) line(text);
+    },
   };
 }
 

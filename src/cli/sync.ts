@@ -1,6 +1,7 @@
 /** `mirror-server sync [LOCK…]` */
 import type { SyncPreview } from "../mirror/preview.ts";
-import type { SyncResult } from "../mirror/sync.ts";
+import type { Coverage, SyncResult } from "../mirror/sync.ts";
+import { adviceFor } from "./failures.ts";
 import { showAsking, showItem } from "./items.ts";
 import { printResult, type Command } from "./command.ts";
 import { fingerprintLines } from "./fingerprints.ts";
@@ -18,7 +19,8 @@ export const sync: Command = async (context, args) => {
   }
   const result = await mirror.sync(locks);
   const seconds = Math.round((Date.now() - started) / 100) / 10;
-  printResult(context, { ...result, seconds }, summaryLines);
+  const asking = whoAsks(locks.map(({ name }) => name));
+  printResult(context, { ...result, seconds }, () => summaryLines({ ...result, seconds, asking }));
   return result.failed.length > 0 ? 1 : 0;
 };
 
@@ -33,14 +35,32 @@ function previewLines({ fetch, refresh, skipped, refused }: SyncPreview): string
   ];
 }
 
-function summaryLines(result: SyncResult & { seconds: number }): string[] {
-  const { added, updated, unchanged, bytes, failed, skipped, registry, fingerprints, seconds } = result;
+/** `my_app names` */
+function whoAsks(names: readonly string[]): string {
+  if (names.length === 0) return "the configuration names";
+  return names.length === 1 ? `${names[0]} names` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)} name`;
+}
+
+function summaryLines(result: SyncResult & { readonly seconds: number; readonly asking: string }): string[] {
+  const { added, updated, unchanged, bytes, failed, skipped, registry, fingerprints, seconds, asking } = result;
   return [
     ...skipped.map(({ app, reason }) => `skipped ${app}: ${reason}`),
     `added ${added}, updated ${updated}, unchanged ${unchanged}, failed ${failed.length}, ` +
       `${formatBytes(bytes)} in ${seconds} s`,
     ...(registry === undefined ? [] : [`registry: ${registry.packages} packages, ${registry.releases} releases`]),
     ...fingerprintLines(fingerprints),
-    ...(failed.length > 0 ? ["what arrived is kept; run the same command again to fetch the rest"] : []),
+    ...(result.coverage === undefined ? [] : [coverageLine(result.coverage, asking)]),
+    ...(failed.length > 0 ? [adviceFor(failed.map(({ cause }) => cause))] : []),
   ];
+}
+
+const shownMissing = 5;
+
+function coverageLine({ wanted, missing, damaged }: Coverage, asking: string): string {
+  const lacking = [...new Set([...missing, ...damaged].map(({ item }) => showItem(item)))];
+  const all = wanted === 1 ? "the only thing" : `all ${wanted}`;
+  if (lacking.length === 0) return `the mirror holds ${all} that ${asking}: you can work offline`;
+  const more = lacking.length > shownMissing ? ` and ${lacking.length - shownMissing} more` : "";
+  const list = lacking.slice(0, shownMissing).join(", ");
+  return `the mirror lacks ${lacking.length} of the ${wanted} that ${asking}: ${list}${more}`;
 }

@@ -18,6 +18,7 @@ import {
   type RefsOfJob,
   type UpstreamTools,
 } from "./remote-refs.ts";
+import { stderrOf } from "./run.ts";
 import { tidy } from "./tidy.ts";
 
 export interface RepositoryJob {
@@ -159,8 +160,7 @@ function fetcher(repository: BareRepository, url: string, { ask, extra, onProgre
 
 /** Whether upstream refuses an id that it listed itself: then the list was damaged on the way, or is old by now. */
 function refusesItsOwn(error: unknown, refspecs: readonly string[]): boolean {
-  const { stderr = "" } = error instanceof MirrorError ? (error.data as { readonly stderr?: string }) : {};
-  const [, id] = /not our ref ([0-9a-f]+)/.exec(stderr) ?? [];
+  const [, id] = /not our ref ([0-9a-f]+)/.exec(stderrOf(error)) ?? [];
   return id !== undefined && !refspecs.includes(id);
 }
 

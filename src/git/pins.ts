@@ -6,6 +6,7 @@
  */
 import { MirrorError } from "../errors.ts";
 import type { BareRepository } from "./bare-repository.ts";
+import { stderrOf } from "./run.ts";
 
 const heads = "refs/heads/mirror-server/";
 const tags = "refs/tags/mirror-server/";
@@ -89,8 +90,7 @@ export async function pinsFor(repository: BareRepository, revisions: readonly st
 
 /** An outage must not look like a commit that is not there. */
 function saysNotThere(error: unknown): boolean {
-  const stderr = error instanceof MirrorError ? String(error.data["stderr"]) : "";
-  return /not our ref|unadvertised object|couldn't find remote ref|not a valid ref/i.test(stderr);
+  return /not our ref|unadvertised object|couldn't find remote ref|not a valid ref/i.test(stderrOf(error));
 }
 
 /** With all that it leads to and no ref does: a transfer that broke may have left a commit without its files. */

@@ -151,6 +151,11 @@ export function classifyFailure(args: readonly string[], code: number | null, st
   return new MirrorError("git", `git ${args.find((arg) => !arg.startsWith("-")) ?? ""} failed: ${said}`, { data });
 }
 
+/** What git wrote of a run that failed; empty where it did not come to that. */
+export function stderrOf(error: unknown): string {
+  return error instanceof MirrorError ? ((error.data as { readonly stderr?: string }).stderr ?? "") : "";
+}
+
 function cannotStart(cause: NodeJS.ErrnoException): MirrorError {
   const why = cause.code === "ENOENT" ? "git is not installed, or not in PATH" : "git cannot be started";
   return new MirrorError("git", why, { cause });

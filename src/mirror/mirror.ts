@@ -88,7 +88,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
   return {
     sync: async (locks) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("./sync.ts")).sync(context, kinds(), locks, tools);
+      return (await import("./sync.ts")).sync(context, kinds, locks, tools);
     },
     previewSync: async (locks) => previewSync(context, kinds(), locks),
     isUpToDate: async (locks) => isUpToDate(context, kinds(), locks),

@@ -26,6 +26,8 @@ import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { version } from "../version.ts";
 import { bringWanted } from "./bring.ts";
+import { checkRegistries, checkWanted } from "./check-wanted.ts";
+import type { Finding, Findings } from "./findings.ts";
 import type { BuildResult } from "../registry/build.ts";
 import { asOnlyWriter, registryName, tellForeign, type Context } from "../store/context.ts";
 import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
@@ -40,6 +42,15 @@ export interface SyncResult extends Totals {
   /** undefined when the registry could not be signed; the reason is among `failed`. */
   readonly registry: BuildResult | undefined;
   readonly fingerprints: Fingerprints;
+  /** Where something failed: what there is all the same of what is wanted. */
+  readonly coverage?: Coverage;
+}
+
+export interface Coverage {
+  /** How many things are wanted. */
+  readonly wanted: number;
+  readonly missing: readonly Finding[];
+  readonly damaged: readonly Finding[];
 }
 
 export type SyncKey =
@@ -50,7 +61,7 @@ type SyncContext = Context<SyncKey>;
 /** @throws MirrorError for what a person has to set right; what fails by itself is in the result */
 export async function sync(
   context: SyncContext,
-  kinds: Kinds,
+  openKinds: () => Kinds,
   given: readonly Lock[],
   tools: KindTools,
 ): Promise<SyncResult> {
@@ -68,7 +79,7 @@ export async function sync(
     await landing.land(async () => remember(counted, { locks: await stillOurs(counted, locks), found }, "begun"));
   };
   const hex = openHexSources(counted);
-  await bringAll(counted, kinds, { locks, onFound }, { landing, hex, ...tools });
+  await bringAll(counted, openKinds(), { locks, onFound }, { landing, hex, ...tools });
   if (signal.aborted) {
     // What upstream said is worth a moment; whoever holds the lock is not waited for.
     const stopped = { ...counted, signal: new AbortController().signal };
@@ -84,7 +95,17 @@ export async function sync(
     if (tally.failures.length === 0) await writeLastSync(paths, new Date());
   });
   const fingerprints = await fingerprintsOf(paths, caFileOf(config));
-  return { ...tally.result(), skipped: skippedEntries(locks), registry, fingerprints };
+  const coverage = tally.failures.length === 0 ? {} : { coverage: await coverageOf(context, openKinds(), locks) };
+  return { ...tally.result(), skipped: skippedEntries(locks), registry, fingerprints, ...coverage };
+}
+
+/** A sync that failed may have lacked no more than news. */
+async function coverageOf(context: SyncContext, kinds: Kinds, locks: readonly Lock[]): Promise<Coverage> {
+  const findings: Findings = { checked: 0, missing: [], damaged: [] };
+  await checkWanted(kinds, { locks, withSubmodules: true }, findings);
+  await checkRegistries(context, findings);
+  const { checked: wanted, missing, damaged } = findings;
+  return { wanted, missing, damaged };
 }
 
 /** Before anything is fetched: what would stop the end is found out, and what will be wanted is written down. */

@@ -1,7 +1,8 @@
 /** Counts what goes by on its way to the reporter. */
 import { idOf, type Item } from "../names/item.ts";
 import type { Brought, Reporter } from "../reporter.ts";
-import { MirrorError, describeError } from "../errors.ts";
+import { MirrorError, describeError, type ErrorCode } from "../errors.ts";
+import { troubleOf, type TroubleKind } from "../upstream/trouble.ts";
 
 export interface Totals {
   readonly added: number;
@@ -9,13 +10,22 @@ export interface Totals {
   readonly unchanged: number;
   /** Received. */
   readonly bytes: number;
-  readonly failed: readonly { readonly item: Item; readonly error: string }[];
+  readonly failed: readonly Failure[];
+}
+
+export interface Failure {
+  readonly item: Item;
+  readonly error: string;
+  /** What went wrong with asking, or the error's code; undefined: a fault of ours. */
+  readonly cause?: TroubleKind | ErrorCode | undefined;
+  /** Whom it is about, where it is about somebody. */
+  readonly host?: string;
 }
 
 export class Tally implements Reporter {
   private readonly to: Reporter;
   private readonly counts = { added: 0, updated: 0, unchanged: 0, bytes: 0 };
-  readonly failures: { item: Item; error: string }[] = [];
+  readonly failures: Failure[] = [];
   /** What upstream does not have, as it says, by id. */
   private readonly notFound = new Set<string>();
 
@@ -34,7 +44,13 @@ export class Tally implements Reporter {
 
   failed(item: Item, error: unknown): void {
     if (error instanceof MirrorError && error.code === "not_found") this.notFound.add(idOf(item));
-    this.failures.push({ item, error: describeError(error) });
+    const trouble = troubleOf(error);
+    const cause = error instanceof MirrorError ? error.code : undefined;
+    this.failures.push({
+      item,
+      error: describeError(error),
+      ...(trouble === undefined ? { cause } : { cause: trouble.kind, host: trouble.host }),
+    });
     this.to.failed(item, error);
   }
 

@@ -2,18 +2,16 @@
  * Is everything that is wanted here, and intact? Tarballs and the objects of locked commits are hashed, and the registry is
  * read as a client would read it. Needs no network and, but for `--deep`, writes nothing.
  */
-import { inTurn, type Kinds } from "../artifacts/kinds.ts";
-import type { Want } from "../artifacts/artifact.ts";
+import type { Kinds } from "../artifacts/kinds.ts";
 import { describeError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { skippedEntries } from "../plan/skipped.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
-import { listRegistries } from "../store/inventory.ts";
 import { publishedKey } from "../store/published-key.ts";
 import { describeForeign, type Context } from "../store/context.ts";
+import { checkRegistries, checkWanted } from "./check-wanted.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
-import { readRegistry } from "../serve/health.ts";
 import { requireGivenKeys, type RecordsKey } from "../upstream/hex-repositories.ts";
 import { quarantineDamaged } from "./verify-deep.ts";
 import { verifyCoverage } from "./verify-coverage.ts";
@@ -37,9 +35,7 @@ export async function verify(
   const quarantined = deep ? await quarantineDamaged(context, openKinds, { dryRun }) : undefined;
   const findings: Findings = { checked: 0, missing: [], damaged: [] };
   await checkWanted(openKinds(), { locks, withHeld: true, withSubmodules: true }, findings);
-  for (const { repository, ...registry } of await registryProblems(context)) {
-    findings.damaged.push({ item: { kind: "registry", repository }, reason: registry.problem });
-  }
+  await checkRegistries(context, findings);
   // What no file needs is read by nobody else.
   await readFileChecksums(context.paths).catch((error: unknown) => {
     const item = { kind: "place" as const, path: context.paths.fileChecksums.path };
@@ -54,26 +50,4 @@ export async function verify(
   const isCovered = skipped.every(({ isPath }) => isPath);
   const ok = isCovered && findings.missing.length + findings.damaged.length + (quarantined?.length ?? 0) === 0;
   return { ok, ...findings, skipped, uncovered, ...(quarantined === undefined ? {} : { quarantined }) };
-}
-
-async function checkWanted(kinds: Kinds, want: Want, findings: Findings): Promise<void> {
-  await inTurn(kinds, async (kind) => {
-    const { jobs, refused } = await kind.wanted(want);
-    for (const job of jobs) {
-      for await (const { item, problems } of kind.check(job)) {
-        findings.checked += 1;
-        for (const { state, ...problem } of problems) findings[state].push({ item, ...problem });
-      }
-    }
-    findings.missing.push(...refused);
-  });
-}
-
-/** The registries as clients read them. */
-async function registryProblems({ paths }: Context): Promise<{ repository: string; problem: string }[]> {
-  const states = (await listRegistries(paths)).map(async (registry) => {
-    const { problem } = await readRegistry(registry);
-    return problem === undefined ? [] : [{ repository: registry.repository, problem }];
-  });
-  return (await Promise.all(states)).flat();
 }

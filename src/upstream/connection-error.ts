@@ -19,17 +19,26 @@ export async function connectionError(cause: unknown, failure: Failure): Promise
   const status = proxyStatus(cause);
   if (proxy !== undefined && status !== undefined) return proxyError(status, proxy, failure, cause);
   if (hasErrno(cause, ...certificateErrors)) return untrusted(cause, proxy, failure);
-  const isOfProxy = proxy !== undefined && concerns(cause, proxy);
-  const who = isOfProxy ? `the proxy ${proxy.url} (${proxy.variable})` : host;
-  const remedy = isOfProxy ? `; correct or unset ${proxy.variable}` : "";
-  if (hasErrno(cause, "ENOTFOUND", "EAI_AGAIN", "EAI_NONAME")) {
-    const advice = isOfProxy ? remedy : "; check the network, or set HTTPS_PROXY where a proxy is the way out";
-    return upstreamTrouble({ kind: "name", host }, `the name of ${who} cannot be resolved${advice}`, cause);
-  }
+  const through = proxy !== undefined && concerns(cause, proxy) ? proxy : undefined;
+  if (hasErrno(cause, "ENOTFOUND", "EAI_AGAIN", "EAI_NONAME")) return absentHost("name", host, through, cause);
   if (hasErrno(cause, "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "UND_ERR_CONNECT_TIMEOUT")) {
-    return upstreamTrouble({ kind: "unreachable", host }, `${who} cannot be reached${remedy}`, cause);
+    return absentHost("unreachable", host, through, cause);
   }
   return upstreamTrouble({ kind: "cut", host }, `the transfer of ${shown} broke`, cause);
+}
+
+/** @param proxy where it is that which is not there */
+export function absentHost(
+  kind: "name" | "unreachable",
+  host: string,
+  proxy: Pick<Proxy, "url" | "variable"> | undefined,
+  cause: unknown,
+): MirrorError {
+  const who = proxy === undefined ? host : `the proxy ${proxy.url} (${proxy.variable})`;
+  const what = kind === "name" ? `the name of ${who} cannot be resolved` : `${who} cannot be reached`;
+  const usual = kind === "name" ? "; check the network, or set HTTPS_PROXY where a proxy is the way out" : "";
+  const remedy = proxy === undefined ? usual : `; correct or unset ${proxy.variable}`;
+  return upstreamTrouble({ kind, host }, `${what}${remedy}`, cause);
 }
 
 // By OpenSSL's names, as Node gives them.

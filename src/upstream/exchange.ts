@@ -87,7 +87,7 @@ async function askOnce(
       return { head, next };
     }
     if (busy.has(head.status)) throw busyError(head, host, shown);
-    if (head.status === 511) throw pageError(host, shown);
+    if (head.status === 511) throw pageError(host);
     await receive(answer.body, head, { question, shown, host, arrival, tools, stop });
     return { head: head.status === 206 ? { ...head, status: 200, headers: arrival.headers } : head };
   } catch (error) {

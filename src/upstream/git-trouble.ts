@@ -1,7 +1,10 @@
 /** Git's failure to reach upstream → what went wrong, by its words: whether it passes, who is to blame, what to set. */
 import { MirrorError } from "../errors.ts";
 import { authorityVariables } from "../authorities.ts";
+import { stderrOf } from "../git/run.ts";
+import { absentHost } from "./connection-error.ts";
 import { issuerOf } from "./issuer.ts";
+import { pageError } from "./page.ts";
 import { proxyFor, type Proxies } from "./proxies.ts";
 import { troubleOf, upstreamTrouble, type TroubleKind } from "./trouble.ts";
 
@@ -21,7 +24,7 @@ export async function gitTrouble(error: unknown, failure: GitFailure): Promise<G
   if (!(error instanceof MirrorError) || error.code === "cancelled" || troubleOf(error) !== undefined) {
     return { error, hasAnswered: false };
   }
-  const { stderr = "" } = error.data as { readonly stderr?: string };
+  const stderr = stderrOf(error);
   const is = (pattern: RegExp) => pattern.test(stderr);
   const hasAnswered = is(/returned error: \d{3}|^remote: |not valid: is this a git repository|RPC failed; HTTP/m);
   if (is(/certificate|SSL (?:peer|certificate)|server verification failed/i) && /^https:/i.test(failure.url)) {
@@ -32,9 +35,26 @@ export async function gitTrouble(error: unknown, failure: GitFailure): Promise<G
   }
   const kind = kindOf(is, error);
   if (kind === undefined) return { error, hasAnswered };
+  if (kind === "page") return { error: pageError(failure.host), hasAnswered };
+  if (kind === "name" || kind === "unreachable") {
+    const proxy = is(/resolve proxy/i) ? proxyFor(failure.url, failure.proxies) : undefined;
+    return { error: absentHost(kind, failure.host, proxy, new Error(saidBy(stderr))), hasAnswered };
+  }
+  if (kind === "silent") {
+    return {
+      error: upstreamTrouble({ kind, host: failure.host }, `${failure.host} does not answer`, error),
+      hasAnswered,
+    };
+  }
   const { message, cause, data } = withTrouble(error, kind, failure.host);
   // What failed on the way is upstream's, whatever git calls it; that it is damage is told by `kind`.
   return { error: new MirrorError("upstream", message, { cause, data }), hasAnswered };
+}
+
+/** Git's last word. */
+function saidBy(stderr: string): string {
+  const fatal = stderr.split("\n").findLast((line) => line.startsWith("fatal: "));
+  return /: ((?:Could|Couldn't|Failed|Connection)[^:]*.*)$/.exec(fatal ?? "")?.[1] ?? fatal ?? "";
 }
 
 /** undefined for what will not pass. */
@@ -62,12 +82,12 @@ const lasting = new RegExp(
     "could not read (?:Username|Password)",
     "Authentication failed|terminal prompts disabled|Permission denied|Host key verification failed",
     "repository .* not found|does not appear to be a git repository|repository .* does not exist",
-    "couldn't find remote ref|not our ref|unadvertised object|not a valid ref",
+    "couldn't find remote ref|not our ref [0-9a-f]{40,64}$|unadvertised object|not a valid ref",
     "No space left|Read-only file system|unable to (?:create|write)|cannot lock ref|Disk quota",
     "transport .* not allowed|Unable to find remote helper|is not a git command|dubious ownership",
-    "unknown object format|mismatched algorithms|does not support shallow",
+    "mismatched algorithms: client sha\\d+; server sha\\d+$|does not support shallow",
   ].join("|"),
-  "i",
+  "im",
 );
 
 function withTrouble(error: MirrorError, kind: TroubleKind, host: string): MirrorError {

@@ -4,6 +4,7 @@
  */
 import { MirrorError, describeError } from "../errors.ts";
 import type { AskUpstream } from "../git/remote-refs.ts";
+import { stderrOf } from "../git/run.ts";
 import { isUnencrypted, parseGitUrl, redactUrl } from "../names/git-url.ts";
 import { trimEnd } from "../text.ts";
 import type { Patience } from "./patience.ts";
@@ -77,8 +78,7 @@ function hostOfGit(url: string): string {
 }
 
 function saysRedirect(error: unknown): boolean {
-  const stderr = error instanceof MirrorError ? String(error.data["stderr"]) : "";
-  return /returned error: 30[12378]\b/.test(stderr);
+  return /returned error: 30[12378]\b/.test(stderrOf(error));
 }
 
 /**

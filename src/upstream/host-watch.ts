@@ -25,6 +25,9 @@ export interface WatchTools {
 // Those who failed in so many rounds are not tried in another.
 const maxRoundsAway = 2;
 
+/** What was waited for in between took so long that things have changed. */
+export class AdmitAgain extends Error {}
+
 export class HostWatch {
   private readonly host: string;
   private readonly tools: WatchTools;
@@ -63,7 +66,9 @@ export class HostWatch {
     }
   }
 
+  /** Now the host is really asked. @throws AdmitAgain where it has been found to be away since the waiter was admitted */
   begin(waiter: Waiter): void {
+    if (this.away !== undefined && this.probe?.by !== waiter) throw new AdmitAgain();
     if (!this.waiting.has(waiter)) this.waiting.set(waiter, this.tools.now());
   }
 

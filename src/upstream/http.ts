@@ -9,7 +9,6 @@ import { EnvHttpProxyAgent } from "undici";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { lazyBy } from "../lazy.ts";
-import { redactUrl } from "../names/git-url.ts";
 import { Arrival, FileSink, MemorySink } from "./arrival.ts";
 import type { Patience, Turn } from "./patience.ts";
 import { decode, decodersFor } from "./decoding.ts";
@@ -177,7 +176,7 @@ async function orPage<T>(url: string, looksLikePage: boolean, work: () => Promis
   try {
     return await work();
   } catch (error) {
-    if (looksLikePage && isDamage(error)) throw pageError(new URL(url).host, redactUrl(url));
+    if (looksLikePage && isDamage(error)) throw pageError(new URL(url).host);
     throw error;
   }
 }

@@ -15,10 +15,9 @@ export function asksForPage(url: string): boolean {
   return /\.x?html?$/i.test(new URL(url).pathname);
 }
 
-/** @param what was asked for, its query left out */
-export function pageError(host: string, what: string) {
+export function pageError(host: string) {
   return upstreamTrouble(
     { kind: "page", host },
-    `a proxy or a portal answered, not ${host}: a page came instead of ${what}; open a browser to see what it wants`,
+    `a proxy or a portal answered, not ${host}: it sent a page, which a browser would show`,
   );
 }

@@ -8,7 +8,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MirrorError } from "../errors.ts";
 import { lazyBy } from "../lazy.ts";
-import { HostWatch, type Waiter } from "./host-watch.ts";
+import { AdmitAgain, HostWatch, type Waiter } from "./host-watch.ts";
 import { usualLimits, type Limits } from "./limits.ts";
 import { troubleOf, upstreamTrouble, type Trouble } from "./trouble.ts";
 
@@ -128,22 +128,30 @@ class Asked implements Waiter {
   }
 
   async attempt<T>(attempt: (turn: Turn) => Promise<T>): Promise<T> {
-    return this.during(async (signal) => {
-      await this.watch.admit(this, signal, !this.hasAsked);
-      const turn: Turn = {
-        signal,
-        begin: () => {
-          this.hasAsked = true;
-          this.watch.begin(this);
-        },
-        sign: (isError) => this.watch.sign(isError),
-      };
+    for (;;) {
       try {
-        return await attempt(turn);
-      } finally {
-        this.watch.end(this, false);
+        return await this.during(async (signal) => this.tryOnce(signal, attempt));
+      } catch (error) {
+        if (!(error instanceof AdmitAgain)) throw error;
       }
-    });
+    }
+  }
+
+  private async tryOnce<T>(signal: AbortSignal, attempt: (turn: Turn) => Promise<T>): Promise<T> {
+    await this.watch.admit(this, signal, !this.hasAsked);
+    const turn: Turn = {
+      signal,
+      begin: () => {
+        this.watch.begin(this);
+        this.hasAsked = true;
+      },
+      sign: (isError) => this.watch.sign(isError),
+    };
+    try {
+      return await attempt(turn);
+    } finally {
+      this.watch.end(this, false);
+    }
   }
 
   async sleep(seconds: number): Promise<void> {

@@ -1,0 +1,91 @@
+/**
+ * What failed, for people: what is about a host is one line, however many things it concerns, and the last line of all says
+ * what to do about the cause that matters most.
+ */
+import { describeError, type ErrorCode } from "../errors.ts";
+import type { Item } from "../names/item.ts";
+import { troubleOf, type TroubleKind } from "../upstream/trouble.ts";
+import { showItem } from "./items.ts";
+
+// About the host, or the way to it, whatever was asked for.
+const ofHost: ReadonlySet<TroubleKind> = new Set([
+  "silent",
+  "unreachable",
+  "name",
+  "trust",
+  "proxy",
+  "page",
+  "deadline",
+]);
+
+export class FailureGroups {
+  private groups = new Map<string, { readonly isUntried: boolean; readonly items: Item[] }>();
+
+  /** @returns whether it is told with others, later */
+  add(item: Item, error: unknown): boolean {
+    const trouble = troubleOf(error);
+    if (trouble === undefined || !ofHost.has(trouble.kind)) return false;
+    const text = describeError(error);
+    const isUntried = trouble.kind === "silent" || trouble.isUntried === true;
+    const group = this.groups.get(text) ?? { isUntried, items: [] };
+    this.groups.set(text, group);
+    group.items.push(item);
+    return true;
+  }
+
+  /** `repo.hex.pm does not answer: 32 packages not tried` */
+  takeLines(): string[] {
+    const lines = [...this.groups].map(([text, { isUntried, items }]) => {
+      const [only] = items;
+      if (only !== undefined && items.length === 1) return `failed ${showItem(only)}: ${text}`;
+      return `${text}: ${countItems(items)} not ${isUntried ? "tried" : "fetched"}`;
+    });
+    this.groups = new Map();
+    return lines;
+  }
+}
+
+const nouns: Readonly<Partial<Record<Item["kind"], readonly [string, string]>>> = {
+  release: ["package", "packages"],
+  git: ["git repository", "git repositories"],
+  documentation: ["documentation", "documentations"],
+  installer: ["installer", "installers"],
+  "installer-list": ["list of installers", "lists of installers"],
+  file: ["file", "files"],
+};
+
+/** `30 packages and 2 git repositories` */
+export function countItems(items: readonly Item[]): string {
+  const counts = new Map<string, number>();
+  for (const { kind } of items) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const parts = [...counts].map(([kind, count]) => {
+    const [one, many] = nouns[kind as Item["kind"]] ?? ["thing", "things"];
+    return `${count} ${count === 1 ? one : many}`;
+  });
+  const last = parts.pop() ?? "nothing";
+  return parts.length === 0 ? last : `${parts.join(", ")} and ${last}`;
+}
+
+const again = "what arrived is kept; run the same command again to fetch the rest";
+const network = `check the network and ${again.replace("what arrived is kept; ", "")}, or give it time with --deadline 10m`;
+const advice: readonly [TroubleKind | ErrorCode, string][] = [
+  ["trust", "nothing is fetched from a host that is not trusted: name its authority as said above, and run it again"],
+  ["proxy", "set the proxy right as said above, and run it again"],
+  ["page", "log in to the network where a portal wants that, and run it again"],
+  ["silent", network],
+  ["name", network],
+  ["unreachable", network],
+  ["deadline", "what arrived is kept; run it again to go on, with a longer --deadline or none"],
+  ["busy", again],
+  ["cut", again],
+  ["slow", again],
+  ["damaged", again],
+  ["integrity", "what upstream sent is not what it should be, so it was not taken; what arrived is kept"],
+  ["not_found", "upstream does not have it: see whether the lock is right, and run it again"],
+  ["refused", "what is refused stays so until it is allowed as said above; what arrived is kept"],
+];
+
+/** @param causes of the failures, each by the kind of its trouble or the code of its error */
+export function adviceFor(causes: readonly (string | undefined)[]): string {
+  return advice.find(([cause]) => causes.includes(cause))?.[1] ?? again;
+}
