@@ -13,7 +13,7 @@ import { redactUrl } from "./names/git-url.ts";
 import { switchesIn } from "./verification.ts";
 import { options, variableOf, type InstallerTarget, type Option, type OptionKey, type Settings } from "./options.ts";
 
-type Grouped = "tls" | "tlsCert" | "tlsKey" | "tlsCa" | "elixir" | "otp" | "installers";
+type Grouped = "upstreamTokens" | "tls" | "tlsCert" | "tlsKey" | "tlsCa" | "elixir" | "otp" | "installers";
 
 /** Each setting and command option by its key (options.ts), and what follows from several of them, or from elsewhere. */
 export interface Config extends Omit<Settings, Grouped | "tlsPort" | "gitCacheSize"> {
@@ -43,6 +43,12 @@ export interface Config extends Omit<Settings, Grouped | "tlsPort" | "gitCacheSi
   readonly hexPackagesDir: string;
   /** `MIRROR_TOKEN_NAME`, by NAME. */
   readonly tokens: ReadonlyMap<string, string>;
+  /** What `upstreamTokens` name, with what the environment holds of it. */
+  readonly urlTokens: readonly {
+    readonly scope: string;
+    readonly variable: string;
+    readonly value: string | undefined;
+  }[];
   /** HTTP(S)_PROXY and NO_PROXY, as the environment gives them. */
   readonly proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
   /** Options that a configuration file set which nobody named, that file, and whether the mirror is the one below it. */
@@ -139,6 +145,11 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     hexConfigFile: join(hexHome(environment, "XDG_CONFIG_HOME", ".config"), "hex.config"),
     hexPackagesDir: join(hexHome(environment, "XDG_CACHE_HOME", ".cache"), "packages"),
     tokens: tokensIn(environment),
+    urlTokens: Object.entries(settings.upstreamTokens).map(([scope, variable]) => ({
+      scope,
+      variable,
+      value: environment[variable] || undefined,
+    })),
     proxy: proxyOf(environment),
     authorities: authorityFiles(environment, cwd),
     switches: switchesIn(environment),

@@ -7,7 +7,8 @@
 import { isIP } from "node:net";
 import * as z from "zod";
 import { maxUrlLength } from "./names/git-url.ts";
-import { isPackageName, isRepositoryName, isVersion } from "./names/hex-names.ts";
+import { isPackageName, isRepositoryName } from "./names/hex-names.ts";
+import { isVersion } from "./names/versions.ts";
 import { trimEnd } from "./text.ts";
 
 // Not of an empty text, which would be zero.
@@ -383,6 +384,14 @@ export const options = {
         publicKeyFile: publicKeyFile === undefined ? undefined : resolve(publicKeyFile),
       })),
     isRepeatable: true,
+  },
+  upstreamTokens: {
+    scope: "setting",
+    default: {},
+    decidesTrust: true,
+    help: "which variable holds the login for what is fetched from below a URL; the longest counts",
+    allowed: 'an object such as {"https://gitlab.corp/group": "CORP_TOKEN"}; see docs/guides/private.md',
+    schema: z.record(httpUrl, z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/)),
   },
   packages: {
     scope: "setting",

@@ -14,6 +14,7 @@
 import type { Patience } from "../upstream/patience.ts";
 import type { HttpClient } from "../upstream/http.ts";
 import type { Proxies } from "../upstream/proxies.ts";
+import type { UrlToken } from "../upstream/url-tokens.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Place } from "../disk/place.ts";
@@ -91,6 +92,7 @@ export interface BringTools {
   /** The policy by which everybody is asked. */
   readonly patience: Patience;
   readonly proxies: Proxies;
+  readonly tokens: readonly UrlToken[];
   readonly hex: HexSources;
   readonly gitEnvironments: () => Promise<GitEnvironments>;
   /** Hosts that somebody named, and that may be asked whatever their address. */

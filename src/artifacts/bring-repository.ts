@@ -15,7 +15,9 @@ import { quarantine } from "../store/quarantine.ts";
 import type { BringTools } from "./artifact.ts";
 import type { Land } from "./land-file.ts";
 import { countReceived } from "../git/progress-bytes.ts";
+import { gitConfigVariables } from "../git/config-variables.ts";
 import { fromAny, type FromOne } from "../upstream/git.ts";
+import { gitAuthorization } from "../upstream/url-tokens.ts";
 import type { Item } from "../names/item.ts";
 
 export interface FetchPolicy extends RefsPolicy {
@@ -51,7 +53,10 @@ export async function bringRepository(
   const fromOne: FromOne<RepositoryOutcome> = async (url, ask) => {
     const asked = await askedUrl(environments.upstream(), url, leadsTo(ownNames, ownPorts));
     const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
-    const running = { environments, extra: { ...asked.variables, ...local }, signal, ask, note, onProgress };
+    const settings = { ...environments.upstream().env, ...asked.variables };
+    const login = gitConfigVariables(settings, gitAuthorization(url, tools.tokens));
+    const extra = { ...asked.variables, ...login, ...local };
+    const running = { environments, extra, signal, ask, note, onProgress };
     const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, running);
     return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note, land: tools.land });
   };

@@ -5,8 +5,7 @@ import type { Config } from "../config.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { isFile } from "../disk/files.ts";
 import type { Lock } from "../lock/entries.ts";
-import { readMixLock } from "../lock/mix-lock.ts";
-import { readRebarLock } from "../lock/rebar-lock.ts";
+import { readLock, type LockKind, type ReadLock } from "../lock/read-lock.ts";
 
 type Wanted = Pick<Config, "lockName" | "packages" | "files" | "installers">;
 
@@ -30,17 +29,21 @@ export async function readLocks(
     throw noLock(cwd);
   }
   const name = config.lockName;
-  const unique = [...new Set(files)];
+  const unique = await Promise.all([...new Set(files)].map(readFileOf));
   if (name !== undefined && unique.length > 1) {
-    throw new MirrorError("usage", `--lock-name names one lock, but there are ${unique.length}: ${unique.join(", ")}`);
+    throw new MirrorError(
+      "usage",
+      `--lock-name names one lock, but there are ${unique.length}: ${unique.map(({ path }) => path).join(", ")}`,
+    );
   }
   const names = name === undefined ? nameLocks(unique) : [name];
   const twice = names.find((each, index) => names.indexOf(each) !== index);
   if (twice !== undefined) {
-    const both = unique.filter((_, index) => names[index] === twice).join(" and ");
+    const same = unique.filter((_, index) => names[index] === twice);
+    const both = same.map(({ path }) => path).join(" and ");
     throw new MirrorError("usage", `${both} would both be called "${twice}"; sync them one by one, with --lock-name`);
   }
-  return Promise.all(unique.map(async (file, index) => readLock(file, names[index] ?? "app")));
+  return unique.map(({ path, entries }, index) => ({ name: names[index] ?? "app", entries, origin: path }));
 }
 
 /** Those of the working folder, for what a command does with or without them: none where they cannot be read. */
@@ -48,15 +51,19 @@ export async function projectLocks(cwd: string, config: Wanted): Promise<readonl
   return (await readLocks([], cwd, config, true).catch(() => undefined)) ?? [];
 }
 
-async function readLock(file: string, name: string): Promise<Lock> {
-  let source: string;
+interface LockFile {
+  readonly path: string;
+  readonly kind: LockKind;
+}
+
+async function readFileOf(path: string): Promise<LockFile & ReadLock> {
+  let bytes: Buffer;
   try {
-    source = await readFile(file, "utf8");
+    bytes = await readFile(path);
   } catch (cause) {
-    throw new MirrorError("usage", `cannot read the lock ${file}`, { cause });
+    throw new MirrorError("usage", `cannot read the lock ${path}`, { cause });
   }
-  const read = isRebarLock(file) ? readRebarLock : readMixLock;
-  return { name, entries: read(source, file), origin: file };
+  return { path, ...readLock(bytes, path) };
 }
 
 /** An umbrella's own lock, and those of apps below it that keep one for themselves. */
@@ -98,18 +105,14 @@ async function lockFilesIn(full: string): Promise<string[]> {
   return candidates.filter(isFile);
 }
 
-function isRebarLock(file: string): boolean {
-  return file.endsWith("rebar.lock");
-}
-
 /** `~/my_app/mix.lock` → `my_app`, `~/my_app/rebar.lock` → `my_app-rebar`; where two projects have the same name, the folder above tells them apart. */
-export function nameLocks(files: readonly string[]): string[] {
-  const kind = (file: string) => (isRebarLock(file) ? "-rebar" : "");
-  const short = files.map((file) => clean(basename(dirname(file))) + kind(file));
-  return files.map((file, index) => {
+export function nameLocks(files: readonly LockFile[]): string[] {
+  const suffix = { mix: "", rebar: "-rebar" };
+  const short = files.map(({ path, kind }) => clean(basename(dirname(path))) + suffix[kind]);
+  return files.map(({ path }, index) => {
     const own = short[index] ?? "app";
     const isUnique = short.filter((other) => other === own).length === 1;
-    return isUnique ? own : clean(`${basename(dirname(dirname(file)))}-${own}`);
+    return isUnique ? own : clean(`${basename(dirname(dirname(path)))}-${own}`);
   });
 }
 

@@ -18,16 +18,17 @@ export async function listSubmodules(
   revision: string,
   parentUrl: string,
 ): Promise<Submodule[]> {
-  const fields = new Map<string, { path?: string; url?: string }>();
+  const fields = new Map<string, { path?: string; url?: string; update?: string }>();
   for (const { name, value } of await readGitmodules(repository, revision)) {
-    const [, submodule, field] = /^submodule\.(.+)\.(path|url)$/s.exec(name) ?? [];
+    const [, submodule, field] = /^submodule\.(.+)\.(path|url|update)$/s.exec(name) ?? [];
     if (submodule !== undefined && field !== undefined) {
       fields.set(submodule, { ...fields.get(submodule), [field]: value });
     }
   }
   const found: Submodule[] = [];
-  for (const { path, url } of fields.values()) {
-    if (path === undefined || url === undefined) continue;
+  for (const { path, url, update } of fields.values()) {
+    // What the project itself says is not to be fetched, no client fetches.
+    if (path === undefined || url === undefined || update === "none") continue;
     const tree = await repository.try(["ls-tree", "-z", revision, "--", path]);
     // A .gitmodules may speak of what is not in the tree any more.
     const commit = /^160000 commit ([0-9a-f]+)\t/.exec(tree.stdout.toString("utf8"))?.[1];

@@ -4,7 +4,8 @@
  */
 import { MirrorError } from "../errors.ts";
 import { readErlangTerms, textOf, type ErlangTerm } from "./erlang-terms.ts";
-import { compareNames, isPackageName, isVersion } from "../names/hex-names.ts";
+import { compareNames, isPackageName } from "../names/hex-names.ts";
+import { isVersion } from "../names/versions.ts";
 
 export interface Requirement {
   readonly package: string;

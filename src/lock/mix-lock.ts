@@ -7,7 +7,8 @@
  * https://hexdocs.pm/mix/Mix.Project.html and Hex's own lib/hex/utils.ex (`lock/1`)
  */
 import { MirrorError } from "../errors.ts";
-import { isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
+import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { isVersion } from "../names/versions.ts";
 import { refuseConflictMarkers } from "./conflict-markers.ts";
 import { position, readElixirTerm, type ElixirTerm } from "./elixir-terms.ts";
 import type { GitEntry, GitOptions, HexEntry, LockEntry } from "./entries.ts";

@@ -10,7 +10,8 @@
  */
 import { MirrorError, describeError } from "../errors.ts";
 import { readErlangTerms, textOf, type ErlangTerm } from "../hex/erlang-terms.ts";
-import { isPackageName, isVersion } from "../names/hex-names.ts";
+import { isPackageName } from "../names/hex-names.ts";
+import { isVersion } from "../names/versions.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import type { GitEntry, LockEntry } from "./entries.ts";
 import { refuseConflictMarkers } from "./conflict-markers.ts";

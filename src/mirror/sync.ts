@@ -10,6 +10,7 @@ import { MirrorError } from "../errors.ts";
 import { readAuthorities } from "../authorities.ts";
 import { createPatience } from "../upstream/patience.ts";
 import { createHttpClient } from "../upstream/http.ts";
+import { authorizationFor, type UrlToken } from "../upstream/url-tokens.ts";
 import { hostOf, mayAsk } from "../upstream/redirect.ts";
 import { redactUrl } from "../names/git-url.ts";
 import { hexpm, shownPackage } from "../names/hex-repository.ts";
@@ -54,7 +55,17 @@ export interface Coverage {
 }
 
 export type SyncKey =
-  KindKey | UpstreamKey | AuthorityKey | "packages" | "concurrency" | "deadline" | "proxy" | "authorities" | "switches";
+  | KindKey
+  | UpstreamKey
+  | AuthorityKey
+  | "packages"
+  | "concurrency"
+  | "deadline"
+  | "proxy"
+  | "authorities"
+  | "urlTokens"
+  | "found"
+  | "switches";
 
 type SyncContext = Context<SyncKey>;
 
@@ -67,6 +78,7 @@ export async function sync(
 ): Promise<SyncResult> {
   await tellForeign(context);
   await tellSwitches(context, given, tools);
+  const tokens = urlTokens(context);
   const { paths, signal, config } = context;
   const tally = new Tally(context.reporter);
   const counted: SyncContext = { ...context, reporter: tally };
@@ -79,7 +91,7 @@ export async function sync(
     await landing.land(async () => remember(counted, { locks: await stillOurs(counted, locks), found }, "begun"));
   };
   const hex = openHexSources(counted);
-  await bringAll(counted, openKinds(), { locks, onFound }, { landing, hex, ...tools });
+  await bringAll(counted, openKinds(), { locks, onFound }, { landing, hex, tokens, ...tools });
   if (signal.aborted) {
     // What upstream said is worth a moment; whoever holds the lock is not waited for.
     const stopped = { ...counted, signal: new AbortController().signal };
@@ -168,11 +180,17 @@ interface Bringing {
   readonly onFound: (more: readonly Lock[]) => Promise<void>;
 }
 
+interface BringAllTools extends KindTools {
+  readonly landing: Landing;
+  readonly hex: HexSources;
+  readonly tokens: readonly UrlToken[];
+}
+
 async function bringAll(
   context: SyncContext,
   kinds: Kinds,
   { locks, onFound }: Bringing,
-  { landing, hex, gitEnvironments }: KindTools & { readonly landing: Landing; readonly hex: HexSources },
+  { landing, hex, tokens, gitEnvironments }: BringAllTools,
 ): Promise<void> {
   const { paths, reporter, signal, config } = context;
   const { concurrency, deadline, proxy: proxies } = config;
@@ -185,16 +203,33 @@ async function bringAll(
     authorities: readAuthorities(config.authorities, (why) => reporter.warn(why)),
     mayAsk: async (host) => mayAsk(host, hosts),
     patience,
+    tokenFor: (url) => authorizationFor(url, tokens),
   });
   const known = watchKnownLocks(paths);
   const { land } = landing;
-  const tools = { http, patience, proxies, hex, gitEnvironments, hosts, known, reporter, signal, land };
+  const tools = { http, patience, proxies, tokens, hex, gitEnvironments, hosts, known, reporter, signal, land };
   try {
     await bringWanted(kinds, { locks }, tools, { concurrency, onFound });
   } finally {
     patience.close();
     await http.close();
   }
+}
+
+/** @throws MirrorError `config` where only a file that came with a project says where they are sent */
+function urlTokens({ config, reporter }: SyncContext): UrlToken[] {
+  const { urlTokens: named, found } = config;
+  if (named.length > 0 && found.keys.has("upstreamTokens")) {
+    throw new MirrorError(
+      "config",
+      `"upstreamTokens" is not followed, since only ${found.path} says so, which lies in the working folder; name that ` +
+        "file with --config",
+    );
+  }
+  return named.flatMap(({ scope, variable, value }) => {
+    if (value === undefined) reporter.warn(`${variable}, which is to hold the login for ${scope}, is not set`);
+    return value === undefined ? [] : [{ scope, value }];
+  });
 }
 
 /** Hosts that a lock, the configuration or `--allow-hosts` names: they may be asked whatever their address. */

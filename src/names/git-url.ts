@@ -24,6 +24,8 @@ const scheme =
 const scpLike = /^(?:[^/@:\s?#\\]+@)?([^/:@\s?#\\[\]]+):(?!\/\/)\/*([^\s?#\\]+)$/;
 const hostName = /^(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?<!-)$/;
 const pathSegment = /^(?![-.])[A-Za-z0-9._~+@-]+$/;
+// Such as `.github`: a repository may be called by any of these characters, but for what means a folder itself.
+const repositoryName = /^(?!\.{1,2}$)[A-Za-z0-9._~+@-]+$/;
 
 /** Lower case; an IPv6 address without brackets. */
 export function isHostName(host: string): boolean {
@@ -117,7 +119,7 @@ export function normalisePath(path: string): string | undefined {
   if (last === undefined || segments.length > 16) return undefined;
   // A folder that ends in .git is a repository, so none can lie below one.
   const inner = segments.every((segment) => pathSegment.test(segment) && !segment.endsWith(".git"));
-  return inner && pathSegment.test(last) && !last.endsWith(".git") ? [...segments, last].join("/") : undefined;
+  return inner && repositoryName.test(last) && !last.endsWith(".git") ? [...segments, last].join("/") : undefined;
 }
 
 /**

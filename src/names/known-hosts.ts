@@ -9,6 +9,9 @@ export const hexApiHost = "hex.pm";
 /** Clients are pointed at these by other means than git's. */
 export const hexHosts: ReadonlySet<string> = new Set([hexRegistryHost, installersHost, hexApiHost]);
 
+/** To these, `Owner/Repo` and `owner/repo` are one repository; others may tell them apart. */
+export const caseIgnoring: ReadonlySet<string> = new Set([github, "gitlab.com", "bitbucket.org", "codeberg.org"]);
+
 /** Forges whose every repository answers https, whatever an old lock calls it. */
 export const forges: ReadonlySet<string> = new Set([
   github,

@@ -7,10 +7,8 @@
  * Mix reads a list from its end and takes the first line that its Elixir and OTP are new enough for; the directory and
  * the suffix of what it downloads are those of that line. Source: lib/mix/lib/mix/local.ex of Elixir 1.14 to 1.19.
  */
-import gte from "semver/functions/gte.js";
-import satisfies from "semver/functions/satisfies.js";
 import type { InstallerTarget } from "../options.ts";
-import { compareVersions, isVersion } from "../names/hex-names.ts";
+import { compareVersions, isVersion } from "../names/versions.ts";
 
 export interface InstallerList {
   /** `hex.csv` */
@@ -20,16 +18,17 @@ export interface InstallerList {
   readonly suffix: string;
   /** Whether a line names an OTP release. */
   readonly hasOtp: boolean;
-  /** The Elixir versions that read it. */
-  readonly readBy: string;
+  /** The Elixir versions that read it: from this one on, and those before that. */
+  readonly readFrom?: string;
+  readonly readBefore?: string;
 }
 
 export const installerLists: readonly InstallerList[] = [
-  { name: "hex-1.x.csv", program: "hex", suffix: ".ez", hasOtp: false, readBy: "<1.18.4" },
-  { name: "rebar3-1.x.csv", program: "rebar3", suffix: "", hasOtp: false, readBy: "<1.18.4" },
-  { name: "rebar-1.x.csv", program: "rebar", suffix: "", hasOtp: false, readBy: "<1.14.0" },
-  { name: "hex.csv", program: "hex", suffix: ".ez", hasOtp: true, readBy: ">=1.18.4" },
-  { name: "rebar.csv", program: "rebar3", suffix: "", hasOtp: true, readBy: ">=1.18.4" },
+  { name: "hex-1.x.csv", program: "hex", suffix: ".ez", hasOtp: false, readBefore: "1.18.4" },
+  { name: "rebar3-1.x.csv", program: "rebar3", suffix: "", hasOtp: false, readBefore: "1.18.4" },
+  { name: "rebar-1.x.csv", program: "rebar", suffix: "", hasOtp: false, readBefore: "1.14.0" },
+  { name: "hex.csv", program: "hex", suffix: ".ez", hasOtp: true, readFrom: "1.18.4" },
+  { name: "rebar.csv", program: "rebar3", suffix: "", hasOtp: true, readFrom: "1.18.4" },
 ];
 
 export interface Installer {
@@ -51,6 +50,11 @@ const oldestElixir = "1.12.0";
 // Above any patch release that will ever be.
 const anyPatch = "999";
 
+function isReadBy({ readFrom, readBefore }: InstallerList, elixir: string): boolean {
+  const isNewEnough = readFrom === undefined || compareVersions(elixir, readFrom) >= 0;
+  return isNewEnough && (readBefore === undefined || compareVersions(elixir, readBefore) < 0);
+}
+
 /** @param targets empty: every Elixir from 1.12 on, on every OTP that the list knows; `any`: older ones, too */
 export function wantedInstallers(
   csv: string,
@@ -59,12 +63,13 @@ export function wantedInstallers(
 ): readonly Installer[] {
   const lines = parse(csv, list);
   const known = [...new Set(lines.flatMap(({ elixirs }) => elixirs))];
-  const all = targets === "any" ? known : [oldestElixir, ...known.filter((elixir) => gte(elixir, oldestElixir))];
+  const all =
+    targets === "any" ? known : [oldestElixir, ...known.filter((elixir) => compareVersions(elixir, oldestElixir) >= 0)];
   const isNarrow = targets !== "any" && targets.length > 0;
   const wanted = new Map<string, Installer>();
   for (const target of isNarrow ? targets : all.map((elixir) => ({ elixir, otp: undefined }))) {
     for (const elixir of patchReleases(target.elixir)) {
-      if (isNarrow && !satisfies(elixir, list.readBy, { includePrerelease: true })) continue;
+      if (isNarrow && !isReadBy(list, elixir)) continue;
       for (const otp of target.otp === undefined ? otpReleases(lines) : [target.otp]) {
         const line = choose(lines, elixir, otp);
         if (line !== undefined) wanted.set(line.path, line);

@@ -1,5 +1,6 @@
 /** Locks → the releases that the mirror must hold, each once, with what every lock demands of it. Pure. */
-import { compareNames, compareVersions } from "../names/hex-names.ts";
+import { compareNames } from "../names/hex-names.ts";
+import { compareVersions } from "../names/versions.ts";
 import type { Lock } from "../lock/entries.ts";
 
 /** Checksums that a lock demands of a release, 64 hex digits each. */

@@ -1,4 +1,5 @@
 /** Locks → the git repositories that the mirror must hold, each once, with every commit that a lock names. Pure. */
+import { caseIgnoring } from "../names/known-hosts.ts";
 import { compareNames } from "../names/hex-names.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { isUnencrypted, parseGitUrl } from "../names/git-url.ts";
@@ -77,9 +78,9 @@ function addDemand(drafts: Map<string, Draft>, entry: GitEntry, lock: string, po
   draft.entries.push({ lock, app: entry.app, revision: entry.revision, options: entry.options });
 }
 
-/** GitHub ignores case, and two spellings in two locks are one repository. */
+/** What tells repositories apart: where the host ignores case, two spellings in two locks are one repository. */
 export function repositoryKey({ host, path }: Pick<GitJob, "host" | "path">): string {
-  return `${host}/${path}`.toLowerCase();
+  return `${host}/${caseIgnoring.has(host) ? path.toLowerCase() : path}`;
 }
 
 /** A lock may come from anybody, and git fetches whatever the user may read. @throws MirrorError `refused` */

@@ -7,7 +7,7 @@
  */
 import { isSameChecksum } from "../hex/checksums.ts";
 import type { Metadata } from "../hex/metadata.ts";
-import { compareVersions } from "../names/hex-names.ts";
+import { compareVersions } from "../names/versions.ts";
 import { createRelease, encodePackage, type Package, type Release } from "../hex/records.ts";
 import type { Listing } from "./lists.ts";
 

@@ -1,7 +1,8 @@
 /** What the API tells of packages, from what is held: the signed records, and the newest tarball's own metadata. */
 import type { Json } from "../hex/etf.ts";
 import type { Metadata } from "../hex/metadata.ts";
-import { compareVersions, isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
+import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { compareVersions, isVersion } from "../names/versions.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { hexpm, servedName } from "../names/hex-repository.ts";
 import { unwrap } from "../hex/signed.ts";

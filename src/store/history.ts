@@ -6,7 +6,7 @@
 import * as z from "zod";
 import { parseJson } from "../text.ts";
 import type { Place } from "../disk/place.ts";
-import { compareVersions, isVersion } from "../names/hex-names.ts";
+import { compareVersions, isVersion } from "../names/versions.ts";
 
 const schema = z.object({
   version: z.string().refine(isVersion),

@@ -2,7 +2,8 @@
 import type { Place } from "../disk/place.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import { whileUnchanged } from "../disk/while-unchanged.ts";
-import { compareNames, isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
+import { compareNames, isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { isVersion } from "../names/versions.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { github } from "../names/known-hosts.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";

@@ -3,7 +3,8 @@
  * `verify` without arguments) although the lock itself may be on another machine by then.
  */
 import * as z from "zod";
-import { isPackageName, isRepositoryName, isVersion } from "../names/hex-names.ts";
+import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { isVersion } from "../names/versions.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import type { Place } from "../disk/place.ts";
 import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";

@@ -15,6 +15,9 @@ describe("parseGitUrl", () => {
     ["https://token:x-oauth@github.com/owner/repo", "github.com", "owner/repo"],
     ["https://[::1]:8080/a/b", "::1", "a/b"],
     ["https://github.com/owner/repo.name.git", "github.com", "owner/repo.name"],
+    ["https://github.com/owner/.github", "github.com", "owner/.github"],
+    ["https://github.com/owner/.dotfiles.git", "github.com", "owner/.dotfiles"],
+    ["https://github.com/owner/-", "github.com", "owner/-"],
   ])("%s is %s, %s", (url, host, path) => {
     expect(parseGitUrl(url)).toEqual({ host, path, fetchUrl: url });
   });
@@ -61,8 +64,11 @@ describe("parseGitUrl", () => {
     "https://github.com/%2e%2e/%2e%2e/etc",
     "https://github.com/a/b%2f..%2fc",
     "https://github.com/a/b%00",
-    "https://github.com/a/-b",
-    "https://github.com/a/.b",
+    "https://github.com/-a/b",
+    "https://github.com/.a/b",
+    "https://github.com/a/.",
+    "https://github.com/a/.git",
+    "https://github.com/a/...git",
     "https://github.com/a.git/b",
     "https://github.com/",
     "https:///a/b",
