@@ -11,10 +11,7 @@
  *
  * Everything is told by `Item`s, one by one: what is wrong with one is said of that one, and stops no other.
  */
-import type { Patience } from "../upstream/patience.ts";
-import type { HttpClient } from "../upstream/http.ts";
-import type { Proxies } from "../upstream/proxies.ts";
-import type { UrlToken } from "../upstream/url-tokens.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Place } from "../disk/place.ts";
@@ -87,16 +84,9 @@ export interface Look {
   readonly isHeld: boolean;
 }
 
-export interface BringTools {
-  readonly http: HttpClient;
-  /** The policy by which everybody is asked. */
-  readonly patience: Patience;
-  readonly proxies: Proxies;
-  readonly tokens: readonly UrlToken[];
+export interface BringTools extends Upstreams {
   readonly hex: HexSources;
   readonly gitEnvironments: () => Promise<GitEnvironments>;
-  /** Hosts that somebody named, and that may be asked whatever their address. */
-  readonly hosts: ReadonlySet<string>;
   /**
    * Every lock that the mirror knows by now, those being synced included, here and in other processes: what they name is
    * not given up.

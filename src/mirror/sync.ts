@@ -4,28 +4,22 @@
  */
 import { createHexSources, type HexSources } from "../artifacts/hex-sources.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
-import { releaseItem } from "../names/item.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
-import { readAuthorities } from "../authorities.ts";
-import { createPatience } from "../upstream/patience.ts";
-import { createHttpClient } from "../upstream/http.ts";
-import { authorizationFor, type UrlToken } from "../upstream/url-tokens.ts";
-import { hostOf, mayAsk } from "../upstream/redirect.ts";
-import { redactUrl } from "../names/git-url.ts";
+import { hostOf } from "../upstream/redirect.ts";
+import { openUpstreams, type AskingKey } from "../upstream/upstreams.ts";
 import { hexpm, shownPackage } from "../names/hex-repository.ts";
-import type { GitEntry, Lock } from "../lock/entries.ts";
+import type { Lock } from "../lock/entries.ts";
 import { fileJobs } from "../plan/files.ts";
 import { installerLists } from "../plan/installers.ts";
 import { packageJobs } from "../plan/packages.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { isPackageOf } from "../registry/adoption.ts";
-import { isKnownLock, namesTheSame, readKnownLocks, watchKnownLocks, writeKnownLock } from "../store/known-locks.ts";
+import { readKnownLocks, watchKnownLocks } from "../store/known-locks.ts";
 import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
-import { version } from "../version.ts";
 import { bringWanted } from "./bring.ts";
 import { checkRegistries, checkWanted } from "./check-wanted.ts";
 import type { Finding, Findings } from "./findings.ts";
@@ -34,9 +28,10 @@ import { asOnlyWriter, registryName, tellForeign, type Context } from "../store/
 import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
 import type { KindKey, KindTools } from "./kinds.ts";
 import { createLanding, type Landing } from "./landing.ts";
+import { remember, rememberAtEnd, stillOurs, tellLostLocks } from "./remember-locks.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
-import { packagesLock, withEntries, withPackages } from "./wanted.ts";
+import { withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {
   readonly skipped: readonly SkippedDependency[];
@@ -54,18 +49,7 @@ export interface Coverage {
   readonly damaged: readonly Finding[];
 }
 
-export type SyncKey =
-  | KindKey
-  | UpstreamKey
-  | AuthorityKey
-  | "packages"
-  | "concurrency"
-  | "deadline"
-  | "proxy"
-  | "authorities"
-  | "urlTokens"
-  | "found"
-  | "switches";
+export type SyncKey = KindKey | UpstreamKey | AuthorityKey | AskingKey | "packages" | "switches";
 
 type SyncContext = Context<SyncKey>;
 
@@ -78,20 +62,27 @@ export async function sync(
 ): Promise<SyncResult> {
   await tellForeign(context);
   await tellSwitches(context, given, tools);
-  const tokens = urlTokens(context);
   const { paths, signal, config } = context;
   const tally = new Tally(context.reporter);
   const counted: SyncContext = { ...context, reporter: tally };
   const landing = createLanding(counted);
-  const locks = await landing.land(async () => begin(counted, given));
-  const found: Lock[] = [];
-  // Known before it is brought, so that nobody takes it for what no lock names.
-  const onFound = async (more: readonly Lock[]) => {
-    found.push(...more);
-    await landing.land(async () => remember(counted, { locks: await stillOurs(counted, locks), found }, "begun"));
-  };
+  const upstreams = openUpstreams(counted, trustedHosts(config, given));
   const hex = openHexSources(counted);
-  await bringAll(counted, openKinds(), { locks, onFound }, { landing, hex, tokens, ...tools });
+  const found: Lock[] = [];
+  let locks: readonly Lock[];
+  try {
+    locks = await landing.land(async () => begin(counted, given));
+    // Known before it is brought, so that nobody takes it for what no lock names.
+    const onFound = async (more: readonly Lock[]) => {
+      found.push(...more);
+      await landing.land(async () => remember(counted, { locks: await stillOurs(counted, locks), found }, "begun"));
+    };
+    const known = watchKnownLocks(paths);
+    const bringing = { ...upstreams, ...tools, hex, known, land: landing.land, reporter: tally, signal };
+    await bringWanted(openKinds(), { locks }, bringing, { concurrency: config.concurrency, onFound });
+  } finally {
+    await upstreams.close();
+  }
   if (signal.aborted) {
     // What upstream said is worth a moment; whoever holds the lock is not waited for.
     const stopped = { ...counted, signal: new AbortController().signal };
@@ -175,63 +166,6 @@ function openHexSources(context: SyncContext): HexSources {
   });
 }
 
-interface Bringing {
-  readonly locks: readonly Lock[];
-  readonly onFound: (more: readonly Lock[]) => Promise<void>;
-}
-
-interface BringAllTools extends KindTools {
-  readonly landing: Landing;
-  readonly hex: HexSources;
-  readonly tokens: readonly UrlToken[];
-}
-
-async function bringAll(
-  context: SyncContext,
-  kinds: Kinds,
-  { locks, onFound }: Bringing,
-  { landing, hex, tokens, gitEnvironments }: BringAllTools,
-): Promise<void> {
-  const { paths, reporter, signal, config } = context;
-  const { concurrency, deadline, proxy: proxies } = config;
-  const hosts = trustedHosts(config, locks);
-  const patience = createPatience({ deadline, tell: (text) => reporter.warn(text) });
-  const http = createHttpClient({
-    userAgent: `mirror-server/${version}`,
-    connections: concurrency,
-    proxies,
-    authorities: readAuthorities(config.authorities, (why) => reporter.warn(why)),
-    mayAsk: async (host) => mayAsk(host, hosts),
-    patience,
-    tokenFor: (url) => authorizationFor(url, tokens),
-  });
-  const known = watchKnownLocks(paths);
-  const { land } = landing;
-  const tools = { http, patience, proxies, tokens, hex, gitEnvironments, hosts, known, reporter, signal, land };
-  try {
-    await bringWanted(kinds, { locks }, tools, { concurrency, onFound });
-  } finally {
-    patience.close();
-    await http.close();
-  }
-}
-
-/** @throws MirrorError `config` where only a file that came with a project says where they are sent */
-function urlTokens({ config, reporter }: SyncContext): UrlToken[] {
-  const { urlTokens: named, found } = config;
-  if (named.length > 0 && found.keys.has("upstreamTokens")) {
-    throw new MirrorError(
-      "config",
-      `"upstreamTokens" is not followed, since only ${found.path} says so, which lies in the working folder; name that ` +
-        "file with --config",
-    );
-  }
-  return named.flatMap(({ scope, variable, value }) => {
-    if (value === undefined) reporter.warn(`${variable}, which is to hold the login for ${scope}, is not set`);
-    return value === undefined ? [] : [{ scope, value }];
-  });
-}
-
 /** Hosts that a lock, the configuration or `--allow-hosts` names: they may be asked whatever their address. */
 function trustedHosts(settings: Pick<Config, SyncKey>, locks: readonly Lock[]): ReadonlySet<string> {
   const { hexUrl, buildsUrl, repos, files, allowHosts } = settings;
@@ -254,83 +188,4 @@ async function signRegistry(landing: Landing, locks: readonly Lock[], tally: Tal
     tally.failed({ kind: "registry", repository: hexpm }, error);
     return undefined;
   }
-}
-
-function tellLostLocks({ reporter }: Context, locks: readonly Lock[], before: readonly Lock[]): void {
-  for (const lock of locks) {
-    const earlier = before.find(({ name }) => name === lock.name);
-    if (earlier === undefined || earlier.entries.length === 0) continue;
-    if (isAnother(earlier, lock)) {
-      const told = `the mirror knew another lock as "${lock.name}" and forgets it now`;
-      reporter.note(`${told}; tell them apart with --lock-name`);
-    }
-    if (lock.entries.length === 0) {
-      const count = `${earlier.entries.length} dependencies`;
-      reporter.warn(`the lock ${lock.name} names nothing any more, where it named ${count}`);
-    }
-  }
-}
-
-/** What each lock names, and needs besides, is known from now on. For the only writer. */
-async function remember(
-  { paths, config }: SyncContext,
-  { locks, found }: Record<"locks" | "found", readonly Lock[]>,
-  state: "begun" | "incomplete" | "whole",
-): Promise<void> {
-  const { refused } = repositoryJobs(locks, config);
-  for (const lock of locks) {
-    const submodules = found.filter(({ name }) => name === lock.name).flatMap(({ entries }) => entries);
-    const isGit = (entry: (typeof submodules)[number]): entry is GitEntry => entry.kind === "git";
-    const needed = submodules.filter(isGit);
-    const options = { redact: redactUrl, isWhole: state === "whole", refused };
-    // One that was whole stays so until it names something else, or something fails.
-    const isFine = state === "begun" && (await isKnownLock(paths, lock, options, needed));
-    if (!isFine) await writeKnownLock(paths, lock, needed, options);
-  }
-}
-
-/**
- * At the end. Another process may have come to sync the same lock as it is now, or other packages: what it has written down
- * counts.
- */
-async function rememberAtEnd(
-  context: SyncContext,
-  { locks, found }: Record<"locks" | "found", readonly Lock[]>,
-  tally: Tally,
-): Promise<void> {
-  const { paths } = context;
-  const own = await stillOurs(context, locks);
-  const added = locks.find(({ name }) => name === packagesLock);
-  if (added !== undefined) {
-    const now = (await readKnownLocks(paths)).find(({ name }) => name === packagesLock);
-    const merged = withoutMistakes({ ...added, entries: withEntries(now, added) }, tally);
-    if (merged.entries.length === 0) await paths.knownLock(packagesLock).remove();
-    else own.push(merged);
-  }
-  await remember(context, { locks: own, found }, tally.failures.length === 0 ? "whole" : "incomplete");
-}
-
-/** Of the projects' locks, those that no other process has come to sync with another content. */
-async function stillOurs({ paths, config }: SyncContext, locks: readonly Lock[]): Promise<Lock[]> {
-  const { refused } = repositoryJobs(locks, config);
-  const ours: Lock[] = [];
-  for (const lock of locks) {
-    if (lock.name === packagesLock) continue;
-    const isForgotten = !paths.knownLock(lock.name).isFile();
-    if (isForgotten || (await namesTheSame(paths, lock, { redact: redactUrl, refused }))) ours.push(lock);
-  }
-  return ours;
-}
-
-/** A package that was asked for once and that upstream does not have must not be asked for ever after. */
-function withoutMistakes(lock: Lock, tally: Tally): Lock {
-  const isMistake = (entry: Lock["entries"][number]) =>
-    entry.kind === "hex" && tally.isNotFound(releaseItem(entry, entry.version));
-  return { ...lock, entries: lock.entries.filter((entry) => !isMistake(entry)) };
-}
-
-/** Two projects whose folders have the same name, rather than one whose lock has changed. */
-function isAnother(earlier: Lock, lock: Lock): boolean {
-  const apps = new Set(lock.entries.map(({ app }) => app));
-  return earlier.entries.length > 0 && apps.size > 0 && !earlier.entries.some(({ app }) => apps.has(app));
 }
