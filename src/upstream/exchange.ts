@@ -86,7 +86,7 @@ async function askOnce(
       await readStart(answer.body, stop);
       return { head, next };
     }
-    if (busy.has(head.status)) throw busyError(head, host, shown);
+    if (busy.has(head.status)) throw busyError(head, host, shown, turn);
     if (head.status === 511) throw pageError(host);
     await receive(answer.body, head, { question, shown, host, arrival, tools, stop });
     return { head: head.status === 206 ? { ...head, status: 200, headers: arrival.headers } : head };
@@ -174,8 +174,9 @@ async function readStart(body: Body, stop: AbortController): Promise<void> {
   }
 }
 
-function busyError({ status, headers }: Head, host: string, shown: string): MirrorError {
+function busyError({ status, headers }: Head, host: string, shown: string, turn: Turn): MirrorError {
   const retryAfter = secondsOf(headers["retry-after"]);
+  if (retryAfter !== undefined) turn.pause(retryAfter);
   const later = retryAfter === undefined ? "" : `, and wants to be left alone for ${retryAfter} s`;
   return upstreamTrouble(
     { kind: "busy", host, retryAfter },

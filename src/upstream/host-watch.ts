@@ -22,8 +22,10 @@ export interface WatchTools {
   readonly now: () => number;
 }
 
-// Those who failed in so many rounds are not tried in another.
-const maxRoundsAway = 2;
+// How often one that is away is tried in a round, and in how many rounds: a host of which things came that had failed
+// before has a bad line, and is worth more.
+const usual = { probes: 1, rounds: 2 };
+const ofBadLine = { probes: 3, rounds: 4 };
 
 /** What was waited for in between took so long that things have changed. */
 export class AdmitAgain extends Error {}
@@ -43,6 +45,7 @@ export class HostWatch {
   private probesLeft = 0;
   private failedProbes = 0;
   private roundsAway = 0;
+  private worth = usual;
   private probe: { readonly over: Promise<void>; readonly end: () => void; readonly by: Waiter } | undefined;
 
   constructor(host: string, tools: WatchTools) {
@@ -66,9 +69,10 @@ export class HostWatch {
     }
   }
 
-  /** Now the host is really asked. @throws AdmitAgain where it has been found to be away since the waiter was admitted */
+  /** Now the host is really asked. @throws AdmitAgain where it is away, or wants to be left alone, since the waiter was admitted */
   begin(waiter: Waiter): void {
-    if (this.away !== undefined && this.probe?.by !== waiter) throw new AdmitAgain();
+    const isAway = this.away !== undefined && this.probe?.by !== waiter;
+    if (isAway || this.pausedUntil > this.tools.now()) throw new AdmitAgain();
     if (!this.waiting.has(waiter)) this.waiting.set(waiter, this.tools.now());
   }
 
@@ -97,9 +101,15 @@ export class HostWatch {
     this.probe = undefined;
   }
 
-  /** It wants to be left alone. @param seconds from now on */
+  /** It wants to be left alone. @param seconds from now on; more than anybody would wait count for nothing */
   pause(seconds: number): void {
+    if (seconds > this.tools.limits.longestRetryAfter && !this.tools.hasDeadline) return;
     this.pausedUntil = Math.max(this.pausedUntil, this.tools.now() + seconds * 1000);
+  }
+
+  /** Something came that had failed before. */
+  recover(): void {
+    this.worth = ofBadLine;
   }
 
   /** Looks whether it has been silent for too long; called every now and then. */
@@ -131,18 +141,18 @@ export class HostWatch {
   beginRound(): void {
     if (this.away === undefined) return;
     this.roundsAway += 1;
-    this.probesLeft = this.isGivenUp() ? 0 : 1;
+    this.probesLeft = this.isGivenUp() ? 0 : this.worth.probes;
   }
 
   /** Whether another round would find it as it is. */
   isGivenUp(): boolean {
     if (this.tools.hasDeadline) return false;
-    return !this.hasAnswered || (this.away !== undefined && this.roundsAway >= maxRoundsAway);
+    return !this.hasAnswered || (this.away !== undefined && this.roundsAway >= this.worth.rounds);
   }
 
   private leave(kind: "silent" | "busy", message: string): void {
     this.away = { kind, message };
-    this.probesLeft = this.hasAnswered ? 1 : 0;
+    this.probesLeft = this.hasAnswered ? this.worth.probes : 0;
     const until = this.tools.hasDeadline ? "; it is tried again until the deadline" : "";
     this.tools.tell(`${message}${until}`);
     for (const waiter of this.waiting.keys()) waiter.abort(this.awayError(false));

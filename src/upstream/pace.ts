@@ -21,6 +21,7 @@ export function watchPace(
   const every = Math.min(1000, (window * 1000) / 4);
   const samples: { readonly at: number; readonly bytes: number }[] = [];
   let bytes = 0;
+  let last = began;
   const timer = setInterval(() => {
     const now = performance.now();
     samples.push({ at: now, bytes });
@@ -30,14 +31,19 @@ export function watchPace(
     const since = first !== undefined && now - first.at >= window * 900 ? first.bytes : 0;
     const seconds = (now - began) / 1000;
     if (isWholeWindow && bytes - since < lowestSpeed * window) {
-      onSlow(bytes === since ? `stood still for ${window} s` : `came at less than ${lowestSpeed} bytes a second`);
+      onSlow(
+        now - last > window * 900 ? `stood still for ${window} s` : `came at less than ${lowestSpeed} bytes a second`,
+      );
     } else if (seconds > leastTime + Math.max(size, bytes) / slowestAverage) {
       onSlow(`took longer than ${Math.round(seconds)} s for ${bytes} bytes`);
     } else return;
     clearInterval(timer);
   }, every).unref();
   return {
-    add: (count) => (bytes += count),
+    add: (count) => {
+      bytes += count;
+      last = performance.now();
+    },
     stop: () => clearInterval(timer),
   };
 }

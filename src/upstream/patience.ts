@@ -20,6 +20,8 @@ export interface Turn {
   readonly begin: () => void;
   /** To be called when something comes from the host. @param isError an answer that says no more than that it cannot */
   readonly sign: (isError?: boolean) => void;
+  /** The host wants to be left alone for so many seconds. */
+  readonly pause: (seconds: number) => void;
 }
 
 export interface AskOptions {
@@ -78,12 +80,13 @@ export function createPatience({ deadline, tell, limits: own = {} }: PatienceSet
       for (;;) {
         try {
           const result = await asked.attempt(attempt);
-          hasRecovered ||= tries.failed > 0;
+          if (tries.failed > 0) {
+            hasRecovered = true;
+            watch(host).recover();
+          }
           return result;
         } catch (error) {
-          const pause = tries.pauseAfter(error, host, watch(host).hasAnswered);
-          if (pause.ofHost) watch(host).pause(pause.seconds);
-          else await asked.sleep(pause.seconds);
+          await asked.sleep(tries.pauseAfter(error, host, watch(host).hasAnswered));
         }
       }
     } finally {
@@ -146,6 +149,7 @@ class Asked implements Waiter {
         this.hasAsked = true;
       },
       sign: (isError) => this.watch.sign(isError),
+      pause: (seconds) => this.watch.pause(seconds),
     };
     try {
       return await attempt(turn);
@@ -203,11 +207,8 @@ class Tries {
     this.hasDeadline = hasDeadline;
   }
 
-  /**
-   * Seconds, and whether everybody who asks the host has to wait for so long.
-   * @param isKnown whether the host has ever answered @throws the error, where that was the last try
-   */
-  pauseAfter(error: unknown, host: string, isKnown: boolean): { seconds: number; ofHost: boolean } {
+  /** Seconds. @param isKnown whether the host has ever answered @throws the error, where that was the last try */
+  pauseAfter(error: unknown, host: string, isKnown: boolean): number {
     const trouble = troubleOf(error) ?? damage(error, host);
     if (trouble?.isPassing !== true || trouble.isUntried === true) throw error;
     const { kind, retryAfter } = trouble;
@@ -223,10 +224,10 @@ class Tries {
       if (isLast || isHopeless || isTooLong) throw withTrouble(error, trouble);
     }
     const { pause, longestPause } = this.limits;
-    if (retryAfter !== undefined) return { seconds: retryAfter + Math.random() * pause, ofHost: true };
+    // What the host wants is kept by its watch, for everybody who asks it.
     const seconds = Math.min(longestPause, pause * 2 ** (this.failed - 1));
     // At random, so that those who failed together do not come again together.
-    return { seconds: seconds * (0.5 + Math.random() / 2), ofHost: false };
+    return seconds * (0.5 + Math.random() / 2);
   }
 }
 
