@@ -1,4 +1,5 @@
 /** What upstream advertises, and which of it a mirror gets. Names of refs are bytes, here as Latin-1. */
+import { MirrorError } from "../errors.ts";
 import type { GitTools } from "./bare-repository.ts";
 import { isPin } from "./pins.ts";
 import { runGit, upstreamIdleSeconds } from "./run.ts";
@@ -35,13 +36,23 @@ export interface Advertisement {
   readonly headId: string | undefined;
 }
 
-/** @throws MirrorError */
+const isEmpty = true;
+
+/** Whether upstream answered with no ref at all. */
+export function saysEmpty(error: unknown): boolean {
+  return error instanceof MirrorError && error.data["isEmpty"] === true;
+}
+
+/** @throws MirrorError, also where there is no ref at all */
 export async function listRemote(url: string, tools: UpstreamTools): Promise<Advertisement> {
   const args = ["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*", "refs/tags/*"];
   const text = await tools.ask(async ({ signal, sign }) => {
     const { env, cwd } = tools.environments.upstream();
     const running = { env: { ...env, ...tools.extra }, cwd, signal, idleSeconds: upstreamIdleSeconds };
     const answer = await runGit(args, running);
+    // What is no git server may pass for one without any ref, which would make everything that is here stale.
+    if (answer.trim() === "")
+      throw new MirrorError("git", "upstream lists no branch and no tag", { data: { isEmpty } });
     sign();
     return answer;
   });

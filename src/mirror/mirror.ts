@@ -73,7 +73,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
   const paths = new StorePaths(config);
   const context = { config, paths, reporter, signal };
   let environments: Promise<GitEnvironments> | undefined;
-  const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(environment)));
+  const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(environment), config.cwd));
   // Without git there are no settings of git's either.
   const client = async (locks: readonly Lock[]) => ({
     environment,

@@ -3,13 +3,14 @@
  * (patience.ts), with git's words as what went wrong; where a redirect leads, once it has been looked at.
  */
 import { MirrorError, describeError } from "../errors.ts";
-import type { AskUpstream } from "../git/remote-refs.ts";
+import { saysEmpty, type AskUpstream } from "../git/remote-refs.ts";
 import { stderrOf } from "../git/run.ts";
 import { isUnencrypted, parseGitUrl, redactUrl } from "../names/git-url.ts";
 import { trimEnd } from "../text.ts";
 import type { Patience } from "./patience.ts";
 import { gitTrouble } from "./git-trouble.ts";
 import type { HttpClient } from "./http.ts";
+import { pageError } from "./page.ts";
 import type { Proxies } from "./proxies.ts";
 
 export interface GitUpstreams {
@@ -22,7 +23,8 @@ export interface GitUpstreams {
 /** Brings the repository from one URL. */
 export type FromOne<T> = (url: string, ask: AskUpstream) => Promise<T>;
 
-const maxAnswer = 64 * 1024;
+const listSuffix = "/info/refs?service=git-upload-pack";
+const maxAnswer = 8 * 1024 * 1024;
 // Whatever else is wrong with one URL, another may do better.
 const ofOurs = new Set(["cancelled", "storage", "busy", "config"]);
 
@@ -56,7 +58,7 @@ async function following<T>(url: string, upstreams: GitUpstreams, fromOne: FromO
   }
 }
 
-function askGit(url: string, { patience, proxies, signal }: GitUpstreams): AskUpstream {
+function askGit(url: string, { http, patience, proxies, signal }: GitUpstreams): AskUpstream {
   const host = hostOfGit(url);
   const tries = patience.limits.gitTries;
   return async (attempt) =>
@@ -65,11 +67,19 @@ function askGit(url: string, { patience, proxies, signal }: GitUpstreams): AskUp
       try {
         return await attempt({ signal: turn.signal, sign: () => turn.sign() });
       } catch (error) {
+        if (saysEmpty(error) && (await sendsPage(url, http, turn.signal))) throw pageError(host);
         const trouble = await gitTrouble(error, { url, host, proxies });
         if (trouble.hasAnswered) turn.sign(true);
         throw trouble.error;
       }
     });
+}
+
+/** Git takes a page for a list without refs, by the old protocol of plain files. */
+async function sendsPage(url: string, http: HttpClient, signal: AbortSignal): Promise<boolean> {
+  if (!/^https?:/i.test(url)) return false;
+  const list = `${trimEnd(url, "/")}${listSuffix}`;
+  return http.get(list, { maxSize: maxAnswer, signal }, ({ isPage }) => isPage).catch(() => false);
 }
 
 /** As `new URL().host` has it, for ssh's short form too. */
@@ -86,12 +96,12 @@ function saysRedirect(error: unknown): boolean {
  * @returns undefined where it leads to no repository
  */
 async function whereItLeads(url: string, { http, signal }: GitUpstreams): Promise<string | undefined> {
-  const suffix = "/info/refs?service=git-upload-pack";
   const { origin, pathname } = new URL(url);
   const base = `${origin}${trimEnd(pathname, "/")}`;
-  const last = await http.get(base + suffix, { maxSize: maxAnswer, signal }, (answer) => answer.url);
-  if (last === base + suffix || !last.endsWith(suffix)) return undefined;
-  const next = new URL(last.slice(0, -suffix.length));
+  const first = base + listSuffix;
+  const last = await http.get(first, { maxSize: maxAnswer, signal }, (answer) => answer.url);
+  if (last === first || !last.endsWith(listSuffix)) return undefined;
+  const next = new URL(last.slice(0, -listSuffix.length));
   next.username = "";
   next.password = "";
   return next.href;

@@ -93,6 +93,8 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     connect: { timeout: 20_000, ...tls },
     requestTls: tls,
     proxyTls: tls,
+    // Only https goes by a tunnel, as curl and git have it: many proxies allow no other.
+    proxyTunnel: false,
     // Exchange.ts has times of its own, which know whether something moves.
     headersTimeout: 0,
     bodyTimeout: 0,

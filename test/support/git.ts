@@ -2,8 +2,10 @@
 import { execFile, spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import type { KeyAndCertificate } from "../../src/tls/certificates.ts";
 import { listenOnLoopback } from "./loopback.ts";
 
 const execute = promisify(execFile);
@@ -74,11 +76,14 @@ export interface GitUpstream {
   intercept: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-/** Serves every repository below `root` by git's own `http-backend`: the reference, and none of our code. */
-export async function startGitUpstream(root: string): Promise<GitUpstream> {
+/**
+ * Serves every repository below `root` by git's own `http-backend`: the reference, and none of our code.
+ * @param identity what it shows over https; undefined: http
+ */
+export async function startGitUpstream(root: string, identity?: KeyAndCertificate): Promise<GitUpstream> {
   const log: string[] = [];
   const upstream: GitUpstream = { url: "", log, cutAfter: undefined, intercept: () => false };
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     log.push(`${request.method} ${request.url}`);
     if (upstream.intercept(request, response)) return;
     const { pathname, search } = new URL(request.url ?? "/", "http://upstream");
@@ -116,6 +121,7 @@ export async function startGitUpstream(root: string): Promise<GitUpstream> {
       if (upstream.cutAfter === undefined || body.length <= upstream.cutAfter) response.end(body);
       else response.write(body.subarray(0, upstream.cutAfter), () => request.socket.destroy());
     });
-  });
+  };
+  const server = identity === undefined ? createServer(answer) : createSecureServer(identity, answer);
   return Object.assign(upstream, { url: await listenOnLoopback(server) });
 }
