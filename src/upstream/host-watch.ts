@@ -46,6 +46,7 @@ export class HostWatch {
   private failedProbes = 0;
   private roundsAway = 0;
   private worth = usual;
+  private toldTimes = 0;
   private probe: { readonly over: Promise<void>; readonly end: () => void; readonly by: Waiter } | undefined;
 
   constructor(host: string, tools: WatchTools) {
@@ -96,7 +97,7 @@ export class HostWatch {
     this.away = undefined;
     this.failedProbes = 0;
     this.roundsAway = 0;
-    this.tools.tell(`${this.host} answers again`);
+    this.tell(`${this.host} answers again`);
     this.probe?.end();
     this.probe = undefined;
   }
@@ -154,9 +155,15 @@ export class HostWatch {
     this.away = { kind, message };
     this.probesLeft = this.hasAnswered ? this.worth.probes : 0;
     const until = this.tools.hasDeadline ? "; it is tried again until the deadline" : "";
-    this.tools.tell(`${message}${until}`);
+    this.tell(`${message}${until}`);
     for (const waiter of this.waiting.keys()) waiter.abort(this.awayError(false));
     this.waiting.clear();
+  }
+
+  /** That it went away and came back, once: a bad line would say so all the time. */
+  private tell(text: string): void {
+    if (this.toldTimes < 2) this.tools.tell(text);
+    this.toldTimes += 1;
   }
 
   private async beginProbe(waiter: Waiter, signal: AbortSignal): Promise<void> {
@@ -179,7 +186,7 @@ export class HostWatch {
 
   private awayError(isUntried: boolean): Error {
     const { kind, message } = this.away ?? { kind: "silent" as const, message: `${this.host} does not answer` };
-    return upstreamTrouble({ kind, host: this.host, isUntried }, message);
+    return upstreamTrouble({ kind, host: this.host, isOfHost: true, isUntried }, message);
   }
 }
 

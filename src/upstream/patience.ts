@@ -198,6 +198,8 @@ class Tries {
   private damagedLeft: number;
   // It costs much time.
   private silentLeft = 1;
+  // Of a host that comes back in between.
+  private awayLeft = 5;
   failed = 0;
 
   constructor(limits: Limits, { tries, damagedTries = 2 }: AskOptions, hasDeadline: boolean) {
@@ -216,11 +218,12 @@ class Tries {
     // Until then there is time for a network to come back.
     if (!this.hasDeadline || !(kind === "silent" || isAbsent(kind))) {
       if (kind === "damaged" || kind === "page") this.damagedLeft -= 1;
+      else if (trouble.isOfHost === true) this.awayLeft -= 1;
       else if (kind === "silent") this.silentLeft -= 1;
       else this.triesLeft -= 1;
       const isHopeless = isAbsent(kind) && !isKnown && this.failed > 1;
       const isTooLong = (retryAfter ?? 0) > this.limits.longestRetryAfter && !this.hasDeadline;
-      const isLast = Math.min(this.triesLeft, this.damagedLeft, this.silentLeft) < 0;
+      const isLast = Math.min(this.triesLeft, this.damagedLeft, this.silentLeft, this.awayLeft) < 0;
       if (isLast || isHopeless || isTooLong) throw withTrouble(error, trouble);
     }
     const { pause, longestPause } = this.limits;

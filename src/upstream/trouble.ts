@@ -36,7 +36,9 @@ export interface Trouble {
   readonly isPassing: boolean;
   /** Seconds that upstream wants to be left alone for. */
   readonly retryAfter?: number | undefined;
-  /** It is about the host, whatever it was asked for: nobody was asked for this. */
+  /** The host has been found to be away by others than this one alone. */
+  readonly isOfHost?: boolean | undefined;
+  /** And it was not asked for this at all. */
   readonly isUntried?: boolean | undefined;
 }
 
