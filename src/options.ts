@@ -390,7 +390,7 @@ export const options = {
     default: {},
     decidesTrust: true,
     help: "which variable holds the login for what is fetched from below a URL; the longest counts",
-    allowed: 'an object such as {"https://gitlab.corp/group": "CORP_TOKEN"}; see docs/guides/private.md',
+    allowed: 'an object such as {"https://gitlab.corp/group": "CORP_TOKEN"}; see docs/configuration.md',
     schema: z.record(httpUrl, z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/)),
   },
   packages: {

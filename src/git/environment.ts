@@ -48,11 +48,11 @@ const firstWithReftable: readonly [number, number] = [2, 45];
 const always = new Set(["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot", "ComSpec", "PATHEXT"]);
 
 // What is silent, or trickles, for so long is ended; a server that works on an answer says so more often. Bytes a second,
-// seconds.
-const pace = [
-  ["http.lowSpeedLimit", "10"],
-  ["http.lowSpeedTime", "30"],
-] as const;
+// seconds. The user may say otherwise.
+const pace = `[http]
+	lowSpeedLimit = 10
+	lowSpeedTime = 30
+`;
 // Where a redirect leads is looked at before anybody follows it. The rest is ours even where the user's environment
 // says otherwise, which files of ours do not outrank.
 const whenAsking = [
@@ -99,7 +99,6 @@ export async function createGitEnvironments(environment: Environment, cwd = proc
     const bundle = authorities === undefined ? undefined : scratch.ensure("authorities.pem", authorities);
     const settings: (readonly [string, string])[] = [
       ...whenAsking,
-      ...pace,
       ...unverified.map((key) => [key, "true"] as const),
       ...(bundle === undefined ? [] : [["http.sslCAInfo", bundle] as const]),
     ];
@@ -176,7 +175,7 @@ function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
-/** The user's own global configuration, included, and what we add. A file that is not there is no error to git. */
+/** The user's own global configuration, included, and what we add before and after it. A file that is not there is no error to git. */
 function upstreamConfig(environment: Environment): string {
   const home = environment["HOME"] ?? homeFolder();
   const given = environment["GIT_CONFIG_GLOBAL"];
@@ -187,7 +186,7 @@ function upstreamConfig(environment: Environment): string {
   ];
   const files = given === undefined ? usual : [given];
   const includes = files.map((file) => `[include]\n\tpath = ${quoted(file.replaceAll("\\", "/"))}\n`);
-  return `${includes.join("")}${ownConfig}`;
+  return `${pace}${includes.join("")}${ownConfig}`;
 }
 
 /** A value as git's configuration has it. */
