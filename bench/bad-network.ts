@@ -14,12 +14,9 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import pLimit from "p-limit";
-import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../src/hex/keys.ts";
-import { wrap } from "../src/hex/signed.ts";
-import { readTarball } from "../src/hex/tarball.ts";
-import { buildRegistry } from "../test/support/registry.ts";
 import { makeTarball, mixLock, type MadeTarball } from "../test/support/tarballs.ts";
 import { faults, startBadNetwork, type Fault } from "./support/bad-network.ts";
+import { makeHexFiles } from "./support/hex-files.ts";
 import { printTable } from "./support/table.ts";
 
 const seeds = Number(process.argv[2] ?? 20);
@@ -143,12 +140,8 @@ async function makeUpstream(): Promise<Upstream> {
       files: { "src/a.erl": randomBytes(15_000).toString("base64") },
     }),
   );
-  const key = readPrivateKey(generatePrivateKey(), "the upstream's key");
-  writeFileSync(join(root, "upstream.pem"), publicKeyPem(key));
-  const files = new Map(tarballs.map(({ name, bytes }) => [`/tarballs/${name}-1.0.0.tar`, bytes]));
-  const releases = tarballs.map(({ bytes }) => readTarball(bytes));
-  const { resources } = buildRegistry({ repository: "hexpm", releases, upstream: new Map() });
-  for (const [name, payload] of resources) files.set(`/${name}`, await wrap(payload, key));
+  const { files, publicKey } = await makeHexFiles(tarballs);
+  writeFileSync(join(root, "upstream.pem"), publicKey);
   const gitRoot = join(root, "git");
   const commits = Array.from({ length: 10 }, (_, n) => makeRepository(join(gitRoot, "o", `r${n}.git`)));
   return { tarballs, files, gitRoot, commits };

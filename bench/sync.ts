@@ -13,12 +13,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../src/hex/keys.ts";
-import { wrap } from "../src/hex/signed.ts";
-import { readTarball } from "../src/hex/tarball.ts";
-import { buildRegistry } from "../test/support/registry.ts";
 import { makeTarball, mixLock } from "../test/support/tarballs.ts";
 import { seconds } from "./support/measure.ts";
+import { makeHexFiles } from "./support/hex-files.ts";
 import { printTable } from "./support/table.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -77,12 +74,8 @@ async function startUpstream(): Promise<{ readonly url: string; readonly close: 
     }),
   );
   writeFileSync(join(root, "mix.lock"), mixLock(tarballs));
-  const key = readPrivateKey(generatePrivateKey(), "the upstream's key");
-  writeFileSync(join(root, "upstream.pem"), publicKeyPem(key));
-  const files = new Map(tarballs.map(({ name, bytes }) => [`/tarballs/${name}-1.0.0.tar`, bytes]));
-  const releases = tarballs.map(({ bytes }) => readTarball(bytes));
-  const { resources } = buildRegistry({ repository: "hexpm", releases, upstream: new Map() });
-  for (const [name, payload] of resources) files.set(`/${name}`, await wrap(payload, key));
+  const { files, publicKey } = await makeHexFiles(tarballs);
+  writeFileSync(join(root, "upstream.pem"), publicKey);
   const server = createServer((request, response) => {
     const file = files.get(request.url ?? "");
     const isSame = request.headers["if-none-match"] === '"1"';

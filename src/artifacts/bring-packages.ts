@@ -13,6 +13,7 @@ import { packageJobs, type Demand, type PackageJob } from "../plan/packages.ts";
 import type { Bringing, BringTools } from "./artifact.ts";
 import type { HexSource } from "./hex-sources.ts";
 import { releaseItem } from "../names/item.ts";
+import { landFile } from "./land-file.ts";
 import { readHeld, refreshRecord, type HeldRecord } from "./refresh-record.ts";
 import { transferOf, type Outcome } from "../reporter.ts";
 import type { TakeTools } from "./take-record.ts";
@@ -82,33 +83,20 @@ async function bringRelease(
     if (await isHeld(file, job.name, release, demands)) return { item, outcome: "unchanged", bytes: 0 };
     const wanted = { name: job.name, record: release, demands };
     const bytes = await fetchTarball(tools.http, source.upstream, wanted, transferOf(tools));
-    await landTarball(file, bytes, job, release, running);
+    const check = async () => requireRelease(job.name, release, running);
+    await landFile(tools.land, file, bytes, { check, unsigned: job });
     return { item, outcome: "added", bytes: bytes.length };
   } catch (error) {
     return { item, error };
   }
 }
 
-/** Only while upstream's record says what it said when the tarball was asked for. @throws MirrorError */
-async function landTarball(
-  file: Place,
-  bytes: Buffer,
-  job: PackageJob,
-  release: Release,
-  { source, held, tools }: Running,
-): Promise<void> {
-  const staged = await file.stage(bytes);
-  try {
-    await tools.land(async () => {
-      const record = await readHeld(source.paths.upstreamPackage(job.name), job.name, source.upstream, held);
-      const now = record?.record.releases.find(({ version }) => version === release.version);
-      if (now === undefined || !isSame(now, release)) {
-        throw new MirrorError("busy", "another process has taken another record of it meanwhile; sync again");
-      }
-      await staged.moveTo(file);
-    }, job);
-  } finally {
-    await staged.remove();
+/** A tarball lands only while upstream's record says what it said when it was asked for. @throws MirrorError */
+async function requireRelease(name: string, release: Release, { source, held }: Running): Promise<void> {
+  const record = await readHeld(source.paths.upstreamPackage(name), name, source.upstream, held);
+  const now = record?.record.releases.find(({ version }) => version === release.version);
+  if (now === undefined || !isSame(now, release)) {
+    throw new MirrorError("busy", "another process has taken another record of it meanwhile; sync again");
   }
 }
 

@@ -10,11 +10,26 @@ export type Land = <T>(
   unsigned?: { readonly repository: string; readonly name: string },
 ) => Promise<T>;
 
+export interface LandOptions {
+  /** Whether it may still have its place, which others may have changed meanwhile. @throws what says that it may not */
+  readonly check?: () => Promise<void>;
+  /** As of `Land`. */
+  readonly unsigned?: Parameters<Land>[1];
+}
+
 /** @throws MirrorError, a system error */
-export async function landFile(land: Land, file: Place, content: Uint8Array): Promise<void> {
+export async function landFile(
+  land: Land,
+  file: Place,
+  content: Uint8Array,
+  { check, unsigned }: LandOptions = {},
+): Promise<void> {
   const staged = await file.stage(content);
   try {
-    await land(async () => staged.moveTo(file));
+    await land(async () => {
+      await check?.();
+      await staged.moveTo(file);
+    }, unsigned);
   } finally {
     await staged.remove();
   }

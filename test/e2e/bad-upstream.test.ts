@@ -1,14 +1,14 @@
 /** What the user reads when upstream fails: causes, each once; what there is all the same; and advice that fits. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { mirrorHere } from "../support/here.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
 import { startServer } from "../support/cli.ts";
 import { makeTarball, mixLock } from "../support/tarballs.ts";
+import { startSilent } from "../support/upstreams.ts";
 
 const tarballs = Array.from({ length: 12 }, (_, n) => makeTarball({ name: `package${n}`, version: "1.0.0" }));
 
@@ -27,18 +27,6 @@ beforeEach(async () => {
 const sync = async (url = hex.url, ...args: string[]) =>
   mirrorHere(["sync", "--hex-url", url, "--hex-public-key", key, ...args], { cwd });
 const lastLines = (text: string, count: number) => text.trimEnd().split("\n").slice(-count);
-
-/** Takes connections, and says nothing. */
-async function startSilent(): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
-}
 
 describe("an upstream that is away", () => {
   test("is one line for all that it concerns, and what there is all the same is told", async () => {
@@ -60,7 +48,7 @@ describe("an upstream that is away", () => {
   });
 
   test("that takes connections and never answers is told within 15 s, and not tried for the rest", async () => {
-    const silent = await startSilent();
+    const { url: silent } = await startSilent();
     const { host } = new URL(silent);
     const began = Date.now();
     const { code, stderr, stdout } = await sync(silent);
@@ -74,7 +62,7 @@ describe("an upstream that is away", () => {
   }, 60_000);
 
   test("is waited for until --deadline, and no longer", async () => {
-    const silent = await startSilent();
+    const { url: silent } = await startSilent();
     const { code, stderr, stdout } = await sync(silent, "--deadline", "2s");
     expect([code, stderr]).toEqual([1, "the time that --deadline gives is over: 12 packages not fetched\n"]);
     expect(lastLines(stdout, 1)[0]).toMatch(/a longer --deadline or none/);

@@ -1,5 +1,6 @@
 /** An HTTP client as a sync has it, with times that a test can wait for, against servers on loopback. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createPlainServer, type Server, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { createHttpClient, type HttpClient, type HttpSettings } from "../../src/upstream/http.ts";
 import type { Limits } from "../../src/upstream/limits.ts";
@@ -65,4 +66,18 @@ export async function startScripted(
   });
   const url = await listenOnLoopback(server);
   return { url, host: new URL(url).host, requests };
+}
+
+/** Accepts, and says nothing. */
+export async function startSilent(): Promise<{ url: string; port: number; server: Server }> {
+  const sockets = new Set<Socket>();
+  const server = createPlainServer((socket) => sockets.add(socket.on("error", () => undefined)));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  const own = typeof address === "object" && address !== null ? address.port : 0;
+  return { url: `http://127.0.0.1:${own}`, port: own, server };
 }

@@ -1,10 +1,9 @@
 /** Hosts that are away: found out by their silence, left alone, tried by one, and waited for as long as a deadline allows. */
 import { createServer as createHttpServer, type ServerResponse } from "node:http";
-import { createServer, type Server, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { HttpAnswer } from "../../src/upstream/http.ts";
 import { troubleOf } from "../../src/upstream/trouble.ts";
-import { openAsking, startScripted, type Asking } from "../support/upstreams.ts";
+import { openAsking, startScripted, startSilent, type Asking } from "../support/upstreams.ts";
 
 const options = { maxSize: 1000 };
 const body = ({ status, body: bytes }: HttpAnswer) => `${status} ${bytes.toString()}`;
@@ -14,20 +13,6 @@ const ok = (response: ServerResponse) => response.writeHead(200).end("ok");
 async function askFor(count: number, { http }: Asking, url: string) {
   const paths = Array.from({ length: count }, (_, n) => `${url}/${n}`);
   return Promise.all(paths.map(async (path) => http.get(path, options, body).catch((error: unknown) => error)));
-}
-
-/** Accepts, and says nothing. */
-async function startSilent(): Promise<{ url: string; port: number; server: Server }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const address = server.address();
-  const own = typeof address === "object" && address !== null ? address.port : 0;
-  return { url: `http://127.0.0.1:${own}`, port: own, server };
 }
 
 describe("a host that never answers", () => {
