@@ -15,8 +15,8 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import pLimit from "p-limit";
 import { makeTarball, mixLock, type MadeTarball } from "../test/support/tarballs.ts";
-import { faults, startBadNetwork, type Fault } from "./support/bad-network.ts";
-import { makeHexFiles } from "./support/hex-files.ts";
+import { faults, startBadNetwork, type Fault } from "../test/support/bad-network.ts";
+import { makeHexFiles } from "../test/support/hex-files.ts";
 import { printTable } from "./support/table.ts";
 
 const seeds = Number(process.argv[2] ?? 20);

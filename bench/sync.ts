@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeTarball, mixLock } from "../test/support/tarballs.ts";
 import { seconds } from "./support/measure.ts";
-import { makeHexFiles } from "./support/hex-files.ts";
+import { makeHexFiles } from "../test/support/hex-files.ts";
 import { printTable } from "./support/table.ts";
 
 const rounds = Number(process.argv[2] ?? 5);

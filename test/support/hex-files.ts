@@ -2,8 +2,8 @@
 import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../../src/hex/keys.ts";
 import { wrap } from "../../src/hex/signed.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
-import { buildRegistry } from "../../test/support/registry.ts";
-import type { MadeTarball } from "../../test/support/tarballs.ts";
+import { buildRegistry } from "./registry.ts";
+import type { MadeTarball } from "./tarballs.ts";
 
 export interface HexFiles {
   readonly files: ReadonlyMap<string, Buffer>;
