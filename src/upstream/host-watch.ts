@@ -123,8 +123,10 @@ export class HostWatch {
       return;
     }
     if (this.away !== undefined) return;
+    // While it wants to be left alone, it is not asked.
+    const last = Math.max(this.lastSign, this.pausedUntil);
     const isQuiet = (seconds: number) =>
-      [...this.waiting.values()].filter((since) => now - Math.max(since, this.lastSign) >= seconds * 1000).length;
+      [...this.waiting.values()].filter((since) => now - Math.max(since, last) >= seconds * 1000).length;
     const isLonely = this.waiting.size === 1 && !this.hasAnswered;
     if (isQuiet(limits.silence) >= 2 || isQuiet(isLonely ? limits.lonelySilence : limits.firstByte) > 0) {
       this.leave("silent", `${this.host} does not answer`);

@@ -97,6 +97,15 @@ describe("a host that answers others", () => {
   });
 });
 
+test("a host that wants to be left alone is not taken for silent meanwhile", async () => {
+  const server = await startScripted((_request, response, before) =>
+    before < 8 ? response.writeHead(429, { "retry-after": "2" }).end() : ok(response),
+  );
+  const asking = openAsking();
+  expect(new Set(await askFor(20, asking, server.url))).toEqual(new Set(["200 ok"]));
+  expect(asking.told).toEqual([]);
+});
+
 describe("a host that answers with errors only", () => {
   test("is left alone after a while, which is told", async () => {
     const server = await startScripted((_request, response) => response.writeHead(503).end());
