@@ -25,6 +25,7 @@ const maxFruitless = 3;
 const maxRounds = 8;
 // Before the second round; doubled with each.
 const pauseMilliseconds = 500;
+const longestPauseMilliseconds = 5000;
 
 /** @throws MirrorError `config` for what a person has to set right: then nothing was fetched */
 export async function bringWanted(kinds: Kinds, want: Want, tools: BringTools, options: BringOptions): Promise<void> {
@@ -42,10 +43,12 @@ export async function bringWanted(kinds: Kinds, want: Want, tools: BringTools, o
 async function bringTheRest(runs: readonly Run[], { patience, signal }: BringTools): Promise<void> {
   let fruitless = 0;
   const mayFail = () => (patience.hasRecovered() ? maxFruitless : fewFruitless);
-  for (let round = 2; round <= maxRounds && fruitless < mayFail(); round += 1) {
-    if (signal.aborted || !runs.some((run) => run.mayBringMore())) return;
+  for (let round = 2; !signal.aborted && runs.some((run) => run.mayBringMore()); round += 1) {
+    const isEnough = round > maxRounds || fruitless >= mayFail();
+    if (isEnough && !runs.some((run) => run.hasTime())) return;
     patience.beginRound();
-    await sleep(pauseMilliseconds * 2 ** (round - 2), undefined, { signal }).catch(() => undefined);
+    const pause = Math.min(longestPauseMilliseconds, pauseMilliseconds * 2 ** (round - 2));
+    await sleep(pause, undefined, { signal }).catch(() => undefined);
     const brought = await Promise.all(runs.map(async (run) => run.bringAgain()));
     fruitless = brought.some((count) => count > 0) ? 0 : fruitless + 1;
   }
@@ -56,6 +59,8 @@ interface Run {
   readonly bring: () => Promise<void>;
   /** Whether something failed that may come in another round. */
   readonly mayBringMore: () => boolean;
+  /** Whether something is waited for as long as a deadline gives time. */
+  readonly hasTime: () => boolean;
   /** @returns how many things came */
   readonly bringAgain: () => Promise<number>;
   /** Tells what failed to the end, and writes down what was learned. */
@@ -97,6 +102,9 @@ class KindRun<Job> implements Run {
   /** What has not come yet, and may. */
   private left = new Map<Job, readonly Failed[]>();
   private brought = 0;
+  /** What has been told as done, by id. */
+  private readonly done = new Set<string>();
+  private isAgain = false;
 
   constructor(work: Work<Job>, tools: BringTools, options: BringOptions) {
     this.work = work;
@@ -114,8 +122,14 @@ class KindRun<Job> implements Run {
     return [...this.left.values()].some((failures) => this.mayPass(failures));
   }
 
+  hasTime(): boolean {
+    const failures = [...this.left.values()].flat();
+    return failures.some(({ error }) => this.tools.patience.hasTimeFor(error));
+  }
+
   async bringAgain(): Promise<number> {
     this.brought = 0;
+    this.isAgain = true;
     const jobs = [...this.left].filter(([, failures]) => this.mayPass(failures)).map(([job]) => job);
     await this.telling(async () => this.bringLevels({ jobs, refused: [] }));
     return this.brought;
@@ -169,16 +183,13 @@ class KindRun<Job> implements Run {
   private async bringOne(job: Job): Promise<void> {
     const { reporter, signal } = this.tools;
     if (signal.aborted) return;
-    // In a later round, what came in an earlier one has been told.
-    const before = this.left.get(job);
-    const isNew = ({ item }: { readonly item: Item }) =>
-      before === undefined || before.some((failed) => idOf(failed.item) === idOf(item));
     const failures: Failed[] = [];
     try {
       for await (const outcome of this.work.bringing.bring(job)) {
-        if (!isNew(outcome)) continue;
         if ("error" in outcome) failures.push(outcome);
-        else {
+        // In a later round, what came in an earlier one has been told.
+        else if (!this.isAgain || !this.done.has(idOf(outcome.item))) {
+          this.done.add(idOf(outcome.item));
           this.brought += 1;
           reporter.done(outcome);
         }

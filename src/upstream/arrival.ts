@@ -4,6 +4,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
+import { MirrorError } from "../errors.ts";
 
 type Headers = Readonly<Record<string, string | undefined>>;
 
@@ -49,12 +50,22 @@ export class Arrival {
     this.validator = etag === undefined || etag.startsWith("W/") ? headers["last-modified"] : etag;
   }
 
-  /** Whether a 206 is the rest of what is here. */
+  /** Whether all has come that upstream said there is. */
+  get isWhole(): boolean {
+    return this.total === undefined || this.size === this.total;
+  }
+
+  /** Whether a 206 is the rest of what is here, to its end. */
   isRest(headers: Headers): boolean {
-    const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers["content-range"] ?? "") ?? [];
-    const isSameWhole = total === "*" || this.total === undefined || Number(total) === this.total;
-    const isSame = headers["etag"] === undefined || headers["etag"] === this.headers["etag"];
-    return Number(start) === this.size && isSameWhole && isSame;
+    const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers["content-range"] ?? "") ?? [];
+    const whole = total === "*" || total === undefined ? this.total : Number(total);
+    if (!this.isBegun || Number(start) !== this.size || whole === undefined) return false;
+    const isSameWhole = (this.total ?? whole) === whole && Number(end) === whole - 1;
+    const isSame = ["etag", "last-modified"].every(
+      (name) => headers[name] === undefined || headers[name] === this.headers[name],
+    );
+    if (isSameWhole && isSame) this.total = whole;
+    return isSameWhole && isSame;
   }
 
   /** It has to come from its beginning again. */
@@ -96,11 +107,16 @@ export class FileSink implements Sink {
     this.handle = handle;
   }
 
+  /** @throws MirrorError `storage` */
   async write(chunk: Buffer): Promise<void> {
     if (this.start.length < 256) this.start = Buffer.concat([this.start, chunk.subarray(0, 256)]);
-    for (let at = 0; at < chunk.length;) {
-      const { bytesWritten } = await this.handle.write(chunk, at, chunk.length - at, this.size + at);
-      at += bytesWritten;
+    try {
+      for (let at = 0; at < chunk.length;) {
+        const { bytesWritten } = await this.handle.write(chunk, at, chunk.length - at, this.size + at);
+        at += bytesWritten;
+      }
+    } catch (cause) {
+      throw new MirrorError("storage", "cannot write what arrives", { cause });
     }
     this.hash.update(chunk);
     this.size += chunk.length;

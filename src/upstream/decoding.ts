@@ -15,18 +15,19 @@ const decoders: Readonly<Record<string, () => Transform>> = {
   br: createBrotliDecompress,
 };
 
+// More than one is rare.
+const maxEncodings = 3;
+
 /**
- * In the order in which they are undone; none for bytes as they are.
- * @throws MirrorError `upstream` for one that is not known
+ * In the order in which they are undone; none for bytes as they are, and for words that name no encoding (`utf-8`): what is
+ * wrong with the bytes then is found by whoever verifies them.
  */
-export function decodersFor(encoding: string | undefined, host: string): Transform[] {
+export function decodersFor(encoding: string | undefined): Transform[] {
   const names = (encoding ?? "").toLowerCase().split(",");
   const applied = names.map((name) => name.trim()).filter((name) => name !== "" && name !== "identity");
-  return applied.reverse().map((name) => {
-    const make = decoders[name];
-    if (make !== undefined) return make();
-    throw new MirrorError("upstream", `${host} sent it in the encoding "${name}", which nobody asked for`);
-  });
+  const makers = applied.reverse().map((name) => decoders[name]);
+  const known = makers.filter((make) => make !== undefined);
+  return known.length === makers.length && known.length <= maxEncodings ? known.map((make) => make()) : [];
 }
 
 export interface Encoded {
@@ -44,9 +45,8 @@ export interface Encoded {
  */
 export async function decode({ bytes, decoders: undo, maxSize, isGzip }: Encoded, sink: Sink): Promise<boolean> {
   let size = 0;
-  let isEncoded = true;
   const take = async (chunk: Buffer) => {
-    if (size === 0 && isGzip && !hasGzipMark(chunk)) isEncoded = false;
+    if (size === 0 && isGzip && !hasGzipMark(chunk)) throw new NotEncoded();
     size += chunk.length;
     if (size > maxSize) throw new MirrorError("too_large", `it unpacks to more than ${maxSize} bytes`);
     await sink.write(chunk);
@@ -57,11 +57,14 @@ export async function decode({ bytes, decoders: undo, maxSize, isGzip }: Encoded
   try {
     await end(undo.reduce<Readable>((source, next) => compose(source, next), Readable.from(bytes)));
   } catch (cause) {
+    if (cause instanceof NotEncoded) return false;
     if (cause instanceof MirrorError) throw cause;
     throw new MirrorError("integrity", "its encoding is damaged", { cause });
   }
-  return isEncoded;
+  return true;
 }
+
+class NotEncoded extends Error {}
 
 /** What fails on the one side ends the other; whoever reads is told. */
 function compose(source: Readable, next: Transform): Readable {

@@ -1,18 +1,18 @@
 /**
- * One try of asking for one thing: the request, the redirects that it leads to, and what arrives of it, with a time for each.
- * What has arrived stays in the `Arrival`, from which the next try goes on.
+ * One try of asking one host for one thing: the request, and what arrives of it, with a time for each. What has arrived stays in the `Arrival`, from which the next try goes on.
  */
 import { request, type Dispatcher } from "undici";
 import { MirrorError } from "../errors.ts";
+import { onAbort } from "../listeners.ts";
 import { redactUrl } from "../names/git-url.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Turn } from "./patience.ts";
 import { connectionError } from "./connection-error.ts";
 import type { Limits } from "./limits.ts";
 import { watchPace } from "./pace.ts";
-import { pageError } from "./page.ts";
+import { isPage, pageError } from "./page.ts";
 import type { Proxies } from "./proxies.ts";
-import { maxRedirects, redirectOf, type MayAsk } from "./redirect.ts";
+import { redirectOf, type MayAsk } from "./redirect.ts";
 import { troubleOf, upstreamTrouble } from "./trouble.ts";
 
 export interface Head {
@@ -39,35 +39,27 @@ export interface Question {
   /** Bytes. */
   readonly maxSize: number;
   readonly onBytes?: ((count: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 // Of an answer that is no success, as much as a person would read. Bytes.
 const maxErrorBody = 64 * 1024;
 // What passes.
 const busy = new Set([408, 425, 429, 500, 502, 503, 504]);
+// By which somebody on the way says that he does not let us.
+const refusals = new Set([403, 451, 511]);
 
 /**
+ * @param url whom to ask: the question's own URL, or where a redirect led
  * @returns the head of the answer; where its status is 200, all of the body has arrived
- * @throws MirrorError `upstream` with its trouble, `refused` for a redirect that is not to be trusted, `too_large`
+ * @throws MirrorError `upstream` with its trouble, `refused` for a redirect that is not to be trusted, `too_large`, `storage`
  */
-export async function exchange(question: Question, arrival: Arrival, tools: ExchangeTools): Promise<Head> {
-  let from = question.url;
-  for (let redirects = 0; ; redirects += 1) {
-    const { head, next } = await askOnce(question, from, arrival, tools);
-    if (next === undefined) return head;
-    if (redirects === maxRedirects) {
-      throw new MirrorError("upstream", `${redactUrl(question.url)} redirects more than ${maxRedirects} times`);
-    }
-    from = next.href;
-  }
-}
-
-async function askOnce(
+export async function exchange(
   question: Question,
   url: string,
   arrival: Arrival,
   tools: ExchangeTools,
-): Promise<{ head: Head; next?: URL }> {
+): Promise<{ readonly head: Head; readonly next?: URL }> {
   const { turn, limits, dispatcher } = tools;
   const host = new URL(url).host;
   const shown = redactUrl(url);
@@ -77,7 +69,8 @@ async function askOnce(
     stop.abort(upstreamTrouble({ kind: "silent", host }, `${host} has not answered for ${limits.firstByte} s`));
   }, limits.firstByte * 1000);
   try {
-    const answer = await request(url, { dispatcher, headers: headersFor(question, url, arrival), signal });
+    const asked = request(url, { dispatcher, headers: headersFor(question, url, arrival), signal });
+    const answer = await orAborted(asked, signal);
     clearTimeout(firstByte);
     const head = { status: answer.statusCode, headers: flat(answer.headers), url };
     turn.sign(busy.has(head.status));
@@ -87,7 +80,6 @@ async function askOnce(
       return { head, next };
     }
     if (busy.has(head.status)) throw busyError(head, host, shown, turn);
-    if (head.status === 511) throw pageError(host);
     await receive(answer.body, head, { question, shown, host, arrival, tools, stop });
     return { head: head.status === 206 ? { ...head, status: 200, headers: arrival.headers } : head };
   } catch (error) {
@@ -100,6 +92,16 @@ async function askOnce(
     // Whatever is left of it is not waited for.
     stop.abort();
   }
+}
+
+/** While it connects, the client hears of no end. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => undefined);
+  let forget = () => undefined as void;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    forget = onAbort(signal, () => reject(signal.reason as Error));
+  });
+  return Promise.race([work, aborted]).finally(forget);
 }
 
 function headersFor({ url, headers, secrets }: Question, to: string, arrival: Arrival): Record<string, string> {
@@ -130,15 +132,20 @@ async function receive(body: Body, head: Head, receiving: Receiving): Promise<vo
   if (head.status === 206 || head.status === 416) {
     if (head.status === 416 || !arrival.isRest(head.headers)) {
       await arrival.forget();
-      throw upstreamTrouble({ kind: "cut", host }, `${shown} has changed while it was fetched`);
+      throw upstreamTrouble({ kind: "cut", host }, `${shown} came as a part that does not fit what is here`);
     }
   } else if (head.status === 200) {
     await arrival.begin(head.headers);
   } else {
-    await readStart(body, stop);
+    const start = await readStart(body, stop);
+    // A proxy that blocks says no with a page; who is asked for records and files has none for that.
+    if (refusals.has(head.status) && isPage(start, head.headers)) throw pageError(host);
     return;
   }
-  const pace = watchPace(tools.limits, Number(head.headers["content-length"] ?? 0), (reason) =>
+  const size = Number(head.headers["content-length"] ?? 0);
+  const tooLarge = () => new MirrorError("too_large", `${shown} is larger than ${question.maxSize} bytes`);
+  if (arrival.size + size > question.maxSize) throw tooLarge();
+  const pace = watchPace(tools.limits, size, (reason) =>
     stop.abort(upstreamTrouble({ kind: "slow", host }, `the transfer of ${shown} ${reason}`)),
   );
   try {
@@ -146,24 +153,26 @@ async function receive(body: Body, head: Head, receiving: Receiving): Promise<vo
       pace.add(chunk.length);
       tools.turn.sign();
       question.onBytes?.(chunk.length);
-      if (arrival.size + chunk.length > question.maxSize) {
-        throw new MirrorError("too_large", `${shown} is larger than ${question.maxSize} bytes`);
-      }
+      if (arrival.size + chunk.length > question.maxSize) throw tooLarge();
       await arrival.add(chunk);
     }
   } finally {
     pace.stop();
   }
+  tools.turn.rest();
+  if (!arrival.isWhole) throw upstreamTrouble({ kind: "cut", host }, `the transfer of ${shown} ended too early`);
 }
 
 type Body = AsyncIterable<Buffer>;
 
-/** Then the line is hung up. */
-async function readStart(body: Body, stop: AbortController): Promise<void> {
+/** Then the line is hung up. @returns its first bytes */
+async function readStart(body: Body, stop: AbortController): Promise<Buffer> {
+  const chunks: Buffer[] = [];
   let size = 0;
   const late = setTimeout(() => stop.abort(), 2000);
   try {
     for await (const chunk of body) {
+      if (size === 0) chunks.push(chunk);
       size += chunk.length;
       if (size > maxErrorBody) break;
     }
@@ -172,6 +181,7 @@ async function readStart(body: Body, stop: AbortController): Promise<void> {
   } finally {
     clearTimeout(late);
   }
+  return Buffer.concat(chunks);
 }
 
 function busyError({ status, headers }: Head, host: string, shown: string, turn: Turn): MirrorError {

@@ -1,12 +1,13 @@
 /**
  * Whether a host answers. It is taken for away by its silence, not by a count of failures: when nothing at all has come from
  * it for a while to several who wait. As long as it answers anybody, everybody gets the full time. One that is away is
- * tried by one at a time, for whom the others wait: until the deadline of the job where there is one, else once in a round.
+ * tried by one, for whom the others wait, once in a round or a few times; whoever finds it away has failed for this round,
+ * so that nobody who waits for it takes the place of one who asks another host.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { onAbort } from "../listeners.ts";
 import type { Limits } from "./limits.ts";
-import { upstreamTrouble } from "./trouble.ts";
+import { troubleOf, upstreamTrouble, type Trouble } from "./trouble.ts";
 
 export interface Waiter {
   /** Ends what it does just now. */
@@ -41,7 +42,9 @@ export class HostWatch {
   /** Since when all answers have been errors. */
   private errorsSince: number | undefined;
   private pausedUntil = -Infinity;
-  private away: { readonly kind: "silent" | "busy"; readonly message: string } | undefined;
+  private away: { readonly kind: Trouble["kind"]; readonly message: string } | undefined;
+  /** What was last wrong with reaching it, since it last gave a sign. */
+  private lastTrouble: { readonly kind: Trouble["kind"]; readonly message: string } | undefined;
   private probesLeft = 0;
   private failedProbes = 0;
   private roundsAway = 0;
@@ -62,10 +65,11 @@ export class HostWatch {
     for (;;) {
       signal.throwIfAborted();
       const left = this.pausedUntil - this.tools.now();
-      if (left > 0) await sleep(left, undefined, { signal });
+      // Not all at once, when it may be asked again.
+      if (left > 0) await sleep(left + this.jitter(), undefined, { signal });
       else if (this.away === undefined) return;
       else if (this.probe !== undefined) await orAborted(this.probe.over, signal);
-      else if (!this.tools.hasDeadline && this.probesLeft === 0) throw this.awayError(isFirst);
+      else if (this.probesLeft === 0) throw this.awayError(isFirst);
       else return this.beginProbe(waiter, signal);
     }
   }
@@ -77,9 +81,16 @@ export class HostWatch {
     if (!this.waiting.has(waiter)) this.waiting.set(waiter, this.tools.now());
   }
 
+  /** Nothing more has to come from the host for this one just now. */
+  rest(waiter: Waiter): void {
+    this.waiting.delete(waiter);
+    // What was wrong when others asked, long ago, tells nothing of those who ask next.
+    if (this.waiting.size === 0) this.errorsSince = undefined;
+  }
+
   /** @param isOver the waiter asks for nothing any more; else it may go on later */
   end(waiter: Waiter, isOver: boolean): void {
-    if (isOver) this.waiting.delete(waiter);
+    if (isOver) this.rest(waiter);
     if (this.probe?.by !== waiter) return;
     const { end } = this.probe;
     this.probe = undefined;
@@ -92,6 +103,7 @@ export class HostWatch {
     const now = this.tools.now();
     this.lastSign = now;
     this.hasAnswered = true;
+    this.lastTrouble = undefined;
     this.errorsSince = isError ? (this.errorsSince ?? now) : undefined;
     if (this.away === undefined || (isError && this.away.kind === "busy")) return;
     this.away = undefined;
@@ -104,8 +116,15 @@ export class HostWatch {
 
   /** It wants to be left alone. @param seconds from now on; more than anybody would wait count for nothing */
   pause(seconds: number): void {
-    if (seconds > this.tools.limits.longestRetryAfter && !this.tools.hasDeadline) return;
+    if (seconds > this.tools.limits.longestRetryAfter) return;
     this.pausedUntil = Math.max(this.pausedUntil, this.tools.now() + seconds * 1000);
+  }
+
+  /** What a try came to. */
+  fail(error: unknown): void {
+    const trouble = troubleOf(error);
+    const isOfReaching = trouble?.kind === "name" || trouble?.kind === "unreachable";
+    if (isOfReaching && error instanceof Error) this.lastTrouble = { kind: trouble.kind, message: error.message };
   }
 
   /** Something came that had failed before. */
@@ -129,14 +148,14 @@ export class HostWatch {
       [...this.waiting.values()].filter((since) => now - Math.max(since, last) >= seconds * 1000).length;
     const isLonely = this.waiting.size === 1 && !this.hasAnswered;
     if (isQuiet(limits.silence) >= 2 || isQuiet(isLonely ? limits.lonelySilence : limits.firstByte) > 0) {
-      this.leave("silent", `${this.host} does not answer`);
+      this.leave(this.lastTrouble ?? { kind: "silent", message: `${this.host} does not answer` });
     } else if (
       this.errorsSince !== undefined &&
       this.waiting.size >= 2 &&
       now >= this.pausedUntil &&
       now - this.errorsSince >= limits.unwell * 1000
     ) {
-      this.leave("busy", `${this.host} answers with errors only`);
+      this.leave({ kind: "busy", message: `${this.host} answers with errors only` });
     }
   }
 
@@ -153,11 +172,11 @@ export class HostWatch {
     return !this.hasAnswered || (this.away !== undefined && this.roundsAway >= this.worth.rounds);
   }
 
-  private leave(kind: "silent" | "busy", message: string): void {
-    this.away = { kind, message };
+  private leave(away: NonNullable<HostWatch["away"]>): void {
+    this.away = away;
     this.probesLeft = this.hasAnswered ? this.worth.probes : 0;
     const until = this.tools.hasDeadline ? "; it is tried again until the deadline" : "";
-    this.tell(`${message}${until}`);
+    this.tell(`${away.message}${until}`);
     for (const waiter of this.waiting.keys()) waiter.abort(this.awayError(false));
     this.waiting.clear();
   }
@@ -166,6 +185,11 @@ export class HostWatch {
   private tell(text: string): void {
     if (this.toldTimes < 2) this.tools.tell(text);
     this.toldTimes += 1;
+  }
+
+  /** Milliseconds. */
+  private jitter(): number {
+    return Math.random() * this.tools.limits.pause * 1000;
   }
 
   private async beginProbe(waiter: Waiter, signal: AbortSignal): Promise<void> {
@@ -187,7 +211,7 @@ export class HostWatch {
   }
 
   private awayError(isUntried: boolean): Error {
-    const { kind, message } = this.away ?? { kind: "silent" as const, message: `${this.host} does not answer` };
+    const { kind, message } = this.away ?? { kind: "silent", message: `${this.host} does not answer` };
     return upstreamTrouble({ kind, host: this.host, isOfHost: true, isUntried }, message);
   }
 }

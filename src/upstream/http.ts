@@ -9,13 +9,14 @@ import { EnvHttpProxyAgent } from "undici";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { lazyBy } from "../lazy.ts";
+import { redactUrl } from "../names/git-url.ts";
 import { Arrival, FileSink, MemorySink } from "./arrival.ts";
-import type { Patience, Turn } from "./patience.ts";
+import type { Patience } from "./patience.ts";
 import { decode, decodersFor } from "./decoding.ts";
 import { exchange, type Head, type Question } from "./exchange.ts";
 import { asksForPage, isPage, pageError } from "./page.ts";
 import { requireProxies, type Proxies } from "./proxies.ts";
-import type { MayAsk } from "./redirect.ts";
+import { maxRedirects, type MayAsk } from "./redirect.ts";
 import { troubleOf } from "./trouble.ts";
 
 export interface HttpAnswer extends Head {
@@ -101,13 +102,55 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
   });
   const slots = lazyBy((_host: string) => pLimit(connections));
 
+  /** Asks one host, and is told where it redirects to, or what it answered. */
+  const askHost = async <T>(question: Question, url: string, { arrival, finish, damagedTries }: Asked<T>) => {
+    const { host } = new URL(url);
+    const { limits } = patience;
+    return patience.ask(host, { signal: question.signal, tries: limits.tries, damagedTries }, async (turn) =>
+      slots(host)(async () => {
+        turn.signal.throwIfAborted();
+        turn.begin();
+        try {
+          const { head, next } = await exchange(question, url, arrival, {
+            dispatcher: agent,
+            limits,
+            proxies,
+            mayAsk,
+            turn,
+          });
+          turn.rest();
+          return next === undefined ? { result: await finish(head) } : { next };
+        } catch (error) {
+          // What is whole and not right has to come again from its beginning.
+          if (isDamage(error)) await arrival.forget();
+          throw error;
+        }
+      }),
+    );
+  };
+  /** Along redirects, each host by its own right. */
+  const follow = async <T>(question: Question, asked: Asked<T>): Promise<T> => {
+    let url = question.url;
+    for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
+      try {
+        // What is damaged where a redirect led is asked for where it began.
+        const damagedTries = redirects === 0 ? asked.damagedTries : 1;
+        const answered = await askHost(question, url, { ...asked, damagedTries });
+        if (answered.next === undefined) return answered.result;
+        url = answered.next.href;
+      } catch (error) {
+        if (redirects === 0 || asked.damagedTries === 1 || !isDamage(error)) throw error;
+        return follow(question, { ...asked, damagedTries: 1 });
+      }
+    }
+    throw new MirrorError("upstream", `${redactUrl(question.url)} redirects more than ${maxRedirects} times`);
+  };
   const ask = async <T>(
     url: string,
     options: GetOptions,
     arrival: Arrival,
     finish: (head: Head) => Promise<T>,
   ): Promise<T> => {
-    const { host } = new URL(url);
     const token = options.token ?? tokenFor?.(url);
     const question: Question = {
       url,
@@ -115,30 +158,16 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       secrets: token === undefined ? {} : { authorization: token },
       maxSize: options.maxSize,
       onBytes: options.onBytes,
+      signal: options.signal,
     };
-    const attempt = async (turn: Turn) =>
-      slots(host)(async () => {
-        turn.signal.throwIfAborted();
-        turn.begin();
-        const tools = { dispatcher: agent, limits: patience.limits, proxies, mayAsk, turn };
-        return finish(await exchange(question, arrival, tools));
-      });
-    return patience.ask(host, { signal: options.signal, tries: patience.limits.tries }, async (turn) => {
-      try {
-        return await attempt(turn);
-      } catch (error) {
-        // What is whole and not right has to come again from its beginning.
-        if (isDamage(error)) await arrival.forget();
-        throw error;
-      }
-    });
+    return follow(question, { arrival, finish, damagedTries: 2 });
   };
   return {
     get: async (url, options, read) => {
       const sink = new MemorySink();
       return ask(url, options, new Arrival(sink), async (head) => {
         const isWhole = head.status === 200;
-        const body = isWhole ? await plainBody(sink.bytes(), head, url, options) : Buffer.alloc(0);
+        const body = isWhole ? await plainBody(sink.bytes(), head, options) : Buffer.alloc(0);
         const looksLikePage = isWhole && !asksForPage(url) && isPage(body, head.headers);
         return orPage(url, looksLikePage, async () => read({ ...head, body, isPage: looksLikePage }));
       });
@@ -150,7 +179,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
         return await ask(url, options, new Arrival(sink), async (head) => {
           if (head.status !== 200) return checked(check, { status: head.status, sha256: "", bytes: 0, isPage: false });
           await handle.sync();
-          return plainFile({ file, sink, head, url, options }, async (kept) => {
+          return plainFile({ file, sink, head, options }, async (kept) => {
             const looksLikePage = !asksForPage(url) && isPage(kept.start, head.headers);
             const downloaded = { status: 200, sha256: kept.sha256(), bytes: kept.bytes, isPage: looksLikePage };
             return orPage(url, looksLikePage, async () => checked(check, downloaded));
@@ -160,8 +189,16 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
         await handle.close();
       }
     },
-    close: async () => agent.close(),
+    // Nothing that connects, or hangs in a proxy, is waited for.
+    close: async () => agent.destroy(),
   };
+}
+
+interface Asked<T> {
+  readonly arrival: Arrival;
+  /** What the answer is worth. */
+  readonly finish: (head: Head) => Promise<T>;
+  readonly damagedTries: number;
 }
 
 function checked(check: (downloaded: Downloaded) => void, downloaded: Downloaded): Downloaded {
@@ -183,8 +220,8 @@ async function orPage<T>(url: string, looksLikePage: boolean, work: () => Promis
   }
 }
 
-async function plainBody(raw: Buffer, { headers }: Head, url: string, options: GetOptions): Promise<Buffer> {
-  const decoders = decodersFor(headers["content-encoding"], new URL(url).host);
+async function plainBody(raw: Buffer, { headers }: Head, options: GetOptions): Promise<Buffer> {
+  const decoders = decodersFor(headers["content-encoding"]);
   if (decoders.length === 0) return raw;
   const sink = new MemorySink();
   const { maxSize, isGzip = false } = options;
@@ -197,16 +234,12 @@ interface Arrived {
   /** What was written to it, as it came. */
   readonly sink: FileSink;
   readonly head: Head;
-  readonly url: string;
   readonly options: GetOptions;
 }
 
 /** @param use is given what the file will hold, and decides whether it may */
-async function plainFile<T>(
-  { file, sink, head, url, options }: Arrived,
-  use: (kept: FileSink) => Promise<T>,
-): Promise<T> {
-  const decoders = decodersFor(head.headers["content-encoding"], new URL(url).host);
+async function plainFile<T>({ file, sink, head, options }: Arrived, use: (kept: FileSink) => Promise<T>): Promise<T> {
+  const decoders = decodersFor(head.headers["content-encoding"]);
   if (decoders.length === 0) return use(sink);
   const beside = file.temporary();
   const handle = await beside.openForWriting();

@@ -28,7 +28,7 @@ export interface Limits {
   /** Before the second try; doubled with each further one, and shortened at random. */
   readonly pause: number;
   readonly longestPause: number;
-  /** For longer nobody waits because upstream says so, unless a deadline gives the time. */
+  /** For longer nobody waits because upstream says so. */
   readonly longestRetryAfter: number;
 }
 

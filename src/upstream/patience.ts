@@ -20,6 +20,8 @@ export interface Turn {
   readonly begin: () => void;
   /** To be called when something comes from the host. @param isError an answer that says no more than that it cannot */
   readonly sign: (isError?: boolean) => void;
+  /** To be called when all has come, and what is left is our own work. */
+  readonly rest: () => void;
   /** The host wants to be left alone for so many seconds. */
   readonly pause: (seconds: number) => void;
 }
@@ -39,6 +41,8 @@ export interface Patience {
   readonly mayPass: (error: unknown) => boolean;
   /** Whether anything came that had failed before: then the line is bad, and not what is asked for. */
   readonly hasRecovered: () => boolean;
+  /** Whether there is time for what failed so: a host that is not there may come back until the deadline. */
+  readonly hasTimeFor: (error: unknown) => boolean;
   /** What failed is asked for again from now on. */
   readonly beginRound: () => void;
   readonly close: () => void;
@@ -74,7 +78,7 @@ export function createPatience({ deadline, tell, limits: own = {} }: PatienceSet
   if (deadline !== undefined) timers.push(setTimeout(() => over.abort(), deadline * 1000).unref());
 
   const ask = async <T>(host: string, options: AskOptions, attempt: (turn: Turn) => Promise<T>): Promise<T> => {
-    const tries = new Tries(limits, options, hasDeadline);
+    const tries = new Tries(limits, options);
     const asked = new Asked(host, watch(host), options.signal, over.signal);
     try {
       for (;;) {
@@ -86,6 +90,8 @@ export function createPatience({ deadline, tell, limits: own = {} }: PatienceSet
           }
           return result;
         } catch (error) {
+          watch(host).fail(error);
+          asked.lastError = error;
           await asked.sleep(tries.pauseAfter(error, host, watch(host).hasAnswered));
         }
       }
@@ -101,6 +107,11 @@ export function createPatience({ deadline, tell, limits: own = {} }: PatienceSet
       return trouble?.isPassing === true && !over.signal.aborted && hosts.get(trouble.host)?.isGivenUp() !== true;
     },
     hasRecovered: () => hasRecovered,
+    hasTimeFor: (error) => {
+      const trouble = troubleOf(error);
+      const isOfHost = trouble !== undefined && (isAbsent(trouble.kind) || trouble.isOfHost === true);
+      return hasDeadline && isOfHost && !over.signal.aborted;
+    },
     beginRound: () => {
       for (const host of hosts.values()) host.beginRound();
     },
@@ -118,6 +129,8 @@ class Asked implements Waiter {
   private readonly over: AbortSignal;
   private phase = new AbortController();
   private hasAsked = false;
+  /** What the last try came to. */
+  lastError: unknown;
 
   constructor(host: string, watch: HostWatch, stop: AbortSignal | undefined, over: AbortSignal) {
     this.host = host;
@@ -149,6 +162,7 @@ class Asked implements Waiter {
         this.hasAsked = true;
       },
       sign: (isError) => this.watch.sign(isError),
+      rest: () => this.watch.rest(this),
       pause: (seconds) => this.watch.pause(seconds),
     };
     try {
@@ -185,15 +199,15 @@ class Asked implements Waiter {
   }
 
   private tooLate(): MirrorError {
-    const { host, hasAsked } = this;
-    return upstreamTrouble({ kind: "deadline", host, isUntried: !hasAsked }, "the time that --deadline gives is over");
+    const { host, hasAsked, lastError: cause } = this;
+    const isUntried = !hasAsked;
+    return upstreamTrouble({ kind: "deadline", host, isUntried }, "the time that --deadline gives is over", cause);
   }
 }
 
 /** How often one thing is asked for, and after which pauses. */
 class Tries {
   private readonly limits: Limits;
-  private readonly hasDeadline: boolean;
   private triesLeft: number;
   private damagedLeft: number;
   // It costs much time.
@@ -202,11 +216,10 @@ class Tries {
   private awayLeft = 5;
   failed = 0;
 
-  constructor(limits: Limits, { tries, damagedTries = 2 }: AskOptions, hasDeadline: boolean) {
+  constructor(limits: Limits, { tries, damagedTries = 2 }: AskOptions) {
     this.limits = limits;
     this.triesLeft = tries - 1;
     this.damagedLeft = damagedTries - 1;
-    this.hasDeadline = hasDeadline;
   }
 
   /** Seconds. @param isKnown whether the host has ever answered @throws the error, where that was the last try */
@@ -215,17 +228,14 @@ class Tries {
     if (trouble?.isPassing !== true || trouble.isUntried === true) throw error;
     const { kind, retryAfter } = trouble;
     this.failed += 1;
-    // Until then there is time for a network to come back.
-    if (!this.hasDeadline || !(kind === "silent" || isAbsent(kind))) {
-      if (kind === "damaged" || kind === "page") this.damagedLeft -= 1;
-      else if (trouble.isOfHost === true) this.awayLeft -= 1;
-      else if (kind === "silent") this.silentLeft -= 1;
-      else this.triesLeft -= 1;
-      const isHopeless = isAbsent(kind) && !isKnown && this.failed > 1;
-      const isTooLong = (retryAfter ?? 0) > this.limits.longestRetryAfter && !this.hasDeadline;
-      const isLast = Math.min(this.triesLeft, this.damagedLeft, this.silentLeft, this.awayLeft) < 0;
-      if (isLast || isHopeless || isTooLong) throw withTrouble(error, trouble);
-    }
+    if (kind === "damaged" || kind === "page") this.damagedLeft -= 1;
+    else if (trouble.isOfHost === true) this.awayLeft -= 1;
+    else if (kind === "silent") this.silentLeft -= 1;
+    else this.triesLeft -= 1;
+    const isHopeless = isAbsent(kind) && !isKnown && this.failed > 1;
+    const isTooLong = (retryAfter ?? 0) > this.limits.longestRetryAfter;
+    const isLast = Math.min(this.triesLeft, this.damagedLeft, this.silentLeft, this.awayLeft) < 0;
+    if (isLast || isHopeless || isTooLong) throw withTrouble(error, trouble);
     const { pause, longestPause } = this.limits;
     // What the host wants is kept by its watch, for everybody who asks it.
     const seconds = Math.min(longestPause, pause * 2 ** (this.failed - 1));

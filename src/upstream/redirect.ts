@@ -25,7 +25,7 @@ export async function redirectOf({ status, headers }: Answer, from: string, mayA
   const shown = redactUrl(from);
   if (!URL.canParse(location, from)) throw new MirrorError("upstream", `${shown} redirects to what is no URL`);
   const next = new URL(location, from);
-  if (!/^https?:$/.test(next.protocol) || (from.startsWith("https:") && next.protocol !== "https:")) {
+  if (!/^https?:$/.test(next.protocol) || (new URL(from).protocol === "https:" && next.protocol !== "https:")) {
     throw new MirrorError("refused", `${shown} redirects to ${next.protocol}//${next.host}, which is not followed`);
   }
   const host = hostOf(next.href) ?? "";

@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { makeRepository, startGitUpstream } from "../support/git.ts";
 import { mirrorHere } from "../support/here.ts";
 import { startProxy } from "../support/proxy.ts";
-import { openAsking } from "../support/upstreams.ts";
+import { openAsking, startSilent } from "../support/upstreams.ts";
 
 const { ca, identity } = makeUpstreamIdentity();
 const authority = /CN=(.*)/.exec(new X509Certificate(ca).subject)?.[1] ?? "";
@@ -103,6 +103,39 @@ test.each([
   const url = "https://host.example/x";
   const error = await connectionError(cause, { url, shown: url, host: "host.example", proxies });
   expect(error.message).toContain(message);
+});
+
+describe("what is silent before any request can be sent", () => {
+  test("a server that says nothing to a handshake is given up like any other, and stopped when it is told", async () => {
+    const { url, port } = await startSilent();
+    const asking = openAsking();
+    const began = Date.now();
+    const secureUrl = url.replace("http:", "https:");
+    const asked = Array.from({ length: 3 }, async () =>
+      asking.http.get(`${secureUrl}/x`, { maxSize: 10 }, () => "came"),
+    );
+    const results = await Promise.allSettled(asked);
+    expect(results.every(({ status }) => status === "rejected")).toBe(true);
+    expect(asking.told).toEqual([`127.0.0.1:${port} does not answer`]);
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 100);
+    const stopped = openAsking().http.get(`${secureUrl}/x`, { maxSize: 10, signal: stop.signal }, () => "came");
+    await expect(stopped).rejects.toMatchObject({ code: "cancelled" });
+    expect(Date.now() - began).toBeLessThan(5000);
+  });
+
+  test("a proxy that takes CONNECT and says nothing ends by the deadline, and holds nothing up afterwards", async () => {
+    const { url } = await startSilent();
+    const { http } = openAsking({
+      proxies: { httpsProxy: url },
+      deadline: 1,
+      limits: { silence: 5, lonelySilence: 5 },
+    });
+    await expect(http.get(`${secure.url}/tool`, { maxSize: 10 }, () => "came")).rejects.toThrow(/--deadline/);
+    const began = Date.now();
+    await http.close();
+    expect(Date.now() - began).toBeLessThan(2000);
+  });
 });
 
 describe("an authority that nobody trusts", () => {
