@@ -15,7 +15,8 @@ import { findRepository } from "../store/repositories.ts";
 import type { Artifact, Bringing, BringTools, Held, Want, Wanted } from "./artifact.ts";
 import { bringRepository, type FetchPolicy } from "./bring-repository.ts";
 import { checkRepository } from "./check-repository.ts";
-import type { Item } from "../names/item.ts";
+import { idOf, type Item } from "../names/item.ts";
+import type { Reporter } from "../reporter.ts";
 import { removeAll } from "./remove.ts";
 import { createSubmodules, heldSubmodules, submodulesOf } from "./submodules.ts";
 
@@ -131,6 +132,7 @@ async function openBringing(
   if (jobs.length === 0) return { bring: () => nothing(), finish: async () => [] };
   const environments = await tools.gitEnvironments();
   const submodules = createSubmodules(tools.hosts, policy);
+  const reporter = onceEach(tools.reporter);
   return {
     bring: async function* (job) {
       const item = itemOf(job);
@@ -141,7 +143,7 @@ async function openBringing(
           const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
           // One whose way is barred is told by its own name.
           await place.parent?.removeLeftovers().catch(() => undefined);
-          const running = { ...tools, environments, signal };
+          const running = { ...tools, reporter, environments, signal };
           const brought = await bringRepository(paths, { item, place, job: wanted }, fetching, running);
           return { ...brought, wanted, repository: BareRepository.open(place, { environments, signal }) };
         });
@@ -176,6 +178,29 @@ async function asOnlyOne<T>(
   } finally {
     await lock.release();
   }
+}
+
+/** What is said of a repository is said once, however many rounds it takes. */
+function onceEach(reporter: Reporter): Reporter {
+  const said = new Set<string>();
+  const isNew = (text: string, item: Item | undefined) => {
+    const id = `${item === undefined ? "" : idOf(item)} ${text}`;
+    const size = said.size;
+    return said.add(id).size > size;
+  };
+  return {
+    begin: (count) => reporter.begin(count),
+    done: (brought) => reporter.done(brought),
+    failed: (item, error) => reporter.failed(item, error),
+    received: (bytes) => reporter.received(bytes),
+    progress: (item, text) => reporter.progress(item, text),
+    note: (text, item) => {
+      if (isNew(text, item)) reporter.note(text, item);
+    },
+    warn: (text, item) => {
+      if (isNew(text, item)) reporter.warn(text, item);
+    },
+  };
 }
 
 async function* nothing() {

@@ -90,7 +90,7 @@ export function createSubmodules(hosts: ReadonlySet<string>, policy: GitPolicy):
     take: () => {
       const locks = found;
       found = [];
-      levels += 1;
+      if (locks.length > 0) levels += 1;
       const { jobs, refused } = repositoryJobs(levels < maxLevels ? locks : [], policy);
       const isNew = (job: GitJob) => job.entries.some((entry) => !begun.has(demandOf(job, entry)));
       return { locks, named: { jobs: jobs.filter(isNew), refused } };

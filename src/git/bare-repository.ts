@@ -80,11 +80,13 @@ export class BareRepository {
       depth,
       extra,
       onProgress,
+      onStatus,
       signal,
     }: {
       readonly depth: readonly string[];
       readonly extra: Readonly<Record<string, string>>;
       readonly onProgress: (line: string) => void;
+      readonly onStatus: (status: number) => void;
       readonly signal: AbortSignal;
     },
   ): Promise<void> {
@@ -102,6 +104,7 @@ export class BareRepository {
         signal,
         idleSeconds: upstreamIdleSeconds,
         onStderr: onProgress,
+        onStatus,
       });
       await this.takeRefsFrom(beside, before);
     } finally {

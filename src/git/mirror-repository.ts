@@ -9,8 +9,9 @@ import { MirrorError } from "../errors.ts";
 import { BareRepository } from "./bare-repository.ts";
 import { keepEmptyFolders } from "./empty-folders.ts";
 import { removeGitLeftovers } from "./leftovers.ts";
-import { dropNeedlessPins, isPin, pin, pinOf, pinsFolder, pinsFor, unreachable } from "./pins.ts";
+import { dropNeedlessPins, isPin, pin, pinOf, pinsFolder, pinsFor, saysCommitIsAbsent, unreachable } from "./pins.ts";
 import {
+  answersOf,
   headBranch,
   listRemote,
   selectRefs,
@@ -140,14 +141,18 @@ async function refresh(
 /** What a try that broke has left is removed before the next: a pack may be large. */
 function fetcher(repository: BareRepository, url: string, { ask, extra, onProgress }: RepositoryTools) {
   return async (refspecs: readonly string[], depth: readonly string[] = []): Promise<void> =>
-    ask(async ({ signal, sign }) => {
+    ask(async (turn) => {
+      const { signal, sign, rest } = turn;
       const onLine = (line: string) => {
-        // What git says of its own is no sign of upstream.
-        if (/^(?:remote: |Receiving|Unpacking)/.test(line)) sign();
+        // What git says of its own is no sign of upstream. From here on it ends by itself what does not move.
+        if (/^(?:remote: |Receiving)/.test(line)) {
+          sign();
+          rest();
+        }
         onProgress(line);
       };
       try {
-        await repository.fetch(url, refspecs, { depth, extra, onProgress: onLine, signal });
+        await repository.fetch(url, refspecs, { depth, extra, onProgress: onLine, onStatus: answersOf(turn), signal });
         sign();
       } catch (error) {
         await removeGitLeftovers(repository.place);
@@ -181,8 +186,13 @@ async function findHead(
   if (branch === undefined && headId !== undefined && refs.kind !== "shallow" && refs.defaultBranch) {
     const name = pinOf(headId);
     if (here.has(name)) return { name, isNew: false };
-    await pin(repository, headId, async () => fetch(headId));
-    return { name, isNew: true };
+    try {
+      await pin(repository, headId, async () => fetch(headId));
+      return { name, isNew: true };
+    } catch (error) {
+      // A server that does not give it costs no more than that.
+      if (!saysCommitIsAbsent(error)) throw error;
+    }
   }
   const text = await repository.run(["for-each-ref", "--count=1", "--format=%(refname)", "refs/heads/"]);
   return { name: text.trim() || undefined, isNew: false };

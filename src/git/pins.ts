@@ -71,13 +71,20 @@ export async function pin(repository: BareRepository, revision: string, fetch: (
   if (!(await hasWhole(repository, revision))) {
     await fetch().catch((cause: unknown) => {
       if (!saysNotThere(cause)) throw cause;
-      throw new MirrorError("not_found", `upstream does not have the locked commit ${revision}`, { cause });
+      throw absent(`upstream does not have the locked commit ${revision}`, cause);
     });
-    if (!(await hasWhole(repository, revision))) {
-      throw new MirrorError("not_found", `upstream's ${revision} is no commit`);
-    }
+    if (!(await hasWhole(repository, revision))) throw absent(`upstream's ${revision} is no commit`);
   }
   await repository.updateRefs(await pinsFor(repository, [revision]));
+}
+
+function absent(message: string, cause?: unknown): MirrorError {
+  return new MirrorError("not_found", message, { cause, data: { isCommit: true } });
+}
+
+/** Whether a repository was there, without the commit. */
+export function saysCommitIsAbsent(error: unknown): boolean {
+  return error instanceof MirrorError && error.data["isCommit"] === true;
 }
 
 /** Commands that pin what is here of the revisions. */

@@ -10,8 +10,18 @@ export type AskUpstream = <T>(attempt: (turn: GitTurn) => Promise<T>) => Promise
 export interface GitTurn {
   /** Ends it. */
   readonly signal: AbortSignal;
-  /** To be called when something comes from upstream. */
-  readonly sign: () => void;
+  /** To be called when upstream answers. @param isError it says no more than that it cannot */
+  readonly sign: (isError?: boolean) => void;
+  /** To be called when nothing more is waited for from upstream just now: git has times of its own for what comes. */
+  readonly rest: () => void;
+}
+
+/** Of a try, for runs of git: what upstream answers over HTTP. */
+export function answersOf({ sign, rest }: GitTurn): (status: number) => void {
+  return (status) => {
+    sign(status === 429 || status >= 500);
+    rest();
+  };
 }
 
 export interface UpstreamTools extends GitTools {
@@ -46,10 +56,11 @@ export function saysEmpty(error: unknown): boolean {
 /** @throws MirrorError, also where there is no ref at all */
 export async function listRemote(url: string, tools: UpstreamTools): Promise<Advertisement> {
   const args = ["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*", "refs/tags/*"];
-  const text = await tools.ask(async ({ signal, sign }) => {
+  const text = await tools.ask(async (turn) => {
     const { env, cwd } = tools.environments.upstream();
-    const running = { env: { ...env, ...tools.extra }, cwd, signal, idleSeconds: upstreamIdleSeconds };
-    const answer = await runGit(args, running);
+    const { signal, sign } = turn;
+    const running = { cwd, signal, idleSeconds: upstreamIdleSeconds, onStatus: answersOf(turn) };
+    const answer = await runGit(args, { ...running, env: { ...env, ...tools.extra } });
     // What is no git server may pass for one without any ref, which would make everything that is here stale.
     if (answer.trim() === "")
       throw new MirrorError("git", "upstream lists no branch and no tag", { data: { isEmpty } });

@@ -7,6 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
 import { onAbort } from "../listeners.ts";
 import { redactUrl } from "../names/git-url.ts";
+import { readTransferTrace, traceVariables } from "./transfer-trace.ts";
 
 /** What git sees of the world: variables, and a working folder with nothing in or above it. */
 export interface Surroundings {
@@ -23,6 +24,8 @@ export interface RunOptions extends Surroundings {
   readonly onStderr?: ((line: string) => void) | undefined;
   /** Told of each chunk on stdout, which is then not collected. */
   readonly onStdout?: (chunk: Buffer) => void;
+  /** Told of each answer that comes over HTTP, by its status. */
+  readonly onStatus?: ((status: number) => void) | undefined;
 }
 
 export interface RunResult {
@@ -37,17 +40,26 @@ export type GitChild = ChildProcessByStdio<Writable, Readable, Readable>;
 const trustRemedy =
   "if it is right, name its authority: GIT_SSL_CAINFO=FILE, or git config http.https://HOST/.sslCAInfo FILE";
 const isProgress = /^remote: (?:\w+ objects:|Total )/;
+/** Whether git can tell of its transfers while they last. */
+export const canTrace = process.platform !== "win32";
 /** For who asks upstream: transfers end earlier by their own pace (environment.ts), other silence of git's by this. */
 export const upstreamIdleSeconds = 600;
 // Enough for any message, and a bound on what a chatty remote can make us keep.
 const maxStderr = 64 * 1024;
 
-/** Starts git in a process group of its own. The caller owns its streams and its end. */
-export function startGit(args: readonly string[], { env, cwd }: Surroundings): GitChild {
+/**
+ * Starts git in a process group of its own. The caller owns its streams and its end.
+ * @param descriptors pipes beyond the usual three
+ */
+export function startGit(
+  args: readonly string[],
+  { env, cwd }: Surroundings,
+  descriptors: readonly "pipe"[] = [],
+): GitChild {
   const child = spawn("git", args, {
     env: { ...env },
     cwd,
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe", ...descriptors],
     // A group leader also has no terminal, so neither git nor ssh can prompt. Windows has no groups.
     detached: process.platform !== "win32",
     windowsHide: true,
@@ -73,7 +85,7 @@ export function endGit(child: GitChild): void {
 export async function tryGit(args: readonly string[], options: RunOptions): Promise<RunResult> {
   const { signal, idleSeconds } = options;
   throwIfStopped(signal);
-  const child = startGit(args, options);
+  const child = startTraced(args, options);
   const output: Buffer[] = [];
   let stderr = "";
   let stuck = false;
@@ -114,6 +126,18 @@ export async function tryGit(args: readonly string[], options: RunOptions): Prom
   }
 }
 
+/** With its trace of HTTP on a descriptor of its own, where somebody wants to know and the system has such. */
+function startTraced(args: readonly string[], options: RunOptions): GitChild {
+  const { onStatus, env } = options;
+  if (onStatus === undefined || !canTrace) return startGit(args, options);
+  const child = startGit(args, { ...options, env: { ...env, ...traceVariables(3) } }, ["pipe"]);
+  const trace = readTransferTrace(onStatus);
+  const pipe = child.stdio[3] as Readable | null | undefined;
+  pipe?.on("data", (chunk: Buffer) => trace.read(chunk.toString("latin1")));
+  pipe?.on("error", () => undefined);
+  return child;
+}
+
 /**
  * Runs git and returns its output as Latin-1 text: names of refs are bytes, and need be no UTF-8.
  * @throws MirrorError with git's own words where it fails
@@ -122,6 +146,14 @@ export async function runGit(args: readonly string[], options: RunOptions): Prom
   const { code, stdout, stderr } = await tryGit(args, options);
   if (code !== 0) throw classifyFailure(args, code, stderr);
   return stdout.toString("latin1");
+}
+
+/** Whether git says that it does not trust whom it reached; repositories may be called by such words as well. */
+export function isUntrusted(stderr: string): boolean {
+  const words = stderr.replace(/'[^']*'|\S+:\/\/\S+/g, "");
+  return /SSL certificate problem|certificate verif\w+ failed|unable to get local issuer|self.signed certificate|certificate (?:has expired|subject name|CAfile)|no alternative certificate|error setting certificate|server certificate/i.test(
+    words,
+  );
 }
 
 /** Pure: git's exit and words → one of our errors. */
@@ -133,7 +165,7 @@ export function classifyFailure(args: readonly string[], code: number | null, st
   const said = words === "" ? `exit code ${code}` : words;
   const is = (pattern: RegExp) => pattern.test(stderr);
   const data = { stderr };
-  if (is(/certificate|SSL/i)) {
+  if (isUntrusted(stderr)) {
     return new MirrorError("upstream", `git does not trust the server's certificate: ${said}; ${trustRemedy}`, {
       data,
     });

@@ -46,15 +46,15 @@ function numberedSettings(environment: Environment): [string, string][] {
   });
 }
 
-const paths =
-  /^(?:GIT_ASKPASS|SSH_ASKPASS|GIT_SSH|GIT_SSL_(?:CAINFO|CAPATH|CERT|KEY)|GIT_PROXY_SSL_\w+|GIT_CONFIG_SYSTEM)$/;
+const programs = new Set(["GIT_ASKPASS", "SSH_ASKPASS", "GIT_SSH"]);
+const files = /^(?:GIT_SSL_(?:CAINFO|CAPATH|CERT|KEY)|GIT_PROXY_SSL_(?:CAINFO|CERT|KEY)|GIT_CONFIG_SYSTEM)$/;
 
 /** Git runs in a folder of our own, and these count from the user's. */
 export function withAbsolutePaths(environment: Readonly<Record<string, string>>, cwd: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(environment).map(([name, value]) => {
       // A program's name alone is looked for in PATH.
-      const isPath = paths.test(name) && value.includes("/");
+      const isPath = files.test(name) ? value !== "" : programs.has(name) && value.includes("/");
       return [name, isPath ? resolve(cwd, value) : value];
     }),
   );

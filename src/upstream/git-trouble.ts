@@ -1,7 +1,7 @@
 /** Git's failure to reach upstream → what went wrong, by its words: whether it passes, who is to blame, what to set. */
 import { MirrorError } from "../errors.ts";
 import { authorityVariables } from "../authorities.ts";
-import { stderrOf } from "../git/run.ts";
+import { isUntrusted, stderrOf } from "../git/run.ts";
 import { absentHost } from "./connection-error.ts";
 import { issuerOf } from "./issuer.ts";
 import { pageError } from "./page.ts";
@@ -21,13 +21,13 @@ export interface GitTrouble {
 }
 
 export async function gitTrouble(error: unknown, failure: GitFailure): Promise<GitTrouble> {
-  if (!(error instanceof MirrorError) || error.code === "cancelled" || troubleOf(error) !== undefined) {
+  if (!(error instanceof MirrorError) || !ofGit.has(error.code) || troubleOf(error) !== undefined) {
     return { error, hasAnswered: false };
   }
   const stderr = stderrOf(error);
   const is = (pattern: RegExp) => pattern.test(stderr);
   const hasAnswered = is(/returned error: \d{3}|^remote: |not valid: is this a git repository|RPC failed; HTTP/m);
-  if (is(/certificate|SSL (?:peer|certificate)|server verification failed/i) && /^https:/i.test(failure.url)) {
+  if (isUntrusted(stderr) && /^https:/i.test(failure.url)) {
     return { error: await untrusted(error, failure), hasAnswered: true };
   }
   if (is(/response 407|HTTP code 407|Proxy Authentication|CONNECT tunnel failed|from proxy after CONNECT/i)) {
@@ -50,6 +50,9 @@ export async function gitTrouble(error: unknown, failure: GitFailure): Promise<G
   // What failed on the way is upstream's, whatever git calls it; that it is damage is told by `kind`.
   return { error: new MirrorError("upstream", message, { cause, data }), hasAnswered };
 }
+
+// Of our own, others: a disk that is full does not become upstream's fault.
+const ofGit = new Set(["git", "upstream", "not_found"]);
 
 /** Git's last word. */
 function saidBy(stderr: string): string {
@@ -83,6 +86,7 @@ const lasting = new RegExp(
     "Authentication failed|terminal prompts disabled|Permission denied|Host key verification failed",
     "repository .* not found|does not appear to be a git repository|repository .* does not exist",
     "couldn't find remote ref|not our ref [0-9a-f]{40,64}$|unadvertised object|not a valid ref",
+    "bad config|unable to read (?:config|askpass)|cannot run|Permission denied \\(publickey",
     "No space left|Read-only file system|unable to (?:create|write)|cannot lock ref|Disk quota",
     "transport .* not allowed|Unable to find remote helper|is not a git command|dubious ownership",
     "mismatched algorithms: client sha\\d+; server sha\\d+$|does not support shallow",

@@ -3,13 +3,15 @@
  * (patience.ts), with git's words as what went wrong; where a redirect leads, once it has been looked at.
  */
 import { MirrorError, describeError } from "../errors.ts";
+import { saysCommitIsAbsent } from "../git/pins.ts";
 import { saysEmpty, type AskUpstream } from "../git/remote-refs.ts";
-import { stderrOf } from "../git/run.ts";
+import { canTrace, stderrOf } from "../git/run.ts";
 import { isUnencrypted, parseGitUrl, redactUrl } from "../names/git-url.ts";
 import { trimEnd } from "../text.ts";
-import type { Patience } from "./patience.ts";
+import type { Patience, Turn } from "./patience.ts";
 import { gitTrouble } from "./git-trouble.ts";
 import type { HttpClient } from "./http.ts";
+import { upstreamTrouble } from "./trouble.ts";
 import { pageError } from "./page.ts";
 import type { Proxies } from "./proxies.ts";
 
@@ -25,15 +27,18 @@ export type FromOne<T> = (url: string, ask: AskUpstream) => Promise<T>;
 
 const listSuffix = "/info/refs?service=git-upload-pack";
 const maxAnswer = 8 * 1024 * 1024;
+// How often a repository may look empty before it is.
+const maxEmpty = 2;
 // Whatever else is wrong with one URL, another may do better.
 const ofOurs = new Set(["cancelled", "storage", "busy", "config"]);
 
-/** @throws the error of the one that came closest: of several that fail, the last */
+/** @throws of several that fail, the error of the last, but where another has the repository and not the commit */
 export async function fromAny<T>(
   urls: readonly string[],
   upstreams: GitUpstreams,
   { fromOne, note }: { readonly fromOne: FromOne<T>; readonly note: (text: string) => void },
 ): Promise<T> {
+  let lacksCommit: unknown;
   for (const [index, url] of urls.entries()) {
     try {
       if (isUnencrypted(url))
@@ -41,7 +46,9 @@ export async function fromAny<T>(
       return await following(url, upstreams, fromOne);
     } catch (error) {
       const isOfOurs = error instanceof MirrorError ? ofOurs.has(error.code) : true;
-      if (index === urls.length - 1 || isOfOurs || upstreams.signal.aborted) throw error;
+      if (isOfOurs || upstreams.signal.aborted) throw error;
+      lacksCommit ??= saysCommitIsAbsent(error) ? error : undefined;
+      if (index === urls.length - 1) throw lacksCommit ?? error;
       note(`cannot be had from ${redactUrl(url)}: ${describeError(error)}; another URL of it is asked`);
     }
   }
@@ -61,13 +68,17 @@ async function following<T>(url: string, upstreams: GitUpstreams, fromOne: FromO
 function askGit(url: string, { http, patience, proxies, signal }: GitUpstreams): AskUpstream {
   const host = hostOfGit(url);
   const tries = patience.limits.gitTries;
+  let empty = 0;
   return async (attempt) =>
     patience.ask(host, { signal, tries, damagedTries: tries }, async (turn) => {
       turn.begin();
+      // Where nothing tells whether it answers, its silence says nothing; git and ssh have times of their own.
+      if (!isHttp(url) || !canTrace) turn.rest();
       try {
-        return await attempt({ signal: turn.signal, sign: () => turn.sign() });
+        return await attempt(turn);
       } catch (error) {
-        if (saysEmpty(error) && (await sendsPage(url, http, turn.signal))) throw pageError(host);
+        if (saysEmpty(error))
+          throw await emptyError(error, { url, host, http, turn, isLasting: (empty += 1) > maxEmpty });
         const trouble = await gitTrouble(error, { url, host, proxies });
         if (trouble.hasAnswered) turn.sign(true);
         throw trouble.error;
@@ -75,16 +86,39 @@ function askGit(url: string, { http, patience, proxies, signal }: GitUpstreams):
     });
 }
 
-/** Git takes a page for a list without refs, by the old protocol of plain files. */
-async function sendsPage(url: string, http: HttpClient, signal: AbortSignal): Promise<boolean> {
-  if (!/^https?:/i.test(url)) return false;
-  const list = `${trimEnd(url, "/")}${listSuffix}`;
-  return http.get(list, { maxSize: maxAnswer, signal }, ({ isPage }) => isPage).catch(() => false);
+interface Empty {
+  readonly url: string;
+  readonly host: string;
+  readonly http: HttpClient;
+  readonly turn: Turn;
+  /** It has been so before. */
+  readonly isLasting: boolean;
 }
 
-/** As `new URL().host` has it, for ssh's short form too. */
+/** Git takes a page for a list without refs, by the old protocol of plain files. */
+async function emptyError(error: unknown, { url, host, http, turn, isLasting }: Empty): Promise<unknown> {
+  // Somebody has answered; what follows is asked for by its own right.
+  turn.sign();
+  turn.rest();
+  const list = `${trimEnd(url, "/")}${listSuffix}`;
+  const asked = { maxSize: maxAnswer, signal: turn.signal };
+  try {
+    if (isHttp(url) && (await http.get(list, asked, ({ isPage }) => isPage))) return pageError(host);
+  } catch {
+    // It stays what git says.
+  }
+  return isLasting ? error : upstreamTrouble({ kind: "damaged", host }, describeError(error));
+}
+
+function isHttp(url: string): boolean {
+  return /^https?:/i.test(url);
+}
+
+/** As `new URL().host` has it; what is asked in another way than by HTTP may be away by itself. */
 function hostOfGit(url: string): string {
-  return URL.canParse(url) && new URL(url).host !== "" ? new URL(url).host : parseGitUrl(url, true).host;
+  if (isHttp(url)) return new URL(url).host;
+  const scheme = /^([a-z+]+):\/\//i.exec(url)?.[1] ?? "ssh";
+  return `${scheme.toLowerCase()}://${parseGitUrl(url, true).host}`;
 }
 
 function saysRedirect(error: unknown): boolean {

@@ -25,8 +25,9 @@ export function requireProxies({ httpProxy, httpsProxy }: Proxies): void {
   }
 }
 
-/** As the client chooses it. */
+/** As the client chooses it; none for what is neither http nor https. */
 export function proxyFor(url: string, { httpProxy, httpsProxy, noProxy }: Proxies): Proxy | undefined {
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
   const { protocol, hostname, port } = new URL(url);
   const isHttps = protocol === "https:";
   const variable = isHttps && httpsProxy !== undefined ? "HTTPS_PROXY" : "HTTP_PROXY";

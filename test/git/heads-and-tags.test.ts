@@ -40,7 +40,7 @@ const mirror = async (revisions: string[], refs = all) => {
       environments,
       extra: {},
       signal,
-      ask: async (attempt) => attempt({ signal, sign: () => undefined }),
+      ask: async (attempt) => attempt({ signal, sign: () => undefined, rest: () => undefined }),
       onProgress: () => undefined,
       note: () => undefined,
     },

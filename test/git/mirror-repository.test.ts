@@ -34,7 +34,7 @@ beforeEach(async () => {
 
 const { signal } = new AbortController();
 // Once: when it is worth another try is for upstream/ to say.
-const ask: AskUpstream = async (attempt) => attempt({ signal, sign: () => undefined });
+const ask: AskUpstream = async (attempt) => attempt({ signal, sign: () => undefined, rest: () => undefined });
 const notes: string[] = [];
 
 function mirror(revisions: string[], url = `${upstream.url}/owner/repo.git`, refs: RepositoryJob["refs"] = all) {
