@@ -20,6 +20,7 @@ import {
   type FileChecksums,
 } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
+import { mayAsk, privateHost } from "../upstream/redirect.ts";
 import type { Artifact, BringTools, Checked, Problem } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
 import { transferOf, type Brought } from "../reporter.ts";
@@ -36,7 +37,8 @@ export interface FileSettings {
 /** @throws MirrorError `config` for an entry that is none */
 export function createFiles(paths: StorePaths, { files: sources, found }: FileSettings): Artifact<FileJob> {
   const jobs = fileJobs(sources);
-  const spared = sparedBecause(jobs, found);
+  const isForeign = found.keys.has("files") && !found.isOfMirror;
+  const spared = sparedBecause(jobs, isForeign);
   const placeOf = ({ host, path }: FileJob) => paths.file(host, path);
   const recorded = lazy(async () => readFileChecksums(paths));
   return {
@@ -45,7 +47,7 @@ export function createFiles(paths: StorePaths, { files: sources, found }: FileSe
     wanted: async () => ({ jobs, refused: [] }),
     items: (job) => [{ item: itemOf(job), keys: [paths.filePath(job.host, job.path)], locks: [] }],
     has: async (job) => [{ item: itemOf(job), isHeld: placeOf(job).isFile() }],
-    bringing: async (_jobs, tools) => openBringing(paths, tools),
+    bringing: async (_jobs, tools) => openBringing(paths, isForeign, tools),
     check: async function* (job) {
       // Where they are damaged, what they were the only witness of is told by itself.
       yield await checkFile(job, placeOf(job), await recorded().catch(() => undefined));
@@ -74,9 +76,8 @@ export function createFiles(paths: StorePaths, { files: sources, found }: FileSe
 }
 
 /** It may be the configuration of another folder. */
-function sparedBecause(jobs: readonly FileJob[], { keys, isOfMirror }: FileSettings["found"]): string | undefined {
+function sparedBecause(jobs: readonly FileJob[], isForeign: boolean): string | undefined {
   if (jobs.length === 0) return 'the configuration in use has no "files"';
-  const isForeign = keys.has("files") && !isOfMirror;
   return isForeign
     ? "the configuration was found in the working folder, and the mirror is not the one there"
     : undefined;
@@ -97,7 +98,7 @@ function pathOf(paths: StorePaths, key: string): string {
   return paths.filePath(host, rest.join("/"));
 }
 
-async function openBringing(paths: StorePaths, tools: BringTools) {
+async function openBringing(paths: StorePaths, isForeign: boolean, tools: BringTools) {
   const checksums = await readFileChecksums(paths);
   const learned: FileChecksums = new Map();
   const index = await FileIndex.open(paths.cache, paths.filesDir.path, (value) =>
@@ -105,6 +106,7 @@ async function openBringing(paths: StorePaths, tools: BringTools) {
   );
   return {
     bring: async function* (job: FileJob) {
+      if (isForeign) await requireMayName(job, checksums, tools);
       yield await bringFile(paths, job, { ...tools, checksums, learned, index });
     },
     finish: async () => {
@@ -113,6 +115,22 @@ async function openBringing(paths: StorePaths, tools: BringTools) {
       return [];
     },
   };
+}
+
+/**
+ * A configuration that was merely found may list files for a mirror elsewhere, as a lock lists dependencies. It leads to no
+ * address of this network, and has no say in what a file was that this mirror has seen.
+ */
+async function requireMayName(job: FileJob, checksums: FileChecksums, { hosts }: BringTools): Promise<void> {
+  const isOfThisMachine = job.host === "localhost" || job.host.startsWith("127.");
+  if (!isOfThisMachine && !(await mayAsk(job.host, hosts))) throw privateHost(job.host);
+  const known = checksums.get(keyOf(job))?.sha256;
+  if (job.sha256 === undefined || known === undefined || job.sha256 === known) return;
+  throw new MirrorError(
+    "refused",
+    `this mirror knows it with SHA-256 ${known}, and only a configuration in the working folder says otherwise; name that ` +
+      "file with --config",
+  );
 }
 
 interface Tools extends BringTools {

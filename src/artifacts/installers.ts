@@ -139,10 +139,14 @@ async function openBringing(
   key: KeyObject | undefined,
   tools: BringTools,
 ) {
-  const asked = new Map<string, "absent" | "there">();
-  let found = 0;
-  let wanted = 0;
-  let hasFailed = false;
+  // By list, as it was last asked for: one that failed is asked for again.
+  const asked = new Map<string, { readonly state: "absent" | "there" | "failed"; readonly wanted: number }>();
+  const told = new Map<string, number>();
+  /** Which installers there are is known once their list is here. */
+  const expect = ({ list, installers }: InstallerJob, count: number) => {
+    tools.reporter.begin(count - (told.get(list.name) ?? installers.length));
+    told.set(list.name, count);
+  };
   return {
     bring: async function* (job: InstallerJob): AsyncIterable<Outcome> {
       const item = listItem(job.list);
@@ -150,22 +154,18 @@ async function openBringing(
       try {
         fresh = key === undefined ? undefined : await fetchList(job, settings, key, tools);
       } catch (error) {
-        hasFailed = true;
-        tools.reporter.begin(-job.installers.length);
+        asked.set(job.list.name, { state: "failed", wanted: 0 });
+        expect(job, 0);
         yield { item, error };
         return;
       }
       const installers = fresh === undefined ? [] : wantedIn(fresh, job.list, settings.installers ?? []);
-      // Which ones there are was not known before.
-      tools.reporter.begin(installers.length - job.installers.length);
+      expect(job, installers.length);
+      asked.set(job.list.name, { state: fresh === undefined ? "absent" : "there", wanted: installers.length });
       if (fresh === undefined) {
-        asked.set(job.list.name, "absent");
         yield { item, outcome: "none", bytes: 0 };
         return;
       }
-      asked.set(job.list.name, "there");
-      found += 1;
-      wanted += installers.length;
       let isWhole = true;
       for (const installer of installers) {
         if (tools.signal.aborted) return;
@@ -177,11 +177,15 @@ async function openBringing(
       else yield { item, error: new MirrorError("incomplete", "stays as it was, since not all that it names is here") };
     },
     finish: async (): Promise<Failed[]> => {
-      if (jobs.length > 0) await tools.land(async () => addAbsentLists(paths, asked));
+      const states = [...asked.values()];
+      const known = [...asked].flatMap(([name, { state }]) => (state === "failed" ? [] : [[name, state] as const]));
+      if (jobs.length > 0) await tools.land(async () => addAbsentLists(paths, new Map(known)));
       // What failed has been told by its own name.
-      if (jobs.length === 0 || hasFailed || tools.signal.aborted || wanted > 0) return [];
-      const why =
-        found === 0 ? "upstream has no list of installers" : "no list has an installer for that Elixir and OTP";
+      const isFine = states.some(({ state, wanted }) => state === "failed" || wanted > 0);
+      if (jobs.length === 0 || isFine || tools.signal.aborted) return [];
+      const why = states.every(({ state }) => state === "absent")
+        ? "upstream has no list of installers"
+        : "no list has an installer for that Elixir and OTP";
       return [{ item: { kind: "all", of: "installers" }, error: new MirrorError("not_found", why) }];
     },
   };

@@ -18,27 +18,35 @@ const ofHost: ReadonlySet<TroubleKind> = new Set([
   "deadline",
 ]);
 
+interface Group {
+  readonly items: Item[];
+  /** How many of them the host was not asked for. */
+  untried: number;
+}
+
 export class FailureGroups {
-  private groups = new Map<string, { readonly isUntried: boolean; readonly items: Item[] }>();
+  private groups = new Map<string, Group>();
 
   /** @returns whether it is told with others, later */
   add(item: Item, error: unknown): boolean {
     const trouble = troubleOf(error);
-    if (trouble === undefined || !ofHost.has(trouble.kind)) return false;
+    if (trouble === undefined || !(ofHost.has(trouble.kind) || trouble.isOfHost === true)) return false;
     const text = describeError(error);
-    const isUntried = trouble.kind === "silent" || trouble.isUntried === true;
-    const group = this.groups.get(text) ?? { isUntried, items: [] };
+    const group = this.groups.get(text) ?? { items: [], untried: 0 };
     this.groups.set(text, group);
     group.items.push(item);
+    // What was asked of a host that says nothing has come to no more than what was not.
+    if (trouble.kind === "silent" || trouble.isUntried === true) group.untried += 1;
     return true;
   }
 
   /** `repo.hex.pm does not answer: 32 packages not tried` */
   takeLines(): string[] {
-    const lines = [...this.groups].map(([text, { isUntried, items }]) => {
+    const lines = [...this.groups].map(([text, { untried, items }]) => {
       const [only] = items;
       if (only !== undefined && items.length === 1) return `failed ${showItem(only)}: ${text}`;
-      return `${text}: ${countItems(items)} not ${isUntried ? "tried" : "fetched"}`;
+      if (untried === items.length) return `${text}: ${countItems(items)} not tried`;
+      return `${text}: ${countItems(items)} not fetched${untried === 0 ? "" : `, ${untried} of them not tried`}`;
     });
     this.groups = new Map();
     return lines;
@@ -55,7 +63,7 @@ const nouns: Readonly<Partial<Record<Item["kind"], readonly [string, string]>>> 
 };
 
 /** `30 packages and 2 git repositories` */
-export function countItems(items: readonly Item[]): string {
+function countItems(items: readonly Item[]): string {
   const counts = new Map<string, number>();
   for (const { kind } of items) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const parts = [...counts].map(([kind, count]) => {
@@ -67,8 +75,9 @@ export function countItems(items: readonly Item[]): string {
 }
 
 const again = "what arrived is kept; run the same command again to fetch the rest";
-const network = `check the network and ${again.replace("what arrived is kept; ", "")}, or give it time with --deadline 10m`;
+const network = "check the network and run the same command again to fetch the rest";
 const advice: readonly [TroubleKind | ErrorCode, string][] = [
+  ["storage", "make room, or the mirror's folder writable, and run it again; what arrived is kept"],
   ["trust", "nothing is fetched from a host that is not trusted: name its authority as said above, and run it again"],
   ["proxy", "set the proxy right as said above, and run it again"],
   ["page", "log in to the network where a portal wants that, and run it again"],
@@ -83,9 +92,17 @@ const advice: readonly [TroubleKind | ErrorCode, string][] = [
   ["integrity", "what upstream sent is not what it should be, so it was not taken; what arrived is kept"],
   ["not_found", "upstream does not have it: see whether the lock is right, and run it again"],
   ["refused", "what is refused stays so until it is allowed as said above; what arrived is kept"],
+  ["too_large", "what is too large is not taken; what arrived is kept"],
+  ["git", "see what git says above; what arrived is kept, and the same command fetches the rest"],
+  ["upstream", "see what upstream says above; what arrived is kept, and the same command fetches the rest"],
 ];
+const ofNetwork: ReadonlySet<string | undefined> = new Set(["silent", "name", "unreachable"]);
 
-/** @param causes of the failures, each by the kind of its trouble or the code of its error */
-export function adviceFor(causes: readonly (string | undefined)[]): string {
-  return advice.find(([cause]) => causes.includes(cause))?.[1] ?? again;
+/**
+ * @param causes of the failures, each by the kind of its trouble or the code of its error
+ * @param hasDeadline whether it was given time already
+ */
+export function adviceFor(causes: readonly (string | undefined)[], hasDeadline: boolean): string {
+  const [cause, text] = advice.find(([each]) => causes.includes(each)) ?? [undefined, again];
+  return ofNetwork.has(cause) && !hasDeadline ? `${text}, or give it time with --deadline 10m` : text;
 }

@@ -20,7 +20,8 @@ export const sync: Command = async (context, args) => {
   const result = await mirror.sync(locks);
   const seconds = Math.round((Date.now() - started) / 100) / 10;
   const asking = whoAsks(locks.map(({ name }) => name));
-  printResult(context, { ...result, seconds }, () => summaryLines({ ...result, seconds, asking }));
+  const hasDeadline = config.deadline !== undefined;
+  printResult(context, { ...result, seconds }, () => summaryLines({ ...result, seconds, asking, hasDeadline }));
   return result.failed.length > 0 ? 1 : 0;
 };
 
@@ -41,7 +42,13 @@ function whoAsks(names: readonly string[]): string {
   return names.length === 1 ? `${names[0]} names` : `${names.slice(0, -1).join(", ")} and ${names.at(-1)} name`;
 }
 
-function summaryLines(result: SyncResult & { readonly seconds: number; readonly asking: string }): string[] {
+interface Summary extends SyncResult {
+  readonly seconds: number;
+  readonly asking: string;
+  readonly hasDeadline: boolean;
+}
+
+function summaryLines(result: Summary): string[] {
   const { added, updated, unchanged, bytes, failed, skipped, registry, fingerprints, seconds, asking } = result;
   return [
     ...skipped.map(({ app, reason }) => `skipped ${app}: ${reason}`),
@@ -50,7 +57,14 @@ function summaryLines(result: SyncResult & { readonly seconds: number; readonly 
     ...(registry === undefined ? [] : [`registry: ${registry.packages} packages, ${registry.releases} releases`]),
     ...fingerprintLines(fingerprints),
     ...(result.coverage === undefined ? [] : [coverageLine(result.coverage, asking)]),
-    ...(failed.length > 0 ? [adviceFor(failed.map(({ cause }) => cause))] : []),
+    ...(failed.length > 0
+      ? [
+          adviceFor(
+            failed.map(({ cause }) => cause),
+            result.hasDeadline,
+          ),
+        ]
+      : []),
   ];
 }
 

@@ -15,6 +15,7 @@ export async function checkWanted(kinds: Kinds, want: Want, findings: Findings):
         for (const { state, ...problem } of problems) findings[state].push({ item, ...problem });
       }
     }
+    findings.checked += refused.length;
     findings.missing.push(...refused);
   });
 }

@@ -98,8 +98,16 @@ export async function sync(
     if (tally.failures.length === 0) await writeLastSync(paths, new Date());
   });
   const fingerprints = await fingerprintsOf(paths, caFileOf(config));
-  const coverage = tally.failures.length === 0 ? {} : { coverage: await coverageOf(context, openKinds(), locks) };
-  return { ...tally.result(), skipped: skippedEntries(locks), registry, fingerprints, ...coverage };
+  // What cannot be looked at, such as a repository where git is not installed, must not cost the result.
+  const coverage =
+    tally.failures.length === 0 ? undefined : await coverageOf(context, openKinds(), locks).catch(() => undefined);
+  return {
+    ...tally.result(),
+    skipped: skippedEntries(locks),
+    registry,
+    fingerprints,
+    ...(coverage === undefined ? {} : { coverage }),
+  };
 }
 
 /** A sync that failed may have lacked no more than news. */
@@ -168,8 +176,9 @@ function openHexSources(context: SyncContext): HexSources {
 
 /** Hosts that a lock, the configuration or `--allow-hosts` names: they may be asked whatever their address. */
 function trustedHosts(settings: Pick<Config, SyncKey>, locks: readonly Lock[]): ReadonlySet<string> {
-  const { hexUrl, buildsUrl, repos, files, allowHosts } = settings;
-  const urls = [hexUrl, buildsUrl, ...repos.map(({ url }) => url), ...fileJobs(files).map(({ url }) => url)];
+  const { hexUrl, buildsUrl, repos, files, allowHosts, found } = settings;
+  const listed = found.keys.has("files") && !found.isOfMirror ? [] : fileJobs(files).map(({ url }) => url);
+  const urls = [hexUrl, buildsUrl, ...repos.map(({ url }) => url), ...listed];
   const named = repositoryJobs(locks, settings).jobs.map(({ host }) => host);
   const hosts = [...named, ...allowHosts.map((host) => host.toLowerCase())];
   return new Set([...hosts, ...urls.map(hostOf).filter((host) => host !== undefined)]);

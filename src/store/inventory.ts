@@ -1,5 +1,6 @@
 /** What the mirror holds, read from the folder each time: the folder is the only truth. */
 import type { Place } from "../disk/place.ts";
+import { isTemporary } from "../disk/temporary.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import { whileUnchanged } from "../disk/while-unchanged.ts";
 import { compareNames, isPackageName, isRepositoryName } from "../names/hex-names.ts";
@@ -104,7 +105,9 @@ const maxRepositoryDepth = 12;
 async function collect(dir: Place, prefix: string, host: string, walk: Walk): Promise<void> {
   if (prefix.split("/").length > maxRepositoryDepth) return;
   walk.folders.push(dir);
-  for (const { name, kind } of await dir.entries()) {
+  for (const { name, kind } of await dir.allEntries()) {
+    // A repository may be called `.github`; what is being made beside it is none.
+    if (name.startsWith(".") && (!name.endsWith(".git") || isTemporary(name))) continue;
     const path = prefix === "" ? name : `${prefix}/${name}`;
     // Whatever has a repository's name; a link or a file is a damaged one.
     if (name.endsWith(".git"))

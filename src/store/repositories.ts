@@ -37,8 +37,9 @@ export function createRepositoryFinder(paths: StorePaths): (host: string, path: 
     const known = found.get(key);
     if (known?.isFolder() === true) return known;
     const place = await find(paths, host, path, true);
-    if (place === undefined) found.delete(key);
-    else found.set(key, place);
+    // What was found under another spelling may come under this one later.
+    if (place !== undefined && place.below.endsWith(`${path}.git`)) found.set(key, place);
+    else found.delete(key);
     return place;
   };
 }
@@ -46,9 +47,10 @@ export function createRepositoryFinder(paths: StorePaths): (host: string, path: 
 async function findFolded(base: Place, segments: readonly string[]): Promise<Place | undefined> {
   let place = base;
   for (const segment of segments) {
-    const match = (await place.list("folder")).find((name) => name.toLowerCase() === segment.toLowerCase());
+    const folders = (await place.allEntries()).filter(({ kind }) => kind === "folder");
+    const match = folders.find(({ name }) => name.toLowerCase() === segment.toLowerCase());
     if (match === undefined) return undefined;
-    place = place.at(match);
+    place = place.at(match.name);
   }
   return place;
 }

@@ -7,7 +7,7 @@ import { git, makeRepository, redirectGit, startGitUpstream } from "../support/g
 import { mirrorHere } from "../support/here.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
 import { startServer } from "../support/cli.ts";
-import { makeTarball, mixLock } from "../support/tarballs.ts";
+import { lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
 import { startSilent } from "../support/upstreams.ts";
 
 const tarballs = Array.from({ length: 12 }, (_, n) => makeTarball({ name: `package${n}`, version: "1.0.0" }));
@@ -64,12 +64,26 @@ describe("an upstream that is away", () => {
   test("is waited for until --deadline, and no longer", async () => {
     const { url: silent } = await startSilent();
     const { code, stderr, stdout } = await sync(silent, "--deadline", "2s");
-    expect([code, stderr]).toEqual([1, "the time that --deadline gives is over: 12 packages not fetched\n"]);
+    expect([code, stderr]).toEqual([
+      1,
+      "the time that --deadline gives is over: 12 packages not fetched, 4 of them not tried\n",
+    ]);
     expect(lastLines(stdout, 1)[0]).toMatch(/a longer --deadline or none/);
     const wrong = await sync(silent, "--deadline", "soon");
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/--deadline.*give a time such as 90s/)]);
   });
 });
+
+test("one host that is silent until the deadline takes nothing from the others", async () => {
+  const { url: silent, port } = await startSilent();
+  const gone = Array.from({ length: 24 }, (_, n) => makeTarball({ name: `gone${n}`, version: "1.0.0" }));
+  const entries = gone.map((tarball) => lockEntry(tarball, "", "corp"));
+  await writeFile(join(cwd, "mix.lock"), mixLock(tarballs.slice(0, 5), entries));
+  const args = ["--repo", `corp=${silent},${key}`, "--deadline", "14s"];
+  const { code, stdout, stderr } = await sync(hex.url, ...args);
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/^added 5, .*failed 24/m)]);
+  expect(stderr).toMatch(new RegExp(`127\\.0\\.0\\.1:${port} does not answer; it is tried again until the deadline`));
+}, 60_000);
 
 test("what is damaged at upstream is told by its name, and the advice is not to run it again for ever", async () => {
   hex.files.set("/tarballs/package3-1.0.0.tar", Buffer.from("damaged"));

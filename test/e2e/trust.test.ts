@@ -1,11 +1,12 @@
 /** What a mirror trusts is written in it, and who it is is proved: keys, files that were merely found, impostors. */
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { chmod, cp, mkdir, readFile, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { fingerprint } from "../../src/hex/keys.ts";
 import { mirrorServer, startServer } from "../support/cli.ts";
+import { startFileUpstream } from "../support/file-upstream.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { mirrorHere } from "../support/here.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
@@ -132,6 +133,37 @@ describe("mirror.config.json that was merely found", () => {
     expect([byLink.code, byLink.stderr]).toEqual([2, expect.stringMatching(refused)]);
     // Named, it is the user's own word.
     expect((await run(["status", "--config", "mirror.config.json"])).code).toBe(0);
+  });
+
+  test("may list files for a mirror elsewhere, not in this network, nor other ones than that mirror has seen", async () => {
+    const shared = await elsewhere();
+    const upstream = await startFileUpstream();
+    upstream.files.set("/tool", Buffer.from("tool"));
+    const sync = async (files: readonly object[], ...args: string[]) => {
+      await config({ files });
+      const own = ["--hex-url", hex.url, "--hex-public-key", join(cwd, "upstream.pem"), "--mirror", shared];
+      return mirrorHere(["sync", ...own, ...args], { cwd });
+    };
+    const url = `${upstream.url}/tool`;
+    expect((await sync([{ url }])).code).toBe(0);
+    const near = await sync([{ url: "http://169.254.169.254/latest/credentials" }]);
+    expect([near.code, near.stderr]).toEqual([
+      1,
+      expect.stringMatching(/169\.254\.169\.254 is an address of this machine or/),
+    ]);
+    upstream.files.set("/tool", Buffer.from("evil"));
+    const sha256 = createHash("sha256").update("evil").digest("hex");
+    const other = await sync([{ url, sha256 }]);
+    expect([other.code, other.stderr]).toEqual([
+      1,
+      expect.stringMatching(/this mirror knows it with SHA-256 .*--config/),
+    ]);
+    expect(await readFile(join(shared, "files/127.0.0.1/tool"), "utf8")).toBe("tool");
+    // Nor do others go because this file does not list them.
+    await config({ files: [{ url: `${upstream.url}/another` }] });
+    const pruned = await mirrorHere(["prune", "--mirror", shared], { cwd });
+    expect([pruned.code, await readFile(join(shared, "files/127.0.0.1/tool"), "utf8")]).toEqual([0, "tool"]);
+    expect((await sync([{ url, sha256 }], "--config", "mirror.config.json")).code).toBe(0);
   });
 
   test("leads nowhere above its folder, but to what is a mirror of this user already", async () => {
