@@ -184,7 +184,8 @@ function upstreamConfig(environment: Environment): string {
     ...(xdg === undefined ? [] : [join(xdg, "git", "config")]),
     ...(home === undefined ? [] : [join(home, ".gitconfig")]),
   ];
-  const files = given === undefined ? usual : [given];
+  // One that is named by nothing is none.
+  const files = (given === undefined ? usual : [given]).filter((file) => file !== "");
   const includes = files.map((file) => `[include]\n\tpath = ${quoted(file.replaceAll("\\", "/"))}\n`);
   return `${pace}${includes.join("")}${ownConfig}`;
 }

@@ -150,7 +150,10 @@ export async function runGit(args: readonly string[], options: RunOptions): Prom
 
 /** Whether git says that it does not trust whom it reached; repositories may be called by such words as well. */
 export function isUntrusted(stderr: string): boolean {
-  const words = stderr.replace(/'[^']*'|\S+:\/\/\S+/g, "");
+  const words = stderr
+    .split(/\s/)
+    .filter((word) => !word.includes("://"))
+    .join(" ");
   return /SSL certificate problem|certificate verif\w+ failed|unable to get local issuer|self.signed certificate|certificate (?:has expired|subject name|CAfile)|no alternative certificate|error setting certificate|server certificate/i.test(
     words,
   );

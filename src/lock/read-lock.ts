@@ -44,6 +44,6 @@ function kindByName(where: string): LockKind | undefined {
 }
 
 function whatElse(text: string): string {
-  if (/^\s*packages\s*=\s*\[/m.test(text)) return "it looks like Gleam's manifest.toml, which is not read";
+  if (/^packages = \[/m.test(text)) return "it looks like Gleam's manifest.toml, which is not read";
   return "it is neither a mix.lock, which begins with %{, nor a rebar.lock, which begins with [ or {";
 }
