@@ -18,12 +18,11 @@ export async function connectionError(cause: unknown, failure: Failure): Promise
   const proxy = proxyFor(url, proxies);
   const status = proxyStatus(cause);
   if (proxy !== undefined && status !== undefined) return proxyError(status, proxy, failure, cause);
+  if (proxy !== undefined && hasErrno(cause, "ERR_NO_TUNNEL")) return noTunnel(cause, proxy, host);
   if (hasErrno(cause, ...certificateErrors)) return untrusted(cause, proxy, failure);
   const through = proxy !== undefined && concerns(cause, proxy) ? proxy : undefined;
-  if (hasErrno(cause, "ENOTFOUND", "EAI_AGAIN", "EAI_NONAME")) return absentHost("name", host, through, cause);
-  if (hasErrno(cause, "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "UND_ERR_CONNECT_TIMEOUT")) {
-    return absentHost("unreachable", host, through, cause);
-  }
+  if (hasErrno(cause, ...nameErrors)) return absentHost("name", host, through, cause);
+  if (hasErrno(cause, ...reachErrors)) return absentHost("unreachable", host, through, cause);
   return upstreamTrouble({ kind: "cut", host }, `the transfer of ${shown} broke`, cause);
 }
 
@@ -40,6 +39,9 @@ export function absentHost(
   const remedy = proxy === undefined ? usual : `; correct or unset ${proxy.variable}`;
   return upstreamTrouble({ kind, host }, `${what}${remedy}`, cause);
 }
+
+const nameErrors = ["ENOTFOUND", "EAI_AGAIN", "EAI_NONAME"];
+const reachErrors = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "UND_ERR_CONNECT_TIMEOUT"];
 
 // By OpenSSL's names, as Node gives them.
 const certificateErrors = [
@@ -96,6 +98,15 @@ function proxyError(status: number, proxy: Proxy, { host }: Failure, cause: unkn
     `${who} lets nobody through to ${host} (CONNECT: status ${status}); ${remedy}`,
     cause,
   );
+}
+
+/** The proxy itself is not there, or hangs up. */
+function noTunnel(cause: unknown, proxy: Proxy, host: string): MirrorError {
+  const inner = cause instanceof Error ? cause.cause : undefined;
+  if (hasErrno(inner, ...nameErrors)) return absentHost("name", host, proxy, inner);
+  if (hasErrno(inner, ...reachErrors)) return absentHost("unreachable", host, proxy, inner);
+  const who = `the proxy ${proxy.url} (${proxy.variable})`;
+  return upstreamTrouble({ kind: "cut", host }, `${who} gives no connection to ${host}`, inner);
 }
 
 /** Whether it is the proxy that could not be reached. */

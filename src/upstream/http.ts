@@ -5,7 +5,6 @@
  */
 import { createReadStream } from "node:fs";
 import pLimit from "p-limit";
-import { EnvHttpProxyAgent } from "undici";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { lazyBy } from "../lazy.ts";
@@ -13,6 +12,7 @@ import { redactUrl } from "../names/git-url.ts";
 import { Arrival, FileSink, MemorySink } from "./arrival.ts";
 import type { Patience } from "./patience.ts";
 import { decode, decodersFor } from "./decoding.ts";
+import { createDispatcher } from "./dispatcher.ts";
 import { exchange, type Head, type Question } from "./exchange.ts";
 import { asksForPage, isPage, pageError } from "./page.ts";
 import { requireProxies, type Proxies } from "./proxies.ts";
@@ -87,19 +87,7 @@ export interface HttpSettings {
 export function createHttpClient(settings: HttpSettings): HttpClient {
   const { userAgent, connections, proxies, authorities, mayAsk, patience, tokenFor } = settings;
   requireProxies(proxies);
-  const tls = authorities === undefined ? {} : { ca: [...authorities] };
-  const agent = new EnvHttpProxyAgent({
-    ...proxies,
-    connections,
-    connect: { timeout: 20_000, ...tls },
-    requestTls: tls,
-    proxyTls: tls,
-    // Only https goes by a tunnel, as curl and git have it: many proxies allow no other.
-    proxyTunnel: false,
-    // Exchange.ts has times of its own, which know whether something moves.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+  const agent = createDispatcher({ connections, proxies, authorities });
   const slots = lazyBy((_host: string) => pLimit(connections));
 
   /** Asks one host, and is told where it redirects to, or what it answered. */

@@ -1,6 +1,8 @@
 /** The ways to upstream: proxies and authorities. What goes wrong there says whose fault it is, and what to set. */
 import { X509Certificate } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { connectionError } from "../../src/upstream/connection-error.ts";
@@ -9,6 +11,7 @@ import { makeUpstreamIdentity, startFileUpstream, type FileUpstream } from "../s
 import { temporaryFolder } from "../support/folder.ts";
 import { makeRepository, startGitUpstream } from "../support/git.ts";
 import { mirrorHere } from "../support/here.ts";
+import { listenOnLoopback } from "../support/loopback.ts";
 import { startProxy } from "../support/proxy.ts";
 import { openAsking, startSilent } from "../support/upstreams.ts";
 
@@ -122,6 +125,19 @@ describe("what is silent before any request can be sent", () => {
     const stopped = openAsking().http.get(`${secureUrl}/x`, { maxSize: 10, signal: stop.signal }, () => "came");
     await expect(stopped).rejects.toMatchObject({ code: "cancelled" });
     expect(Date.now() - began).toBeLessThan(5000);
+  });
+
+  test("a proxy that hangs up on CONNECT is asked a few times, and named", async () => {
+    let asked = 0;
+    const proxy = createServer().on("connect", (_request, socket: Socket) => {
+      asked += 1;
+      socket.destroy();
+    });
+    const url = await listenOnLoopback(proxy);
+    await expect(get(`${secure.url}/tool`, { proxies: { httpsProxy: url } })).rejects.toThrow(
+      `the proxy ${url} (HTTPS_PROXY) gives no connection to ${new URL(secure.url).host}`,
+    );
+    expect(asked).toBe(4);
   });
 
   test("a proxy that takes CONNECT and says nothing ends by the deadline, and holds nothing up afterwards", async () => {
