@@ -240,8 +240,11 @@ function userCacheDir(environment: Environment): string {
 }
 
 function proxyOf(environment: Environment): Config["proxy"] {
-  const httpProxy = proxyUrl(environment["http_proxy"] ?? environment["HTTP_PROXY"]);
-  const httpsProxy = proxyUrl(environment["https_proxy"] ?? environment["HTTPS_PROXY"]);
+  // One for all, where nothing more is said and it is of a kind that all of us can use.
+  const all = proxyUrl(environment["all_proxy"] ?? environment["ALL_PROXY"]);
+  const rest = all !== undefined && /^(?:https?|socks5?):/i.test(all) ? all : undefined;
+  const httpProxy = proxyUrl(environment["http_proxy"] ?? environment["HTTP_PROXY"]) ?? rest;
+  const httpsProxy = proxyUrl(environment["https_proxy"] ?? environment["HTTPS_PROXY"]) ?? rest;
   const noProxy = environment["no_proxy"] ?? environment["NO_PROXY"];
   return {
     ...(httpProxy === undefined ? {} : { httpProxy }),

@@ -56,6 +56,11 @@ test("service variables that an orchestrator injects are passed over with a warn
 });
 
 test("proxies are taken from the environment in either case", () => {
+  expect(load({}, { ALL_PROXY: "http://p:1", HTTPS_PROXY: "http://q:2" }).proxy).toEqual({
+    httpProxy: "http://p:1",
+    httpsProxy: "http://q:2",
+  });
+  expect(load({}, { all_proxy: "socks5h://p:1" }).proxy).toEqual({});
   expect(load({}, { http_proxy: "proxy.corp:3128" }).proxy).toEqual({ httpProxy: "http://proxy.corp:3128" });
   expect(load({}, { https_proxy: "http://p:1", NO_PROXY: "localhost" }).proxy).toEqual({
     httpsProxy: "http://p:1",

@@ -30,7 +30,11 @@ export function usersGitEnvironment(environment: Environment, local: readonly st
   const kept = Object.entries(environment).filter(
     (pair): pair is [string, string] => pair[1] !== undefined && !isDropped(pair[0]),
   );
-  return { ...Object.fromEntries(kept), ...gitConfigVariables({}, numberedSettings(environment)) };
+  const users: Record<string, string> = Object.fromEntries(kept);
+  const { HTTP_PROXY: proxy } = users;
+  // Git reads it in lower case only, and Hex is asked through it as well.
+  if (proxy !== undefined) users["http_proxy"] ??= proxy;
+  return { ...users, ...gitConfigVariables({}, numberedSettings(environment)) };
 }
 
 /** `GIT_CONFIG_COUNT` and its pairs, those that git could read. */

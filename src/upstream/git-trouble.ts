@@ -30,7 +30,11 @@ export async function gitTrouble(error: unknown, failure: GitFailure): Promise<G
   if (isUntrusted(stderr) && /^https:/i.test(failure.url)) {
     return { error: await untrusted(error, failure), hasAnswered: true };
   }
-  if (is(/response 407|HTTP code 407|Proxy Authentication|CONNECT tunnel failed|from proxy after CONNECT/i)) {
+  if (
+    is(
+      /(?:response|HTTP code|returned error:) 407|Proxy Authentication|CONNECT tunnel failed|from proxy after CONNECT/i,
+    )
+  ) {
     return { error: ofProxy(error, stderr, failure), hasAnswered: false };
   }
   const kind = kindOf(is, error);

@@ -27,8 +27,6 @@ export type FromOne<T> = (url: string, ask: AskUpstream) => Promise<T>;
 
 const listSuffix = "/info/refs?service=git-upload-pack";
 const maxAnswer = 8 * 1024 * 1024;
-// How often a repository may look empty before it is.
-const maxEmpty = 2;
 // Whatever else is wrong with one URL, another may do better.
 const ofOurs = new Set(["cancelled", "storage", "busy", "config"]);
 
@@ -68,7 +66,6 @@ async function following<T>(url: string, upstreams: GitUpstreams, fromOne: FromO
 function askGit(url: string, { http, patience, proxies, signal }: GitUpstreams): AskUpstream {
   const host = hostOfGit(url);
   const tries = patience.limits.gitTries;
-  let empty = 0;
   return async (attempt) =>
     patience.ask(host, { signal, tries, damagedTries: tries }, async (turn) => {
       turn.begin();
@@ -77,8 +74,7 @@ function askGit(url: string, { http, patience, proxies, signal }: GitUpstreams):
       try {
         return await attempt(turn);
       } catch (error) {
-        if (saysEmpty(error))
-          throw await emptyError(error, { url, host, http, turn, isLasting: (empty += 1) > maxEmpty });
+        if (saysEmpty(error)) throw await emptyError(error, { url, host, http, turn });
         const trouble = await gitTrouble(error, { url, host, proxies });
         if (trouble.hasAnswered) turn.sign(true);
         throw trouble.error;
@@ -91,23 +87,29 @@ interface Empty {
   readonly host: string;
   readonly http: HttpClient;
   readonly turn: Turn;
-  /** It has been so before. */
-  readonly isLasting: boolean;
 }
 
-/** Git takes a page for a list without refs, by the old protocol of plain files. */
-async function emptyError(error: unknown, { url, host, http, turn, isLasting }: Empty): Promise<unknown> {
+/** Git takes a page for a list without refs, by the old protocol of plain files: so the list is looked at. */
+async function emptyError(error: unknown, { url, host, http, turn }: Empty): Promise<unknown> {
   // Somebody has answered; what follows is asked for by its own right.
   turn.sign();
   turn.rest();
+  const seen = isHttp(url) ? await lookAtList(url, http, turn.signal) : "nothing";
+  if (seen === "a page") return pageError(host);
+  return seen === "no refs" ? error : upstreamTrouble({ kind: "damaged", host }, describeError(error));
+}
+
+async function lookAtList(url: string, http: HttpClient, signal: AbortSignal) {
   const list = `${trimEnd(url, "/")}${listSuffix}`;
-  const asked = { maxSize: maxAnswer, signal: turn.signal };
   try {
-    if (isHttp(url) && (await http.get(list, asked, ({ isPage }) => isPage))) return pageError(host);
+    return await http.get(list, { maxSize: maxAnswer, signal }, ({ status, body, isPage }) => {
+      if (isPage) return "a page";
+      if (status !== 200) return "nothing";
+      return /[0-9a-f]{40}[ \t](?:HEAD|refs\/)/.test(body.toString("latin1")) ? "refs" : "no refs";
+    });
   } catch {
-    // It stays what git says.
+    return "nothing";
   }
-  return isLasting ? error : upstreamTrouble({ kind: "damaged", host }, describeError(error));
 }
 
 function isHttp(url: string): boolean {

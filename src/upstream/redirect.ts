@@ -30,7 +30,10 @@ export async function redirectOf({ status, headers }: Answer, from: string, mayA
   }
   const host = hostOf(next.href) ?? "";
   if (host !== hostOf(from) && !(await mayAsk(host))) {
-    throw new MirrorError("refused", `${shown} redirects to ${host}: ${privateHost(host).message}`);
+    throw new MirrorError(
+      "refused",
+      `${shown} redirects to ${host}, as a portal does that wants a login: ${privateHost(host).message}`,
+    );
   }
   return next;
 }

@@ -222,7 +222,7 @@ describe("nothing is trusted that was not verified", () => {
       response.writeHead(302, { location: "http://localhost:9/alpha?X-Signature=secret" }).end();
       return true;
     };
-    await expectRefused(/redirects to localhost: .* give --allow-hosts localhost/);
+    await expectRefused(/redirects to localhost, as a portal .* give --allow-hosts localhost/);
   });
 
   test("a key that lies in the mirror's folder: downloads need the one that was given, or hex.pm's", async () => {

@@ -52,6 +52,7 @@ test("git of ours gets only what is listed; the user's, for asking upstream, nea
     GIT_ASKPASS: "/usr/bin/askpass",
     MIRROR_TOKEN_ACME: "secret",
     BOT_PASSWORD: "for askpass",
+    HTTP_PROXY: "http://proxy:3129",
     GIT_TRACE: "/tmp/trace",
     GIT_EXEC_PATH: "/elsewhere",
     GIT_SSL_NO_VERIFY: "1",
@@ -70,6 +71,7 @@ test("git of ours gets only what is listed; the user's, for asking upstream, nea
   ]);
   expect(environments.upstream().env).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
   expect(environments.upstream().env).toMatchObject({ GIT_ASKPASS: "/usr/bin/askpass", BOT_PASSWORD: "for askpass" });
+  expect(environments.upstream().env).toMatchObject({ http_proxy: "http://proxy:3129" });
   for (const name of ["GIT_DIR", "GIT_TRACE", "GIT_EXEC_PATH", "GIT_SSL_NO_VERIFY", "MIRROR_TOKEN_ACME"]) {
     expect(environments.upstream().env).not.toHaveProperty(name);
   }

@@ -254,3 +254,13 @@ test("what git received is among the bytes", async () => {
   const result = JSON.parse((await sync({}, "--json")).stdout) as { bytes: number };
   expect(result.bytes).toBeGreaterThan(300);
 });
+
+test("a repository without any ref is told as that, once, and takes nothing away", async () => {
+  expect((await sync()).code).toBe(0);
+  const { url } = await startGitUpstream(join(cwd, "others"));
+  await git(cwd, ["init", "--quiet", "--bare", join(cwd, "others/o/r.git")]);
+  await writeLock(`${url}/o/r.git`);
+  const { code, stderr } = await sync();
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/upstream lists no branch and no tag/)]);
+  expect(await git(mirrored(), ["rev-parse", "refs/heads/main"])).toBe(head);
+});
