@@ -20,11 +20,14 @@ import {
   type FileChecksums,
 } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
+import { pageError } from "../upstream/page.ts";
 import { mayAsk, privateHost } from "../upstream/redirect.ts";
 import type { Artifact, BringTools, Checked, Problem } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
 import { transferOf, type Brought } from "../reporter.ts";
 import { removeAll } from "./remove.ts";
+
+const ofFile = '; if that is the file itself, give it a "sha256" in the configuration';
 
 // Release assets may be large; an answer without end must not fill the disk. Bytes.
 const maxFileSize = 8 * 1024 ** 3;
@@ -167,7 +170,7 @@ async function bringFile(
       if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
       if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
       if (expected !== undefined && got !== expected) throw mismatch(job, got, expected);
-      if (expected === undefined && isPage) throw new MirrorError("integrity", "upstream sent a page");
+      if (expected === undefined && isPage) throw pageError(new URL(job.url).host, ofFile);
     });
     if (held === sha256) {
       learned.set(key, { sha256, bytes });

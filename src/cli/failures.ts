@@ -56,7 +56,7 @@ export class FailureGroups {
 const nouns: Readonly<Partial<Record<Item["kind"], readonly [string, string]>>> = {
   release: ["package", "packages"],
   git: ["git repository", "git repositories"],
-  documentation: ["documentation", "documentations"],
+  documentation: ["release's documentation", "releases' documentation"],
   installer: ["installer", "installers"],
   "installer-list": ["list of installers", "lists of installers"],
   file: ["file", "files"],

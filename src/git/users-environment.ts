@@ -44,10 +44,16 @@ function numberedSettings(environment: Environment): [string, string][] {
   return Array.from({ length: count }, (_, index) => index).flatMap((index): [string, string][] => {
     const key = environment[`GIT_CONFIG_KEY_${index}`];
     const value = environment[`GIT_CONFIG_VALUE_${index}`];
-    const isSetting =
-      key !== undefined && value !== undefined && /^[^.]+\..*[^.]$/s.test(key) && !ofRepository.test(key);
+    const isSetting = key !== undefined && value !== undefined && isName(key) && !ofRepository.test(key);
     return isSetting ? [[key, value]] : [];
   });
+}
+
+/** As git takes them: `section.key`, `section.anything at all.key`. */
+function isName(key: string): boolean {
+  const [section = "", ...rest] = key.split(".");
+  const name = rest.at(-1) ?? "";
+  return /^[a-z0-9-]+$/i.test(section) && /^[a-z][a-z0-9-]*$/i.test(name) && !key.includes("\n");
 }
 
 const programs = new Set(["GIT_ASKPASS", "SSH_ASKPASS", "GIT_SSH"]);

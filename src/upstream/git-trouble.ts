@@ -90,7 +90,7 @@ const lasting = new RegExp(
     "Authentication failed|terminal prompts disabled|Permission denied|Host key verification failed",
     "repository .* not found|does not appear to be a git repository|repository .* does not exist",
     "couldn't find remote ref|not our ref [0-9a-f]{40,64}$|unadvertised object|not a valid ref",
-    "bad config|unable to read (?:config|askpass)|cannot run|Permission denied \\(publickey",
+    "bad (?:\\w+ )?config|invalid key|unable to parse .*config|unable to read (?:config|askpass)|cannot run|Permission denied \\(publickey",
     "No space left|Read-only file system|unable to (?:create|write)|cannot lock ref|Disk quota",
     "transport .* not allowed|Unable to find remote helper|is not a git command|dubious ownership",
     "mismatched algorithms: client sha\\d+; server sha\\d+$|does not support shallow",

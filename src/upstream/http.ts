@@ -203,7 +203,7 @@ async function orPage<T>(url: string, looksLikePage: boolean, work: () => Promis
   try {
     return await work();
   } catch (error) {
-    if (looksLikePage && isDamage(error)) throw pageError(new URL(url).host);
+    if (looksLikePage && isDamage(error) && troubleOf(error)?.kind !== "page") throw pageError(new URL(url).host);
     throw error;
   }
 }

@@ -15,9 +15,10 @@ export function asksForPage(url: string): boolean {
   return /\.x?html?$/i.test(new URL(url).pathname);
 }
 
-export function pageError(host: string) {
+/** @param remedy what else to do, as the end of the sentence */
+export function pageError(host: string, remedy = "") {
   return upstreamTrouble(
     { kind: "page", host },
-    `a proxy or a portal answered, not ${host}: it sent a page, which a browser would show`,
+    `a proxy or a portal answered, not ${host}: it sent a page, which a browser would show${remedy}`,
   );
 }

@@ -53,6 +53,13 @@ test("git of ours gets only what is listed; the user's, for asking upstream, nea
     MIRROR_TOKEN_ACME: "secret",
     BOT_PASSWORD: "for askpass",
     HTTP_PROXY: "http://proxy:3129",
+    GIT_CONFIG_COUNT: "5",
+    GIT_CONFIG_KEY_0: "core.worktree",
+    GIT_CONFIG_VALUE_0: "/elsewhere",
+    GIT_CONFIG_KEY_1: "no name.x",
+    GIT_CONFIG_VALUE_1: "1",
+    GIT_CONFIG_KEY_3: "url.https://x/.insteadOf",
+    GIT_CONFIG_VALUE_3: "y:",
     GIT_TRACE: "/tmp/trace",
     GIT_EXEC_PATH: "/elsewhere",
     GIT_SSL_NO_VERIFY: "1",
@@ -71,6 +78,11 @@ test("git of ours gets only what is listed; the user's, for asking upstream, nea
   ]);
   expect(environments.upstream().env).toMatchObject({ SSH_AUTH_SOCK: "/run/agent", https_proxy: "http://proxy:3128" });
   expect(environments.upstream().env).toMatchObject({ GIT_ASKPASS: "/usr/bin/askpass", BOT_PASSWORD: "for askpass" });
+  // Of numbered settings, those that git could read and that are not about one repository, numbered anew.
+  expect(environments.upstream().env).toMatchObject({
+    GIT_CONFIG_KEY_0: "url.https://x/.insteadOf",
+    GIT_CONFIG_KEY_1: "http.followRedirects",
+  });
   expect(environments.upstream().env).toMatchObject({ http_proxy: "http://proxy:3129" });
   for (const name of ["GIT_DIR", "GIT_TRACE", "GIT_EXEC_PATH", "GIT_SSL_NO_VERIFY", "MIRROR_TOKEN_ACME"]) {
     expect(environments.upstream().env).not.toHaveProperty(name);
