@@ -23,7 +23,15 @@ export async function connectionError(cause: unknown, failure: Failure): Promise
   const through = proxy !== undefined && concerns(cause, proxy) ? proxy : undefined;
   if (hasErrno(cause, ...nameErrors)) return absentHost("name", host, through, cause);
   if (hasErrno(cause, ...reachErrors)) return absentHost("unreachable", host, through, cause);
+  // Its words are OpenSSL's, of several lines.
+  if (isOfTls(cause))
+    return upstreamTrouble({ kind: "cut", host }, `who answers as ${host} speaks no TLS that we understand`);
   return upstreamTrouble({ kind: "cut", host }, `the transfer of ${shown} broke`, cause);
+}
+
+function isOfTls(cause: unknown): boolean {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  return code === "EPROTO" || code.startsWith("ERR_SSL_");
 }
 
 /** @param proxy where it is that which is not there */

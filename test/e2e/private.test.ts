@@ -244,9 +244,11 @@ describe("addresses of this network", () => {
     const { code, stderr } = await sync();
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/owner\/repo: .* redirects to localhost: localhost is an address of this machine/),
+      expect.stringMatching(
+        /owner\/repo: .* redirects to localhost, as a portal .*: localhost is an address of this machine/,
+      ),
     ]);
-    expect(stderr).toMatch(/tool redirects to localhost: localhost is an address of this machine/);
+    expect(stderr).toMatch(/tool redirects to localhost, as a portal .*: localhost is an address of this machine/);
     expect(upstream.log.join("\n")).not.toContain("GET /owner/repo.git");
     expect(files.log.join("\n")).not.toContain("/elsewhere");
     await lock(entry("repo", `${upstream.url}/to/127.0.0.1/owner/repo.git`, first));

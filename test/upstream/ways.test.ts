@@ -108,6 +108,13 @@ test.each([
   expect(error.message).toContain(message);
 });
 
+test("a server that speaks no TLS is told as that, in one line", async () => {
+  const plain = await startFileUpstream();
+  await expect(get(`${plain.url.replace("http:", "https:")}/tool`, {})).rejects.toThrow(
+    `who answers as ${new URL(plain.url).host} speaks no TLS that we understand`,
+  );
+});
+
 describe("what is silent before any request can be sent", () => {
   test("a server that says nothing to a handshake is given up like any other, and stopped when it is told", async () => {
     const { url, port } = await startSilent();
