@@ -1,5 +1,5 @@
 /** What a sync writes down of the locks that it brings: before anything is fetched, as it finds more, and at the end. */
-import type { GitEntry, Lock } from "../lock/entries.ts";
+import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
 import { redactUrl } from "../names/git-url.ts";
 import { releaseItem } from "../names/item.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
@@ -56,7 +56,9 @@ export async function rememberAtEnd(
   const added = locks.find(({ name }) => name === packagesLock);
   if (added !== undefined) {
     const now = (await readKnownLocks(paths)).find(({ name }) => name === packagesLock);
-    const merged = withoutMistakes({ ...added, entries: withEntries(now, added) }, tally);
+    const isHeld = ({ repository, name, version }: HexEntry) =>
+      paths.registry(repository).tarball(name, version).isFile();
+    const merged = withoutMistakes({ ...added, entries: withEntries(now, added) }, tally, isHeld);
     if (merged.entries.length === 0) await paths.knownLock(packagesLock).remove();
     else own.push(merged);
   }
@@ -75,10 +77,13 @@ export async function stillOurs({ paths, config }: Context<GitPolicyKey>, locks:
   return ours;
 }
 
-/** A package that was asked for once and that upstream does not have must not be asked for ever after. */
-function withoutMistakes(lock: Lock, tally: Tally): Lock {
+/**
+ * A package that was asked for once and that upstream does not have must not be asked for ever after. One that is held is no
+ * mistake: somebody on the way may have said that there is none.
+ */
+function withoutMistakes(lock: Lock, tally: Tally, isHeld: (entry: HexEntry) => boolean): Lock {
   const isMistake = (entry: Lock["entries"][number]) =>
-    entry.kind === "hex" && tally.isNotFound(releaseItem(entry, entry.version));
+    entry.kind === "hex" && tally.isNotFound(releaseItem(entry, entry.version)) && !isHeld(entry);
   return { ...lock, entries: lock.entries.filter((entry) => !isMistake(entry)) };
 }
 

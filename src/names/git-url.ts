@@ -146,7 +146,8 @@ export function resolveSubmoduleUrl(parent: string, url: string): string {
 export function redactUrl(text: string): string {
   return text.replace(/[^\s'"]+/g, (word) => {
     const start = word.indexOf("://") + "://".length;
-    if (start < "://".length) return word;
+    // `user:password@host:path` is none that git would read, and may stand in a lock all the same.
+    if (start < "://".length) return /^[^/@:]+:[^@]*@[^/@:]+:/.test(word) ? word.slice(word.indexOf("@") + 1) : word;
     const user = word.lastIndexOf("@");
     const plain = user < start ? word : word.slice(0, start) + word.slice(user + 1);
     const query = plain.indexOf("?", start);

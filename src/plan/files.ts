@@ -5,7 +5,7 @@
  */
 import { MirrorError } from "../errors.ts";
 import { isIPv6 } from "node:net";
-import { isHostName, maxUrlLength } from "../names/git-url.ts";
+import { isHostName, maxUrlLength, redactUrl } from "../names/git-url.ts";
 import { isFilePath } from "../names/file-names.ts";
 import type { FileSource } from "../options.ts";
 
@@ -116,5 +116,5 @@ function decode(path: string): string {
 }
 
 function refuse(url: string, why: string): MirrorError {
-  return new MirrorError("config", `"files" in the configuration: ${url}: ${why}`);
+  return new MirrorError("config", `"files" in the configuration: ${redactUrl(url)}: ${why}`);
 }

@@ -59,6 +59,17 @@ describe("what no lock names", () => {
     expect((await run("verify", "one")).stdout).toMatch(/missing plugin 7\.0\.8 \(lock \+packages\)/);
   });
 
+  test("one that is held is not forgotten because somebody on the way says that there is none", async () => {
+    await sync("--package", "plugin@7.0.8");
+    hex.intercept = (_request, response) => {
+      response.writeHead(404, { "content-type": "text/html" }).end("<html>blocked</html>");
+      return true;
+    };
+    expect((await sync("--package", "plugin@7.0.8")).code).toBe(1);
+    expect((await run("status")).stdout).toMatch(/\+packages {2}1 packages/);
+    expect((await run("prune")).stdout).toMatch(/^removed 0, 0 B\n$/);
+  });
+
   test("one that upstream does not have is not asked for ever after", async () => {
     expect((await sync("--package", "plugin@9.9.9")).code).toBe(1);
     expect((await sync("--package", "plugin@7.0.8")).code).toBe(0);

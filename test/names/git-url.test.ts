@@ -82,6 +82,8 @@ describe("parseGitUrl", () => {
   });
 
   test("shows no credentials in its errors", () => {
+    expect(() => parseGitUrl("bot:secret@host:o/r.git")).toThrow(/^(?!.*secret)/s);
+    expect(redactUrl("of hexpm:acme/pkg@2.0.0 and git@host:o/r")).toBe("of hexpm:acme/pkg@2.0.0 and git@host:o/r");
     expect(() => parseGitUrl("https://user:secret@host/../x")).toThrow(/^(?!.*secret)/s);
   });
 });
