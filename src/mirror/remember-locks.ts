@@ -43,14 +43,13 @@ export async function remember(
 }
 
 /**
- * At the end, with whether all that they name is here. Another process may have come to sync the same lock as it is now, or other packages: what it has written down
+ * At the end. Another process may have come to sync the same lock as it is now, or other packages: what it has written down
  * counts.
  */
 export async function rememberAtEnd(
   context: Context<GitPolicyKey>,
   { locks, found }: Record<"locks" | "found", readonly Lock[]>,
   tally: Tally,
-  isWhole: boolean,
 ): Promise<void> {
   const { paths } = context;
   const own = await stillOurs(context, locks);
@@ -63,7 +62,7 @@ export async function rememberAtEnd(
     if (merged.entries.length === 0) await paths.knownLock(packagesLock).remove();
     else own.push(merged);
   }
-  await remember(context, { locks: own, found }, isWhole ? "whole" : "incomplete");
+  await remember(context, { locks: own, found }, tally.failures.length === 0 ? "whole" : "incomplete");
 }
 
 /** Of the projects' locks, those that no other process has come to sync with another content. */

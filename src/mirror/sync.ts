@@ -91,17 +91,16 @@ export async function sync(
   }
   const registry = await signRegistry(landing, locks, tally);
   for (const { item, error } of await hex.close(landing.land)) tally.failed(item, error);
-  // What cannot be looked at, such as a repository where git is not installed, must not cost the result.
-  const coverage =
-    tally.failures.length === 0 ? undefined : await coverageOf(context, openKinds(), locks).catch(() => undefined);
-  const isWhole = tally.failures.length === 0 || isCovered(coverage);
   // Last of all: what was killed before is not taken for complete.
   await landing.land(async () => {
-    await rememberAtEnd(counted, { locks, found }, tally, isWhole);
+    await rememberAtEnd(counted, { locks, found }, tally);
     // What could not be asked is not as of today.
     if (tally.failures.length === 0) await writeLastSync(paths, new Date());
   });
   const fingerprints = await fingerprintsOf(paths, caFileOf(config));
+  // What cannot be looked at, such as a repository where git is not installed, must not cost the result.
+  const coverage =
+    tally.failures.length === 0 ? undefined : await coverageOf(context, openKinds(), locks).catch(() => undefined);
   return {
     ...tally.result(),
     skipped: skippedEntries(locks),
@@ -109,10 +108,6 @@ export async function sync(
     fingerprints,
     ...(coverage === undefined ? {} : { coverage }),
   };
-}
-
-function isCovered(coverage: Coverage | undefined): boolean {
-  return coverage !== undefined && coverage.missing.length + coverage.damaged.length === 0;
 }
 
 /** A sync that failed may have lacked no more than news. */
