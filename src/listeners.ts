@@ -52,6 +52,16 @@ export function onGone(answer: Closable, connection: Closable, listener: () => v
   if (!isCalled) stops.push(onClose(connection, call));
 }
 
+/** What the work comes to, or the signal's reason where that is aborted first: for work that hears of no end by itself. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(nothing);
+  let forget = nothing;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    forget = onAbort(signal, () => reject(signal.reason as Error));
+  });
+  return Promise.race([work, aborted]).finally(forget);
+}
+
 /** Resolves when the signal is aborted, or at once if it was. */
 export async function aborted(signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => onAbort(signal, resolve));

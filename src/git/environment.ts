@@ -175,7 +175,10 @@ function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 
-/** The user's own global configuration, included, and what we add before and after it. A file that is not there is no error to git. */
+/**
+ * The user's own global configuration, included, and what we add before and after it. A file that is not there is no error to
+ * git.
+ */
 function upstreamConfig(environment: Environment): string {
   const home = environment["HOME"] ?? homeFolder();
   const given = environment["GIT_CONFIG_GLOBAL"];

@@ -17,7 +17,7 @@ export async function connectionError(cause: unknown, failure: Failure): Promise
   const { url, host, shown, proxies } = failure;
   const proxy = proxyFor(url, proxies);
   const status = proxyStatus(cause);
-  if (proxy !== undefined && status !== undefined) return proxyError(status, proxy, failure, cause);
+  if (proxy !== undefined && status !== undefined) return proxyError(status, proxy, host, cause);
   if (proxy !== undefined && hasErrno(cause, "ERR_NO_TUNNEL")) return noTunnel(cause, proxy, host);
   if (hasErrno(cause, ...certificateErrors)) return untrusted(cause, proxy, failure);
   const through = proxy !== undefined && concerns(cause, proxy) ? proxy : undefined;
@@ -89,7 +89,8 @@ function proxyStatus(cause: unknown): number | undefined {
   return status === undefined ? undefined : Number(status);
 }
 
-function proxyError(status: number, proxy: Proxy, { host }: Failure, cause: unknown): MirrorError {
+/** @param status by which it said no */
+export function proxyError(status: number, proxy: Proxy, host: string, cause: unknown): MirrorError {
   const who = `the proxy ${proxy.url} (${proxy.variable})`;
   if (status === 407) {
     const what = proxy.hasLogin ? "does not take the login in its URL" : "wants a login";

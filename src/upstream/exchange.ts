@@ -1,9 +1,10 @@
 /**
- * One try of asking one host for one thing: the request, and what arrives of it, with a time for each. What has arrived stays in the `Arrival`, from which the next try goes on.
+ * One try of asking one host for one thing: the request, and what arrives of it, with a time for each. What has arrived
+ * stays in the `Arrival`, from which the next try goes on.
  */
 import { request, type Dispatcher } from "undici";
 import { MirrorError } from "../errors.ts";
-import { onAbort } from "../listeners.ts";
+import { orAborted } from "../listeners.ts";
 import { redactUrl } from "../names/git-url.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Turn } from "./patience.ts";
@@ -70,6 +71,7 @@ export async function exchange(
   }, limits.firstByte * 1000);
   try {
     const asked = request(url, { dispatcher, headers: headersFor(question, url, arrival), signal });
+    // While it connects, the client hears of no end.
     const answer = await orAborted(asked, signal);
     clearTimeout(firstByte);
     const head = { status: answer.statusCode, headers: flat(answer.headers), url };
@@ -92,16 +94,6 @@ export async function exchange(
     // Whatever is left of it is not waited for.
     stop.abort();
   }
-}
-
-/** While it connects, the client hears of no end. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => undefined);
-  let forget = () => undefined as void;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    forget = onAbort(signal, () => reject(signal.reason as Error));
-  });
-  return Promise.race([work, aborted]).finally(forget);
 }
 
 function headersFor({ url, headers, secrets }: Question, to: string, arrival: Arrival): Record<string, string> {

@@ -2,11 +2,11 @@
 import { MirrorError } from "../errors.ts";
 import { authorityVariables } from "../authorities.ts";
 import { isUntrusted, stderrOf } from "../git/run.ts";
-import { absentHost } from "./connection-error.ts";
+import { absentHost, proxyError } from "./connection-error.ts";
 import { issuerOf } from "./issuer.ts";
 import { pageError } from "./page.ts";
 import { proxyFor, type Proxies } from "./proxies.ts";
-import { troubleOf, upstreamTrouble, type TroubleKind } from "./trouble.ts";
+import { makeTrouble, troubleOf, upstreamTrouble, withTrouble, type TroubleKind } from "./trouble.ts";
 
 export interface GitFailure {
   readonly url: string;
@@ -50,9 +50,8 @@ export async function gitTrouble(error: unknown, failure: GitFailure): Promise<G
       hasAnswered,
     };
   }
-  const { message, cause, data } = withTrouble(error, kind, failure.host);
   // What failed on the way is upstream's, whatever git calls it; that it is damage is told by `kind`.
-  return { error: new MirrorError("upstream", message, { cause, data }), hasAnswered };
+  return { error: withTrouble(error, makeTrouble({ kind, host: failure.host }), "upstream"), hasAnswered };
 }
 
 // Of our own, others: a disk that is full does not become upstream's fault.
@@ -98,33 +97,24 @@ const lasting = new RegExp(
   "im",
 );
 
-function withTrouble(error: MirrorError, kind: TroubleKind, host: string): MirrorError {
-  const { data } = upstreamTrouble({ kind, host }, "");
-  return new MirrorError(error.code, error.message, { cause: error.cause, data: { ...error.data, ...data } });
-}
-
 async function untrusted(error: MirrorError, { url, host, proxies }: GitFailure): Promise<MirrorError> {
   const proxy = proxyFor(url, proxies);
   const through = proxy === undefined ? "" : ` (through the proxy ${proxy.url})`;
   const issuer = await issuerOf(url, proxy === undefined ? undefined : (proxies.httpsProxy ?? proxies.httpProxy));
   const by = issuer === undefined ? "" : `; it is signed by "${issuer}"`;
   const remedy = `if it is right, name its authority: ${authorityVariables.join("=FILE, ")}=FILE, or git config http.https://${host}/.sslCAInfo FILE`;
-  const { data } = upstreamTrouble({ kind: "trust", host }, "");
+  const trouble = makeTrouble({ kind: "trust", host });
   return new MirrorError("upstream", `git does not trust the certificate of ${host}${through}${by}; ${remedy}`, {
     cause: new Error(error.message),
-    data: { ...error.data, ...data },
+    data: { ...error.data, trouble },
   });
 }
 
 function ofProxy(error: MirrorError, stderr: string, { url, host, proxies }: GitFailure): MirrorError {
   const proxy = proxyFor(url, proxies);
   const status = Number(/(?:response|HTTP code|error:) (\d{3})/i.exec(stderr)?.[1] ?? 407);
-  const who = proxy === undefined ? "git's proxy (http.proxy)" : `the proxy ${proxy.url} (${proxy.variable})`;
-  const remedies: Readonly<Record<string, string>> = {
-    "407": `wants a login (status 407); set ${proxy?.variable ?? "HTTPS_PROXY"}=http://USER:PASSWORD@${proxy?.host ?? "PROXY"}`,
-  };
-  const what = remedies[String(status)] ?? `lets nobody through to ${host} (CONNECT: status ${status})`;
-  const kind = status >= 500 ? "busy" : "proxy";
-  const { data } = upstreamTrouble({ kind, host }, "");
-  return new MirrorError("upstream", `${who} ${what}`, { cause: error, data: { ...error.data, ...data } });
+  if (proxy !== undefined) return proxyError(status, proxy, host, error);
+  // It is one of git's own settings, which only git knows.
+  const what = `git's proxy (http.proxy) lets nobody through to ${host} (status ${status})`;
+  return upstreamTrouble({ kind: status >= 500 ? "busy" : "proxy", host }, what, error);
 }

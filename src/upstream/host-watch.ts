@@ -5,7 +5,7 @@
  * so that nobody who waits for it takes the place of one who asks another host.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { onAbort } from "../listeners.ts";
+import { orAborted } from "../listeners.ts";
 import type { Limits } from "./limits.ts";
 import { troubleOf, upstreamTrouble, type Trouble } from "./trouble.ts";
 
@@ -214,10 +214,4 @@ export class HostWatch {
     const { kind, message } = this.away ?? { kind: "silent", message: `${this.host} does not answer` };
     return upstreamTrouble({ kind, host: this.host, isOfHost: true, isUntried }, message);
   }
-}
-
-async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  let stop = () => undefined as void;
-  const aborted = new Promise<void>((resolve) => (stop = onAbort(signal, resolve)));
-  await Promise.race([work, aborted]).finally(stop);
 }

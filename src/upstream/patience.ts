@@ -7,10 +7,9 @@ import { setMaxListeners } from "node:events";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MirrorError } from "../errors.ts";
-import { lazyBy } from "../lazy.ts";
 import { AdmitAgain, HostWatch, type Waiter } from "./host-watch.ts";
 import { usualLimits, type Limits } from "./limits.ts";
-import { troubleOf, upstreamTrouble, type Trouble } from "./trouble.ts";
+import { makeTrouble, troubleOf, upstreamTrouble, withTrouble, type Trouble } from "./trouble.ts";
 
 /** One try. */
 export interface Turn {
@@ -62,11 +61,11 @@ export function createPatience({ deadline, tell, limits: own = {} }: PatienceSet
   const limits = { ...usualLimits, ...own };
   const hasDeadline = deadline !== undefined;
   const hosts = new Map<string, HostWatch>();
-  const watch = lazyBy((host: string) => {
-    const made = new HostWatch(host, { limits, hasDeadline, tell, now: () => performance.now() });
-    hosts.set(host, made);
-    return made;
-  });
+  const watch = (host: string): HostWatch => {
+    const known = hosts.get(host) ?? new HostWatch(host, { limits, hasDeadline, tell, now: () => performance.now() });
+    hosts.set(host, known);
+    return known;
+  };
   let hasRecovered = false;
   const over = new AbortController();
   setMaxListeners(0, over.signal);
@@ -235,7 +234,7 @@ class Tries {
     const isHopeless = isAbsent(kind) && !isKnown && this.failed > 1;
     const isTooLong = (retryAfter ?? 0) > this.limits.longestRetryAfter;
     const isLast = Math.min(this.triesLeft, this.damagedLeft, this.silentLeft, this.awayLeft) < 0;
-    if (isLast || isHopeless || isTooLong) throw withTrouble(error, trouble);
+    if (isLast || isHopeless || isTooLong) throw error instanceof MirrorError ? withTrouble(error, trouble) : error;
     const { pause, longestPause } = this.limits;
     // What the host wants is kept by its watch, for everybody who asks it.
     const seconds = Math.min(longestPause, pause * 2 ** (this.failed - 1));
@@ -252,10 +251,5 @@ function isAbsent(kind: Trouble["kind"]): boolean {
 /** What a try finds wrong with the bytes that came is of the line, or of the host. */
 function damage(error: unknown, host: string): Trouble | undefined {
   const isDamage = error instanceof MirrorError && error.code === "integrity";
-  return isDamage ? { kind: "damaged", host, isPassing: true } : undefined;
-}
-
-function withTrouble(error: unknown, trouble: Trouble): unknown {
-  if (!(error instanceof MirrorError) || troubleOf(error) !== undefined) return error;
-  return new MirrorError(error.code, error.message, { cause: error.cause, data: { ...error.data, trouble } });
+  return isDamage ? makeTrouble({ kind: "damaged", host }) : undefined;
 }

@@ -53,13 +53,18 @@ const passing: ReadonlySet<TroubleKind> = new Set([
   "damaged",
 ]);
 
-export function upstreamTrouble(
-  { kind, host, ...more }: Omit<Trouble, "isPassing">,
-  message: string,
-  cause?: unknown,
-): MirrorError {
-  const trouble: Trouble = { kind, host, isPassing: passing.has(kind), ...more };
-  return new MirrorError(kind === "damaged" ? "integrity" : "upstream", message, { cause, data: { trouble } });
+export function upstreamTrouble(told: Omit<Trouble, "isPassing">, message: string, cause?: unknown): MirrorError {
+  const data = { trouble: makeTrouble(told) };
+  return new MirrorError(told.kind === "damaged" ? "integrity" : "upstream", message, { cause, data });
+}
+
+export function makeTrouble(told: Omit<Trouble, "isPassing">): Trouble {
+  return { isPassing: passing.has(told.kind), ...told };
+}
+
+/** The same error, in its own words, with what went wrong. */
+export function withTrouble({ code, message, cause, data }: MirrorError, trouble: Trouble, as = code): MirrorError {
+  return new MirrorError(as, message, { cause, data: { ...data, trouble } });
 }
 
 /** undefined for an error that is about something else. */

@@ -1,9 +1,10 @@
 /** What one transfer gets over: breaks, damage, encodings, redirects; and what it does not put up with. */
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { FileSink } from "../../src/upstream/arrival.ts";
 import { MirrorError } from "../../src/errors.ts";
 import type { GetOptions, HttpAnswer } from "../../src/upstream/http.ts";
 import { troubleOf } from "../../src/upstream/trouble.ts";
@@ -150,6 +151,12 @@ describe("damage", () => {
     });
     expect(await readFile(place.path)).toEqual(content);
   });
+});
+
+test("a disk that is full is our own trouble, and no reason to ask again", async () => {
+  const full = await open("/dev/full", "w");
+  onTestFinished(() => full.close());
+  await expect(new FileSink(full).write(content)).rejects.toMatchObject({ code: "storage" });
 });
 
 describe("an answer that says that it cannot", () => {

@@ -73,6 +73,16 @@ describe("a proxy", () => {
     await expect(refused).rejects.toThrow(/does not take the login in its URL \(status 407\)/);
   });
 
+  test("is named by git as by everybody else", async () => {
+    const commit = await makeRepository(join(cwd, "upstream/o/r.git"));
+    const git = await startGitUpstream(join(cwd, "upstream"));
+    await writeFile(join(cwd, "mix.lock"), `%{"r": {:git, "${git.url}/o/r.git", "${commit}", []}}\n`);
+    const proxy = await startProxy({ login: "bot:s3cret" });
+    const { code, stderr } = await mirrorHere(["sync"], { cwd, env: { HTTP_PROXY: proxy.url } });
+    const wanted = `the proxy ${proxy.url} (HTTP_PROXY) wants a login (status 407); set HTTP_PROXY=http://USER:PASSWORD@`;
+    expect([code, stderr]).toEqual([1, expect.stringContaining(wanted)]);
+  });
+
   test("that lets nobody through is named; one that cannot reach the host now is asked again", async () => {
     const closed = await startProxy({ refusal: 403 });
     const busy = await startProxy({ refusal: 503 });
