@@ -21,6 +21,7 @@ const outcomes = {
   malformed: { status: 400, exit: 1 },
   integrity: { status: 502, exit: 1 },
   upstream: { status: 502, exit: 1 },
+  away: { status: 504, exit: 1 },
   busy: { status: 503, exit: 1 },
   git: { status: 500, exit: 1 },
   storage: { status: 500, exit: 1 },

@@ -22,6 +22,10 @@ const names = list.pipe(z.array(z.string().regex(hostName)));
 const text = z.string().min(1);
 /** From a flag that came several times, a list in the file, or one variable with spaces between. */
 const words = z.union([z.array(z.string()), z.string().transform((value) => value.split(/\s+/).filter(Boolean))]);
+const day = 86_400;
+/** A time, as seconds. */
+const seconds = (least: number, most: number) =>
+  z.coerce.string().transform(secondsOf).pipe(z.number().min(least).max(most));
 const httpUrl = z
   .url({ protocol: /^https?$/ })
   // They would be shown in every error.
@@ -68,6 +72,7 @@ const tokenFiles = z
   .transform((given) => ({ everything: given.includes("all"), files: given.filter((each) => each !== "all") }))
   .refine(({ files }) => files.length > 0);
 const owners = list.pipe(z.array(z.string().regex(/^(?:[a-z0-9_.-]+\/)?[A-Za-z0-9_~.-]+$/i)));
+const packagePattern = z.string().regex(/^[a-z*][a-z0-9_*]*$/);
 const sha256 = z.string().regex(/^[0-9a-fA-F]{64}$/);
 /** Any further key is a name in braces of the URL, with its values. */
 const fileSource = z
@@ -264,15 +269,49 @@ export const options = {
     flag: "--deadline <time>",
     help: "how long a sync may take; a host that does not answer is tried again until then",
     allowed: "a time such as 90s, 10m or 2h",
-    schema: z.coerce
-      .string()
-      .transform(secondsOf)
-      .pipe(
-        z
-          .number()
-          .min(1)
-          .max(86_400 * 7),
-      ),
+    schema: seconds(1, 7 * day),
+  },
+  pull: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "as the mirror was made; new ones do",
+    flag: "--pull",
+    help: "fetch from upstream what is asked for and not held",
+    allowed: "true or false",
+    schema: flag,
+  },
+  offline: {
+    scope: "setting",
+    default: false,
+    flag: "--offline",
+    help: "never ask anybody outside, whatever the mirror was made for",
+    allowed: "true or false",
+    schema: flag,
+  },
+  maxAge: {
+    scope: "setting",
+    default: "10m",
+    flag: "--max-age <time>",
+    help: "how old what can change may be before upstream is asked again; refs of git: a minute at most",
+    allowed: "a time such as 90s, 10m or 2h; 0: ask each time",
+    schema: seconds(0, 365 * day),
+  },
+  upstreamTimeout: {
+    scope: "setting",
+    default: "3s",
+    flag: "--upstream-timeout <time>",
+    help: "how long a client waits for upstream before it is given what is held",
+    allowed: "a time such as 3s, up to 5m",
+    schema: seconds(0.1, 300),
+  },
+  local: {
+    scope: "setting",
+    default: [],
+    decidesTrust: true,
+    flag: "--local <names>",
+    help: "packages that are this mirror's own, and never asked of upstream; * stands for anything",
+    allowed: "package names such as acme_*, separated by commas",
+    schema: list.pipe(z.array(packagePattern)),
   },
   grace: {
     scope: "setting",
@@ -521,6 +560,15 @@ export const options = {
     schema: words.pipe(z.array(changed)),
     isRepeatable: true,
   },
+  fromUpstream: {
+    scope: "command",
+    default: [],
+    flag: "--from-upstream <name>",
+    help: "give a name whose releases were adopted to upstream; may come several times, and * stands for anything",
+    allowed: "package names, or patterns such as acme_*",
+    schema: words.pipe(z.array(packagePattern)),
+    isRepeatable: true,
+  },
   adopt: {
     scope: "command",
     default: [],
@@ -664,11 +712,11 @@ function bytesOf(value: string): number {
   return digits === "" ? Number.NaN : Math.floor(Number(digits) * (/i$/i.test(unit) ? 1024 : 1000) ** power);
 }
 
-/** `90s`, `10m`, `2h` or plain seconds. */
+/** `90s`, `10m`, `2h`, `90d` or plain seconds. */
 function secondsOf(value: string): number {
-  const [, digits = "", unit = "s"] = /^(\d+(?:\.\d+)?)\s*([smh]?)$/i.exec(value.trim()) ?? [];
-  const seconds = { s: 1, m: 60, h: 3600 }[unit.toLowerCase() || "s"] ?? 1;
-  return digits === "" ? Number.NaN : Number(digits) * seconds;
+  const [, digits = "", unit = "s"] = /^(\d+(?:\.\d+)?)\s*([smhd]?)$/i.exec(value.trim()) ?? [];
+  const unitSeconds = { s: 1, m: 60, h: 3600, d: day }[unit.toLowerCase() || "s"] ?? 1;
+  return digits === "" ? Number.NaN : Number(digits) * unitSeconds;
 }
 
 function isVersionOrNone(version: string | undefined): boolean {

@@ -3,6 +3,7 @@
  * what that process says and ends with it, whatever ends that; signals of the terminal and of `docker stop` are not for it.
  */
 import { createLogger } from "./cli/logger.ts";
+import { Place } from "./disk/place.ts";
 import { describeError } from "./errors.ts";
 import { hexpm } from "./names/hex-repository.ts";
 import { arrivals } from "./serve/arrival.ts";
@@ -46,16 +47,18 @@ function say(message: FromWorker, onSaid: () => void = () => undefined): void {
   process.send?.(message, onSaid);
 }
 
-async function serve({ listen: options, socketPath, folders, trustedProxies, logLevel }: Work): Promise<Listening> {
+async function serve(work: Work): Promise<Listening> {
+  const { listen: options, socketPath, folders, views, trustedProxies, logLevel } = work;
   const logger = await createLogger(logLevel);
   const paths = new StorePaths(folders);
   const memory = createFileMemory();
-  const roots = [paths.hex, paths.registry(hexpm).upstreamDir, paths.filesDir];
-  const forward = forwardTo(socketPath, (request, path) => {
+  const online = Place.root({ dir: views, noun: "a temporary folder", isOne: () => false, isTrusted: true });
+  const roots = [paths.hex, paths.registry(hexpm).upstreamDir, paths.filesDir, paths.cache.at("pulled"), online];
+  const forward = forwardTo(socketPath, (request, { path, since, until }) => {
     const root = roots.find(({ path: above }) => path.startsWith(`${above}/`));
     if (root === undefined) return;
     const place = root.at(path.slice(root.path.length + 1));
-    memory.remember(request, request.url ?? "/", place);
+    memory.remember(request, request.url ?? "/", place, { since, until });
     // For the next who asks.
     memory.open(place).catch(() => undefined);
   });

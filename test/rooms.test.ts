@@ -24,6 +24,7 @@ const rooms = [
   "artifacts",
   "serve",
   "clients",
+  "pull",
   "mirror",
   "cli",
   "programs",

@@ -16,9 +16,11 @@ import { releaseItem } from "../names/item.ts";
 import { landFile } from "./land-file.ts";
 import { readHeld, refreshRecord, type HeldRecord } from "./refresh-record.ts";
 import { transferOf, type Outcome } from "../reporter.ts";
+import type { OwnNames } from "../registry/own-names.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
 import type { TakeTools } from "./take-record.ts";
 
-type Tools = BringTools & Pick<TakeTools, "paths" | "acceptChanged" | "withdraw">;
+type Tools = BringTools & Pick<TakeTools, "paths" | "acceptChanged" | "withdraw"> & { readonly ownNames: OwnNames };
 
 /** @throws MirrorError `config` */
 export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): Promise<Bringing<PackageJob>> {
@@ -35,6 +37,12 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
   };
   return {
     bring: async function* (job) {
+      const registry = tools.paths.registry(job.repository);
+      const why = await tools.ownNames(registry, job.name);
+      if (why !== undefined) {
+        yield* ownReleases(job, registry, why);
+        return;
+      }
       let source: HexSource;
       let held: HeldRecord;
       try {
@@ -53,22 +61,36 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
   };
 }
 
+/** Of a package that is this mirror's own: upstream is not asked for it. */
+function* ownReleases(
+  { repository, name, releases }: PackageJob,
+  registry: RegistryPaths,
+  why: string,
+): Iterable<Outcome> {
+  for (const { version } of releases) {
+    const item = releaseItem({ repository, name }, version);
+    if (registry.tarball(name, version).isFile()) yield { item, outcome: "unchanged", bytes: 0 };
+    else yield { item, error: new MirrorError("refused", `${name} is this mirror's own package: ${why}`) };
+  }
+}
+
 /** By version, the outer checksums that locks demand. */
-function lockedChecksums(job: PackageJob | undefined): Map<string, Set<string>> {
+export function lockedChecksums(job: PackageJob | undefined): Map<string, Set<string>> {
   const checksums = (of: readonly Demand[]) =>
     of.map(({ outerChecksum }) => outerChecksum).filter((each) => each !== undefined);
   return new Map((job?.releases ?? []).map(({ version, demands }) => [version, new Set(checksums(demands))]));
 }
 
-interface Running {
+export interface Running {
   readonly source: HexSource;
   /** Upstream's record, as it was taken. */
   readonly held: HeldRecord;
-  readonly tools: BringTools;
+  readonly tools: Pick<BringTools, "http" | "reporter" | "signal" | "land">;
 }
 
-async function bringRelease(
-  job: PackageJob,
+/** Its tarball. Whatever goes wrong is in the outcome. */
+export async function bringRelease(
+  job: Pick<PackageJob, "repository" | "name">,
   { version, demands }: PackageJob["releases"][number],
   running: Running,
 ): Promise<Outcome> {

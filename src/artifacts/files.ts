@@ -50,7 +50,7 @@ export function createFiles(paths: StorePaths, { files: sources, found }: FileSe
     wanted: async () => ({ jobs, refused: [] }),
     items: (job) => [{ item: itemOf(job), keys: [paths.filePath(job.host, job.path)], locks: [] }],
     has: async (job) => [{ item: itemOf(job), isHeld: placeOf(job).isFile() }],
-    bringing: async (_jobs, tools) => openBringing(paths, isForeign, tools),
+    bringing: async (given, tools) => openBringing(paths, { isForeign, isWhole: given.length === jobs.length }, tools),
     check: async function* (job) {
       // Where they are damaged, what they were the only witness of is told by itself.
       yield await checkFile(job, placeOf(job), await recorded().catch(() => undefined));
@@ -101,7 +101,13 @@ function pathOf(paths: StorePaths, key: string): string {
   return paths.filePath(host, rest.join("/"));
 }
 
-async function openBringing(paths: StorePaths, isForeign: boolean, tools: BringTools) {
+interface Which {
+  readonly isForeign: boolean;
+  /** Whether these are all that are wanted: what was known of others is forgotten. */
+  readonly isWhole: boolean;
+}
+
+async function openBringing(paths: StorePaths, { isForeign, isWhole }: Which, tools: BringTools) {
   const checksums = await readFileChecksums(paths);
   const learned: FileChecksums = new Map();
   const index = await FileIndex.open(paths.cache, paths.filesDir.path, (value) =>
@@ -114,7 +120,7 @@ async function openBringing(paths: StorePaths, isForeign: boolean, tools: BringT
     },
     finish: async () => {
       await tools.land(async () => addFileChecksums(paths, learned));
-      await index.save({ isWhole: true });
+      await index.save({ isWhole });
       return [];
     },
   };

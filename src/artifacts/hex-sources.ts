@@ -6,10 +6,13 @@ import type { HexUpstream } from "../upstream/hex.ts";
 import { MirrorError } from "../errors.ts";
 import { hexpm, servedName } from "../names/hex-repository.ts";
 import { lazy, lazyBy } from "../lazy.ts";
+import type { Context } from "../store/context.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { addValidators, readValidators, type Validator, type Validators } from "../store/validators.ts";
+import { recordUpstream } from "../store/trust.ts";
+import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
 import type { Land } from "./land-file.ts";
 import type { Reporter, Failed } from "../reporter.ts";
 
@@ -32,7 +35,7 @@ export interface HexSources {
   readonly close: (land: Land) => Promise<readonly Failed[]>;
 }
 
-export interface HexSourceTools {
+interface HexSourceTools {
   readonly paths: StorePaths;
   readonly reporter: Reporter;
   readonly upstreamOf: (repository: string) => Promise<HexUpstream>;
@@ -40,7 +43,18 @@ export interface HexSourceTools {
   readonly recordUpstream: (repository: string, upstream: HexUpstream) => Promise<void>;
 }
 
-export function createHexSources({ paths, reporter, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
+/** As the settings have them. */
+export function openHexSources(context: Context<UpstreamKey | "registryName">): HexSources {
+  const { paths, reporter } = context;
+  return createHexSources({
+    paths,
+    reporter,
+    upstreamOf: async (repository) => hexUpstream(context, repository),
+    recordUpstream: async (repository, { url, publicKey: key }) => recordUpstream(context, repository, { url, key }),
+  });
+}
+
+function createHexSources({ paths, reporter, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
   const opened = new Map<string, HexSource>();
   const places = lazy(async () => {
     // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.

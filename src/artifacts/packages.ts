@@ -17,6 +17,7 @@ import { forgetValidators } from "../store/validators.ts";
 import type { Artifact, Held } from "./artifact.ts";
 import { releaseItem } from "../names/item.ts";
 import { removeAll } from "./remove.ts";
+import type { OwnNamesSettings } from "../registry/own-names.ts";
 import type { TakeTools } from "./take-record.ts";
 
 export interface PackageTools {
@@ -26,11 +27,13 @@ export interface PackageTools {
   readonly recordsKey: (repository: string) => Promise<KeyObject>;
   /** Signs the registries as if these places were gone, then makes them go. For the only writer. */
   readonly withdraw: TakeTools["withdraw"];
+  /** Which names are never asked of upstream. */
+  readonly names: OwnNamesSettings;
 }
 
 export function createPackages(
   paths: StorePaths,
-  { acceptChanged, recordsKey, withdraw }: PackageTools,
+  { acceptChanged, recordsKey, withdraw, names }: PackageTools,
 ): Artifact<PackageJob> {
   // One that cannot be read is as good as none: no record can then be taken for intact.
   const registryKey = lazy(async () => publishedKey(paths).catch(() => undefined));
@@ -60,8 +63,8 @@ export function createPackages(
       }));
     },
     bringing: async (jobs, tools) => {
-      const { bringPackages } = await import("./with-records.ts");
-      return bringPackages(jobs, { ...tools, paths, acceptChanged, withdraw });
+      const { bringPackages, createOwnNames } = await import("./with-records.ts");
+      return bringPackages(jobs, { ...tools, paths, acceptChanged, withdraw, ownNames: createOwnNames(paths, names) });
     },
     check: async function* (job) {
       const { checkPackage } = await import("./with-records.ts");

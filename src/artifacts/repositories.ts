@@ -17,6 +17,7 @@ import { bringRepository, type FetchPolicy } from "./bring-repository.ts";
 import { checkRepository } from "./check-repository.ts";
 import { idOf, type Item } from "../names/item.ts";
 import type { Reporter } from "../reporter.ts";
+import { asOnlyOne } from "./only-one.ts";
 import { removeAll } from "./remove.ts";
 import { createSubmodules, heldSubmodules, submodulesOf } from "./submodules.ts";
 
@@ -159,25 +160,6 @@ async function openBringing(
     },
     finish: async () => [],
   };
-}
-
-/**
- * What git fetches stands in the repository before any ref leads to it, where another git that tidies up would take it away:
- * one process at a time works on a repository, while others write elsewhere in the mirror.
- */
-async function asOnlyOne<T>(
-  paths: StorePaths,
-  job: GitJob,
-  { reporter, signal }: BringTools,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const onWait = () => reporter.note("is being brought by another process; waiting for it", itemOf(job));
-  const lock = await takeWritersLock(paths.repositoryLock(job.host, job.path), { onWait, isPatient: true, signal });
-  try {
-    return await work(AbortSignal.any([signal, lock.signal]));
-  } finally {
-    await lock.release();
-  }
 }
 
 /** What is said of a repository is said once, however many rounds it takes. */

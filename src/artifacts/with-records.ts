@@ -1,5 +1,6 @@
 /** What reads and writes records, for which protobuf is needed: loaded together, and only for that. */
 export { build, buildAsOnlyWriter, finishUnsigned } from "../registry/build.ts";
+export { createOwnNames } from "../registry/own-names.ts";
 export { fetchDocs, unpacks } from "../upstream/hex.ts";
 export { bringPackages } from "./bring-packages.ts";
 export { checkPackage } from "./check-package.ts";

@@ -7,6 +7,20 @@ import { version } from "../version.ts";
 /** Those of every command. */
 export const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "json", "logLevel"];
 const signing: OptionKey[] = ["privateKey", "registryName", "newKey"];
+/** Whether and how what is asked for is fetched. */
+const pulling: OptionKey[] = [
+  "pull",
+  "offline",
+  "maxAge",
+  "upstreamTimeout",
+  "local",
+  "hexUrl",
+  "hexPublicKey",
+  "buildsUrl",
+  "buildsPublicKey",
+  "allowHosts",
+  "allowOwners",
+];
 
 export interface CommandDescription {
   readonly summary: string;
@@ -42,11 +56,13 @@ export const commands = {
         "tlsCa",
         "forgetCaKey",
       ] as const),
+      ...pulling,
       ...signing,
     ],
     examples: [
       "mirror-server serve",
       "mirror-server serve --port 0 --no-tls            # any free port, HTTP only",
+      "mirror-server serve --offline                    # what is held, and nothing else",
       "mirror-server serve --hex-dir .hex_repo --git-dir .git_repo --private-key private_key.pem",
     ],
   },
@@ -77,6 +93,8 @@ export const commands = {
       "allowOwners",
       "newUpstreamKey",
       "acceptChanged",
+      "local",
+      "fromUpstream",
       ...signing,
     ],
     examples: [
@@ -130,7 +148,7 @@ export const commands = {
     summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
     argument: { name: "command", help: "after --, with its arguments" },
     passesOptions: true,
-    options: ["url", "requireToken", "host", "port", "tlsPort", "certsDir", "cacheDir"],
+    options: ["url", "requireToken", "host", "port", "tlsPort", "certsDir", "cacheDir", ...pulling],
     examples: [
       "mirror-server exec -- mix deps.get",
       "mirror-server exec -- sh                         # a shell in which every client uses the mirror",
@@ -138,7 +156,20 @@ export const commands = {
   },
   env: {
     summary: "print the environment variables that point clients at the running mirror",
-    options: ["format", "revert", "url", "requireToken", "host", "port", "tlsPort", "certsDir", "cacheDir"],
+    options: [
+      "format",
+      "revert",
+      "url",
+      "requireToken",
+      "host",
+      "port",
+      "tlsPort",
+      "certsDir",
+      "cacheDir",
+      "pull",
+      "offline",
+      "allowHosts",
+    ],
     examples: [
       'eval "$(mirror-server env)"',
       'eval "$(mirror-server env --revert)"             # back online',

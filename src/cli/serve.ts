@@ -4,6 +4,7 @@ import { isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
 import { aborted } from "../listeners.ts";
 import { shellQuoted } from "../text.ts";
+import { describeMode, type PullMode } from "../store/pull-mode.ts";
 import type { Fingerprints } from "../store/trust.ts";
 import { fingerprintLines } from "./fingerprints.ts";
 import { printResult, type Command } from "./command.ts";
@@ -17,9 +18,9 @@ export const serve: Command = async (context) => {
     http: `http://${shownHost(config)}:${listening.port}`,
     https: listening.tlsPort === undefined ? undefined : `https://${shownHost(config)}:${listening.tlsPort}`,
   };
-  const { port, tlsPort, fingerprints } = listening;
-  printResult(context, { ...urls, port, tlsPort, pid: process.pid, fingerprints }, () =>
-    banner(config, urls, fingerprints),
+  const { port, tlsPort, fingerprints, mode } = listening;
+  printResult(context, { ...urls, port, tlsPort, pid: process.pid, pulls: mode.pulls, fingerprints }, () =>
+    banner(config, urls, { fingerprints, mode }),
   );
   await aborted(signal);
   logger.info({ grace_s: config.grace }, "stopping: running requests may finish");
@@ -31,7 +32,7 @@ export const serve: Command = async (context) => {
 function banner(
   config: Config,
   urls: { http: string; https: string | undefined },
-  fingerprints: Fingerprints,
+  { fingerprints, mode }: { readonly fingerprints: Fingerprints; readonly mode: PullMode },
 ): string[] {
   // What the other commands would not find by themselves.
   const listening = new URL(urls.http).port || "80";
@@ -45,14 +46,14 @@ function banner(
   ].filter(([, value, usual]) => value !== usual);
   const options = folders.map(([option = "", value = ""]) => ` ${option} ${shellQuoted(value)}`).join("");
   return [
-    `mirror-server serves ${config.mirror}`,
+    `mirror-server serves ${config.mirror}, ${describeMode(mode)}`,
     `  on ${urls.http}${urls.https === undefined ? "" : ` and ${urls.https}`}`,
     ...(urls.https === undefined || config.ownCertificate !== undefined
       ? []
       : [`  clients trust ${join(config.certsDir, "ca.pem")}, also at ${urls.http}/ca.pem`]),
     ...fingerprintLines(fingerprints).map((line) => `  ${line}`),
     "",
-    "Fill it    mirror-server sync PATH/TO/mix.lock",
+    ...(mode.pulls ? [] : ["Fill it    mirror-server sync PATH/TO/mix.lock"]),
     `Use it     mirror-server exec${options} -- mix deps.get`,
     `           eval "$(mirror-server env${options})"`,
     "",

@@ -46,11 +46,20 @@ export interface ClientEnvironment {
   readonly forget: () => Promise<void>;
 }
 
+/** What is known of the server besides its URL. */
+export interface Server {
+  /** Whether it answers there, and tells what it stands in for. */
+  readonly isRunning: boolean;
+  /** Hosts that it stands in for besides those that something is held of. */
+  readonly hosts?: readonly string[];
+}
+
 /** @param url where clients reach it */
 export async function clientEnvironment(
   context: Context<ClientKey>,
   url: string,
   client: Client,
+  { isRunning, hosts: more = [] }: Server,
 ): Promise<ClientEnvironment> {
   const { config, paths, reporter } = context;
   const { gitUnverified } = client;
@@ -60,8 +69,9 @@ export async function clientEnvironment(
   const { key: publicKey, isTold } = await publicKeyOf(context, url);
   const ca = await authorityFor(context, client);
   const token = await tokenToSend(context);
-  const { hosts, repositories } = (isTold ? await toldBy(context, url, token) : notReached(context, url)) ?? {
-    hosts: listServedHosts(paths),
+  const isAsked = isTold || (isRunning && config.url === undefined);
+  const { hosts, repositories } = (isAsked ? await toldBy(context, url, token) : notReached(context, url)) ?? {
+    hosts: [...new Set([...listServedHosts(paths), ...more.filter(isHostName)])],
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
   };
   const isOfUrl = dependOnUrl({ repositories, token });
@@ -110,14 +120,15 @@ const told = z.object({
 
 /** What a mirror elsewhere holds it tells itself; undefined where it cannot be reached from here. */
 async function toldBy({ config, paths, reporter }: Context<ClientKey>, url: string, token: string | undefined) {
-  if (config.url === undefined) return undefined;
   const headers = token === undefined ? {} : { authorization: token };
   try {
     const report = await plainGet(`${url}/health`, { ...(await trusting(config)), headers });
     const { hex, git } = told.parse(JSON.parse(report));
     // None at all are named to those who may not hear of them.
     if (git.hosts.length > 0) return { hosts: git.hosts, repositories: [hexpm, ...hex.repositories] };
-    reporter.note(`the mirror at ${url} tells what it holds to those with a token; give --require-token`);
+    if (config.url !== undefined) {
+      reporter.note(`the mirror at ${url} tells what it holds to those with a token; give --require-token`);
+    }
     return undefined;
   } catch {
     return notReached({ config, paths, reporter }, url);

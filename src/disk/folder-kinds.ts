@@ -46,7 +46,7 @@ function isBare(path: string): boolean {
   return has("file", "HEAD") && has("folder", "objects") && (has("folder", "refs") || has("file", "packed-refs"));
 }
 
-const cacheFolders = new Set(["clients", "git-answers", "index"]);
+const cacheFolders = new Set(["clients", "git-answers", "index", "pulled"]);
 
 /** An empty folder will do: nothing is lost in a cache. */
 export function isCache(folder: string): boolean {

@@ -122,7 +122,7 @@ export class HotFiles {
       const bytes = await place.read();
       const after = look(place);
       if (bytes?.length !== stats.size || after === undefined || !isUnchanged(stats, after)) return "changed meanwhile";
-      const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 32);
+      const digest = digestOf(bytes);
       const modified = stats.mtime;
       const file = { place, bytes, digest, modified, stats, since, isKept: true, readers: 0, lookedIn: -1 };
       this.files.set(place.path, file);
@@ -131,6 +131,11 @@ export class HotFiles {
       this.loose -= stats.size;
     }
   }
+}
+
+/** SHA-256, the first 32 hex digits. */
+export function digestOf(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex").slice(0, 32);
 }
 
 function isAsItWas(file: Kept, settledAfter: number): boolean {

@@ -56,6 +56,19 @@ export async function askedUrl(
 const helperScript =
   '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$MIRROR_GIT_USER" "$MIRROR_GIT_PASSWORD"; }; f';
 
+/**
+ * Whom to ask as nobody in particular: where the user's rules lead by http or https, without a login of theirs; else the URL
+ * itself, since what they lead to may only be had by who they are.
+ */
+export async function publicUrl(upstream: Surroundings, url: string): Promise<string> {
+  const ruled = await ruledUrl(upstream, url);
+  const isPublic = /^https?:\/\//i.test(ruled) && URL.canParse(ruled);
+  const parsed = new URL(isPublic ? ruled : url);
+  parsed.username = "";
+  parsed.password = "";
+  return parsed.href;
+}
+
 /** As the user's rules have it. */
 async function ruledUrl(upstream: Surroundings, url: string): Promise<string> {
   const { code, stdout } = await tryGit(["ls-remote", "--get-url", "--", url], upstream);

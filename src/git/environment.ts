@@ -14,7 +14,7 @@ import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitFeatures } from "./inspect.ts";
 import { gitConfigVariables } from "./config-variables.ts";
-import { gitAuthorities } from "./git-authorities.ts";
+import { configuredAuthorities, gitAuthorities } from "./git-authorities.ts";
 import { runGit, type Surroundings } from "./run.ts";
 import { unverifiedSettings } from "./unverified.ts";
 import { usersGitEnvironment, withAbsolutePaths } from "./users-environment.ts";
@@ -30,6 +30,11 @@ export interface GitEnvironments {
   readonly ownIn: (dir: string) => Surroundings;
   /** The user's git in this repository, which must be one that we have just made. */
   readonly upstreamIn: (dir: string) => Surroundings;
+  /**
+   * A git that asks upstream as anybody could: no setting, login or helper of the user's; in the background.
+   * @param settings of its configuration, which say by which proxy it goes
+   */
+  readonly asNobody: (settings: readonly (readonly [string, string])[]) => Promise<GitEnvironments>;
   /** Variables with which upstream may be a repository on this machine, whoever owns it. @param path its folder */
   readonly trusting: (path: string) => Readonly<Record<string, string>>;
   /** What the user's settings say against verifying, and is not followed: `http.sslVerify`, or that of one URL. */
@@ -129,7 +134,7 @@ export async function createGitEnvironments(environment: Environment, cwd = proc
     const { env, cwd } = ownWith(`in-${digest(dir)}`, ownConfig + safe([dir]));
     return { env: { ...env, GIT_DIR: dir }, cwd };
   };
-  return {
+  const environments: Omit<GitEnvironments, "asNobody"> = {
     own,
     upstream,
     ownIn,
@@ -144,6 +149,32 @@ export async function createGitEnvironments(environment: Environment, cwd = proc
     scratchPlace: scratch.place,
     remove: scratch.remove,
   };
+  const asNobody: GitEnvironments["asNobody"] = async (settings) => {
+    const bundle = authorities ?? (await configuredAuthorities(upstream()));
+    const added: (readonly [string, string])[] = [
+      ...whenAsking,
+      ...(bundle === undefined ? [] : [["http.sslCAInfo", scratch.ensure("nobodys-authorities.pem", bundle)] as const]),
+      ...settings,
+    ];
+    const asking = ({ env, cwd: folder }: Surroundings): Surroundings => ({
+      env: { ...env, ...gitConfigVariables({}, added), GIT_CONFIG_NOSYSTEM: "1" },
+      cwd: folder,
+      isBackground: true,
+    });
+    const behind = (surroundings: Surroundings): Surroundings => ({ ...surroundings, isBackground: true });
+    return {
+      ...environments,
+      asNobody,
+      own: () => behind(own()),
+      ownIn: (dir) => behind(ownIn(dir)),
+      upstream: () => asking(ownWith("nobody", pace + ownConfig)),
+      upstreamIn: (dir) => {
+        const { env, cwd: folder } = ownWith(`nobody-in-${digest(dir)}`, pace + ownConfig + safe([dir]));
+        return asking({ env: { ...env, GIT_DIR: dir }, cwd: folder });
+      },
+    };
+  };
+  return { ...environments, asNobody };
 }
 
 function pick(environment: Environment, isAllowed: (name: string) => boolean): Record<string, string> {

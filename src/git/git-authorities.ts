@@ -25,10 +25,17 @@ export async function gitAuthorities(
   if (named.every(({ variable }) => variable === "GIT_SSL_CAINFO")) return undefined;
   const extra = named.map(({ path }) => readQuietly(path)).filter((text) => text !== undefined);
   if (extra.length === 0) return undefined;
-  const { code, stdout } = await tryGit(["config", "--type=path", "--get", "http.sslCAInfo"], upstream);
-  const own = code === 0 ? readQuietly(stdout.toString("utf8").trim()) : undefined;
-  const usual = own ?? bundles.map(readQuietly).find((text) => text !== undefined) ?? rootCertificates.join("\n");
+  const usual =
+    (await configuredAuthorities(upstream)) ??
+    bundles.map(readQuietly).find((text) => text !== undefined) ??
+    rootCertificates.join("\n");
   return [usual, ...extra].join("\n");
+}
+
+/** Those that the user's settings name, PEM. */
+export async function configuredAuthorities(upstream: Surroundings): Promise<string | undefined> {
+  const { code, stdout } = await tryGit(["config", "--type=path", "--get", "http.sslCAInfo"], upstream);
+  return code === 0 ? readQuietly(stdout.toString("utf8").trim()) : undefined;
 }
 
 function readQuietly(path: string): string | undefined {

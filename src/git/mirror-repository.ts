@@ -30,6 +30,8 @@ export interface RepositoryJob {
   readonly revisions: readonly string[];
   /** Which of upstream's refs to have besides. */
   readonly refs: RefsOfJob;
+  /** A repository that holds some of upstream's objects already, to make it of where there is none yet. */
+  readonly begun?: Place | undefined;
 }
 
 export interface RepositoryTools extends UpstreamTools {
@@ -53,10 +55,13 @@ export async function mirrorRepository(job: RepositoryJob, tools: RepositoryTool
     if (missing !== undefined) throw missing;
     return changed ? "updated" : "unchanged";
   }
-  const fresh = job.place.temporary();
+  const fresh = job.begun ?? job.place.temporary();
   let missing: unknown;
   try {
-    const repository = await BareRepository.create(fresh, hasLongIds(job, upstream) ? "sha256" : "sha1", tools);
+    const repository =
+      job.begun === undefined
+        ? await BareRepository.create(fresh, hasLongIds(job, upstream) ? "sha256" : "sha1", tools)
+        : BareRepository.open(fresh, tools);
     await keepEmptyFolders(fresh);
     const result = await refresh(repository, job, upstream, tools);
     ({ missing } = result);

@@ -89,10 +89,12 @@ export function saysCommitIsAbsent(error: unknown): boolean {
 
 /** Commands that pin what is here of the revisions. */
 export async function pinsFor(repository: BareRepository, revisions: readonly string[]): Promise<string[]> {
-  return (await known(repository, revisions)).flatMap(({ revision, commit }) => [
+  const commands = (await known(repository, revisions)).flatMap(({ revision, commit }) => [
     `update ${heads}${commit} ${commit}\n`,
     ...(revision === commit ? [] : [`update ${tags}${revision} ${revision}\n`]),
   ]);
+  // A commit may be wanted by itself and by its tag.
+  return [...new Set(commands)];
 }
 
 /** An outage must not look like a commit that is not there. */

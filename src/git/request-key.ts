@@ -3,6 +3,7 @@
  * https://git-scm.com/docs/protocol-v2 and https://git-scm.com/docs/protocol-capabilities
  */
 import { createHash } from "node:crypto";
+import { delimiterPacket, readPackets } from "./pkt-line.ts";
 
 export interface RequestKey {
   /** SHA-256, hex. */
@@ -17,34 +18,11 @@ export function requestKey(protocol: string | undefined, body: Buffer): RequestK
   if (packets === undefined) return undefined;
   const hash = createHash("sha256").update(protocol ?? "");
   // In version 2, who asks stands among the capabilities, in front of the first delimiter.
-  const end = packets.indexOf(delimiter);
+  const end = packets.indexOf(delimiterPacket);
   for (const [index, packet] of packets.entries()) {
     if ((end === -1 || index < end) && /^(?:agent|session-id)=/.test(packet)) continue;
     const anonymous = packet.startsWith("want ") ? packet.replace(/ (?:agent|session-id)=\S*/g, "") : packet;
     hash.update(`\n${anonymous.length}:`).update(anonymous, "latin1");
   }
   return { key: hash.digest("hex"), isRefs: packets[0] === "command=ls-refs" };
-}
-
-const delimiter = "\u00000001";
-
-/** Packets as Latin-1 text without the line feed at their end; `0000` to `0002` behind a NUL. */
-function readPackets(body: Buffer): string[] | undefined {
-  const packets: string[] = [];
-  let at = 0;
-  while (at < body.length) {
-    const digits = body.toString("latin1", at, at + 4);
-    if (!/^[0-9a-f]{4}$/i.test(digits)) return undefined;
-    const length = Number.parseInt(digits, 16);
-    if (length < 4) {
-      // Marked, so that no content can pass for it.
-      packets.push(`\0${digits}`);
-      at += 4;
-      continue;
-    }
-    if (at + length > body.length) return undefined;
-    packets.push(body.toString("latin1", at + 4, at + length).replace(/\n$/, ""));
-    at += length;
-  }
-  return packets;
 }

@@ -2,6 +2,7 @@
  * The one door to child processes: git, with an argument array, an environment made here, a group of its own that is
  * ended as a whole, and stderr that is kept and never mixed with output.
  */
+import { constants, setPriority } from "node:os";
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
@@ -13,6 +14,8 @@ import { readTransferTrace, traceVariables } from "./transfer-trace.ts";
 export interface Surroundings {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Whether whoever answers clients goes first. */
+  readonly isBackground?: boolean;
 }
 
 export interface RunOptions extends Surroundings {
@@ -53,7 +56,7 @@ const maxStderr = 64 * 1024;
  */
 export function startGit(
   args: readonly string[],
-  { env, cwd }: Surroundings,
+  { env, cwd, isBackground = false }: Surroundings,
   descriptors: readonly "pipe"[] = [],
 ): GitChild {
   const child = spawn("git", args, {
@@ -65,9 +68,21 @@ export function startGit(
     windowsHide: true,
   });
   // Out of file descriptors or processes, Node gives a child without streams, and its error later.
-  if ((child as Partial<GitChild>).stdout !== undefined) return child;
+  if ((child as Partial<GitChild>).stdout !== undefined) {
+    if (isBackground) yieldTo(child.pid);
+    return child;
+  }
   child.on("error", () => undefined);
   throw new MirrorError("busy", "the system has no room for another process; try again in a moment");
+}
+
+/** What it starts later is as polite; where the system does not allow that, it is no more than less polite. */
+function yieldTo(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It may have ended by now.
+  }
 }
 
 /** Ends the child and every process that it started. */

@@ -8,11 +8,12 @@ import { createInstallers } from "../artifacts/installers.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
 import { createPackages } from "../artifacts/packages.ts";
 import { createRepositories } from "../artifacts/repositories.ts";
+import type { TakeTools } from "../artifacts/take-record.ts";
 import type { Config } from "../config.ts";
-import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
-import { readKeyFile, type Context } from "../store/context.ts";
+import type { Context } from "../store/context.ts";
 import type { SigningKey } from "../registry/build.ts";
 import { heldRecordsKey } from "../upstream/hex-repositories.ts";
+import { installersKey } from "../upstream/installers.ts";
 
 export interface KindTools {
   readonly gitEnvironments: () => Promise<GitEnvironments>;
@@ -31,6 +32,8 @@ export type KindKey =
   | "buildsUrl"
   | "buildsPublicKey"
   | "acceptChanged"
+  | "local"
+  | "fromUpstream"
   | "docs"
   | "gitRefs"
   | "gitShallow"
@@ -41,19 +44,14 @@ export type KindKey =
 /** Made anew for each run: what is read once is as it was then. @throws MirrorError `config` */
 export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTools): Kinds {
   const { paths, signal, config: settings } = context;
-  const one = pLimit(1);
   const { acceptChanged, gitRefs, gitShallow, name, port, tlsPort } = settings;
   const ownPorts = [port, ...(tlsPort === undefined ? [] : [tlsPort])];
   return {
     packages: createPackages(paths, {
       acceptChanged,
       recordsKey: async (repository) => heldRecordsKey(context, repository),
-      // Packages are landed beside each other, and the lists are one file each.
-      withdraw: async (places, remove) =>
-        one(async () => {
-          await withdraw(context, places);
-          await remove();
-        }),
+      withdraw: createWithdraw(context),
+      names: settings,
     }),
     documentation: createDocumentation(paths, settings.docs),
     repositories: createRepositories(paths, {
@@ -62,19 +60,25 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
       gitEnvironments,
       signal,
     }),
-    installers: createInstallers(paths, settings, async () => readInstallersKey(settings)),
+    installers: createInstallers(paths, settings, async () => installersKey(settings)),
     files: createFiles(paths, settings),
   };
+}
+
+/** One after the other: packages are landed beside each other, and the lists are one file each. */
+export function createWithdraw(context: Context<KindKey>): TakeTools["withdraw"] {
+  const one = pLimit(1);
+  return async (places, remove) =>
+    one(async () => {
+      await withdraw(context, places);
+      await remove();
+    });
 }
 
 async function withdraw(context: Context<KindKey>, places: readonly Place[]): Promise<void> {
   const { buildAsOnlyWriter } = await import("../artifacts/with-records.ts");
   const { leftOut } = await buildAsOnlyWriter(context, { without: new Set(places.map(({ path }) => path)) });
   for (const { item, reason } of leftOut) context.reporter.note(`is left out of the registry: ${reason}`, item);
-}
-
-async function readInstallersKey({ buildsPublicKey: file }: Pick<Config, "buildsPublicKey">) {
-  return file === undefined ? readPublicKey(mixPublicKey, "Mix's key") : readKeyFile(file, "--builds-public-key");
 }
 
 /** What a sync was once allowed to take is wanted, whatever this command is told. */

@@ -21,7 +21,8 @@ import { init, type InitResult } from "./init.ts";
 import { leniently, openKinds } from "./kinds.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
 import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
-import { silentReporter, type Reporter } from "../reporter.ts";
+import { loggingReporter } from "./logging-reporter.ts";
+import type { Reporter } from "../reporter.ts";
 import type { Serving } from "./serve.ts";
 import { status, type Status } from "./status.ts";
 import { isUpToDate } from "./up-to-date.ts";
@@ -107,14 +108,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
     renewCertificates: async (options) => renewCertificates(context, options, gitEnvironments),
     serve: async (logger) => {
-      const logged = {
-        ...context,
-        reporter: {
-          ...silentReporter,
-          note: (text: string) => logger.info(text),
-          warn: (text: string) => logger.warn(text),
-        },
-      };
+      const logged = { ...context, reporter: loggingReporter(logger) };
       // Meanwhile, since both take their time; what goes wrong is told when it is waited for.
       const serving = import("./serve.ts");
       serving.catch(() => undefined);

@@ -2,12 +2,13 @@
 import { randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
 import type { Logger } from "pino";
+import type { Place } from "../disk/place.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
 import { isTracked } from "../git/tracked.ts";
 import { composeApp } from "../serve/compose-app.ts";
-import { arrivals, arrivalsByWorkers, fileHeader } from "../serve/arrival.ts";
+import { arrivals, arrivalsByWorkers, fileHeader, fileHeaderOf } from "../serve/arrival.ts";
 import { createFileMemory } from "../serve/file-memory.ts";
 import { inFrontOf } from "../serve/front.ts";
 import { listen, type Listening } from "../serve/listen.ts";
@@ -20,6 +21,11 @@ import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-ide
 import { announce, notAnnounced, registryFolder } from "../clients/running-server.ts";
 import { readTokens } from "../serve/tokens.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
+import type { Pull, PullKey } from "../pull/pull.ts";
+import { folderSource } from "../serve/source.ts";
+import { pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
+import { loggingReporter } from "./logging-reporter.ts";
+import { createWithdraw, openKinds, type KindKey } from "./kinds.ts";
 import { signEmptyRegistry } from "./sign-empty.ts";
 import { caFileOf, watchTrust, type Fingerprints, type Trust } from "../store/trust.ts";
 
@@ -28,6 +34,9 @@ export type ServeKey =
   | SigningKey
   | IdentityKey
   | keyof StoreFolders
+  | PullKey
+  | PullModeKey
+  | KindKey
   | "gitMaxProcesses"
   | "gitCacheSize"
   | "port"
@@ -56,6 +65,9 @@ const stalledSeconds = 60;
 
 export interface Serving extends Listening {
   readonly fingerprints: Fingerprints;
+  readonly mode: PullMode;
+  /** Hosts that it stands in for. */
+  readonly hosts: readonly string[];
 }
 
 export async function serve(
@@ -69,15 +81,21 @@ export async function serve(
   const environments = await gitEnvironments();
   await prepareRepositories(context, environments, logger);
 
-  // 2 hosts and their certificate
-  const served = createServedHosts(paths);
+  // 2 what clients ask for: what is held, and where the mirror pulls, what upstream has
+  const mode = await pullMode(context, async (path) => isTracked(path, gitEnvironments));
+  const reporter = loggingReporter(logger);
+  const views = environments.scratchPlace();
+  const pull = mode.pulls ? await pulling({ ...context, reporter }, { gitEnvironments, views }) : undefined;
+
+  // 3 hosts and their certificate
+  const served = createServedHosts(paths, pull?.hosts);
   const listHosts = () => [...served()];
   const identity =
     config.tlsPort === undefined
       ? undefined
       : await openIdentity(config, listHosts, { logger, isTracked: (path) => isTracked(path, gitEnvironments) });
 
-  // 3 the application, with what it answers from memory
+  // 4 the application, with what it answers from memory
   const memory = createFileMemory();
   const hasWorkers = config.workers > 1;
   const where = hasWorkers ? arrivalsByWorkers(config.trustProxy) : arrivals(config.trustProxy);
@@ -87,6 +105,8 @@ export async function serve(
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const app = await composeApp({
     paths,
+    source: pull?.source ?? folderSource(paths),
+    pullGit: pull?.git,
     environments,
     logger,
     ownNames: config.name,
@@ -94,30 +114,28 @@ export async function serve(
     arrivals: where,
     tokens,
     memory,
-    onFile: (request, reply, place) => {
-      if (hasWorkers) void reply.header(fileHeader, encodeURIComponent(place.path));
-      else memory.remember(request.raw, request.originalUrl, place);
+    onFile: (request, reply, place, freshness) => {
+      if (hasWorkers) void reply.header(fileHeader, fileHeaderOf({ path: place.path, ...freshness }));
+      else memory.remember(request.raw, request.originalUrl, place, freshness);
     },
     git: { ...gitLimits, maxProcesses: config.gitMaxProcesses, cacheSize: config.gitCacheSize },
     trust,
+    pullProblems: () => pull?.problems() ?? [],
     workersProblem: () => workers?.problem(),
     certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     caCertificate: () => identity?.current().caCertificate,
     identity: secret === undefined ? undefined : { secret, mirror: registryFolder(paths), fingerprint: keyOf(trust) },
   });
 
-  // 4 its sockets, or those of workers
+  // 5 its sockets, or those of workers
   const tls = identity === undefined ? undefined : { port: config.tlsPort ?? 0, certificate: identity.current() };
   const options = { host: config.host, port: config.port, tls, stalledSeconds };
   const answer: RequestListener = (request, response) => app.routing(request, response);
   if (hasWorkers) {
     const socketPath = environments.scratchPlace().path;
-    const work = { listen: options, socketPath, folders: foldersOf(config), trustedProxies: config.trustProxy };
-    workers = await listenByWorkers(answer, {
-      count: config.workers,
-      work: { ...work, logLevel: logger.level },
-      logger,
-    });
+    const own = { folders: foldersOf(config), views: views.path, trustedProxies: config.trustProxy };
+    const work = { listen: options, socketPath, ...own, logLevel: logger.level };
+    workers = await listenByWorkers(answer, { count: config.workers, work, logger });
   }
   const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
   const front = inFrontOf(answer, { memory, logger, arrivals: where });
@@ -132,13 +150,26 @@ export async function serve(
   return {
     ...listening,
     fingerprints: (await trust()).fingerprints,
+    mode,
+    hosts: listHosts(),
     close: async (graceSeconds) => {
       // What is under way comes to its end: nothing is written any more when this is over.
       await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw()]);
       await listening.close(graceSeconds);
       await app.close();
+      await pull?.close();
     },
   };
+}
+
+async function pulling(
+  context: Context<ServeKey>,
+  { gitEnvironments, views }: Pick<ServeTools, "gitEnvironments"> & { readonly views: Place },
+): Promise<Pull> {
+  const { openPull } = await import("../pull/pull.ts");
+  const kinds = openKinds(context, { gitEnvironments });
+  const withdraw = createWithdraw(context);
+  return openPull(context, { kinds, gitEnvironments, withdraw, scratch: views });
 }
 
 async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {

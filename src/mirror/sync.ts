@@ -2,35 +2,34 @@
  * Locks → a mirror that holds what they name: plan, fetch and verify, store, sign. Everything is tried; what fails is
  * told and does not stop the rest, and what arrived stays.
  */
-import { createHexSources, type HexSources } from "../artifacts/hex-sources.ts";
+import { openHexSources } from "../artifacts/hex-sources.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
+import { createLanding, type Landing } from "../artifacts/landing.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
-import { hostOf } from "../upstream/redirect.ts";
+import { namedHosts } from "../upstream/named-hosts.ts";
 import { openUpstreams, type AskingKey } from "../upstream/upstreams.ts";
 import { hexpm, shownPackage } from "../names/hex-repository.ts";
 import type { Lock } from "../lock/entries.ts";
-import { fileJobs } from "../plan/files.ts";
 import { installerLists } from "../plan/installers.ts";
 import { packageJobs } from "../plan/packages.ts";
-import { repositoryJobs } from "../plan/repositories.ts";
 import { skippedEntries, type SkippedDependency } from "../plan/skipped.ts";
 import { isPackageOf } from "../registry/adoption.ts";
 import { readKnownLocks, watchKnownLocks } from "../store/known-locks.ts";
 import { refuseOtherOrigins, writeOrigins } from "../store/lock-origins.ts";
 import { writeLastSync } from "../store/last-sync.ts";
+import { beginMirror } from "../store/pull-mode.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { bringWanted } from "./bring.ts";
 import { checkRegistries, checkWanted } from "./check-wanted.ts";
 import type { Finding, Findings } from "./findings.ts";
 import type { BuildResult } from "../registry/build.ts";
 import { asOnlyWriter, registryName, tellForeign, type Context } from "../store/context.ts";
-import { hexUpstream, type UpstreamKey } from "../upstream/hex-repositories.ts";
+import type { UpstreamKey } from "../upstream/hex-repositories.ts";
 import type { KindKey, KindTools } from "./kinds.ts";
-import { createLanding, type Landing } from "./landing.ts";
 import { remember, rememberAtEnd, stillOurs, tellLostLocks } from "./remember-locks.ts";
 import { Tally, type Totals } from "./tally.ts";
-import { caFileOf, fingerprintsOf, recordUpstream, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
+import { caFileOf, fingerprintsOf, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
 import { withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {
@@ -66,7 +65,7 @@ export async function sync(
   const tally = new Tally(context.reporter);
   const counted: SyncContext = { ...context, reporter: tally };
   const landing = createLanding(counted);
-  const upstreams = openUpstreams(counted, trustedHosts(config, given));
+  const upstreams = openUpstreams(counted, namedHosts(config, given));
   const hex = openHexSources(counted);
   const found: Lock[] = [];
   let locks: readonly Lock[];
@@ -123,6 +122,7 @@ async function coverageOf(context: SyncContext, kinds: Kinds, locks: readonly Lo
 async function begin(context: SyncContext, given: readonly Lock[]): Promise<readonly Lock[]> {
   const { paths, config } = context;
   for (const place of [paths.mirror, paths.knownLocksDir]) await place.removeLeftovers();
+  await beginMirror(context);
   await registryName(context);
   // A key that is not ours to use, or cannot be read.
   await loadSigningKey(paths, config.newKey);
@@ -162,26 +162,6 @@ async function tellSwitches(
   const settings = usesGit ? ((await gitEnvironments().catch(() => undefined))?.unverified ?? []) : [];
   const off = [...config.switches, ...settings];
   if (off.length > 0) reporter.note(`verification stays on: ${off.join(", ")} would turn it off, and is not followed`);
-}
-
-function openHexSources(context: SyncContext): HexSources {
-  const { paths, reporter } = context;
-  return createHexSources({
-    paths,
-    reporter,
-    upstreamOf: async (repository) => hexUpstream(context, repository),
-    recordUpstream: async (repository, { url, publicKey: key }) => recordUpstream(context, repository, { url, key }),
-  });
-}
-
-/** Hosts that a lock, the configuration or `--allow-hosts` names: they may be asked whatever their address. */
-function trustedHosts(settings: Pick<Config, SyncKey>, locks: readonly Lock[]): ReadonlySet<string> {
-  const { hexUrl, buildsUrl, repos, files, allowHosts, found } = settings;
-  const listed = found.keys.has("files") && !found.isOfMirror ? [] : fileJobs(files).map(({ url }) => url);
-  const urls = [hexUrl, buildsUrl, ...repos.map(({ url }) => url), ...listed];
-  const named = repositoryJobs(locks, settings).jobs.map(({ host }) => host);
-  const hosts = [...named, ...allowHosts.map((host) => host.toLowerCase())];
-  return new Set([...hosts, ...urls.map(hostOf).filter((host) => host !== undefined)]);
 }
 
 async function signRegistry(landing: Landing, locks: readonly Lock[], tally: Tally): Promise<BuildResult | undefined> {

@@ -11,6 +11,7 @@ import { signRegistry, type Signing, type SignedRegistry } from "./sign-registry
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import { publishedKey } from "../store/published-key.ts";
+import { beginMirror } from "../store/pull-mode.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { noteUnsigned, readUnsigned, unite, type Packages } from "../store/unsigned.ts";
@@ -49,7 +50,10 @@ export async function build(
   await requireMirror(context);
   await requireGivenKeys(context);
   await tellForeign(context);
-  const work = async (locked: Context<SigningKey>) => buildAsOnlyWriter(locked, { dryRun, adopt });
+  const work = async (locked: Context<SigningKey>) => {
+    if (!dryRun) await beginMirror(locked);
+    return buildAsOnlyWriter(locked, { dryRun, adopt });
+  };
   return dryRun ? work(context) : asOnlyWriter(context, work, wait);
 }
 

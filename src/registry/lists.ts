@@ -3,6 +3,7 @@
  * they were made at once or one package at a time. Pure.
  */
 import { compareNames } from "../names/hex-names.ts";
+import { compareVersions } from "../names/versions.ts";
 import { decodeNames, decodeVersions, encodeNames, encodeVersions, type Release } from "../hex/records.ts";
 
 export interface Listing {
@@ -48,6 +49,16 @@ export class Lists {
     );
   }
 
+  /** What both say of one package: of a release that both list, what the first says. */
+  static unite(one: Listing | undefined, other: Listing | undefined): Listing | undefined {
+    if (one === undefined || other === undefined) return one ?? other;
+    const listed = new Set(one.releases.map(({ version }) => version));
+    const added = other.releases.filter(({ version }) => !listed.has(version));
+    if (added.length === 0) return one;
+    const releases = [...one.releases, ...added].sort((a, b) => compareVersions(a.version, b.version));
+    return { updatedAt: one.updatedAt, releases };
+  }
+
   encode(repository: string): EncodedLists {
     const sorted = [...this.listings].sort(([a], [b]) => compareNames(a, b));
     const packages = sorted.map(([name, { updatedAt }]) => (updatedAt === undefined ? { name } : { name, updatedAt }));
@@ -91,6 +102,10 @@ export class Lists {
       limited.set(name, { updatedAt: listing?.updatedAt, releases });
     }
     return limited;
+  }
+
+  names(): Iterable<string> {
+    return this.listings.keys();
   }
 
   get packages(): number {

@@ -8,6 +8,7 @@ import { hexpm, servedName } from "../names/hex-repository.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { MirrorError } from "../errors.ts";
+import { readLocated, type Source } from "./source.ts";
 import type { ApiDependencies } from "./api-routes.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -16,14 +17,14 @@ import type { RegistryPaths } from "../store/registry-paths.ts";
 /** RetirementReason in the registry's protobuf, by number. */
 const retirementReasons = ["other", "invalid", "security", "deprecated", "renamed"];
 
-export function createApi(paths: StorePaths): ApiDependencies {
+export function createApi(paths: StorePaths, source: Pick<Source, "registry">): ApiDependencies {
   return {
     describePackage: async (organisation, name) => {
-      const found = await findRecord(paths, organisation, name);
+      const found = await findRecord({ paths, source }, organisation, name);
       return found === undefined ? undefined : describePackage(found.registry, found.record);
     },
     describeRelease: async (organisation, name, version) => {
-      const found = isVersion(version) ? await findRecord(paths, organisation, name) : undefined;
+      const found = isVersion(version) ? await findRecord({ paths, source }, organisation, name) : undefined;
       const release = found?.record.releases.find((candidate) => candidate.version === version);
       return found === undefined || release === undefined
         ? undefined
@@ -33,14 +34,16 @@ export function createApi(paths: StorePaths): ApiDependencies {
 }
 
 async function findRecord(
-  paths: StorePaths,
+  { paths, source }: { readonly paths: StorePaths; readonly source: Pick<Source, "registry"> },
   organisation: string | undefined,
   name: string,
 ): Promise<{ registry: RegistryPaths; record: Package } | undefined> {
   if (!isPackageName(name) || (organisation !== undefined && !isRepositoryName(organisation))) return undefined;
   const served = organisation === hexpm ? undefined : organisation;
   const registry = (await listRegistries(paths)).find(({ repository }) => servedName(repository) === served);
-  const bytes = registry === undefined ? undefined : await registry.resource(`packages/${name}`).read();
+  const room = served === undefined ? "" : `/repos/${served}`;
+  const located = registry === undefined ? undefined : await source.registry(`${room}/packages/${name}`);
+  const bytes = located === undefined ? undefined : await readLocated(located);
   if (registry === undefined || bytes === undefined) return undefined;
   const record = decodeHeld(bytes);
   // A record without releases stands for a package that we do not hold.

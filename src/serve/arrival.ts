@@ -19,8 +19,25 @@ interface Endpoint {
 
 /** Said by workers: the address and the port that a client connected to. */
 export const placeHeader = "x-mirror-server-place";
-/** Said to workers: the file that requests like this are answered with, percent-encoded. */
+/** Said to workers: since when and until when, in milliseconds, which file answers requests like this, percent-encoded. */
 export const fileHeader = "x-mirror-server-file";
+
+export interface AnsweringFile {
+  readonly path: string;
+  /** As of `Freshness`. */
+  readonly since?: number | undefined;
+  readonly until: number;
+}
+
+/** `1790000000000 Infinity /mirror/hex/tarballs/jason-1.4.1.tar`, its path encoded. */
+export function fileHeaderOf({ path, since, until }: AnsweringFile): string {
+  return `${since ?? "-"} ${until} ${encodeURIComponent(path)}`;
+}
+
+export function readFileHeader(value: string): AnsweringFile {
+  const [since = "-", until = "0", path = ""] = value.split(" ");
+  return { path: decodeURIComponent(path), since: since === "-" ? undefined : Number(since), until: Number(until) };
+}
 
 /** @param proxies addresses and networks whose word counts */
 export function arrivals(proxies: readonly string[]): Arrivals {

@@ -10,19 +10,23 @@ import { describeError } from "../errors.ts";
 import { AnswerStore } from "../git/answer-store.ts";
 import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { createUploadPack, type UploadPackSettings } from "../git/upload-pack.ts";
-import { hexpm } from "../names/hex-repository.ts";
+import { createUploadPack, type UploadPack, type UploadPackSettings } from "../git/upload-pack.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createApi } from "./api.ts";
 import { buildApp, type AppDependencies } from "./app.ts";
+import { heldGit, type FindRepository, type GitSource } from "./git-source.ts";
+import type { Source } from "./source.ts";
 import { createHealthCheck, type HealthSources } from "./health.ts";
 
 export interface AppParts
   extends
     Pick<AppDependencies, "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory">,
-    Pick<HealthSources, "trust" | "workersProblem" | "certificateProblem"> {
+    Pick<HealthSources, "trust" | "workersProblem" | "certificateProblem" | "pullProblems"> {
   readonly paths: StorePaths;
+  readonly source: Source;
+  /** Makes of the repositories that are held those that may be had; absent: nothing is fetched. */
+  readonly pullGit?: ((held: GitSource, find: FindRepository) => GitSource) | undefined;
   readonly environments: GitEnvironments;
   /** By which the mirror itself is asked, in lower case. */
   readonly ownNames: readonly string[];
@@ -36,7 +40,9 @@ export interface AppParts
 
 export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
   const { paths, environments, logger, served, ownNames } = parts;
-  const { trust, workersProblem, certificateProblem } = parts;
+  const { trust, workersProblem, certificateProblem, pullProblems } = parts;
+  const findRepository = createRepositoryFinder(paths);
+  const held = heldGit(findRepository, await openUploadPack(parts));
   return buildApp({
     logger,
     hosts: { own: new Set(ownNames), served },
@@ -44,13 +50,10 @@ export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
     tokens: parts.tokens,
     identity: parts.identity,
     caCertificate: parts.caCertificate,
-    hex: paths.hex,
-    upstream: paths.registry(hexpm).upstreamDir,
-    files: paths.filesDir,
-    filePath: (host, path) => paths.filePath(host, path),
+    source: parts.source,
     memory: parts.memory,
     onFile: parts.onFile,
-    ...createApi(paths),
+    ...createApi(paths, parts.source),
     health: createHealthCheck(paths, {
       started: Date.now(),
       hosts: () => [...served()],
@@ -58,14 +61,14 @@ export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
       trust,
       workersProblem,
       certificateProblem,
+      pullProblems,
     }),
-    uploadPack: await openUploadPack(parts),
-    findRepository: createRepositoryFinder(paths),
+    git: parts.pullGit?.(held, findRepository) ?? held,
     openNameless: environments.openNameless,
   });
 }
 
-async function openUploadPack({ paths, environments, logger, git }: AppParts): Promise<AppDependencies["uploadPack"]> {
+async function openUploadPack({ paths, environments, logger, git }: AppParts): Promise<UploadPack> {
   const { cacheSize, ...limits } = git;
   const direct = createUploadPack({
     environments,

@@ -9,8 +9,8 @@ import parseRange from "range-parser";
 export interface Validators {
   /** Strong, with its quotation marks. */
   readonly etag: string;
-  /** As `Last-Modified` has it. */
-  readonly modified: string;
+  /** As `Last-Modified` has it; undefined where the tag alone tells which content it is. */
+  readonly modified: string | undefined;
   /** Bytes. */
   readonly size: number;
 }
@@ -30,7 +30,8 @@ export function wantedOf(headers: IncomingHttpHeaders, file: Validators): Wanted
     if (known === file.etag && headers["cache-control"] === undefined) return { status: 304 };
   }
   if (hasChanged(headers, file)) return { status: 412 };
-  if (fresh(headers, { etag: file.etag, "last-modified": file.modified })) return { status: 304 };
+  const modified = file.modified === undefined ? {} : { "last-modified": file.modified };
+  if (fresh(headers, { etag: file.etag, ...modified })) return { status: 304 };
   const { range } = headers;
   if (range === undefined || !/^ *bytes=/.test(range) || !isSame(headers["if-range"], file)) return { status: 200 };
   const ranges = parseRange(file.size, range, { combine: true });
@@ -57,7 +58,7 @@ function hasChanged(headers: IncomingHttpHeaders, { etag, modified }: Validators
     return match !== "*" && !match.split(",").some((each) => each.trim() === etag);
   }
   const since = Date.parse(headers["if-unmodified-since"] ?? "");
-  return Date.parse(modified) > since;
+  return modified !== undefined && Date.parse(modified) > since;
 }
 
 /** Whether a part of what lies here fits to what the client has of it. */
@@ -65,5 +66,5 @@ function isSame(condition: string | string[] | undefined, { etag, modified }: Va
   if (condition === undefined) return true;
   if (typeof condition !== "string") return false;
   if (condition.includes('"')) return condition.trim() === etag;
-  return Date.parse(modified) <= Date.parse(condition);
+  return modified !== undefined && Date.parse(modified) <= Date.parse(condition);
 }

@@ -5,23 +5,41 @@
  *
  * What one poll of the system brought is answered together at the end of that turn, so that a file is looked at once for
  * all of them, and after each was made.
+ *
+ * What is signed has no date: two views of one package may follow each other within a second, and only the tag tells one
+ * from the other (`names`, `versions`, records, policies).
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { isUtf8MimeType, mime } from "@fastify/send";
 import { LRUCache } from "lru-cache";
-import { HotFiles, type HotFile } from "../disk/hot-files.ts";
+import { HotFiles, digestOf, type HotFile } from "../disk/hot-files.ts";
 import type { Place } from "../disk/place.ts";
 import { settledAfter as usuallySettledAfter } from "../disk/stamp.ts";
 import { onGone } from "../listeners.ts";
 import { wantedOf, type Validators, type Wanted } from "./conditional.ts";
+import { howHeaders } from "./headers.ts";
 
-/** A file, and what it is answered with, made once. */
-export interface FileInMemory extends Validators {
-  readonly file: HotFile;
+/** What is answered with it, made once. */
+export interface Described extends Validators {
+  readonly bytes: Buffer;
+  readonly type: readonly [string, string];
   readonly whole: Answer;
   readonly unchanged: Answer;
+}
+
+/** A file, likewise. */
+export interface FileInMemory extends Described {
+  readonly file: HotFile;
   /** A small one as text of one byte a character, which Node sends in one piece with the headers. */
   readonly text: string | undefined;
+}
+
+/** How long an answer holds. */
+export interface Freshness {
+  /** When it was last known to hold; undefined: when the file was written. Milliseconds since 1970. */
+  readonly since?: number | undefined;
+  /** Until when it is given to others without being looked up again. Likewise. */
+  readonly until: number;
 }
 
 export interface Answer {
@@ -35,8 +53,8 @@ export interface Answer {
 export interface FileMemory {
   /** The file that lies there; undefined when it is not for memory. @throws MirrorError `busy`, `storage` */
   readonly open: (place: Place) => Promise<FileInMemory | undefined>;
-  /** From now on, requests like this are answered with the file that lies there. @param url as the client sent it */
-  readonly remember: (request: IncomingMessage, url: string, place: Place) => void;
+  /** For as long as it is fresh, requests like this are answered with the file that lies there. @param url as the client sent it */
+  readonly remember: (request: IncomingMessage, url: string, place: Place, freshness: Freshness) => void;
   /** Counts what is sent of a file against what memory may hold, until it is sent. */
   readonly lend: (file: FileInMemory, response: ServerResponse) => void;
   /** Answers from memory what can be, and leaves the rest to `next`. */
@@ -67,12 +85,12 @@ const maxRequests = 2 * 1024 * 1024;
 export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): FileMemory {
   const files = new HotFiles({ maxFile, maxTotal, maxLoose, settledAfter });
   const described = new WeakMap<HotFile, FileInMemory>();
-  const paths = new LRUCache<string, string>({ maxSize: maxRequests, sizeCalculation: (_, key) => key.length });
+  const known = new LRUCache<string, Known>({ maxSize: maxRequests, sizeCalculation: (_, key) => key.length });
 
   const descriptionOf = (file: HotFile): FileInMemory => {
-    let known = described.get(file);
-    if (known === undefined) described.set(file, (known = describe(file)));
-    return known;
+    let description = described.get(file);
+    if (description === undefined) described.set(file, (description = describeFile(file)));
+    return description;
   };
   const lend = ({ file }: FileInMemory, response: ServerResponse) =>
     onGone(response, response.req.socket, files.lend(file));
@@ -83,12 +101,12 @@ export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): F
       const file = await files.open(place);
       return file === undefined ? undefined : descriptionOf(file);
     },
-    remember: (request, url, place) => {
+    remember: (request, url, { path }, freshness) => {
       const key = keyOf(request, url);
-      if (isPlainRead(request) && key.length <= maxRequest) paths.set(key, place.path);
+      if (isPlainRead(request) && key.length <= maxRequest) known.set(key, { path, ...freshness });
     },
     inFrontOf: (next, { log, unfinished }) => {
-      const answer = ({ request, response, path }: Waiting) => {
+      const answer = ({ request, response, known: { path, since } }: Waiting) => {
         const file = files.recall(path);
         const description = file === undefined ? undefined : descriptionOf(file);
         const wanted = description === undefined ? undefined : wantedOf(request.headers, description);
@@ -97,7 +115,8 @@ export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): F
           return;
         }
         log?.(request, response);
-        send(request, response, description, wanted);
+        const how = howHeaders("hit", since ?? description.file.modified.getTime());
+        send(request, response, description, { wanted, how });
         // Most are with the system by now.
         if (response.writableFinished) return;
         unfinished(request, response);
@@ -108,59 +127,91 @@ export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): F
         for (const each of waiting.splice(0)) answer(each);
       };
       return (request, response) => {
-        const path = isPlainRead(request) ? paths.get(keyOf(request, request.url ?? "")) : undefined;
-        if (path === undefined) next(request, response);
-        else if (waiting.push({ request, response, path }) === 1) setImmediate(answerAll);
+        const found = isPlainRead(request) ? known.get(keyOf(request, request.url ?? "")) : undefined;
+        if (found === undefined || found.until < Date.now()) next(request, response);
+        else if (waiting.push({ request, response, known: found }) === 1) setImmediate(answerAll);
       };
     },
   };
 }
 
-interface Waiting {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse & { readonly req: IncomingMessage };
+interface Known extends Freshness {
   /** Of the file that answered it before. */
   readonly path: string;
 }
 
-function send({ method }: IncomingMessage, response: ServerResponse, file: FileInMemory, wanted: Wanted): void {
+interface Waiting {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse & { readonly req: IncomingMessage };
+  readonly known: Known;
+}
+
+interface Sending {
+  readonly wanted: Wanted;
+  readonly how: readonly string[];
+}
+
+function send({ method }: IncomingMessage, response: ServerResponse, file: FileInMemory, sending: Sending): void {
+  const { wanted, how } = sending;
   const { status, headers, body } = answerOf(file, wanted);
-  response.writeHead(status, headers);
+  response.writeHead(status, [...headers, ...how]);
   if (method === "HEAD") response.end();
   else if (status === 200 && file.text !== undefined) response.end(file.text, "latin1");
   else response.end(body);
 }
 
 /** @param wanted anything but a refusal */
-export function answerOf({ file, whole, unchanged, size }: FileInMemory, wanted: Wanted): Answer {
+export function answerOf({ bytes, type, whole, unchanged, size }: Described, wanted: Wanted): Answer {
   if (wanted.status === 304) return unchanged;
   if (wanted.status !== 206) return whole;
   const { status, start, end } = wanted;
-  const body = file.bytes.subarray(start, end + 1);
+  const body = bytes.subarray(start, end + 1);
   const part = ["content-length", String(body.length), "content-range", `bytes ${start}-${end}/${size}`];
-  return { status, headers: [...typeOf(file), ...part, ...unchanged.headers], body };
+  return { status, headers: [...type, ...part, ...unchanged.headers], body };
 }
 
-function describe(file: HotFile): FileInMemory {
-  const { bytes, digest } = file;
-  const modified = file.modified.toUTCString();
+function describeFile(file: HotFile): FileInMemory {
+  const { bytes, digest, place, modified } = file;
+  const text = bytes.length <= maxText ? bytes.toString("latin1") : undefined;
+  return { ...describe({ path: place.path, bytes, digest, modified }), file, text };
+}
+
+/** Content that is in no memory: too large, or kept nowhere. @param path by its end its type is told */
+export function describeBytes(path: string, bytes: Buffer): Described {
+  return describe({ path, bytes, digest: digestOf(bytes), modified: undefined });
+}
+
+interface Content {
+  readonly path: string;
+  readonly bytes: Buffer;
+  readonly digest: string;
+  readonly modified: Date | undefined;
+}
+
+function describe({ path, bytes, digest, modified: date }: Content): Described {
+  const modified = isSigned(path) ? undefined : date?.toUTCString();
   const etag = `"${digest}"`;
-  const validators = ["etag", etag, "last-modified", modified, "accept-ranges", "bytes"];
-  const headers = [...validators, ...Object.entries(headersOfFiles).flat()];
-  const ofWhole = [...typeOf(file), "content-length", String(bytes.length), ...headers];
+  const dated = modified === undefined ? [] : ["last-modified", modified];
+  const headers = ["etag", etag, ...dated, "accept-ranges", "bytes", ...Object.entries(headersOfFiles).flat()];
+  const type = typeOf(path);
   return {
-    file,
+    bytes,
+    type,
     etag,
     modified,
     size: bytes.length,
-    whole: { status: 200, headers: ofWhole, body: bytes },
+    whole: { status: 200, headers: [...type, "content-length", String(bytes.length), ...headers], body: bytes },
     unchanged: { status: 304, headers, body: undefined },
-    text: bytes.length <= maxText ? bytes.toString("latin1") : undefined,
   };
 }
 
-function typeOf({ place }: HotFile): [string, string] {
-  const type = mime.getType(place.path) ?? "application/octet-stream";
+/** Whether a file is one of those that a registry signs: by where it lies. */
+export function isSigned(path: string): boolean {
+  return /\/(?:names|versions|packages\/\w+|policies\/\w+)$/.test(path);
+}
+
+function typeOf(path: string): [string, string] {
+  const type = mime.getType(path) ?? "application/octet-stream";
   return ["content-type", isUtf8MimeType(type) ? `${type}; charset=utf-8` : type];
 }
 

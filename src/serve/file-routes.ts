@@ -8,27 +8,30 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { wantedOf } from "./conditional.ts";
-import { answerOf, headersOfFiles, type FileMemory } from "./file-memory.ts";
+import {
+  answerOf,
+  describeBytes,
+  headersOfFiles,
+  isSigned,
+  type Described,
+  type FileMemory,
+  type Freshness,
+} from "./file-memory.ts";
+import { howHeaders, setHeaders } from "./headers.ts";
 import type { Target } from "./hosts.ts";
+import type { Located, Source } from "./source.ts";
 
 export interface FileRoutesDependencies {
-  /** The folder that the registry is served from. */
-  readonly hex: Place;
-  /** The folder with upstream's own records of hexpm. */
-  readonly upstream: Place;
-  /** The folder with other files. */
-  readonly files: Place;
-  /** Where below that folder a host's file lies. */
-  readonly filePath: (host: string, path: string) => string;
+  readonly source: Pick<Source, "registry" | "upstream" | "file">;
   readonly memory: Pick<FileMemory, "open" | "lend">;
-  /** Hears which file a request is answered with, where that may be in memory. */
-  readonly onFile: (request: FastifyRequest, reply: FastifyReply, place: Place) => void;
+  /** Hears which file a request is answered with, where that may be in memory, and for how long. */
+  readonly onFile: (request: FastifyRequest, reply: FastifyReply, place: Place, freshness: Freshness) => void;
 }
 
 // What a registry consists of. Nothing else below its folder is served, whatever it is.
 const registryPath =
   /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/(?:\w[\w.+-]*\/)*\w[\w.+-]*)$/;
-const upstreamPath = /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:public_key|packages\/\w+)$/;
+const upstreamPath = /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+)$/;
 
 const refusals: Readonly<Record<number, string>> = { 412: "Precondition Failed\n", 416: "Range Not Satisfiable\n" };
 
@@ -36,79 +39,101 @@ const refusals: Readonly<Record<number, string>> = { 412: "Precondition Failed\n
 export async function addFileRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => Target | undefined,
-  { hex, upstream, files, filePath, memory, onFile }: FileRoutesDependencies,
+  { source, memory, onFile }: FileRoutesDependencies,
 ): Promise<void> {
   await app.register(fastifyStatic, {
-    root: hex.path,
+    // Each file is sent by its own folder.
+    root: "/",
     serve: false,
     index: false,
-    dotfiles: "ignore",
+    dotfiles: "allow",
     cacheControl: false,
     setHeaders: (response) => {
       for (const [name, value] of Object.entries(headersOfFiles)) response.setHeader(name, value);
     },
   });
-  const send = (request: FastifyRequest, reply: FastifyReply, root: Place, path: string) =>
-    sendFile({ memory, onFile }, request, reply, root, path);
+  const send = async (request: FastifyRequest, reply: FastifyReply, located: Located | undefined) =>
+    sendLocated({ memory, onFile }, request, reply, located);
 
-  app.get("/own/*", (request, reply) => {
+  app.get("/own/*", async (request, reply) => {
     const path = pathOf(targetOf(request), "own");
-    if (!registryPath.test(path)) return reply.callNotFound();
+    if (!registryPath.test(path)) return notFound(reply);
+    const located = await source.registry(path);
     // Mix asks for this list once per fresh home and prints the body of any error to the user.
-    if (path === "/installs/hex-1.x.csv" && !hex.at(path.slice(1)).isFile()) return reply.type("text/csv").send("");
-    return send(request, reply, hex, path);
+    if (path === "/installs/hex-1.x.csv" && !isThere(located)) return reply.type("text/csv").send("");
+    return send(request, reply, located);
   });
 
-  app.get("/upstream/*", (request, reply) => {
+  app.get("/upstream/*", async (request, reply) => {
     const path = pathOf(targetOf(request), "upstream");
-    if (!upstreamPath.test(path)) return reply.callNotFound();
-    return send(request, reply, upstream, path);
+    return upstreamPath.test(path) ? send(request, reply, await source.upstream(path)) : notFound(reply);
   });
 
-  app.get("/file", (request, reply) => {
+  app.get("/file", async (request, reply) => {
     const target = targetOf(request);
-    return target?.kind === "file"
-      ? send(request, reply, files, filePath(target.host, target.path))
-      : reply.callNotFound();
+    if (target?.kind !== "file") return notFound(reply);
+    return send(request, reply, await source.file(target.host, target.path));
   });
 }
 
+function isThere(located: Located | undefined): boolean {
+  return located !== undefined && (!("place" in located.content) || located.content.place.isFile());
+}
+
 /** By its place: a link is not followed, since in a mirror that came from git anyone may have put it there. */
-async function sendFile(
+async function sendLocated(
   { memory, onFile }: Pick<FileRoutesDependencies, "memory" | "onFile">,
   request: FastifyRequest,
   reply: FastifyReply,
-  root: Place,
-  asked: string,
+  located: Located | undefined,
 ): Promise<FastifyReply> {
-  const path = asked.replace(/^\//, "");
-  const place = placeOf(root, path);
-  if (place === undefined) return notFound(reply);
+  if (located === undefined) return notFound(reply);
+  const { content, mark, since, until } = located;
+  if ("bytes" in content) {
+    return sendDescribed(
+      request,
+      reply,
+      describeBytes(request.url, content.bytes),
+      howHeaders(mark, since ?? Date.now()),
+    );
+  }
+  const { place } = content;
   const file = await memory.open(place);
-  if (file === undefined) return place.isFile() ? reply.sendFile(path, root.path) : notFound(reply);
-  const wanted = wantedOf(request.headers, file);
-  if (wanted.status === 416) void reply.header("content-range", `bytes */${file.size}`);
+  if (file !== undefined) {
+    onFile(request, reply, place, { since, until });
+    memory.lend(file, reply.raw);
+    return sendDescribed(request, reply, file, howHeaders(mark, since ?? file.file.modified.getTime()));
+  }
+  const found = place.isFile() ? place.look() : undefined;
+  if (found === undefined) return notFound(reply);
+  const how = howHeaders(mark, since ?? found.mtimeMs);
+  if (isSigned(place.path)) {
+    const bytes = (await place.read()) ?? Buffer.alloc(0);
+    return sendDescribed(request, reply, describeBytes(place.path, bytes), how);
+  }
+  setHeaders(reply, how);
+  return reply.sendFile(place.name, place.parent?.path);
+}
+
+function sendDescribed(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  described: Described,
+  how: readonly string[],
+): FastifyReply {
+  const wanted = wantedOf(request.headers, described);
+  if (wanted.status === 416) void reply.header("content-range", `bytes */${described.size}`);
   if (wanted.status > 400)
     return reply.code(wanted.status).type("text/plain; charset=utf-8").send(refusals[wanted.status]);
-  onFile(request, reply, place);
-  const { status, headers, body } = answerOf(file, wanted);
-  memory.lend(file, reply.raw);
-  for (let n = 0; n < headers.length; n += 2) void reply.header(headers[n] ?? "", headers[n + 1]);
+  const { status, headers, body } = answerOf(described, wanted);
+  setHeaders(reply, headers);
+  setHeaders(reply, how);
   return reply.code(status).send(body);
 }
 
 function notFound(reply: FastifyReply): FastifyReply {
   reply.callNotFound();
   return reply;
-}
-
-/** undefined for what cannot be a path in a folder, such as one that ends in a slash. */
-function placeOf(root: Place, path: string): Place | undefined {
-  try {
-    return root.at(path);
-  } catch {
-    return undefined;
-  }
 }
 
 function pathOf(target: Target | undefined, kind: "own" | "upstream"): string {

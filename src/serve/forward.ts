@@ -11,7 +11,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { onGone } from "../listeners.ts";
-import { fileHeader, placeHeader } from "./arrival.ts";
+import { fileHeader, placeHeader, readFileHeader, type AnsweringFile } from "./arrival.ts";
 
 // Of one connection (RFC 9110, section 7.6.1), or between ourselves.
 const ofOneHop = new Set(
@@ -26,7 +26,7 @@ const ofOneHop = new Set(
  */
 export function forwardTo(
   socketPath: string,
-  onFile: (request: IncomingMessage, path: string) => void,
+  onFile: (request: IncomingMessage, file: AnsweringFile) => void,
 ): RequestListener {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
   const begin = (request: IncomingMessage): ClientRequest | undefined => {
@@ -60,7 +60,7 @@ export function forwardTo(
     });
     sent.on("response", (answer) => {
       const file = answer.headers[fileHeader];
-      if (typeof file === "string") onFile(request, decodeURIComponent(file));
+      if (typeof file === "string") onFile(request, readFileHeader(file));
       response.sendDate = false;
       response.writeHead(answer.statusCode ?? 502, endToEnd(answer.rawHeaders));
       answer.on("error", () => response.destroy());

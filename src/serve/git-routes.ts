@@ -3,19 +3,18 @@ import type { FileHandle } from "node:fs/promises";
 import { pipeline, Transform, type Readable } from "node:stream";
 import { createGunzip, createInflate } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { flushPacket, packet } from "../git/pkt-line.ts";
 import { createBodyReceiver } from "../git/request-body.ts";
-import { protocolVersion, type UploadPack } from "../git/upload-pack.ts";
+import { protocolVersion } from "../git/upload-pack.ts";
 import { normalisePath } from "../names/git-url.ts";
 import { onGone } from "../listeners.ts";
+import { howHeaders, setHeaders } from "./headers.ts";
+import type { GitAsking, GitSource } from "./git-source.ts";
 import type { GitAction } from "./hosts.ts";
 
 export interface GitRoutesDependencies {
-  readonly uploadPack: UploadPack;
-  /** @returns where the bare repository lies, undefined when it is not mirrored */
-  readonly findRepository: (host: string, path: string) => Promise<Place | undefined>;
+  readonly git: GitSource;
   /** Makes a file for a long request, which is gone when it is closed. */
   readonly openNameless: () => Promise<FileHandle>;
 }
@@ -32,7 +31,7 @@ const maxRequestSize = 64 * 1024 * 1024;
 export function addGitRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => GitTarget,
-  { uploadPack, findRepository, openNameless }: GitRoutesDependencies,
+  { git, openNameless }: GitRoutesDependencies,
 ): void {
   const receive = createBodyReceiver(openNameless);
   // The body is streamed to git, whatever its type.
@@ -43,24 +42,23 @@ export function addGitRoutes(
     const service = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("service");
     if (service === "git-receive-pack") throw readOnly(targetOf(request));
     if (service !== "git-upload-pack") throw notSmart();
-    const signal = untilGone(request, reply);
-    const place = await find(targetOf(request));
-    const protocol = protocolVersion(request.headers["git-protocol"]);
-    const { output } = await uploadPack.advertise({ place, protocol, clients: new Set([request.ip]), signal });
+    const asking = askingOf(request, reply);
+    const { answer, mark, since, hasServiceLine = false } = await git.advertise(asking);
     // Version 0 and 1 clients expect to be told the service first; version 2 does without.
-    const preamble = protocol?.includes("version=2") ? "" : packet("# service=git-upload-pack\n") + flushPacket;
-    return sendTo(reply.type("application/x-git-upload-pack-advertisement"), prepend(preamble, output));
+    const isTold = hasServiceLine || asking.protocol?.includes("version=2") === true;
+    const preamble = isTold ? "" : packet("# service=git-upload-pack\n") + flushPacket;
+    setHeaders(reply, howHeaders(mark, since ?? Date.now()));
+    return sendTo(reply.type("application/x-git-upload-pack-advertisement"), prepend(preamble, answer.output));
   });
 
   app.post("/git/git-upload-pack", { bodyLimit: maxRequestSize }, async (request, reply) => {
-    const signal = untilGone(request, reply);
-    const place = await find(targetOf(request));
+    const asking = askingOf(request, reply);
     const body = await receive(decodeBody(request), request.ip);
     onGone(reply.raw, request.raw.socket, body.discard);
-    const protocol = protocolVersion(request.headers["git-protocol"]);
-    const { output, size } = await uploadPack.answer({ place, protocol, clients: new Set([request.ip]), body, signal });
-    if (size !== undefined) void reply.header("content-length", size);
-    return sendTo(reply.type("application/x-git-upload-pack-result"), output);
+    const { answer, mark, since } = await git.answer({ ...asking, body });
+    if (answer.size !== undefined) void reply.header("content-length", answer.size);
+    setHeaders(reply, howHeaders(mark, since ?? Date.now()));
+    return sendTo(reply.type("application/x-git-upload-pack-result"), answer.output);
   });
 
   app.all("/git/git-receive-pack", (request) => {
@@ -71,15 +69,12 @@ export function addGitRoutes(
     throw notSmart();
   });
 
-  async function find({ host, repository }: GitTarget): Promise<Place> {
+  function askingOf(request: FastifyRequest, reply: FastifyReply): GitAsking {
+    const { host, repository } = targetOf(request);
     const path = normalisePath(repository);
-    const place = path === undefined ? undefined : await findRepository(host, path);
-    if (place !== undefined) return place;
-    const shown = path === undefined ? "that path" : `https://${host}/${path}`;
-    throw new MirrorError(
-      "not_found",
-      `${shown} is not in this mirror. To add it, run "mirror-server sync" with a mix.lock that names it.`,
-    );
+    if (path === undefined) throw new MirrorError("not_found", "that path is no repository of this mirror");
+    const protocol = protocolVersion(request.headers["git-protocol"]);
+    return { host, path, protocol, clients: new Set([request.ip]), signal: untilGone(request, reply) };
   }
 }
 

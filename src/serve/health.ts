@@ -38,11 +38,13 @@ export interface HealthSources {
   readonly workersProblem: () => string | undefined;
   /** What is wrong with the certificate, if anything. */
   readonly certificateProblem: () => string | undefined;
+  /** What cannot be fetched just now of what is asked for. */
+  readonly pullProblems: () => readonly string[];
 }
 
 export function createHealthCheck(
   paths: StorePaths,
-  { started, hosts, features, trust, workersProblem, certificateProblem }: HealthSources,
+  { started, hosts, features, trust, workersProblem, certificateProblem, pullProblems }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
@@ -65,9 +67,8 @@ export function createHealthCheck(
       trusted.problems.length === 0
         ? []
         : ['mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"'];
-    const lesser = [...unserved, ...links, ...disagreement, workersProblem(), certificateProblem()].filter(
-      (problem) => problem !== undefined,
-    );
+    const ofServer = [workersProblem(), certificateProblem()].filter((problem) => problem !== undefined);
+    const lesser = [...unserved, ...links, ...disagreement, ...ofServer, ...pullProblems()];
     const problems = [...(state.problem === undefined ? [] : [state.problem]), ...lesser];
     return {
       status: state.problem !== undefined ? "unhealthy" : lesser.length > 0 ? "degraded" : "ok",

@@ -19,6 +19,8 @@ export interface Work {
   /** Where the server's process answers what a worker cannot. */
   readonly socketPath: string;
   readonly folders: StoreFolders;
+  /** The server's own folder of what it signs for the time that upstream answers. */
+  readonly views: string;
   readonly trustedProxies: readonly string[];
   readonly logLevel: string;
 }

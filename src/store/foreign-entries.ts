@@ -17,7 +17,7 @@ const inMirror = ["mirror.json", ".gitignore", ".gitattributes", ".lock", "locks
 const inRegistry = ["public_key", "names", "versions", "packages", "tarballs", "docs", "installs", "repos", "policies"];
 // What is only read there may be a link.
 const inCerts = [".lock", "public"];
-const inCache = ["git-answers", "index", "clients"];
+const inCache = ["git-answers", "index", "clients", "pulled"];
 
 /** In all rooms of the mirror, sorted. The key may be a link, and so may a root that leads to what is one already. */
 export async function foreignEntries(paths: StorePaths): Promise<ForeignEntry[]> {

@@ -1,5 +1,5 @@
 /**
- * `mirror.json`: the folder's format, the registry's name, and whose records it trusts; and the `.gitignore` that keeps
+ * `mirror.json`: the folder's format, the registry's name, whose records it trusts, and whether it pulls; and the `.gitignore` that keeps
  * the key out of git. Written by the only writer, and what a newer version added to it stays.
  */
 import pLimit from "p-limit";
@@ -13,6 +13,7 @@ const schema = z.looseObject({
   format: z.number().int().min(1),
   registryName: z.string(),
   upstreams: z.record(z.string(), z.object({ url: z.string(), key: z.string() })).optional(),
+  pull: z.boolean().optional(),
 });
 
 /** The upstream of a Hex repository, as it was when it was first asked. */
@@ -26,6 +27,8 @@ export interface MirrorFile {
   readonly registryName: string;
   /** By the source's name in locks: `hexpm`, with all its organisations, or another. */
   readonly upstreams: Readonly<Record<string, RecordedUpstream>>;
+  /** Whether a server fetches what is asked of it and not held; undefined in a mirror that was made before there was a choice. */
+  readonly pull: boolean | undefined;
 }
 
 /** For a mirror that is committed, or not looked at by git at all. */
@@ -42,7 +45,8 @@ export const gitignoreBefore = mirrorGitignore.replace("/quarantine/", "/corrupt
 /** undefined for a folder that is new or made by hand. @throws MirrorError `config` for one that cannot be read */
 export async function readMirrorFile(paths: StorePaths): Promise<MirrorFile | undefined> {
   const content = await readContent(paths);
-  return content === undefined ? undefined : { registryName: content.registryName, upstreams: content.upstreams ?? {} };
+  if (content === undefined) return undefined;
+  return { registryName: content.registryName, upstreams: content.upstreams ?? {}, pull: content.pull };
 }
 
 // The only writer may be at several things at once.
@@ -56,9 +60,10 @@ export async function writeMirrorFile(paths: StorePaths, changes: Changes): Prom
 interface Changes {
   readonly registryName: string;
   readonly upstreams?: MirrorFile["upstreams"];
+  readonly pull?: boolean;
 }
 
-async function writeContent(paths: StorePaths, { registryName, upstreams }: Changes): Promise<void> {
+async function writeContent(paths: StorePaths, { registryName, upstreams, pull }: Changes): Promise<void> {
   const before = await readContent(paths);
   const all = { ...before?.upstreams, ...upstreams };
   const content = {
@@ -66,6 +71,7 @@ async function writeContent(paths: StorePaths, { registryName, upstreams }: Chan
     format: currentFormat,
     registryName,
     ...(Object.keys(all).length === 0 ? {} : { upstreams: all }),
+    ...(pull === undefined ? {} : { pull }),
   };
   await paths.mirrorFile.writeIfChanged(`${JSON.stringify(content, null, 2)}\n`);
   // What stands there may have been made by `init`, or by hand.

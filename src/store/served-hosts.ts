@@ -10,10 +10,14 @@ import { hostOfFolder, type StorePaths } from "./paths.ts";
 
 const always = [github, ...hexHosts];
 
-/** @returns a function that tells which hosts are served, in lower case; it sees what another process adds */
-export function createServedHosts(paths: StorePaths): () => ReadonlySet<string> {
+/**
+ * @param pulled hosts of which something may be fetched when it is asked for
+ * @returns a function that tells which hosts are served, in lower case; it sees what another process adds
+ */
+export function createServedHosts(paths: StorePaths, pulled: readonly string[] = []): () => ReadonlySet<string> {
   let seen = "";
-  let hosts: ReadonlySet<string> = new Set(always);
+  const from = [...always, ...pulled.filter(isHostName)];
+  let hosts: ReadonlySet<string> = new Set(from);
   const folders = [paths.git, paths.filesDir];
   const look = (): void => {
     // By path: which hosts there are is no secret, and what lies below is looked at when it is asked for.
@@ -25,7 +29,7 @@ export function createServedHosts(paths: StorePaths): () => ReadonlySet<string> 
     const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
     const found = names.map(hostOfFolder).filter((host) => host !== undefined);
     // Whatever else lies there is no host that a certificate could name.
-    hosts = new Set([...always, ...found.filter(isHostName)]);
+    hosts = new Set([...from, ...found.filter(isHostName)]);
     seen = stamps.join();
   };
   return () => {

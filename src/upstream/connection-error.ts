@@ -3,6 +3,7 @@ import { authorityVariables } from "../authorities.ts";
 import { hasErrno, type MirrorError } from "../errors.ts";
 import { issuerOf } from "./issuer.ts";
 import { proxyFor, type Proxies, type Proxy } from "./proxies.ts";
+import { privateHost } from "./redirect.ts";
 import { upstreamTrouble } from "./trouble.ts";
 
 export interface Failure {
@@ -19,6 +20,7 @@ export async function connectionError(cause: unknown, failure: Failure): Promise
   const status = proxyStatus(cause);
   if (proxy !== undefined && status !== undefined) return proxyError(status, proxy, host, cause);
   if (proxy !== undefined && hasErrno(cause, "ERR_NO_TUNNEL")) return noTunnel(cause, proxy, host);
+  if (hasErrno(cause, "ERR_PRIVATE_ADDRESS")) return privateHost(host);
   if (hasErrno(cause, ...certificateErrors)) return untrusted(cause, proxy, failure);
   const through = proxy !== undefined && concerns(cause, proxy) ? proxy : undefined;
   if (hasErrno(cause, ...nameErrors)) return absentHost("name", host, through, cause);

@@ -3,6 +3,7 @@
  * for what is sent over them are exchange.ts's own, which know whether something moves.
  */
 import { EnvHttpProxyAgent, Pool, type Dispatcher } from "undici";
+import { guardedLookup, type MayConnect } from "./guarded-lookup.ts";
 import type { Proxies } from "./proxies.ts";
 
 export interface DispatcherSettings {
@@ -11,17 +12,24 @@ export interface DispatcherSettings {
   readonly proxies: Proxies;
   /** PEM; undefined: those that Node trusts. */
   readonly authorities: readonly string[] | undefined;
+  /** undefined: any. A proxy connects by itself. */
+  readonly mayConnect: MayConnect | undefined;
 }
 
 // A connection, and a tunnel through a proxy, have to stand by then.
 const connectMilliseconds = 10_000;
 
-export function createDispatcher({ connections, proxies, authorities }: DispatcherSettings): EnvHttpProxyAgent {
+export function createDispatcher({
+  connections,
+  proxies,
+  authorities,
+  mayConnect,
+}: DispatcherSettings): EnvHttpProxyAgent {
   const tls = { timeout: connectMilliseconds, ...(authorities === undefined ? {} : { ca: [...authorities] }) };
   return new EnvHttpProxyAgent({
     ...proxies,
     connections,
-    connect: tls,
+    connect: mayConnect === undefined ? tls : { ...tls, lookup: guardedLookup(mayConnect) },
     requestTls: tls,
     proxyTls: tls,
     // Only https goes by a tunnel, as curl and git have it: many proxies allow no other.

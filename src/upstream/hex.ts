@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 import { readExpectedTarball } from "../hex/check.ts";
-import { decodePackage, type Package, type Release } from "../hex/records.ts";
+import { decodeNames, decodePackage, decodeVersions, type Package, type Release } from "../hex/records.ts";
 import { tokenVariable } from "../names/hex-repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { maxTarballSize } from "../hex/tarball.ts";
@@ -60,6 +60,61 @@ export async function fetchRecord(
       record: verifyRecord(answer.body, upstream, name, url),
       validator: validatorOf(answer),
     };
+  });
+}
+
+/** What upstream signs besides records. */
+export type ListName = "names" | "versions";
+
+export type FetchedList =
+  { readonly changed: false } | { readonly changed: true; readonly bytes: Buffer; readonly validator: Validator };
+
+/** Of all packages: verified to be upstream's, of this repository. @throws MirrorError `not_found`, `upstream`, `integrity` */
+export async function fetchList(
+  http: HttpClient,
+  upstream: HexUpstream,
+  name: ListName,
+  validator: Validator | undefined,
+  transfer: Transfer,
+): Promise<FetchedList> {
+  const url = `${upstream.url}/${name}`;
+  const options = { ...optionsFor(upstream, validator), maxSize: maxRecordSize, isGzip: true, ...transfer };
+  return http.get(url, options, (answer) => {
+    if (answer.status === 304 && validator !== undefined) return { changed: false };
+    expectOk(answer, url, upstream);
+    verifyList(answer.body, upstream, name, url);
+    return { changed: true, bytes: answer.body, validator: validatorOf(answer) };
+  });
+}
+
+/** @param where named in errors @returns its payload @throws MirrorError `integrity` */
+export function verifyList(bytes: Buffer, upstream: HexUpstream, name: ListName, where: string): Uint8Array {
+  try {
+    const payload = verifyAndUnwrap(bytes, upstream.publicKey);
+    const { repository } = name === "names" ? decodeNames(payload) : decodeVersions(payload);
+    if (repository === upstream.repository) return payload;
+    throw new MirrorError("integrity", `it is signed for repository "${repository}", not "${upstream.repository}"`);
+  } catch (cause) {
+    throw new MirrorError("integrity", `${where} cannot be trusted`, { cause });
+  }
+}
+
+/** A policy, as upstream signed it: whose it is and what it says is for clients. @throws likewise */
+export async function fetchPolicy(
+  http: HttpClient,
+  upstream: HexUpstream,
+  name: string,
+  transfer: Transfer,
+): Promise<Buffer> {
+  const url = `${upstream.url}/policies/${name}`;
+  return http.get(url, { ...optionsFor(upstream), maxSize: maxRecordSize, isGzip: true, ...transfer }, (answer) => {
+    expectOk(answer, url, upstream);
+    try {
+      verifyAndUnwrap(answer.body, upstream.publicKey);
+    } catch (cause) {
+      throw new MirrorError("integrity", `${url} cannot be trusted`, { cause });
+    }
+    return answer.body;
   });
 }
 

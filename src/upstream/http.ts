@@ -14,6 +14,8 @@ import type { Patience } from "./patience.ts";
 import { decode, decodersFor } from "./decoding.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { exchange, type Head, type Question } from "./exchange.ts";
+import { passage, type Passage, type PassageOptions } from "./passage.ts";
+import type { MayConnect } from "./guarded-lookup.ts";
 import { asksForPage, isPage, pageError } from "./page.ts";
 import { requireProxies, type Proxies } from "./proxies.ts";
 import { maxRedirects, type MayAsk } from "./redirect.ts";
@@ -39,6 +41,8 @@ export interface HttpClient {
     options: GetOptions,
     check: (downloaded: Downloaded) => void,
   ) => Promise<Downloaded>;
+  /** Passes on what comes, without another try. @throws likewise */
+  readonly pass: (url: string, options: PassageOptions) => Promise<Passage>;
   readonly close: () => Promise<void>;
 }
 
@@ -71,6 +75,8 @@ export interface GetOptions extends Transfer {
 
 export interface HttpSettings {
   readonly userAgent: string;
+  /** Sent with everything, redirects included. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** To one host at once. */
   readonly connections: number;
   readonly proxies: Proxies;
@@ -79,15 +85,26 @@ export interface HttpSettings {
   /** Whether a host may be asked that a redirect names, and nobody else. */
   readonly mayAsk: MayAsk;
   readonly patience: Patience;
+  /** Whether an address may be connected to, where no proxy does that. */
+  readonly mayConnect?: MayConnect | undefined;
   /** What to send as `Authorization` where the caller says nothing. */
   readonly tokenFor?: (url: string) => string | undefined;
 }
 
 /** @throws MirrorError `config` for a proxy that cannot be used */
 export function createHttpClient(settings: HttpSettings): HttpClient {
-  const { userAgent, connections, proxies, authorities, mayAsk, patience, tokenFor } = settings;
+  const {
+    userAgent,
+    headers: ownHeaders = {},
+    connections,
+    proxies,
+    authorities,
+    mayAsk,
+    patience,
+    tokenFor,
+  } = settings;
   requireProxies(proxies);
-  const agent = createDispatcher({ connections, proxies, authorities });
+  const agent = createDispatcher({ connections, proxies, authorities, mayConnect: settings.mayConnect });
   const slots = lazyBy((_host: string) => pLimit(connections));
 
   /** Asks one host, and is told where it redirects to, or what it answered. */
@@ -142,7 +159,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     const token = options.token ?? tokenFor?.(url);
     const question: Question = {
       url,
-      headers: { "user-agent": userAgent, ...options.headers },
+      headers: { "user-agent": userAgent, ...ownHeaders, ...options.headers },
       secrets: token === undefined ? {} : { authorization: token },
       maxSize: options.maxSize,
       onBytes: options.onBytes,
@@ -176,6 +193,11 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       } finally {
         await handle.close();
       }
+    },
+    pass: async (url, options) => {
+      const headers = { "user-agent": userAgent, ...ownHeaders, ...options.headers };
+      const tools = { dispatcher: agent, limits: patience.limits, proxies, mayAsk };
+      return passage(url, { ...options, headers }, tools);
     },
     // Nothing that connects, or hangs in a proxy, is waited for.
     close: async () => agent.destroy(),

@@ -1,7 +1,10 @@
 /** Reads the lists of installers and what they name. Nothing is returned that was not verified. */
 import { createHash, verify, type KeyObject } from "node:crypto";
+import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
+import { mixPublicKey, readPublicKey } from "../hex/keys.ts";
 import type { Installer } from "../plan/installers.ts";
+import { readKeyFile } from "../store/context.ts";
 import type { GetOptions, HttpClient, Transfer } from "./http.ts";
 
 export interface SignedList {
@@ -62,6 +65,11 @@ export async function fetchInstaller(
   });
   if (bytes === undefined) throw new MirrorError("not_found", `upstream has no ${url}, which its list names`);
   return bytes;
+}
+
+/** The key that signs the lists: as given, else Mix's own. @throws MirrorError `config` */
+export async function installersKey({ buildsPublicKey: file }: Pick<Config, "buildsPublicKey">): Promise<KeyObject> {
+  return file === undefined ? readPublicKey(mixPublicKey, "Mix's key") : readKeyFile(file, "--builds-public-key");
 }
 
 /** 128 lower-case hex digits. */

@@ -52,12 +52,17 @@ export interface PatienceSettings {
   readonly deadline?: number | undefined;
   readonly tell: (text: string) => void;
   readonly limits?: Partial<Limits>;
+  /** Whether it outlives every job: then who asks decides which hosts are away (pull/), and for how long. */
+  readonly isLasting?: boolean;
+  /** Told of each sign of a host's. */
+  readonly onSign?: (host: string) => void;
 }
 
 // Milliseconds.
 const lookEvery = 250;
 
-export function createPatience({ deadline, tell, limits: own = {} }: PatienceSettings): Patience {
+export function createPatience(settings: PatienceSettings): Patience {
+  const { deadline, tell, limits: own = {}, isLasting = false, onSign } = settings;
   const limits = { ...usualLimits, ...own };
   const hasDeadline = deadline !== undefined;
   const hosts = new Map<string, HostWatch>();
@@ -69,20 +74,20 @@ export function createPatience({ deadline, tell, limits: own = {} }: PatienceSet
   let hasRecovered = false;
   const over = new AbortController();
   setMaxListeners(0, over.signal);
-  const timers: NodeJS.Timeout[] = [
-    setInterval(() => {
-      for (const host of hosts.values()) host.look();
-    }, lookEvery).unref(),
-  ];
+  const look = () => {
+    for (const host of hosts.values()) host.look();
+  };
+  const timers: NodeJS.Timeout[] = isLasting ? [] : [setInterval(look, lookEvery).unref()];
   if (deadline !== undefined) timers.push(setTimeout(() => over.abort(), deadline * 1000).unref());
 
   const ask = async <T>(host: string, options: AskOptions, attempt: (turn: Turn) => Promise<T>): Promise<T> => {
     const tries = new Tries(limits, options);
     const asked = new Asked(host, watch(host), options.signal, over.signal);
+    const hearing = onSign === undefined ? attempt : async (turn: Turn) => attempt(heard(turn, () => onSign(host)));
     try {
       for (;;) {
         try {
-          const result = await asked.attempt(attempt);
+          const result = await asked.attempt(hearing);
           if (tries.failed > 0) {
             hasRecovered = true;
             watch(host).recover();
@@ -118,6 +123,15 @@ export function createPatience({ deadline, tell, limits: own = {} }: PatienceSet
       for (const timer of timers) clearTimeout(timer);
     },
   };
+}
+
+/** A turn of which somebody else hears, too. */
+function heard(turn: Turn, onSign: () => void): Turn {
+  const sign: Turn["sign"] = (isError) => {
+    onSign();
+    turn.sign(isError);
+  };
+  return { ...turn, sign };
 }
 
 /** One who asks, from the first try to the last. */

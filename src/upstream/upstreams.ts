@@ -4,6 +4,7 @@ import { MirrorError } from "../errors.ts";
 import type { Context } from "../store/context.ts";
 import { version } from "../version.ts";
 import { createHttpClient, type HttpClient } from "./http.ts";
+import { onlyPublic } from "./guarded-lookup.ts";
 import { createPatience, type Patience } from "./patience.ts";
 import type { Proxies } from "./proxies.ts";
 import { mayAsk } from "./redirect.ts";
@@ -21,19 +22,40 @@ export interface Upstreams {
 
 export type AskingKey = "concurrency" | "deadline" | "proxy" | "authorities" | "urlTokens" | "found";
 
+export interface UpstreamsOptions {
+  /** For as long as a server runs, on behalf of others: only what anybody could have. */
+  readonly lasting?: {
+    /** Told of each sign of a host's. */
+    readonly onSign: (host: string) => void;
+    /** By which we know our own requests when they come back. */
+    readonly via: string;
+  };
+}
+
+// Several clients' worth, to one host at once.
+const lastingConnections = 16;
+
 /** @throws MirrorError `config` for a proxy that cannot be used, and for logins that may not be used */
 export function openUpstreams(
   context: Context<AskingKey>,
   hosts: ReadonlySet<string>,
+  { lasting }: UpstreamsOptions = {},
 ): Upstreams & { readonly close: () => Promise<void> } {
   const { reporter, config } = context;
   const { concurrency: connections, deadline, proxy: proxies } = config;
   const tell = (text: string) => reporter.warn(text);
-  const tokens = urlTokens(context);
-  const patience = createPatience({ deadline, tell });
+  const tokens = lasting === undefined ? urlTokens(context) : [];
+  // Clients ask again by themselves, and several at once.
+  const impatient = { tries: 2, gitTries: 2, firstByte: 15 };
+  const patience = createPatience({
+    tell,
+    ...(lasting === undefined ? { deadline } : { isLasting: true, limits: impatient, onSign: lasting.onSign }),
+  });
   const http = createHttpClient({
     userAgent: `mirror-server/${version}`,
-    connections,
+    ...(lasting === undefined
+      ? { connections }
+      : { connections: lastingConnections, headers: { via: lasting.via }, mayConnect: onlyPublic(hosts) }),
     proxies,
     authorities: readAuthorities(config.authorities, tell),
     mayAsk: async (host) => mayAsk(host, hosts),

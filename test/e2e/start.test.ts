@@ -91,7 +91,7 @@ test("serve loads neither what makes certificates, where it has one, nor what fe
   const server = await startServer([], { cwd, env: await watching() });
   await server.stop();
   const { modules, kilobytes } = await loaded();
-  expect(modules.length).toBeLessThanOrEqual(32);
+  expect(modules.length).toBeLessThanOrEqual(34);
   expect(kilobytes).toBeLessThanOrEqual(2200);
 });
 

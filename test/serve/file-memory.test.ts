@@ -112,17 +112,35 @@ async function answered(port: number, path: string, asked: WireRequest) {
   const fill = (text: string) => text.replace("ETAG", of.etag ?? "").replace("MODIFIED", of["last-modified"] ?? "");
   const headers = Object.entries(asked.headers ?? {}).map(([name, value]) => [name, fill(value)] as const);
   const { status, headers: got, body } = await ask(port, path, { ...asked, headers: Object.fromEntries(headers) });
-  const { date: _date, etag, connection: _connection, "keep-alive": _alive, ...rest } = got;
+  const { date: _date, etag, connection: _connection, "keep-alive": _alive, "x-mirror": mark, age, ...rest } = got;
+  // How it came about is ours to tell.
+  expect([undefined, "hit"]).toContain(mark);
+  expect(Number(age ?? 0)).toBeGreaterThanOrEqual(0);
   // What a refusal says is ours.
   return status > 400
     ? { status, range: rest["content-range"] }
     : { status, tagged: etag !== undefined, body, ...rest };
 }
 
+test("what is signed has a tag, and no date by which one view of it could be taken for another", async () => {
+  const port = await start();
+  for (const path of ["/packages/elm", "/names", "/versions"]) {
+    for (const from of ["the application", "memory"]) {
+      const { status, headers } = await ask(port, path, { headers: { "if-modified-since": future } });
+      expect([from, status, headers["last-modified"]]).toEqual([from, 200, undefined]);
+      const digest = createHash("sha256").update(await readFile(join(folder, "hex", path)));
+      expect(headers.etag).toBe(`"${digest.digest("hex").slice(0, 32)}"`);
+      expect(await ask(port, path, { headers: { "if-none-match": headers.etag ?? "" } })).toMatchObject({
+        status: 304,
+      });
+    }
+  }
+});
+
 describe("answers", () => {
   test.each(requests)("a request for %s as the plugin does", async (_, asked) => {
     const [port, plugin] = [await start(), await startStatic()];
-    for (const path of [elm, "/packages/alder", "/public_key"]) {
+    for (const path of [elm, "/public_key"]) {
       const expected = await answered(plugin, path, asked);
       // From the application, then from memory.
       expect(await answered(port, path, asked)).toEqual(expected);

@@ -7,6 +7,7 @@ import { watchTrust } from "../../src/store/trust.ts";
 import { composeApp } from "../../src/serve/compose-app.ts";
 import { arrivals } from "../../src/serve/arrival.ts";
 import { createFileMemory, type FileMemory } from "../../src/serve/file-memory.ts";
+import { folderSource } from "../../src/serve/source.ts";
 import { StorePaths } from "../../src/store/paths.ts";
 import { createServedHosts } from "../../src/store/served-hosts.ts";
 
@@ -45,6 +46,7 @@ export async function testApp(
   const memory = createFileMemory(settings);
   const app = await composeApp({
     paths,
+    source: folderSource(paths),
     environments,
     logger,
     ownNames: ["mirror.test"],
@@ -55,7 +57,7 @@ export async function testApp(
         ? undefined
         : { tokens: settings.tokens, everything: settings.isAllGuarded ?? false },
     memory,
-    onFile: (request, _reply, place) => memory.remember(request.raw, request.originalUrl, place),
+    onFile: (request, _reply, place, freshness) => memory.remember(request.raw, request.originalUrl, place, freshness),
     git: {
       maxProcesses: settings.maxProcesses ?? 4,
       maxWaiting: settings.maxWaiting ?? 16,
@@ -65,6 +67,7 @@ export async function testApp(
     },
     trust: watchTrust(paths, `${mirror}/certs/ca.pem`),
     workersProblem: () => undefined,
+    pullProblems: () => [],
     certificateProblem: () => undefined,
     caCertificate: () => undefined,
     identity: undefined,

@@ -17,9 +17,10 @@ interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-// Nothing of the machine's own settings: no proxy, no user's git, no MIRROR_ variable.
+// Nothing of the machine's own settings: no proxy, no user's git, no MIRROR_ variable. And nobody is asked who was not named:
+// tests of pulling say so themselves.
 function environment(cwd: string, env: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return { PATH: process.env["PATH"] ?? "", HOME: cwd, GIT_CONFIG_NOSYSTEM: "1", ...env };
+  return { PATH: process.env["PATH"] ?? "", HOME: cwd, GIT_CONFIG_NOSYSTEM: "1", MIRROR_OFFLINE: "true", ...env };
 }
 
 export async function mirrorServer(args: readonly string[], { cwd, env }: RunOptions): Promise<RunOutput> {

@@ -6,7 +6,7 @@ import { createServer as createSecureServer } from "node:https";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { KeyAndCertificate } from "../../src/tls/certificates.ts";
-import { listenOnLoopback } from "./loopback.ts";
+import { listenOnLoopback, switchable } from "./loopback.ts";
 
 const execute = promisify(execFile);
 
@@ -74,6 +74,11 @@ export interface GitUpstream {
   cutAfter: number | undefined;
   /** Called before the ordinary answer; returns true when it has answered by itself. */
   intercept: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Bytes of answers, so far. */
+  sent: number;
+  /** As when its machine is off, and when it is there again. */
+  off: () => Promise<void>;
+  on: () => Promise<void>;
 }
 
 /**
@@ -82,7 +87,15 @@ export interface GitUpstream {
  */
 export async function startGitUpstream(root: string, identity?: KeyAndCertificate): Promise<GitUpstream> {
   const log: string[] = [];
-  const upstream: GitUpstream = { url: "", log, cutAfter: undefined, intercept: () => false };
+  const upstream: GitUpstream = {
+    url: "",
+    log,
+    cutAfter: undefined,
+    intercept: () => false,
+    sent: 0,
+    off: async () => undefined,
+    on: async () => undefined,
+  };
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     log.push(`${request.method} ${request.url}`);
     if (upstream.intercept(request, response)) return;
@@ -118,10 +131,12 @@ export async function startGitUpstream(root: string, identity?: KeyAndCertificat
       const status = Number(/^Status: (\d+)/m.exec(head.join("\n"))?.[1] ?? 200);
       const body = output.subarray(end + 4);
       response.writeHead(status, headers);
+      upstream.sent += body.length;
       if (upstream.cutAfter === undefined || body.length <= upstream.cutAfter) response.end(body);
       else response.write(body.subarray(0, upstream.cutAfter), () => request.socket.destroy());
     });
   };
   const server = identity === undefined ? createServer(answer) : createSecureServer(identity, answer);
-  return Object.assign(upstream, { url: await listenOnLoopback(server) });
+  const url = await listenOnLoopback(server);
+  return Object.assign(upstream, { url, ...switchable(server) });
 }

@@ -9,7 +9,7 @@ import { createPackage, type Package, type PackageInit, type ReleaseInit } from 
 import { SignedSchema } from "../../src/hex/gen/registry_pb.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
 import { buildRegistry } from "./registry.ts";
-import { listenOnLoopback } from "./loopback.ts";
+import { listenOnLoopback, switchable } from "./loopback.ts";
 import type { MadeTarball } from "./tarballs.ts";
 
 export interface HexUpstream {
@@ -26,6 +26,9 @@ export interface HexUpstream {
   /** Signs a registry of other tarballs. */
   readonly publish: (tarballs: readonly MadeTarball[], options?: PublishOptions) => void;
   readonly writePublicKey: (file: string) => Promise<string>;
+  /** As when its machine is off, and when it is there again. */
+  readonly off: () => Promise<void>;
+  readonly on: () => Promise<void>;
 }
 
 export interface PublishOptions {
@@ -56,6 +59,7 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
   });
   const url = await listenOnLoopback(server);
   const upstream: HexUpstream = {
+    ...switchable(server),
     url,
     key,
     log,

@@ -16,3 +16,19 @@ export async function listenOnLoopback(server: Server | SecureServer): Promise<s
   const scheme = server instanceof SecureServer ? "https" : "http";
   return `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
+
+/** Ends what listens there, with its connections, and lets it listen on the same port again. */
+export function switchable(server: Server | SecureServer) {
+  const port = () => (server.address() as AddressInfo | null)?.port;
+  let last = port();
+  return {
+    off: async () => {
+      last = port() ?? last;
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+    on: async () => new Promise<void>((resolve) => server.listen(last, "127.0.0.1", resolve)),
+  };
+}

@@ -8,21 +8,21 @@
  */
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Land } from "../artifacts/land-file.ts";
 import { noteUnsigned, readUnsigned, unite, type Packages } from "../store/unsigned.ts";
 import { publish, type BuildResult, type SigningKey } from "../registry/build.ts";
 import { asOnlyWriter, type Context } from "../store/context.ts";
+import type { Land } from "./land-file.ts";
 
 export interface Landing {
   readonly land: Land;
   /** @param packages that have to be signed, whether or not they have changed */
   readonly sign: (packages: Packages) => Promise<BuildResult>;
+  /** Whether something has come that is not signed yet. */
+  readonly isBehind: () => boolean;
 }
 
 // What comes within it is given its place together.
 const gatherMilliseconds = 1;
-// What a sync has brought so far is of use before it ends; lists are written whole, so not too often.
-const signEveryMilliseconds = 10_000;
 // Others want to write too.
 const holdMilliseconds = 250;
 // Longer than anybody waits before asking again for the lock.
@@ -34,7 +34,19 @@ interface Waiting {
   readonly unsigned: Parameters<Land>[1];
 }
 
-export function createLanding(context: Context<SigningKey>): Landing {
+export interface LandingOptions {
+  /**
+   * What has come so far is of use before the end; lists are written whole, so not too often. Milliseconds.
+   */
+  readonly signEvery?: number;
+  /** Told when what came has been signed before the end, or could not be. */
+  readonly onSigned?: (result: BuildResult | Error) => Promise<void> | void;
+}
+
+export function createLanding(
+  context: Context<SigningKey>,
+  { signEvery = 10_000, onSigned }: LandingOptions = {},
+): Landing {
   const waiting: Waiting[] = [];
   let unsigned = new Map<string, Set<string>>();
   let signed = performance.now();
@@ -63,11 +75,14 @@ export function createLanding(context: Context<SigningKey>): Landing {
     if (unsigned.size === 0) return;
     // Something may take an hour after the last package.
     clearTimeout(timer);
-    timer = setTimeout(() => void startPumping(), signEveryMilliseconds).unref();
-    if (performance.now() - signed < signEveryMilliseconds) return;
+    timer = setTimeout(() => void startPumping(), signEvery).unref();
+    if (performance.now() - signed < signEvery) return;
     // What goes wrong with it goes wrong at the end again, and is told then.
-    await signNow(locked, new Map()).catch(() => undefined);
+    const result = await signNow(locked, new Map()).catch(
+      (error: unknown) => new Error("not signed", { cause: error }),
+    );
     signed = performance.now();
+    await onSigned?.(result);
   };
   const signNow = async (locked: Context<SigningKey>, packages: Packages) => {
     const result = await publish(locked, unite(packages, unsigned));
@@ -94,6 +109,7 @@ export function createLanding(context: Context<SigningKey>): Landing {
         waiting.push({ run, refuse: reject, unsigned: package_ });
         void startPumping();
       }),
+    isBehind: () => unsigned.size > 0 || waiting.some(isOfPackage),
     sign: async (packages) => {
       await pumping;
       clearTimeout(timer);

@@ -1,0 +1,125 @@
+/**
+ * Asking upstream on behalf of clients: one request for all who want the same, which goes on when they go away; for who
+ * could have what is held, no longer than `--upstream-timeout`; and hosts that do not answer are left alone.
+ */
+import { MirrorError, describeError } from "../errors.ts";
+import { troubleOf, type TroubleKind } from "../upstream/trouble.ts";
+import type { HostsAway } from "./hosts-away.ts";
+
+export interface Question<T> {
+  /** By which others who want the same are told. */
+  readonly key: string;
+  /** Whom it asks, with its port where that is not the usual one. */
+  readonly host: string;
+  readonly work: () => Promise<T>;
+}
+
+export interface Asking {
+  /** For what is not held. @throws MirrorError what it came to; `away` and `upstream` where upstream could not be asked */
+  readonly bring: <T>(question: Question<T>) => Promise<T>;
+  /**
+   * For what is held: undefined where upstream does not say in time, and will be asked again by who comes later.
+   * @throws MirrorError for what upstream said, such as `not_found`; `integrity` for what it is not believed
+   */
+  readonly renew: <T>(question: Question<T>) => Promise<T | undefined>;
+  readonly away: HostsAway;
+  /** When nothing is under way any more. */
+  readonly settled: () => Promise<void>;
+}
+
+/** @param timeout seconds */
+export function createAsking(away: HostsAway, timeout: number): Asking {
+  const flights = new Map<string, Promise<unknown>>();
+
+  const fly = async <T>({ key, host, work }: Question<T>): Promise<T> => {
+    const under = flights.get(key) as Promise<T> | undefined;
+    if (under !== undefined) return under;
+    const flight = work().then(
+      (result) => {
+        away.answered(host);
+        return result;
+      },
+      (error: unknown) => {
+        const kind = troubleOf(error)?.kind;
+        // What came, and was not what it should be, came.
+        if (kind !== undefined && kind !== "damaged") away.failed(host, describeError(error));
+        else if (isAnswer(error)) away.answered(host);
+        throw error;
+      },
+    );
+    flights.set(key, flight);
+    // Those who wait see its failure; when nobody does, nobody needs to.
+    flight.catch(() => undefined).finally(() => flights.delete(key));
+    return flight;
+  };
+
+  return {
+    away,
+    bring: async (question) => {
+      const { host } = question;
+      const isUnderWay = flights.has(question.key);
+      const known = away.get(host);
+      if (!isUnderWay && !away.mayTry(host)) throw unreachable(host, known?.reason ?? "it does not answer");
+      try {
+        const flight = fly(question);
+        // One who tries a host that is away waits no longer than anybody waits for it.
+        return await (known === undefined ? flight : within(flight, timeout, () => unreachable(host, known.reason)));
+      } catch (error) {
+        throw forClient(error, host);
+      }
+    },
+    renew: async (question) => {
+      const { host, key } = question;
+      const known = away.get(host);
+      if (!flights.has(key) && !away.mayTry(host)) return undefined;
+      const flight = fly(question);
+      // Beside, so that nobody waits for it once more.
+      if (known !== undefined) return undefined;
+      const started = Date.now();
+      const tooLate = () => new TooLate();
+      return within(flight, timeout, tooLate).catch((error: unknown) => {
+        if (error instanceof TooLate) {
+          if (!away.hasAnsweredSince(host, started)) away.failed(host, `it has not answered for ${timeout} s`);
+          return undefined;
+        }
+        if (troubleOf(error) !== undefined && troubleOf(error)?.kind !== "damaged") return undefined;
+        throw error;
+      });
+    },
+    settled: async () => {
+      while (flights.size > 0) await Promise.allSettled(flights.values());
+    },
+  };
+}
+
+class TooLate extends Error {}
+
+// Nothing came, or not enough in time.
+const silent: ReadonlySet<TroubleKind> = new Set(["silent", "unreachable", "name", "slow", "deadline"]);
+
+/** As a client is told of it: an outage never looks like "not there". */
+function forClient(error: unknown, host: string): unknown {
+  const trouble = troubleOf(error);
+  if (trouble === undefined || !(error instanceof MirrorError)) return error;
+  return silent.has(trouble.kind)
+    ? unreachable(host, describeError(error))
+    : new MirrorError("upstream", error.message);
+}
+
+function unreachable(host: string, reason: string): MirrorError {
+  return new MirrorError("away", `it is not held here, and ${host} cannot be asked just now: ${reason}`);
+}
+
+/** Whether an error is what upstream said, and not that it said nothing. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof MirrorError && ["not_found", "refused", "integrity", "too_large"].includes(error.code);
+}
+
+/** @param seconds after which `late` says what was wrong */
+async function within<T>(work: Promise<T>, seconds: number, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late()), seconds * 1000);
+  });
+  return Promise.race([work, over]).finally(() => clearTimeout(timer));
+}

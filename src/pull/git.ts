@@ -1,0 +1,327 @@
+/**
+ * Git, as clients ask for it, from what is held and from upstream. Of the same type as what it stands in front of.
+ *
+ *   not held        the answer passes on from upstream; the first whole pack that passes begins the mirror, and the rest is
+ *                   fetched after it. Who asks meanwhile waits for the mirror a little, then is passed on as well, two at once
+ *   held            its refs are refreshed when they are old, and objects that a client wants and that are not here are
+ *                   fetched before the answer
+ */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { LRUCache } from "lru-cache";
+import type { GrowingFile } from "../disk/growing-file.ts";
+import type { Place } from "../disk/place.ts";
+import { MirrorError, describeError } from "../errors.ts";
+import { publicUrl } from "../git/asked-url.ts";
+import { BareRepository } from "../git/bare-repository.ts";
+import { BegunRepository } from "../git/begun-repository.ts";
+import { readFetchRequest, type FetchRequest } from "../git/fetch-request.ts";
+import { PassingPack } from "../git/passing-pack.ts";
+import type { RequestBody } from "../git/request-body.ts";
+import { repositoryState } from "../git/repository-state.ts";
+import { onClose } from "../listeners.ts";
+import { repositoryKey } from "../plan/repositories.ts";
+import { notHeld, type FindRepository, type GitAsking, type GitReply, type GitSource } from "../serve/git-source.ts";
+import type { Mark } from "../serve/source.ts";
+import type { Bringer } from "./bringer.ts";
+import { currentOf, type CurrentTools } from "./current.ts";
+import { createGitPassage, type Listener } from "./git-passage.ts";
+import { bringForClient } from "./git-repositories.ts";
+import type { GitWay } from "./git-way.ts";
+import type { RequireMayPull } from "./may-pull.ts";
+
+export interface GitPullTools extends CurrentTools {
+  readonly bringer: Bringer;
+  readonly way: GitWay;
+  readonly requireMayPull: RequireMayPull;
+  /** Whether a URL leads to this mirror. */
+  readonly isSelf: (url: string) => boolean;
+  /** Seconds. */
+  readonly maxAge: number;
+  /** Seconds that a client waits for others' work. */
+  readonly timeout: number;
+  /** Bytes of one repository. */
+  readonly maxSize: number;
+  /** Whether repositories that are held get all heads and tags of upstream's. */
+  readonly mayRefresh: boolean;
+  /** A file for what passes. */
+  readonly createFile: (onUnread: () => void) => Promise<GrowingFile>;
+}
+
+export interface GitPull {
+  readonly inFrontOf: (held: GitSource, find: FindRepository) => GitSource;
+  /** Ends what is being made. */
+  readonly close: () => Promise<void>;
+}
+
+// Refs move more often than records. Seconds.
+const maxAgeOfRefs = 60;
+// New repositories that are made at once; others are passed on, and made when they are asked for again.
+const maxNew = 4;
+// Answers of one repository that pass on at once while its mirror is made.
+const maxPassing = 2;
+// What upstream does not have is not asked for again for so long. Milliseconds.
+const absentFor = 60_000;
+// Objects that a client wants and that are not here: more are no commits of a lock.
+const maxMissing = 50;
+
+/** One that is not here yet. */
+interface Making {
+  /** When it is here, or will not be. */
+  readonly done: Promise<void>;
+  /** Answers that pass on meanwhile. */
+  passing: number;
+}
+
+type Names = Pick<GitAsking, "host" | "path">;
+type Answering = GitAsking & { readonly body: RequestBody };
+
+export function createGitPull(tools: GitPullTools): GitPull {
+  const { bringer, asking, asked, requireMayPull, way, isSelf, timeout, maxSize, mayRefresh } = tools;
+  const { paths, reporter } = bringer;
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([bringer.signal, stopping.signal]);
+  const making = new Map<string, Making>();
+  const urls = new LRUCache<string, string>({ max: 1000 });
+  const tips = new LRUCache<string, ReadonlySet<string>>({ max: 200 });
+  const told = new LRUCache<string, true>({ max: 1000 });
+  const passage = createGitPassage({ http: bringer.http, createFile: tools.createFile, signal });
+  const bring = async (
+    names: Names,
+    url: string,
+    place: Place,
+    more: { wants?: readonly string[]; begun?: Place } = {},
+  ) =>
+    bringForClient(
+      { ...names, url, place, wants: more.wants ?? [], ...(more.begun === undefined ? {} : { begun: more.begun }) },
+      { bringer: { ...bringer, signal }, way, maxSize },
+    );
+
+  /** @throws MirrorError `refused` for one that leads here again */
+  const urlOf = async ({ host, path }: Names): Promise<string> => {
+    const usual = `https://${host}/${path}.git`;
+    const known = urls.get(usual);
+    if (known !== undefined) return known;
+    const url = await publicUrl((await bringer.gitEnvironments()).upstream(), usual);
+    if (isSelf(url))
+      throw new MirrorError("refused", `${usual} leads to this mirror itself, which has it from nowhere then`);
+    urls.set(usual, url);
+    return url;
+  };
+
+  return {
+    inFrontOf: (held, find) => ({
+      advertise: async (request) => {
+        const place = await find(request.host, request.path);
+        if (place !== undefined) {
+          const { mark, since } = await refresh(request, place);
+          return { ...(await held.advertise(request)), mark, ...(since === undefined ? {} : { since }) };
+        }
+        const url = await upstreamOf(request);
+        if (await isMadeMeanwhile(request, find)) return { ...(await held.advertise(request)), mark: "miss" };
+        const shared = { ...request, signal };
+        const key = `git-list ${url} ${request.protocol ?? ""}`;
+        const answer = await fromUpstream(request, url, key, async () => passage.advertise(shared, url));
+        return { answer, mark: "passed", hasServiceLine: true };
+      },
+      answer: async (request) => {
+        const { protocol, body } = request;
+        const wanted = body.bytes === undefined ? undefined : readFetchRequest(protocol, body.bytes);
+        const place = await find(request.host, request.path);
+        if (place !== undefined) {
+          const isBrought = wanted !== undefined && (await bringMissing(request, place, wanted));
+          const reply = await held.answer(request);
+          return isBrought ? { ...reply, mark: "miss" } : reply;
+        }
+        const url = await upstreamOf(request);
+        const isShared = passage.isPassing(request, url);
+        if (!isShared && (await isMadeMeanwhile(request, find)))
+          return { ...(await held.answer(request)), mark: "miss" };
+        return pass(request, url, wanted);
+      },
+    }),
+    close: async () => {
+      stopping.abort();
+      await Promise.all([...making.values()].map(async ({ done }) => done));
+    },
+  };
+
+  /** Whom to ask for one that is not held. @throws MirrorError where nobody is to be asked */
+  async function upstreamOf(names: Names): Promise<string> {
+    await requireMayPull(names);
+    const answer = asked.get(keyOf(names));
+    if (answer?.isAbsent === true && Date.now() - answer.at < absentFor) throw notHeld(names.host, names.path);
+    return urlOf(names);
+  }
+
+  async function isMadeMeanwhile(names: Names, find: FindRepository): Promise<boolean> {
+    const made = making.get(repositoryKey(names));
+    if (made === undefined) return false;
+    await Promise.race([made.done, sleep(timeout * 1000, undefined, { ref: false })]);
+    while (made.passing >= maxPassing && making.has(repositoryKey(names))) {
+      await Promise.race([made.done, sleep(100, undefined, { ref: false })]);
+    }
+    return (await find(names.host, names.path)) !== undefined;
+  }
+
+  async function fromUpstream<T>(names: Names, url: string, key: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await asking.bring({ key, host: new URL(url).host, work });
+    } catch (error) {
+      if (error instanceof MirrorError && error.code === "not_found") asked.set(keyOf(names), { isAbsent: true });
+      throw error;
+    }
+  }
+
+  async function pass(request: Answering, url: string, wanted: FetchRequest | undefined): Promise<GitReply> {
+    const made = making.get(repositoryKey(request));
+    if (made !== undefined) made.passing += 1;
+    const left = () => {
+      if (made !== undefined) made.passing -= 1;
+    };
+    try {
+      const listen = async () => (wanted === undefined ? undefined : listenTo(request, url, wanted));
+      const key = `git-pass ${randomUUID()}`;
+      const answer = await fromUpstream(request, url, key, async () => passage.answer(request, url, listen));
+      if (Buffer.isBuffer(answer.output)) left();
+      else onClose(answer.output, left);
+      return { answer, mark: "passed" };
+    } catch (error) {
+      left();
+      throw error;
+    }
+  }
+
+  /** Begins the mirror of what passes; undefined where somebody does already, or nothing is to be kept. */
+  async function listenTo(request: Answering, url: string, wanted: FetchRequest): Promise<Listener | undefined> {
+    const key = repositoryKey(request);
+    const { host, path } = request;
+    if (!bringer.keeps || making.has(key) || making.size >= maxNew) return undefined;
+    let settle: () => void = () => undefined;
+    making.set(key, { done: new Promise((resolve) => (settle = resolve)), passing: 0 });
+    const place = paths.repository(host, path);
+    const begun = wanted.isWhole ? await begin(place, wanted).catch(() => undefined) : undefined;
+    const pieces: Buffer[] = [];
+    const pack = new PassingPack(wanted.framing, (bytes) => pieces.push(bytes));
+    const finish = async (isWhole: boolean): Promise<void> => {
+      try {
+        const isBegun = isWhole && pack.isWhole && (await hasFinished(begun, wanted));
+        const names = { host, path };
+        const more = isBegun && begun !== undefined ? { begun: begun.place } : {};
+        if (signal.aborted) return;
+        await asking.bring({
+          key: `git ${key}`,
+          host: new URL(url).host,
+          work: async () => bring(names, url, place, more),
+        });
+        asked.set(refsKeyOf(names));
+      } catch (error) {
+        if (!signal.aborted)
+          reporter.warn(`is passed on, and not kept: ${describeError(error)}`, { kind: "git", host, path });
+      } finally {
+        await begun?.remove();
+        making.delete(key);
+        settle();
+      }
+    };
+    return {
+      write: async (chunk) => {
+        if (begun === undefined) return;
+        pack.push(chunk);
+        for (const piece of pieces.splice(0)) await begun.write(piece);
+      },
+      // The client need not wait for it.
+      end: async (isWhole) => void finish(isWhole),
+    };
+  }
+
+  async function begin(place: Place, { wants }: FetchRequest): Promise<BegunRepository> {
+    const environments = await (await bringer.gitEnvironments()).asNobody([]);
+    const format = wants[0]?.length === 64 ? "sha256" : "sha1";
+    return BegunRepository.begin(place.temporary(), format, { environments, signal });
+  }
+
+  /** One that is held: asks for news of its refs where they are old. */
+  async function refresh(
+    names: Names,
+    place: Place,
+  ): Promise<{ readonly mark: Mark; readonly since?: number | undefined }> {
+    const { host, path } = names;
+    // One that has just been made is packed, or one whose refs are not all upstream's.
+    const isMade = making.has(repositoryKey(names));
+    if (!bringer.keeps || !mayRefresh || isMade || place.at("shallow").isFile()) return { mark: "hit" };
+    const url = await requireMayPull(names)
+      .then(async () => urlOf(names))
+      .catch(() => undefined);
+    if (url === undefined) return { mark: "hit" };
+    return currentOf<Place>(
+      {
+        key: refsKeyOf(names),
+        host: new URL(url).host,
+        maxAge: Math.min(tools.maxAge, maxAgeOfRefs),
+        held: async () => place,
+        refresh: async () => {
+          await bring(names, url, place);
+          return place;
+        },
+        onRefused: (why) => {
+          // Such as one that only those may read who synced it.
+          if (told.has(keyOf(names))) return;
+          told.set(keyOf(names), true);
+          reporter.note(`is served as it is held: ${why}`, { kind: "git", host, path });
+        },
+      },
+      tools,
+    );
+  }
+
+  /** @returns whether something had to be fetched @throws MirrorError `away` where it cannot be asked for */
+  async function bringMissing(request: Answering, place: Place, { wants }: FetchRequest): Promise<boolean> {
+    if (!bringer.keeps) return false;
+    const missing = await missingOf(place, wants);
+    if (missing.length === 0 || missing.length > maxMissing) return false;
+    const url = await upstreamOf(request).catch(() => undefined);
+    const key = `git-want ${repositoryKey(request)} ${missing.join()}`;
+    const answer = asked.get(key);
+    if (url === undefined || (answer?.isAbsent === true && Date.now() - answer.at < absentFor)) return false;
+    const { host, path } = request;
+    const work = async () => bring({ host, path }, url, place, { wants: missing });
+    await asking.bring({ key, host: new URL(url).host, work });
+    const isHere = (await missingOf(place, missing)).length === 0;
+    if (!isHere) asked.set(key, { isAbsent: true });
+    return isHere;
+  }
+
+  /** Those of the objects that are not here. */
+  async function missingOf(place: Place, wants: readonly string[]): Promise<readonly string[]> {
+    const key = `${place.path}\0${repositoryState(place) ?? ""}`;
+    const environments = await bringer.gitEnvironments();
+    const repository = BareRepository.open(place, { environments, signal });
+    const known = tips.get(key) ?? new Set((await repository.refs()).values());
+    tips.set(key, known);
+    const unknown = wants.filter((id) => !known.has(id));
+    if (unknown.length === 0) return [];
+    const lines = await repository.run(["cat-file", "--batch-check"], {
+      input: unknown.map((id) => `${id}\n`).join(""),
+    });
+    return unknown.filter((_id, index) => lines.split("\n")[index]?.endsWith(" missing") === true);
+  }
+}
+
+/** Whether it holds all that was asked for; without it the mirror is made of nothing. */
+async function hasFinished(begun: BegunRepository | undefined, { wants }: FetchRequest): Promise<boolean> {
+  return (
+    begun?.finish(wants).then(
+      () => true,
+      () => false,
+    ) ?? false
+  );
+}
+
+function keyOf(names: Names): string {
+  return `git ${repositoryKey(names)}`;
+}
+
+function refsKeyOf(names: Names): string {
+  return `refs ${repositoryKey(names)}`;
+}

@@ -1,0 +1,138 @@
+/**
+ * hexpm, as clients ask for it, from what is held and from upstream, by both faces: ours, signed by the mirror's key, and
+ * upstream's, as upstream signed it.
+ */
+import type { KeyObject } from "node:crypto";
+import type { HexSource } from "../artifacts/hex-sources.ts";
+import type { Place } from "../disk/place.ts";
+import { MirrorError } from "../errors.ts";
+import { publicKeyPem } from "../hex/keys.ts";
+import { transferOf } from "../reporter.ts";
+import { held, placeBelow, type Located, type Source } from "../serve/source.ts";
+import { fetchPolicy, type ListName } from "../upstream/hex.ts";
+import { currentOf, type Current } from "./current.ts";
+import { createOnlineRegistry } from "./online-registry.ts";
+import { createRecords } from "./records.ts";
+import { createReleases, type ReleasesTools } from "./releases.ts";
+import { createUpstreamLists } from "./upstream-lists.ts";
+
+export interface HexPullTools extends Omit<ReleasesTools, "records"> {
+  /** Seconds. */
+  readonly maxAge: number;
+  /** The registry's key, and the name that it signs with; undefined: our own face is what is held. */
+  readonly signer: { readonly key: KeyObject; readonly repository: string } | undefined;
+  /** A folder of this process's own. */
+  readonly scratch: Place;
+  /** What is upstream's and no part of the mirror, in the cache folder. */
+  readonly kept: Place;
+}
+
+// An answer that may change is looked up again this often, whatever its age: upstream may be away by then. Milliseconds.
+const lookAgainAfter = 5000;
+
+/** @returns what is asked for at the root of a registry; undefined for what there is not */
+export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Source, "registry" | "upstream"> {
+  const { paths: registry, upstream } = source;
+  const { bringer, ownNames, signer, maxAge, kept } = tools;
+  const host = new URL(upstream.url).host;
+  const records = createRecords(source, tools);
+  const lists = createUpstreamLists(upstream, { ...tools, folder: kept });
+  const releases = createReleases(source, { ...tools, records });
+  const online =
+    signer === undefined ? undefined : createOnlineRegistry({ registry, ...signer, folder: tools.scratch, ownNames });
+
+  const located = (
+    content: Located["content"],
+    { mark, since }: Pick<Current<unknown>, "mark" | "since">,
+  ): Located => ({
+    mark,
+    content,
+    since,
+    until: Math.min(Date.now() + lookAgainAfter, (since ?? 0) + maxAge * 1000),
+  });
+  /** What is held where upstream cannot be asked for what is not. */
+  const orHeld = async (place: Place, find: () => Promise<Located>): Promise<Located> => {
+    try {
+      return await find();
+    } catch (error) {
+      // An empty record may be here, of a package that others depend on optionally.
+      if (place.isFile()) return located({ place }, { mark: "stale", since: undefined });
+      throw error;
+    }
+  };
+  const ownRecord = async (name: string): Promise<Located | undefined> => {
+    const place = placeBelow(registry.packagesDir, name);
+    if (place === undefined || online === undefined || (await ownNames(registry, name)) !== undefined)
+      return held(place);
+    return orHeld(place, async () => {
+      const current = await records.get(name);
+      if (current.isFresh) return located({ place: await online.package(name, current.value) }, current);
+      await bringer.publish();
+      if (place.isFile()) return located({ place }, current);
+      throw new MirrorError("away", `no release of ${name} is held here, and ${host} cannot be asked just now`);
+    });
+  };
+  const ownList = async (which: ListName): Promise<Located | undefined> => {
+    const place = registry.resource(which);
+    if (online === undefined) return held(place);
+    return orHeld(place, async () => {
+      const current = await lists();
+      if (current.isFresh) return located({ place: await online.list(which, current.value) }, current);
+      await bringer.publish();
+      return located({ place }, current);
+    });
+  };
+  const upstreamRecord = async (name: string): Promise<Located> => {
+    const why = await ownNames(registry, name);
+    if (why !== undefined) throw new MirrorError("not_found", `${name} is this mirror's own package: ${why}`);
+    const current = await records.get(name);
+    const place = registry.upstreamPackage(name);
+    return located(bringer.keeps ? { place } : { bytes: current.value.bytes }, current);
+  };
+  const policy = async (name: string): Promise<Located> => {
+    const place = kept.at(`policies/${name}`);
+    const current = await currentOf<Place>(
+      {
+        key: `policy ${name}`,
+        host,
+        maxAge,
+        held: async () => (place.isFile() ? place : undefined),
+        refresh: async () => {
+          await place.writeIfChanged(await fetchPolicy(bringer.http, upstream, name, transferOf(bringer)));
+          return place;
+        },
+        onRefused: (why) => bringer.reporter.warn(`the policy ${name} is served as it is held: ${why}`),
+      },
+      tools,
+    );
+    return located({ place }, current);
+  };
+  return {
+    registry: async (path) => {
+      const { room, name } = partsOf(path);
+      if (room === "packages") return ownRecord(name);
+      if (room === "names" || room === "versions") return ownList(room);
+      if (room === "tarballs") return releases.tarball(name);
+      return room === "docs" ? releases.docs(name) : held(placeBelow(registry.dir, path));
+    },
+    upstream: async (path) => {
+      const { room, name } = partsOf(path);
+      if (room === "packages") return upstreamRecord(name);
+      if (room === "policies") return policy(name);
+      if (room === "names" || room === "versions") {
+        const current = await lists();
+        return located({ place: current.value.places[room] }, current);
+      }
+      const bytes = Buffer.from(publicKeyPem(upstream.publicKey));
+      return room === "public_key"
+        ? { mark: "hit", content: { bytes }, since: Date.now(), until: Infinity }
+        : undefined;
+    },
+  };
+}
+
+/** `/packages/jason` → its room and what it names there; none for what lies deeper. */
+function partsOf(path: string): { readonly room: string; readonly name: string } {
+  const [, room = "", name = ""] = /^\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
+  return { room, name };
+}

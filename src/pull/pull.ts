@@ -1,0 +1,239 @@
+/**
+ * A mirror that fetches what is asked of it and not held. Order of the wiring: 1 whom to ask, and who is left alone; 2 what
+ * brings things into the mirror, and signs what has come; 3 what is asked for, kind by kind. docs/decisions/0016-pull-through.md
+ */
+import { access, constants } from "node:fs/promises";
+import { createHash, randomBytes, type KeyObject } from "node:crypto";
+import { openHexSources } from "../artifacts/hex-sources.ts";
+import type { Kinds } from "../artifacts/kinds.ts";
+import { createLanding } from "../artifacts/landing.ts";
+import type { Place } from "../disk/place.ts";
+import { describeError } from "../errors.ts";
+import { GrowingFile } from "../disk/growing-file.ts";
+import { leadsTo } from "../git/asked-url.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { hexpm } from "../names/hex-repository.ts";
+import { fileJobs } from "../plan/files.ts";
+import type { TakeTools } from "../artifacts/take-record.ts";
+import type { SigningKey } from "../registry/build.ts";
+import { createOwnNames } from "../registry/own-names.ts";
+import { folderSource, type Source } from "../serve/source.ts";
+import { registryName, type Context } from "../store/context.ts";
+import { watchKnownLocks } from "../store/known-locks.ts";
+import { loadSigningKey } from "../store/signing-key.ts";
+import type { UpstreamKey } from "../upstream/hex-repositories.ts";
+import { onlyPublic } from "../upstream/guarded-lookup.ts";
+import { installersKey } from "../upstream/installers.ts";
+import { namedHosts, pulledHosts, type NamingKey } from "../upstream/named-hosts.ts";
+import { openUpstreams, type AskingKey } from "../upstream/upstreams.ts";
+import { Asked } from "./asked.ts";
+import { createAsking } from "./asking.ts";
+import type { Bringer } from "./bringer.ts";
+import { createFilesPull } from "./files.ts";
+import { createGitPull, type GitPull } from "./git.ts";
+import { createGitWay } from "./git-way.ts";
+import { createHexPull } from "./hex.ts";
+import { HostsAway } from "./hosts-away.ts";
+import { createInstallersPull } from "./installers.ts";
+import { createMayPull, type MayPullKey } from "./may-pull.ts";
+
+export type PullKey =
+  | AskingKey
+  | MayPullKey
+  | NamingKey
+  | SigningKey
+  | UpstreamKey
+  | "buildsPublicKey"
+  | "gitRefs"
+  | "local"
+  | "maxAge"
+  | "name"
+  | "port"
+  | "tlsPort"
+  | "upstreamTimeout";
+
+export interface PullTools {
+  readonly kinds: Kinds;
+  readonly gitEnvironments: () => Promise<GitEnvironments>;
+  readonly withdraw: TakeTools["withdraw"];
+  /** A folder of this process that is not there yet. */
+  readonly scratch: Place;
+}
+
+export interface Pull {
+  readonly source: Source;
+  readonly git: GitPull["inFrontOf"];
+  /** Hosts that are asked besides those that something is held of. */
+  readonly hosts: readonly string[];
+  /** What does not answer, and what cannot be done, for health. */
+  readonly problems: () => string[];
+  /** Ends what is under way, signs what has come, and writes down when what was asked for. */
+  readonly close: () => Promise<void>;
+}
+
+// Bytes, of one repository.
+const maxRepository = 8 * 1024 ** 3;
+// Milliseconds: what has come is part of the registry by then.
+const signEvery = 200;
+
+export async function openPull(context: Context<PullKey>, tools: PullTools): Promise<Pull> {
+  const { config, paths, reporter } = context;
+  const { kinds, gitEnvironments, withdraw } = tools;
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([context.signal, stopping.signal]);
+  const running = { ...context, signal };
+
+  // 1
+  const away = new HostsAway((text) => reporter.warn(text));
+  const asking = createAsking(away, config.upstreamTimeout);
+  const asked = await Asked.open(paths.cache, paths.mirror);
+  const hosts = namedHosts(config, []);
+  const id = `mirror-server-${randomBytes(8).toString("hex")}`;
+  const via = `1.1 ${id}`;
+  const upstreams = openUpstreams(running, hosts, { lasting: { via, onSign: (host) => away.hear(host) } });
+
+  // 2
+  const key = await signingKey(running);
+  const keeps = key !== undefined && (await isWritable(paths.mirror)) && (await isWritable(paths.hex));
+  const sources = openHexSources(running);
+  const onSigned = async () => {
+    for (const { error } of await sources.close(async (work) => work())) reporter.warn(describeError(error));
+  };
+  // What has come is signed, although the program is asked to stop.
+  const { signal: lasting } = new AbortController();
+  const landing = createLanding({ ...context, signal: lasting }, { signEvery, onSigned });
+  const known = watchKnownLocks(paths);
+  const { land } = landing;
+  const bringer: Bringer = {
+    ...upstreams,
+    hex: sources,
+    gitEnvironments,
+    known,
+    reporter,
+    signal,
+    land,
+    paths,
+    keeps,
+    withdraw,
+    publish: async () => {
+      if (landing.isBehind()) await landing.sign(new Map());
+    },
+  };
+
+  // 3
+  const current = { asking, asked };
+  const { maxAge, buildsUrl } = config;
+  const kept = paths.cache.at(`pulled/${nameOf(config.hexUrl)}`);
+  const folders = folderSource(paths);
+  const ownNames = createOwnNames(paths, { local: config.local });
+  const problems: string[] = [];
+  const hex = await openHex();
+  const installers = createInstallersPull({
+    ...current,
+    bringer,
+    maxAge,
+    buildsUrl,
+    kept: paths.cache.at(`pulled/${nameOf(buildsUrl)}`),
+    readKey: async () => installersKey(config),
+  });
+  const listed = fileJobs(config.files);
+  const allowed = new Set(pulledHosts(config, await known()));
+  const files = createFilesPull({
+    ...current,
+    bringer,
+    files: kinds.files,
+    listed,
+    mayPull: (host) => allowed.has(host),
+  });
+  const way = createGitWay({ proxies: config.proxy, mayConnect: onlyPublic(hosts), via });
+  const git = createGitPull({
+    ...current,
+    bringer,
+    way,
+    requireMayPull: createMayPull(config, { hosts: allowed, known }),
+    isSelf: leadsTo(
+      ["app_deps", ...config.name],
+      [config.port, ...(config.tlsPort === undefined ? [] : [config.tlsPort])],
+    ),
+    maxAge,
+    timeout: config.upstreamTimeout,
+    maxSize: maxRepository,
+    mayRefresh: config.gitRefs === "all",
+    createFile: async (onUnread) => {
+      const { scratchPlace } = await gitEnvironments();
+      return GrowingFile.create(scratchPlace().path, onUnread);
+    },
+  });
+  return {
+    hosts: [...allowed],
+    git: git.inFrontOf,
+    source: {
+      registry: async (path) => {
+        if (path.startsWith("/repos/")) return folders.registry(path);
+        if (path.startsWith("/installs/")) return installers(path.slice("/installs/".length));
+        return (hex ?? folders).registry(path);
+      },
+      upstream: async (path) => (path.startsWith("/repos/") ? folders : (hex ?? folders)).upstream(path),
+      file: files,
+    },
+    problems: () => [
+      ...problems,
+      ...away.list().map(({ host, since, reason }) => `${host} does not answer since ${timeOf(since)}: ${reason}`),
+    ],
+    close: async () => {
+      stopping.abort();
+      await git.close();
+      await asking.settled();
+      await way.close();
+      await bringer.publish().catch((error: unknown) => reporter.warn(describeError(error)));
+      await onSigned();
+      await asked.save().catch(() => undefined);
+      await upstreams.close();
+    },
+  };
+
+  /** undefined where the settings do not say whom to ask, or not in a way that this mirror trusts: then what is held is served. */
+  async function openHex() {
+    try {
+      const source = await sources.open(hexpm);
+      const signer = key === undefined ? undefined : { key, repository: await registryName(running) };
+      const { documentation } = kinds;
+      const shared = { ...current, bringer, maxAge, ownNames, signer, scratch: tools.scratch, kept, documentation };
+      return createHexPull(source, shared);
+    } catch (error) {
+      problems.push(`packages are not fetched: ${describeError(error)}`);
+      reporter.warn(`packages are not fetched, and served as they are held: ${describeError(error)}`);
+      return undefined;
+    }
+  }
+}
+
+/** undefined where there is none that may sign: the registry then is what is held. */
+async function signingKey({ paths, reporter }: Context): Promise<KeyObject | undefined> {
+  const why = "so what clients ask for is passed on as upstream signed it, at repo.hex.pm, and not kept";
+  if (!paths.privateKey.isFile()) {
+    reporter.warn(`the registry's key is not here, ${why}`);
+    return undefined;
+  }
+  return loadSigningKey(paths, false).catch((error: unknown) => {
+    reporter.warn(`${describeError(error)}; ${why}`);
+    return undefined;
+  });
+}
+
+async function isWritable(place: Place): Promise<boolean> {
+  return access(place.path, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** `https://repo.hex.pm` → `repo.hex.pm-0f1e…`: what is kept of one upstream is not taken for another's. */
+function nameOf(url: string): string {
+  const { hostname } = new URL(url);
+  return `${hostname.replace(/[^a-z0-9.-]/gi, "_")}-${createHash("sha256").update(url).digest("hex").slice(0, 16)}`;
+}
+
+function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
+}

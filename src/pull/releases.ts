@@ -1,0 +1,128 @@
+/** The files of a release of hexpm's: its tarball, which goes to no client before its checksums are right, and its documentation. */
+import type { Artifact } from "../artifacts/artifact.ts";
+import { bringRelease } from "../artifacts/bring-packages.ts";
+import type { DocumentationJob } from "../artifacts/documentation.ts";
+import type { HexSource } from "../artifacts/hex-sources.ts";
+import { MirrorError, describeError } from "../errors.ts";
+import type { Release } from "../hex/records.ts";
+import { packageJobs, type Demand } from "../plan/packages.ts";
+import type { OwnNames } from "../registry/own-names.ts";
+import { transferOf, type Outcome } from "../reporter.ts";
+import { held, placeBelow, type Located } from "../serve/source.ts";
+import { parseDocsName, parseTarballName } from "../store/registry-paths.ts";
+import { fetchDocs, fetchTarball } from "../upstream/hex.ts";
+import type { Bringer } from "./bringer.ts";
+import type { CurrentTools } from "./current.ts";
+import type { Records } from "./records.ts";
+
+export interface Releases {
+  /** @param file `jason-1.4.1.tar` @throws MirrorError `not_found`; `away` where upstream lists it and does not give it */
+  readonly tarball: (file: string) => Promise<Located | undefined>;
+  /** @param file `jason-1.4.1.tar.gz` @throws likewise */
+  readonly docs: (file: string) => Promise<Located | undefined>;
+}
+
+export interface ReleasesTools extends CurrentTools {
+  readonly bringer: Bringer;
+  readonly records: Records;
+  readonly ownNames: OwnNames;
+  readonly documentation: Artifact<DocumentationJob>;
+}
+
+// How old a record may be that does not list what a client asks for. Seconds.
+const maxAgeOfUnlisted = 10;
+
+interface Named {
+  readonly name: string;
+  readonly version: string;
+}
+
+export function createReleases(source: HexSource, tools: ReleasesTools): Releases {
+  const { paths: registry, upstream } = source;
+  const { repository } = registry;
+  const { bringer, records, ownNames, asking, documentation } = tools;
+  const host = new URL(upstream.url).host;
+
+  const releaseOf = async ({ name, version }: Named): Promise<Release> => {
+    const find = ({ value }: Awaited<ReturnType<Records["get"]>>) =>
+      value.record.releases.find((each) => each.version === version);
+    const release = find(await records.get(name)) ?? find(await records.get(name, maxAgeOfUnlisted));
+    if (release === undefined) throw new MirrorError("not_found", `upstream lists no ${name} ${version}`);
+    return release;
+  };
+  const demandsOf = async ({ name, version }: Named): Promise<readonly Demand[]> => {
+    const job = packageJobs(await bringer.known()).find((each) => each.repository === repository && each.name === name);
+    return job?.releases.find((each) => each.version === version)?.demands ?? [];
+  };
+  const bringTarball = async (named: Named, release: Release): Promise<Buffer | undefined> => {
+    const { name, version } = named;
+    const demands = await demandsOf(named);
+    if (!bringer.keeps) {
+      return fetchTarball(bringer.http, upstream, { name, record: release, demands }, transferOf(bringer));
+    }
+    const record = await records.held(name);
+    if (record === undefined) throw new MirrorError("busy", `the record of ${name} is gone just now; ask again`);
+    requireBrought(
+      await bringRelease({ repository, name }, { version, demands }, { source, held: record, tools: bringer }),
+    );
+    return undefined;
+  };
+  const bringDocs = async ({ name, version }: Named): Promise<Buffer | undefined> => {
+    if (!bringer.keeps) {
+      const fetched = await fetchDocs(bringer.http, upstream, { name, version }, undefined, transferOf(bringer));
+      if (typeof fetched !== "string") return fetched.bytes;
+      throw new MirrorError("not_found", `${name} ${version} has no documentation`);
+    }
+    const job = { repository, name, version, demands: [] };
+    const bringing = await documentation.bringing([job], bringer);
+    for await (const outcome of bringing.bring(job)) requireBrought(outcome);
+    return undefined;
+  };
+
+  return {
+    tarball: async (file) => {
+      const place = placeBelow(registry.tarballsDir, file);
+      const named = parseTarballName(file);
+      if (place === undefined || place.isFile() || named === undefined) return held(place);
+      if ((await ownNames(registry, named.name)) !== undefined) return undefined;
+      const release = await releaseOf(named);
+      const question = { key: `tarball ${file}`, host, work: async () => bringTarball(named, release) };
+      const bytes = await asking.bring(question).catch((error: unknown) => {
+        throw isNotFound(error) ? cannotBeHad(file, host, error) : error;
+      });
+      return brought(bytes === undefined ? { place } : { bytes });
+    },
+    docs: async (file) => {
+      const place = placeBelow(registry.docsDir, file);
+      const named = parseDocsName(file);
+      if (place === undefined || place.isFile() || named === undefined) return held(place);
+      if ((await ownNames(registry, named.name)) !== undefined) return undefined;
+      await releaseOf(named);
+      const bytes = await asking.bring({ key: `docs ${file}`, host, work: async () => bringDocs(named) });
+      return brought(bytes === undefined ? { place } : { bytes });
+    },
+  };
+}
+
+/** What came just now, and does not change. */
+export function brought(content: Located["content"]): Located {
+  return { mark: "place" in content ? "miss" : "passed", content, since: Date.now(), until: Infinity };
+}
+
+/** @throws what it failed for */
+export function requireBrought(outcome: Outcome): void {
+  if ("error" in outcome) throw outcome.error;
+  if (outcome.outcome === "none") throw new MirrorError("not_found", "upstream has none");
+}
+
+/** It is listed, so it is there; who looks for it must not hear that it is not. */
+function cannotBeHad(file: string, host: string, error: unknown): MirrorError {
+  return new MirrorError(
+    "away",
+    `${file} is listed, and can be had neither here nor from ${host}: ${describeError(error)}`,
+  );
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof MirrorError && error.code === "not_found";
+}
