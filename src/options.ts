@@ -456,6 +456,14 @@ export const options = {
     allowed: "true or false",
     schema: flag,
   },
+  lists: {
+    scope: "setting",
+    default: false,
+    flag: "--lists",
+    help: "upstream's own lists of all packages too, as repo.hex.pm has them",
+    allowed: "true or false",
+    schema: flag,
+  },
   installers: {
     scope: "setting",
     default: false,

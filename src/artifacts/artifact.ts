@@ -30,6 +30,8 @@ export interface Artifact<Job> {
   readonly items: (job: Job) => readonly WantedItem[];
   /** Whether each is here: by name, so it may be asked for thousands. */
   readonly has: (job: Job) => Promise<readonly Look[]>;
+  /** What of a job that is here is not, although its name is: a look that costs a process. Absent: nothing can be. */
+  readonly lacks?: (job: Job) => Promise<readonly Item[]>;
   /** Makes ready to bring. @throws MirrorError `config` for what a person has to set right before anything is fetched */
   readonly bringing: (jobs: readonly Job[], tools: BringTools) => Promise<Bringing<Job>>;
   /** Reads and hashes what is here of it, item by item. */

@@ -3,11 +3,12 @@
  * tarball has to be, and every lock has a say.
  */
 import type { Place } from "../disk/place.ts";
-import { MirrorError } from "../errors.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import { fetchTarball } from "../upstream/hex.ts";
 import { isSameChecksum } from "../hex/checksums.ts";
 import { readExpectedTarball } from "../hex/check.ts";
 import type { Release } from "../hex/records.ts";
+import { isPackageName } from "../names/hex-names.ts";
 import { lazyBy } from "../lazy.ts";
 import { packageJobs, type Demand, type PackageJob } from "../plan/packages.ts";
 import type { Bringing, BringTools } from "./artifact.ts";
@@ -35,18 +36,39 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
     const known = planOf(await tools.known());
     return lockedChecksums(known.find((each) => each.repository === repository && each.name === name));
   };
+  const named = new Set(jobs.map(({ repository, name }) => `${repository}/${name}`));
+  const isNew = (repository: string, name: string) => {
+    const size = named.size;
+    return named.add(`${repository}/${name}`).size > size;
+  };
+  /** Clients ask for the records of optional dependencies, too, and print errors for those that are not there. */
+  const bringOptional = async (job: PackageJob, source: HexSource, { record }: HeldRecord): Promise<void> => {
+    const { repository } = job;
+    const versions = new Set(job.releases.map(({ version }) => version));
+    const all = record.releases.filter(({ version }) => versions.has(version)).flatMap((each) => each.dependencies);
+    const optional = all.filter((each) => each.optional && each.repository === "");
+    for (const { package: name } of optional) {
+      if (tools.signal.aborted || !isPackageName(name) || !isNew(repository, name)) continue;
+      if ((await tools.ownNames(source.paths, name)) !== undefined) continue;
+      const taking = { ...tools, locked: async () => locked({ repository, name, releases: [] }) };
+      await refreshRecord(name, source, taking).catch((error: unknown) => {
+        // Upstream need not have it, and nothing that is locked needs it.
+        if (error instanceof MirrorError && error.code === "not_found") return;
+        tools.reporter.note(`could not be fetched: ${describeError(error)}`, { kind: "record", repository, name });
+      });
+    }
+  };
   return {
     bring: async function* (job) {
-      const registry = tools.paths.registry(job.repository);
-      const why = await tools.ownNames(registry, job.name);
-      if (why !== undefined) {
-        yield* ownReleases(job, registry, why);
-        return;
-      }
       let source: HexSource;
       let held: HeldRecord;
       try {
         source = await tools.hex.open(job.repository);
+        const why = await tools.ownNames(source.paths, job.name);
+        if (why !== undefined) {
+          yield* ownReleases(job, source.paths, why);
+          return;
+        }
         held = await refreshRecord(job.name, source, { ...tools, locked: async () => locked(job) });
       } catch (error) {
         for (const { version } of job.releases) yield { item: releaseItem(job, version), error };
@@ -56,6 +78,7 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
         if (tools.signal.aborted) return;
         yield await bringRelease(job, { version, demands: own }, { source, held, tools });
       }
+      await bringOptional(job, source, held);
     },
     finish: async () => [],
   };

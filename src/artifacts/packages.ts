@@ -84,7 +84,11 @@ export function createPackages(
 /** In the order in which they may go: what is listed, what it is checked against, what it lists. */
 async function listHeld(registry: RegistryPaths): Promise<Held[]> {
   const { repository, dir, upstreamPackagesDir } = registry;
-  const records = (await upstreamPackagesDir.list("file")).filter(isPackageName);
+  const tarballs = await listTarballs(registry);
+  const withTarballs = new Set(tarballs.map(({ name }) => name));
+  // A record of ours without a tarball is there because what is held depends on it optionally, and upstream's goes with it.
+  const isOptional = (name: string) => !withTarballs.has(name) && registry.resource(`packages/${name}`).isFile();
+  const records = (await upstreamPackagesDir.list("file")).filter((name) => isPackageName(name) && !isOptional(name));
   // What was made by hand, and the public one, stay, however empty.
   const isWhole = repository !== hexpm && upstreamPackagesDir.isFolder();
   const whole: Held = { item: { kind: "registry", repository }, key: dir.path, places: await listSigned(registry) };
@@ -94,7 +98,7 @@ async function listHeld(registry: RegistryPaths): Promise<Held[]> {
       const place = registry.upstreamPackage(name);
       return { item: { kind: "record", repository, name }, key: place.path, places: [place] };
     }),
-    ...(await listTarballs(registry)).map(({ name, version, place }): Held => ({
+    ...tarballs.map(({ name, version, place }): Held => ({
       item: releaseItem({ repository, name }, version),
       key: place.path,
       places: [place],

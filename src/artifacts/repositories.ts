@@ -5,6 +5,7 @@
 import { BareRepository } from "../git/bare-repository.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository, isRepository } from "../git/inspect.ts";
+import { unreachable } from "../git/pins.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
@@ -47,6 +48,15 @@ export function createRepositories(
     has: async (job) => {
       const place = await findRepository(paths, job.host, job.path);
       return [{ item: itemOf(job), isHeld: place !== undefined && isRepository(place) }];
+    },
+    lacks: async (job) => {
+      const place = await findRepository(paths, job.host, job.path);
+      if (place === undefined) return [itemOf(job)];
+      const environments = await gitEnvironments();
+      if (inspectRepository(place, environments.features).state !== "plain") return [itemOf(job)];
+      const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
+      const missing = await unreachable(BareRepository.open(place, { environments, signal }), revisions);
+      return [...missing].map((revision) => ({ ...itemOf(job), revision }));
     },
     bringing: async (jobs, tools) => openBringing(paths, { policy, fetching }, jobs, tools),
     check: async function* (job) {
@@ -96,7 +106,7 @@ async function guard(paths: StorePaths, { item }: Held): Promise<(() => Promise<
   }
 }
 
-function itemOf({ host, path }: Pick<GitJob, "host" | "path">): Item {
+function itemOf({ host, path }: Pick<GitJob, "host" | "path">): Extract<Item, { kind: "git" }> {
   return { kind: "git", host, path };
 }
 

@@ -5,3 +5,4 @@ export { fetchDocs, unpacks } from "../upstream/hex.ts";
 export { bringPackages } from "./bring-packages.ts";
 export { checkPackage } from "./check-package.ts";
 export { createDamage } from "./package-damage.ts";
+export { bringUpstreamLists } from "./upstream-lists.ts";

@@ -8,10 +8,15 @@ export interface CommandContext {
   readonly cwd: string;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** From now on signals are for somebody else: `onTerminate` is called for SIGTERM and SIGHUP, and SIGINT does nothing here. */
-  readonly handOverSignals: (onTerminate: () => void) => void;
+  /**
+   * From now on signals are for somebody else: `onTerminate` is called for SIGTERM and SIGHUP, and SIGINT does nothing here.
+   * @returns what takes them back
+   */
+  readonly handOverSignals: (onTerminate: () => void) => () => void;
   /** Writes lines of the result to standard output, at once; what would steer a terminal is shown instead. */
   readonly print: (lines: readonly string[]) => void;
+  /** Writes a line for people to standard error. */
+  readonly tell: (text: string) => void;
   /** Writes text of our own making that a program is to read, to the letter. */
   readonly write: (text: string) => void;
 }

@@ -1,20 +1,51 @@
 /** `mirror-server exec -- COMMAND…`: runs any command with every client pointed at the mirror. */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { MirrorError, hasErrno } from "../errors.ts";
+import { MirrorError, describeError, hasErrno } from "../errors.ts";
+import type { Lock } from "../lock/entries.ts";
+import type { Item } from "../names/item.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { showItem } from "./items.ts";
 import { projectLocks } from "./locks.ts";
 
-export const exec: Command = async ({ mirror, config, cwd, signal, handOverSignals }, args) => {
+export const exec: Command = async (context, args) => {
+  const { mirror, config, cwd, signal, handOverSignals } = context;
   const [program, ...rest] = args;
   if (program === undefined) {
     throw new MirrorError("usage", 'give a command: "mirror-server exec -- mix deps.get"');
   }
-  return mirror.withClients(await projectLocks(cwd, config), async (environment) => {
+  const before = await projectLocks(cwd, config);
+  return mirror.withClients(before, async (environment) => {
     if (signal.aborted) throw new MirrorError("cancelled", `stopped before ${program} was begun`);
-    return run(program, rest, { cwd, environment, handOverSignals });
+    // A mirror elsewhere is its own keeper's.
+    const isOwn = config.url === undefined;
+    if (isOwn) await mirror.makeKnown(before).catch(() => undefined);
+    const code = await run(program, rest, { cwd, environment, handOverSignals });
+    // Who has just stopped it does not want to wait for more.
+    if (isOwn && code < 128 && !signal.aborted) await tellWhatIsHere(context, await projectLocks(cwd, config));
+    return code;
   });
 };
+
+const shownMissing = 5;
+
+async function tellWhatIsHere({ mirror, tell }: CommandContext, locks: readonly Lock[]): Promise<void> {
+  if (!locks.some(({ entries }) => entries.length > 0)) return;
+  const names = locks.map(({ name }) => name).join(", ");
+  try {
+    tell(`${names}: ${coverage(await mirror.complete(locks))}`);
+  } catch (error) {
+    tell(`${names}: what it names cannot be fetched into the mirror: ${describeError(error)}`);
+  }
+}
+
+function coverage(missing: readonly Item[]): string {
+  if (missing.length === 0) return "everything is here, the next run needs no network";
+  const shown = missing.slice(0, shownMissing).map(showItem).join(", ");
+  const more = missing.length > shownMissing ? ` and ${missing.length - shownMissing} more` : "";
+  const are = missing.length === 1 ? "is" : "are";
+  return `${missing.length} of what it names ${are} not here: ${shown}${more}`;
+}
 
 /** @returns its exit code, or, as shells have it, 128 and the signal that ended it */
 async function run(
@@ -29,11 +60,14 @@ async function run(
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env: { ...environment }, stdio: "inherit" });
     // Ctrl-C reaches the command by itself, which may live on after it, as `iex` does; SIGTERM is for us alone.
-    handOverSignals(() => child.kill("SIGTERM"));
+    const takeBack = handOverSignals(() => child.kill("SIGTERM"));
     child.once("error", (cause) => {
       const why = hasErrno(cause, "ENOENT") ? "there is no such program" : "it cannot be run";
       reject(new MirrorError("usage", `${program}: ${why}`, { cause }));
     });
-    child.once("close", (code, name) => resolve(code ?? 128 + (name === null ? 0 : constants.signals[name])));
+    child.once("close", (code, name) => {
+      takeBack();
+      resolve(code ?? 128 + (name === null ? 0 : constants.signals[name]));
+    });
   });
 }

@@ -10,6 +10,8 @@ export function showItem(item: Item): string {
       return `the documentation of ${shownPackage(item.repository, item.name)} ${item.version}`;
     case "record":
       return `upstream's record of ${shownPackage(item.repository, item.name)}`;
+    case "upstream-lists":
+      return "upstream's lists of all packages";
     case "registry":
       return item.repository === hexpm ? "the registry" : `the registry of ${item.repository}`;
     case "git":

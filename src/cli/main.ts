@@ -39,7 +39,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     columns: () => process.stderr.columns ?? 80,
     now: () => Date.now(),
   });
-  const handOverSignals = (terminate: () => void) => (onTerminate = terminate);
+  const handOverSignals = (terminate: () => void) => {
+    onTerminate = terminate;
+    return () => (onTerminate = undefined);
+  };
   try {
     const invocation = await parseCommandLine(argv);
     if (invocation === undefined) return 0;

@@ -73,6 +73,7 @@ export const commands = {
       "packages",
       "repos",
       "docs",
+      "lists",
       "installers",
       "elixir",
       "otp",

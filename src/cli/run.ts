@@ -60,7 +60,7 @@ export async function run({ name, args, flags }: Invocation, tools: RunTools): P
       output(text);
     };
     const print = (lines: readonly string[]) => write(lines.map((line) => `${printable(line)}\n`).join(""));
-    return await commands[name]({ config, mirror, cwd, signal, handOverSignals, print, write }, args);
+    return await commands[name]({ config, mirror, cwd, signal, handOverSignals, print, write, tell }, args);
   } finally {
     await mirror.close();
   }

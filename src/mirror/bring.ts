@@ -17,6 +17,8 @@ export interface BringOptions {
   readonly concurrency: number;
   /** Told what turned out to be wanted besides, as locks, before it is brought. */
   readonly onFound: (locks: readonly Lock[]) => Promise<void>;
+  /** Whether what is here is not asked for again. */
+  readonly isOnlyMissing?: boolean;
 }
 
 // So many rounds in a row that bring nothing are enough: more where the line has proved to be what is bad.
@@ -75,7 +77,8 @@ async function prepare<Job>(
   options: BringOptions,
 ): Promise<Run | undefined> {
   const { reporter } = tools;
-  const wanted = await kind.wanted(want);
+  const all = await kind.wanted(want);
+  const wanted = options.isOnlyMissing === true ? { ...all, jobs: await missingJobs(kind, all.jobs) } : all;
   const items = itemsOf(kind, wanted.jobs);
   reporter.begin(items.length + wanted.refused.length);
   try {
@@ -86,6 +89,15 @@ async function prepare<Job>(
     reporter.failed({ kind: "all", of: kind.name }, error);
     return undefined;
   }
+}
+
+async function missingJobs<Job>(kind: Artifact<Job>, jobs: readonly Job[]): Promise<Job[]> {
+  const missing: Job[] = [];
+  for (const job of jobs) {
+    const isHere = (await kind.has(job)).every(({ isHeld }) => isHeld);
+    if (!isHere || ((await kind.lacks?.(job)) ?? []).length > 0) missing.push(job);
+  }
+  return missing;
 }
 
 interface Work<Job> {

@@ -15,12 +15,12 @@ import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
 import { hexHosts } from "../names/known-hosts.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
-import { gitignoreBefore, mirrorGitignore } from "../store/mirror-file.ts";
+import { gitignoreBefore, mirrorGitignore, readMirrorFile, writeMirrorFile } from "../store/mirror-file.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
-import type { Context } from "../store/context.ts";
+import { asOnlyWriter, registryName, type Context } from "../store/context.ts";
 
 /** What a project is to be given, and which repositories its locks may name. */
-export type InitKey = "compose" | "commit" | "service" | "allowLocalGit" | "allowHosts" | "allowOwners";
+export type InitKey = "registryName" | "compose" | "commit" | "service" | "allowLocalGit" | "allowHosts" | "allowOwners";
 
 export interface InitResult {
   readonly written: readonly string[];
@@ -59,7 +59,18 @@ export async function init(context: Context<InitKey>, folder: string, locks: rea
       result.written.push(shown);
     }
   }
+  if (config.commit && (await keepOffline(context))) result.written.push(relative(folder, context.paths.mirrorFile.path));
   return result;
+}
+
+/** What is committed holds what was synced on purpose, in every clone of it. @returns whether that had to be written */
+async function keepOffline(context: Context<"registryName">): Promise<boolean> {
+  const { paths } = context;
+  if ((await readMirrorFile(paths))?.pull === false) return false;
+  await asOnlyWriter(context, async () =>
+    writeMirrorFile(paths, { registryName: await registryName(context), pull: false }),
+  );
+  return true;
 }
 
 const committedNote =

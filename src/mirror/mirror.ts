@@ -17,6 +17,7 @@ import type { BuildOptions, BuildResult } from "../registry/build.ts";
 import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
 import { tellForeign } from "../store/context.ts";
 import type { VerifyResult } from "./findings.ts";
+import { complete, makeKnown } from "./complete.ts";
 import { init, type InitResult } from "./init.ts";
 import { leniently, openKinds } from "./kinds.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
@@ -24,6 +25,9 @@ import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
 import { loggingReporter } from "./logging-reporter.ts";
 import type { Reporter } from "../reporter.ts";
 import type { Serving } from "./serve.ts";
+import { pulledHosts } from "../upstream/named-hosts.ts";
+import { pullMode } from "../store/pull-mode.ts";
+import type { Item } from "../names/item.ts";
 import { status, type Status } from "./status.ts";
 import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
@@ -52,6 +56,10 @@ export interface Mirror {
     locks: readonly Lock[],
     work: (environment: Record<string, string>) => Promise<T>,
   ) => Promise<T>;
+  /** Makes the locks known, where this mirror fetches what it is asked for. */
+  readonly makeKnown: (locks: readonly Lock[]) => Promise<void>;
+  /** Likewise, with what they name. @returns what of it is not here then */
+  readonly complete: (locks: readonly Lock[]) => Promise<readonly Item[]>;
   readonly renewCertificates: (options: { readonly newCa: boolean }) => Promise<RenewedCertificates>;
   readonly serve: (logger: Logger) => Promise<Serving>;
   /** The locks that were synced before. */
@@ -85,6 +93,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
   const tools = { gitEnvironments };
   // Made anew for each job: what is read once is as it was then.
   const kinds = () => openKinds(context, tools);
+  const mode = async () => pullMode(context, async (path) => isTracked(path, gitEnvironments));
   const lenientKinds = () => openKinds(leniently(context), tools);
   return {
     sync: async (locks) => {
@@ -106,6 +115,16 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     init: (folder, locks) => init(context, folder, locks),
     clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
+    makeKnown: async (locks) => {
+      if ((await mode()).pulls) await makeKnown(context, locks);
+    },
+    complete: async (locks) => {
+      // As a server that pulls has it: hosts that are named come to those that are asked anyway.
+      const { allowHosts } = config;
+      const allowed = allowHosts.length === 0 ? [] : [...allowHosts, ...pulledHosts(config, [])];
+      const pulling = { ...context, config: { ...config, allowHosts: allowed } };
+      return complete(pulling, () => openKinds(pulling, tools), locks, { ...tools, mode: await mode() });
+    },
     renewCertificates: async (options) => renewCertificates(context, options, gitEnvironments),
     serve: async (logger) => {
       const logged = { ...context, reporter: loggingReporter(logger) };

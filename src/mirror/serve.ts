@@ -120,6 +120,7 @@ export async function serve(
     },
     git: { ...gitLimits, maxProcesses: config.gitMaxProcesses, cacheSize: config.gitCacheSize },
     trust,
+    isOwnRequest: (via) => pull?.isOwnRequest(via) === true,
     pullProblems: () => pull?.problems() ?? [],
     workersProblem: () => workers?.problem(),
     certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),

@@ -4,6 +4,7 @@
  */
 import { openHexSources } from "../artifacts/hex-sources.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
+import type { BringTools } from "../artifacts/artifact.ts";
 import { createLanding, type Landing } from "../artifacts/landing.ts";
 import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
@@ -48,9 +49,17 @@ export interface Coverage {
   readonly damaged: readonly Finding[];
 }
 
-export type SyncKey = KindKey | UpstreamKey | AuthorityKey | AskingKey | "packages" | "switches";
+export type SyncKey = KindKey | UpstreamKey | AuthorityKey | AskingKey | "packages" | "switches" | "lists";
 
 type SyncContext = Context<SyncKey>;
+
+export interface SyncOptions {
+  /** Only what is not here, for who waits: without asking for news, and not for long. */
+  readonly isOnlyMissing?: boolean;
+}
+
+// Whoever waits has been told by their client already what could not be had. Seconds.
+const hasty = { tries: 1, gitTries: 2, firstByte: 10, silence: 3, lonelySilence: 3 };
 
 /** @throws MirrorError for what a person has to set right; what fails by itself is in the result */
 export async function sync(
@@ -58,6 +67,7 @@ export async function sync(
   openKinds: () => Kinds,
   given: readonly Lock[],
   tools: KindTools,
+  { isOnlyMissing = false }: SyncOptions = {},
 ): Promise<SyncResult> {
   await tellForeign(context);
   await tellSwitches(context, given, tools);
@@ -65,7 +75,7 @@ export async function sync(
   const tally = new Tally(context.reporter);
   const counted: SyncContext = { ...context, reporter: tally };
   const landing = createLanding(counted);
-  const upstreams = openUpstreams(counted, namedHosts(config, given));
+  const upstreams = openUpstreams(counted, namedHosts(config, given), isOnlyMissing ? { limits: hasty } : {});
   const hex = openHexSources(counted);
   const found: Lock[] = [];
   let locks: readonly Lock[];
@@ -78,7 +88,9 @@ export async function sync(
     };
     const known = watchKnownLocks(paths);
     const bringing = { ...upstreams, ...tools, hex, known, land: landing.land, reporter: tally, signal };
-    await bringWanted(openKinds(), { locks }, bringing, { concurrency: config.concurrency, onFound });
+    const lists = config.lists ? bringLists(bringing) : undefined;
+    await bringWanted(openKinds(), { locks }, bringing, { concurrency: config.concurrency, onFound, isOnlyMissing });
+    await lists;
   } finally {
     await upstreams.close();
   }
@@ -94,7 +106,7 @@ export async function sync(
   await landing.land(async () => {
     await rememberAtEnd(counted, { locks, found }, tally);
     // What could not be asked is not as of today.
-    if (tally.failures.length === 0) await writeLastSync(paths, new Date());
+    if (tally.failures.length === 0 && !isOnlyMissing) await writeLastSync(paths, new Date());
   });
   const fingerprints = await fingerprintsOf(paths, caFileOf(config));
   // What cannot be looked at, such as a repository where git is not installed, must not cost the result.
@@ -107,6 +119,16 @@ export async function sync(
     fingerprints,
     ...(coverage === undefined ? {} : { coverage }),
   };
+}
+
+/** None of it throws: what goes wrong is told. */
+async function bringLists(tools: BringTools): Promise<void> {
+  try {
+    const { bringUpstreamLists } = await import("../artifacts/with-records.ts");
+    await bringUpstreamLists(await tools.hex.open(hexpm), tools);
+  } catch (error) {
+    tools.reporter.failed({ kind: "upstream-lists" }, error);
+  }
 }
 
 /** A sync that failed may have lacked no more than news. */

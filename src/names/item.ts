@@ -8,6 +8,8 @@ export type Item =
   | { readonly kind: "documentation"; readonly repository: string; readonly name: string; readonly version: string }
   /** Upstream's signed record of a package. */
   | { readonly kind: "record"; readonly repository: string; readonly name: string }
+  /** Upstream's lists of all packages of hexpm. */
+  | { readonly kind: "upstream-lists" }
   /** What we sign of a Hex repository. */
   | { readonly kind: "registry"; readonly repository: string }
   /** A git repository, or one commit of it. */

@@ -120,8 +120,11 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
       if (room === "packages") return upstreamRecord(name);
       if (room === "policies") return policy(name);
       if (room === "names" || room === "versions") {
-        const current = await lists();
-        return located({ place: current.value.places[room] }, current);
+        // A sync may have been told to keep them.
+        return orHeld(registry.upstreamDir.at(room), async () => {
+          const current = await lists();
+          return located({ place: current.value.places[room] }, current);
+        });
       }
       const bytes = Buffer.from(publicKeyPem(upstream.publicKey));
       return room === "public_key"

@@ -65,6 +65,8 @@ export interface Pull {
   readonly git: GitPull["inFrontOf"];
   /** Hosts that are asked besides those that something is held of. */
   readonly hosts: readonly string[];
+  /** Whether a request with such a `Via` is one of ours that came back. */
+  readonly isOwnRequest: (via: string) => boolean;
   /** What does not answer, and what cannot be done, for health. */
   readonly problems: () => string[];
   /** Ends what is under way, signs what has come, and writes down when what was asked for. */
@@ -176,6 +178,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
       upstream: async (path) => (path.startsWith("/repos/") ? folders : (hex ?? folders)).upstream(path),
       file: files,
     },
+    isOwnRequest: (given) => given.includes(id),
     problems: () => [
       ...problems,
       ...away.list().map(({ host, since, reason }) => `${host} does not answer since ${timeOf(since)}: ${reason}`),

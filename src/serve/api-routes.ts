@@ -4,15 +4,23 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { encodeEtf, type Json } from "../hex/etf.ts";
+import { howHeaders, setHeaders } from "./headers.ts";
+import type { Located } from "./source.ts";
 
 export interface ApiDependencies {
   /** What is held of a package, as the API tells it. @param organisation undefined: hexpm itself */
-  readonly describePackage: (organisation: string | undefined, name: string) => Promise<Json | undefined>;
+  readonly describePackage: (organisation: string | undefined, name: string) => Promise<ApiAnswer | undefined>;
   readonly describeRelease: (
     organisation: string | undefined,
     name: string,
     version: string,
-  ) => Promise<Json | undefined>;
+  ) => Promise<ApiAnswer | undefined>;
+}
+
+export interface ApiAnswer {
+  readonly content: Json;
+  /** What it is made of. */
+  readonly from: Pick<Located, "mark" | "since">;
 }
 
 interface Params {
@@ -38,8 +46,9 @@ export function addApiRoutes(app: FastifyInstance, { describePackage, describeRe
 }
 
 /** What is not there is told in the format that was asked for: the client reads the body whatever the status. */
-function answer(request: FastifyRequest, reply: FastifyReply, found: Json | undefined): FastifyReply {
-  const body = found ?? { status: 404, message: "this mirror does not hold that" };
+function answer(request: FastifyRequest, reply: FastifyReply, found: ApiAnswer | undefined): FastifyReply {
+  const body = found?.content ?? { status: 404, message: "this mirror does not hold that" };
+  if (found !== undefined) setHeaders(reply, howHeaders(found.from.mark, found.from.since ?? Date.now()));
   void reply.code(found === undefined ? 404 : 200).header("cache-control", "no-cache");
   if (request.headers.accept?.includes(erlang) === true) {
     return reply.type(erlang).send(encodeEtf(body));

@@ -8,7 +8,7 @@ import { hexpm, servedName } from "../names/hex-repository.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { MirrorError } from "../errors.ts";
-import { readLocated, type Source } from "./source.ts";
+import { readLocated, type Located, type Source } from "./source.ts";
 import type { ApiDependencies } from "./api-routes.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -21,14 +21,14 @@ export function createApi(paths: StorePaths, source: Pick<Source, "registry">): 
   return {
     describePackage: async (organisation, name) => {
       const found = await findRecord({ paths, source }, organisation, name);
-      return found === undefined ? undefined : describePackage(found.registry, found.record);
+      if (found === undefined) return undefined;
+      return { content: await describePackage(found.registry, found.record), from: found.located };
     },
     describeRelease: async (organisation, name, version) => {
       const found = isVersion(version) ? await findRecord({ paths, source }, organisation, name) : undefined;
       const release = found?.record.releases.find((candidate) => candidate.version === version);
-      return found === undefined || release === undefined
-        ? undefined
-        : describeRelease(found.registry, found.record, release);
+      if (found === undefined || release === undefined) return undefined;
+      return { content: await describeRelease(found.registry, found.record, release), from: found.located };
     },
   };
 }
@@ -37,17 +37,25 @@ async function findRecord(
   { paths, source }: { readonly paths: StorePaths; readonly source: Pick<Source, "registry"> },
   organisation: string | undefined,
   name: string,
-): Promise<{ registry: RegistryPaths; record: Package } | undefined> {
+): Promise<{ registry: RegistryPaths; record: Package; located: Located } | undefined> {
   if (!isPackageName(name) || (organisation !== undefined && !isRepositoryName(organisation))) return undefined;
   const served = organisation === hexpm ? undefined : organisation;
   const registry = (await listRegistries(paths)).find(({ repository }) => servedName(repository) === served);
   const room = served === undefined ? "" : `/repos/${served}`;
-  const located = registry === undefined ? undefined : await source.registry(`${room}/packages/${name}`);
+  const located = registry === undefined ? undefined : await locate(source, `${room}/packages/${name}`);
   const bytes = located === undefined ? undefined : await readLocated(located);
-  if (registry === undefined || bytes === undefined) return undefined;
+  if (registry === undefined || located === undefined || bytes === undefined) return undefined;
   const record = decodeHeld(bytes);
   // A record without releases stands for a package that we do not hold.
-  return record.releases.length === 0 ? undefined : { registry, record };
+  return record.releases.length === 0 ? undefined : { registry, record, located };
+}
+
+/** What upstream does not have either is told in the format that was asked for. */
+async function locate(source: Pick<Source, "registry">, path: string): Promise<Located | undefined> {
+  return source.registry(path).catch((error: unknown) => {
+    if (error instanceof MirrorError && error.code === "not_found") return undefined;
+    throw error;
+  });
 }
 
 /** @throws MirrorError `storage`: what is damaged here is no fault of whoever asks */

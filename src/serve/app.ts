@@ -35,6 +35,8 @@ export interface AppDependencies
   readonly hosts: KnownHosts;
   /** What guards what; undefined: everybody may read all. */
   readonly tokens: Tokens | undefined;
+  /** Whether a request comes from this server itself, by its `Via`: then its upstream leads back here. */
+  readonly isOwnRequest: (via: string) => boolean;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
   readonly caCertificate: () => string | undefined;
 }
@@ -64,6 +66,9 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setErrorHandler(sendError);
   app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
   const targetOf = (request: FastifyRequest) => targets.get(request.raw);
+  app.addHook("onRequest", async ({ headers }) => {
+    if (headers["via"] !== undefined && dependencies.isOwnRequest(String(headers["via"]))) throw loop();
+  });
   const guard = createGuard(dependencies.tokens);
   if (dependencies.tokens !== undefined) {
     app.addHook("onRequest", async (request) => guard.check(targetOf(request), request.headers.authorization));
@@ -77,6 +82,14 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   });
   await app.ready();
   return app;
+}
+
+function loop(): MirrorError {
+  return new MirrorError(
+    "refused",
+    "this request is this mirror's own: whom it asks for what it does not hold leads back to it. Correct --upstream or " +
+      "--hex-url, or what its name server says of these hosts",
+  );
 }
 
 function refuseSchemas(): never {
@@ -174,8 +187,10 @@ function notFoundText(target: Target | undefined): string {
       return target.host === "" ? thatPath : `this mirror holds nothing of the host ${target.host}`;
     case "file":
       return `https://${target.host}${target.path} is not in this mirror; to add it, name it under "files" in mirror.config.json and sync`;
-    case "own":
     case "upstream":
+      if (!/\/(?:names|versions)$/.test(target.path)) return `${target.path} is not in this mirror`;
+      return `upstream's list of all packages is no part of this mirror; sync --lists keeps it, and the mirror's own is ${target.path} of the mirror itself`;
+    case "own":
       return `${target.path} is not in this mirror`;
     default:
       return thatPath;

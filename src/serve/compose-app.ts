@@ -21,7 +21,10 @@ import { createHealthCheck, type HealthSources } from "./health.ts";
 
 export interface AppParts
   extends
-    Pick<AppDependencies, "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory">,
+    Pick<
+      AppDependencies,
+      "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory" | "isOwnRequest"
+    >,
     Pick<HealthSources, "trust" | "workersProblem" | "certificateProblem" | "pullProblems"> {
   readonly paths: StorePaths;
   readonly source: Source;
@@ -50,6 +53,7 @@ export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
     tokens: parts.tokens,
     identity: parts.identity,
     caCertificate: parts.caCertificate,
+    isOwnRequest: parts.isOwnRequest,
     source: parts.source,
     memory: parts.memory,
     onFile: parts.onFile,

@@ -5,6 +5,7 @@ import type { Context } from "../store/context.ts";
 import { version } from "../version.ts";
 import { createHttpClient, type HttpClient } from "./http.ts";
 import { onlyPublic } from "./guarded-lookup.ts";
+import type { Limits } from "./limits.ts";
 import { createPatience, type Patience } from "./patience.ts";
 import type { Proxies } from "./proxies.ts";
 import { mayAsk } from "./redirect.ts";
@@ -23,6 +24,7 @@ export interface Upstreams {
 export type AskingKey = "concurrency" | "deadline" | "proxy" | "authorities" | "urlTokens" | "found";
 
 export interface UpstreamsOptions {
+  readonly limits?: Partial<Limits>;
   /** For as long as a server runs, on behalf of others: only what anybody could have. */
   readonly lasting?: {
     /** Told of each sign of a host's. */
@@ -39,7 +41,7 @@ const lastingConnections = 16;
 export function openUpstreams(
   context: Context<AskingKey>,
   hosts: ReadonlySet<string>,
-  { lasting }: UpstreamsOptions = {},
+  { lasting, limits = {} }: UpstreamsOptions = {},
 ): Upstreams & { readonly close: () => Promise<void> } {
   const { reporter, config } = context;
   const { concurrency: connections, deadline, proxy: proxies } = config;
@@ -49,7 +51,7 @@ export function openUpstreams(
   const impatient = { tries: 2, gitTries: 2, firstByte: 15 };
   const patience = createPatience({
     tell,
-    ...(lasting === undefined ? { deadline } : { isLasting: true, limits: impatient, onSign: lasting.onSign }),
+    ...(lasting === undefined ? { deadline, limits } : { isLasting: true, limits: impatient, onSign: lasting.onSign }),
   });
   const http = createHttpClient({
     userAgent: `mirror-server/${version}`,

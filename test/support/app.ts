@@ -68,6 +68,7 @@ export async function testApp(
     trust: watchTrust(paths, `${mirror}/certs/ca.pem`),
     workersProblem: () => undefined,
     pullProblems: () => [],
+    isOwnRequest: () => false,
     certificateProblem: () => undefined,
     caCertificate: () => undefined,
     identity: undefined,

@@ -41,7 +41,7 @@ export async function mirrorHere(args: readonly string[], { cwd, env = {} }: Her
       tell,
       output: (text) => void (stdout += text),
       signal: new AbortController().signal,
-      handOverSignals: () => undefined,
+      handOverSignals: () => () => undefined,
     });
     return { code, stdout, stderr };
   } catch (error) {
