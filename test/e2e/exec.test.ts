@@ -61,7 +61,9 @@ describe("exec", () => {
     // One line tells what is used, with fingerprints.
     expect([code, stderr]).toEqual([
       7,
-      expect.stringMatching(/^using the mirror .*\(registry SHA256:.+, hexpm SHA256:.+\)\n$/),
+      expect.stringMatching(
+        /^using the mirror .*\(registry SHA256:.+, hexpm SHA256:.+\)\n[^\n]*everything is here[^\n]*\n$/,
+      ),
     ]);
     expect(JSON.parse(stdout)).toMatchObject({ status: "ok", hex: { releases: 2 } });
   });
@@ -313,7 +315,7 @@ describe.skipIf(!hasMix)("Mix", () => {
       const { code, stdout, stderr } = await exec(["--port", String(server.port), "mix", "deps.get"], env);
       expect([code, stderr, stdout]).toEqual([
         0,
-        expect.stringMatching(/^using the mirror [^\n]*\n$/),
+        expect.stringMatching(/^using the mirror [^\n]*\n[^\n]*everything is here, the next run needs no network\n$/),
         expect.stringContaining("* Getting beta (Hex package)"),
       ]);
       // The user's own package cache is used and filled.
