@@ -16,7 +16,7 @@ import { options, variableOf, type InstallerTarget, type Option, type OptionKey,
 type Grouped = "upstreamTokens" | "tls" | "tlsCert" | "tlsKey" | "tlsCa" | "elixir" | "otp" | "installers";
 
 /** Each setting and command option by its key (options.ts), and what follows from several of them, or from elsewhere. */
-export interface Config extends Omit<Settings, Grouped | "tlsPort" | "gitCacheSize"> {
+export interface Config extends Omit<Settings, Grouped | "tlsPort"> {
   /** Where the program was started. */
   readonly cwd: string;
   readonly hexDir: string;
@@ -29,8 +29,6 @@ export interface Config extends Omit<Settings, Grouped | "tlsPort" | "gitCacheSi
   readonly isAuthorityKnown: boolean;
   /** undefined: HTTP only. */
   readonly tlsPort: number | undefined;
-  /** Bytes; 0: none. */
-  readonly gitCacheSize: number;
   /** Which installers to mirror: undefined none, empty those for every Elixir. */
   readonly installers: readonly InstallerTarget[] | undefined;
   /** A certificate of the user's own; undefined: the local authority's. */

@@ -26,6 +26,8 @@ const day = 86_400;
 /** A time, as seconds. */
 const seconds = (least: number, most: number) =>
   z.coerce.string().transform(secondsOf).pipe(z.number().min(least).max(most));
+/** As bytes. */
+const size = z.coerce.string().transform(bytesOf);
 const httpUrl = z
   .url({ protocol: /^https?$/ })
   // They would be shown in every error.
@@ -304,6 +306,41 @@ export const options = {
     allowed: "a time such as 3s, up to 5m",
     schema: seconds(0.1, 300),
   },
+  watch: {
+    scope: "setting",
+    default: [],
+    flag: "--watch <lock>",
+    help: "sync this lock, or those of this project folder, at the start and when they change; may come several times",
+    allowed: "mix.lock or rebar.lock files, or project folders",
+    schema: words,
+    resolvePaths: (paths: string[], resolve) => paths.map(resolve),
+    isRepeatable: true,
+  },
+  maxSize: {
+    scope: "setting",
+    defaultText: "no limit",
+    flag: "--max-size <size>",
+    help: "how large the mirror may become; what was used least lately goes, and never what a lock names",
+    allowed: "a size such as 50GiB",
+    schema: size.pipe(z.number().min(1)),
+  },
+  maxItemSize: {
+    scope: "setting",
+    default: "8GiB",
+    flag: "--max-item-size <size>",
+    help: "how large a git repository or a file may be that is fetched because a client asks",
+    allowed: "a size such as 2GiB",
+    schema: size.pipe(z.number().min(1)),
+  },
+  pullPrivate: {
+    scope: "setting",
+    default: [],
+    decidesTrust: true,
+    flag: "--pull-private <owners>",
+    help: "owners and organisations whose private things are fetched by your own login for clients with a token",
+    allowed: "OWNER, HOST/OWNER or hexpm:ORGANISATION, separated by commas; with --require-token",
+    schema: list.pipe(z.array(z.string().regex(/^(?:[a-z0-9_.-]+\/)?[A-Za-z0-9_~.:-]+$/i))),
+  },
   local: {
     scope: "setting",
     default: [],
@@ -391,7 +428,7 @@ export const options = {
     flag: "--git-cache-size <size>",
     help: "how much of git's answers is kept in the cache folder; 0 keeps none",
     allowed: "a size such as 1GiB, 500MB or 0",
-    schema: z.coerce.string().transform(bytesOf).pipe(z.number().min(0)),
+    schema: size.pipe(z.number().min(0)),
   },
   workers: {
     scope: "setting",
@@ -593,6 +630,14 @@ export const options = {
     help: "forget every other lock first; names separated by commas",
     allowed: "names of locks, separated by commas",
     schema: list,
+  },
+  unused: {
+    scope: "command",
+    defaultText: "whatever nothing wants goes",
+    flag: "--unused <time>",
+    help: "only what nobody has asked for in that time",
+    allowed: "a time such as 90d or 12h",
+    schema: seconds(0, 3650 * day),
   },
   tlsCert: {
     scope: "setting",

@@ -123,6 +123,8 @@ export interface Held {
   readonly key: string;
   /** What goes with it. */
   readonly places: readonly Place[];
+  /** Keys of others that have to stay as long as it does. */
+  readonly needs?: readonly string[];
   /** Why it is left alone although nothing wants it. */
   readonly spared?: string;
 }

@@ -102,6 +102,7 @@ async function listHeld(registry: RegistryPaths): Promise<Held[]> {
       item: releaseItem({ repository, name }, version),
       key: place.path,
       places: [place],
+      needs: [registry.upstreamPackage(name).path, dir.path],
     })),
   ];
 }

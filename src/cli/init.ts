@@ -25,14 +25,10 @@ function nextSteps(compose: boolean, commit: boolean): string[] {
   return [
     "Next:",
     ...(compose
-      ? [
-          "  docker build -t mirror-server .        in a clone of mirror-server, once",
-          `  docker compose ${files} run --rm mirror-sync`,
-          `  docker compose ${files} up`,
-        ]
+      ? ["  docker build -t mirror-server .        in a clone of mirror-server, once", `  docker compose ${files} up`]
       : [
-          "  mirror-server sync                 fill the mirror from the lock here",
           "  mirror-server exec -- mix deps.get",
+          "  mirror-server sync                 fill the mirror from the lock here",
         ]),
     ...(commit ? ["  git add .mirror                        after each sync"] : []),
     "  ln -s ../../mirror/pre-commit .git/hooks/pre-commit    to refuse commits that the mirror does not cover",

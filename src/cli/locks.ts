@@ -51,6 +51,20 @@ export async function projectLocks(cwd: string, config: Wanted): Promise<readonl
   return (await readLocks([], cwd, config, true).catch(() => undefined)) ?? [];
 }
 
+/** The files that locks would be in, whether or not they are there. @param given as of `readLocks` */
+export async function lockPlaces(given: readonly string[], cwd: string): Promise<string[]> {
+  const all: string[] = [];
+  for (const path of given.length === 0 ? ["."] : given) {
+    const full = resolve(cwd, path);
+    const isProject = await stat(full).then(
+      (found) => found.isDirectory(),
+      () => !full.endsWith(".lock"),
+    );
+    all.push(...(isProject ? await candidatesIn(full) : [full]));
+  }
+  return [...new Set(all)];
+}
+
 interface LockFile {
   readonly path: string;
   readonly kind: LockKind;
@@ -99,10 +113,13 @@ function namesSomething({ packages, files, installers }: Wanted): boolean {
 }
 
 async function lockFilesIn(full: string): Promise<string[]> {
+  return (await candidatesIn(full)).filter(isFile);
+}
+
+async function candidatesIn(full: string): Promise<string[]> {
   const apps = await readdir(join(full, "apps")).catch(() => []);
   const folders = [full, ...apps.sort().map((app) => join(full, "apps", app))];
-  const candidates = folders.flatMap((dir) => [join(dir, "mix.lock"), join(dir, "rebar.lock")]);
-  return candidates.filter(isFile);
+  return folders.flatMap((dir) => [join(dir, "mix.lock"), join(dir, "rebar.lock")]);
 }
 
 /** `~/my_app/mix.lock` → `my_app`, `~/my_app/rebar.lock` → `my_app-rebar`; where two projects have the same name, the folder above tells them apart. */

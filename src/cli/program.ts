@@ -20,6 +20,9 @@ const pulling: OptionKey[] = [
   "buildsPublicKey",
   "allowHosts",
   "allowOwners",
+  "maxSize",
+  "maxItemSize",
+  "pullPrivate",
 ];
 
 export interface CommandDescription {
@@ -57,10 +60,14 @@ export const commands = {
         "forgetCaKey",
       ] as const),
       ...pulling,
+      "watch",
+      "lockName",
+      "gitRefs",
       ...signing,
     ],
     examples: [
       "mirror-server serve",
+      "mirror-server serve --watch ~/my_app             # sync its locks whenever they change",
       "mirror-server serve --port 0 --no-tls            # any free port, HTTP only",
       "mirror-server serve --offline                    # what is held, and nothing else",
       "mirror-server serve --hex-dir .hex_repo --git-dir .git_repo --private-key private_key.pem",
@@ -137,8 +144,12 @@ export const commands = {
   },
   prune: {
     summary: "remove what no known lock and no entry of the configuration needs",
-    options: ["keepLocks", "dryRun", "packages", "hexPublicKey", "repos", "cacheDir", ...signing],
-    examples: ["mirror-server prune --dry-run", "mirror-server prune --keep-locks my_app,other_app"],
+    options: ["keepLocks", "unused", "dryRun", "packages", "hexPublicKey", "repos", "cacheDir", ...signing],
+    examples: [
+      "mirror-server prune --dry-run",
+      "mirror-server prune --keep-locks my_app,other_app",
+      "mirror-server prune --unused 90d                 # of that, what nobody has asked for lately",
+    ],
   },
   status: {
     summary: "what is held, for which locks, and how big",

@@ -7,13 +7,16 @@ import { shellQuoted } from "../text.ts";
 import { describeMode, type PullMode } from "../store/pull-mode.ts";
 import type { Fingerprints } from "../store/trust.ts";
 import { fingerprintLines } from "./fingerprints.ts";
-import { printResult, type Command } from "./command.ts";
+import { printResult, type Command, type CommandContext } from "./command.ts";
+import { MirrorError } from "../errors.ts";
+import type { WatchedLocks } from "../mirror/watch.ts";
+import { lockPlaces, readLocks } from "./locks.ts";
 
 export const serve: Command = async (context) => {
   const { config, mirror, signal } = context;
   const { createLogger } = await import("./logger.ts");
   const logger = await createLogger(config.logLevel);
-  const listening = await mirror.serve(logger);
+  const listening = await mirror.serve(logger, watched(context));
   const urls = {
     http: `http://${shownHost(config)}:${listening.port}`,
     https: listening.tlsPort === undefined ? undefined : `https://${shownHost(config)}:${listening.tlsPort}`,
@@ -28,6 +31,16 @@ export const serve: Command = async (context) => {
   logger.info("stopped");
   return 0;
 };
+
+/** Locks that are synced when they change; undefined: none are. */
+function watched({ config, cwd }: CommandContext): WatchedLocks | undefined {
+  if (config.watch.length === 0) return undefined;
+  if (config.offline) throw new MirrorError("config", "--watch fetches what locks name, and --offline says never to");
+  return {
+    files: async () => lockPlaces(config.watch, cwd),
+    read: async () => (await readLocks(config.watch, cwd, config)) ?? [],
+  };
+}
 
 function banner(
   config: Config,

@@ -41,28 +41,26 @@ export function composeOverride({ service, gitHosts, lockName, folders, hasConfi
   }).flatMap(([name, [source, target]]) => (source === undefined ? [] : [`\n      ${name}: ${target}`]));
   return `# Written by "mirror-server init --compose"; yours to change.
 #
-#   docker compose -f docker-compose.yml -f docker-compose.mirror.yml run --rm mirror-sync    fill the mirror
-#   docker compose -f docker-compose.yml -f docker-compose.mirror.yml up                      use it
+#   docker compose -f docker-compose.yml -f docker-compose.mirror.yml up
 #
-# Without this file everything is as it was. With it and HEX_REGISTRY= (empty), Hex goes online and git does not.
+# The mirror has a way out, and fills itself: it syncs the lock here at its start and when it changes, and fetches what the
+# app asks for besides. The app and all else on the default network have none; a port that they publish to the host is not
+# reached then, and needs "internal" taken out below.
+# Without this file everything is as it was. With it and HEX_REGISTRY= (empty), Hex and git get what upstream has.
 services:
   mirror:
     image: \${MIRROR_IMAGE:-mirror-server}
+    command: ["serve", "--watch", "/project"]
+    working_dir: /project
+    # Not called github.com, so that it reaches GitHub.
+    networks: [default, mirror-online]
     volumes:${mounts.join("")}
       - ./mirror/certs:/certs
+      - .:/project:ro
     restart: unless-stopped
     stop_grace_period: 15s
     sysctls:
       net.ipv4.ip_unprivileged_port_start: 0
-
-  # Only this one needs a way out. It is not called github.com, so that it reaches GitHub.
-  mirror-sync:
-    image: \${MIRROR_IMAGE:-mirror-server}
-    command: ["sync"]
-    profiles: [mirror-sync]
-    working_dir: /project
-    volumes:${mounts.join("")}
-      - .:/project:ro
     environment:
       MIRROR_LOCK_NAME: ${yaml(lockName)}${hasConfig ? "\n      MIRROR_CONFIG: mirror.config.json" : ""}${places.join("")}
 
@@ -81,6 +79,11 @@ services:
 ${mount(hex, "/mirror-setup/hex", true).slice(1)}
     environment:
       HEX_REGISTRY: \${HEX_REGISTRY-http://app_deps}
+
+networks:
+  default:
+    internal: true
+  mirror-online:
 `;
 }
 

@@ -20,7 +20,8 @@ import { listServedHosts } from "../store/served-hosts.ts";
 import { asOnlyWriter, registryName, type Context } from "../store/context.ts";
 
 /** What a project is to be given, and which repositories its locks may name. */
-export type InitKey = "registryName" | "compose" | "commit" | "service" | "allowLocalGit" | "allowHosts" | "allowOwners";
+export type InitKey =
+  "registryName" | "compose" | "commit" | "service" | "allowLocalGit" | "allowHosts" | "allowOwners";
 
 export interface InitResult {
   readonly written: readonly string[];
@@ -59,7 +60,8 @@ export async function init(context: Context<InitKey>, folder: string, locks: rea
       result.written.push(shown);
     }
   }
-  if (config.commit && (await keepOffline(context))) result.written.push(relative(folder, context.paths.mirrorFile.path));
+  if (config.commit && (await keepOffline(context)))
+    result.written.push(relative(folder, context.paths.mirrorFile.path));
   return result;
 }
 

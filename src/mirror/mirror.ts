@@ -33,6 +33,7 @@ import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "../store/trust.ts";
 import type { VerifyOptions } from "./verify.ts";
+import type { WatchedLocks } from "./watch.ts";
 import { variables, withClients } from "./use.ts";
 import { tellWeakKey } from "../store/weak-key.ts";
 
@@ -61,7 +62,8 @@ export interface Mirror {
   /** Likewise, with what they name. @returns what of it is not here then */
   readonly complete: (locks: readonly Lock[]) => Promise<readonly Item[]>;
   readonly renewCertificates: (options: { readonly newCa: boolean }) => Promise<RenewedCertificates>;
-  readonly serve: (logger: Logger) => Promise<Serving>;
+  /** @param watched locks that are synced when they change */
+  readonly serve: (logger: Logger, watched?: WatchedLocks) => Promise<Serving>;
   /** The locks that were synced before. */
   readonly knownLocks: () => Promise<Lock[]>;
   /** Removes what lies outside the mirror's folder for as long as the program runs. */
@@ -126,7 +128,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       return complete(pulling, () => openKinds(pulling, tools), locks, { ...tools, mode: await mode() });
     },
     renewCertificates: async (options) => renewCertificates(context, options, gitEnvironments),
-    serve: async (logger) => {
+    serve: async (logger, watched) => {
       const logged = { ...context, reporter: loggingReporter(logger) };
       // Meanwhile, since both take their time; what goes wrong is told when it is waited for.
       const serving = import("./serve.ts");
@@ -135,7 +137,17 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       await tellForeign(logged);
       await tellTrustProblems(logged);
       await tellWeakKey(logged, gitEnvironments);
-      return (await serving).serve(context, { logger, gitEnvironments, isAnnounced: true });
+      const startWatching = async () => {
+        if (watched === undefined) return undefined;
+        const [{ watchLocks }, { sync }] = await Promise.all([import("./watch.ts"), import("./sync.ts")]);
+        const kindsNow = () => openKinds(logged, tools);
+        return watchLocks(watched, {
+          logger,
+          isUpToDate: async (locks) => isUpToDate(logged, kindsNow(), locks),
+          sync: async (locks) => sync(logged, kindsNow, locks, tools),
+        });
+      };
+      return (await serving).serve(context, { logger, gitEnvironments, isAnnounced: true, startWatching });
     },
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),

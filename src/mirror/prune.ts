@@ -1,14 +1,16 @@
 /**
- * Removes what no known lock and no entry of the configuration wants. The folder is the only truth: what is wanted is asked
- * of the locks that it knows, and all else goes.
+ * Removes what no known lock and no entry of the configuration wants: all of it, what nobody has asked for lately, or as much
+ * as has to go for the rest to fit. The folder is the only truth: what is wanted is asked of the locks that it knows.
  */
-import type { Artifact, Want } from "../artifacts/artifact.ts";
+import type { Artifact, Held, Want } from "../artifacts/artifact.ts";
 import type { Item } from "../names/item.ts";
 import { bytesOf } from "../artifacts/bytes-of.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
+import { Asked } from "../pull/asked.ts";
+import type { StorePaths } from "../store/paths.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { asOnlyWriter, requireMirror, tellForeign, type Context } from "../store/context.ts";
 import { requireGivenKeys } from "../upstream/hex-repositories.ts";
@@ -27,17 +29,21 @@ export interface PruneOptions {
   readonly keepLocks: readonly string[] | undefined;
   /** Tell only. */
   readonly dryRun: boolean;
+  /** Only what nobody has asked for in so many seconds. */
+  readonly unused?: number | undefined;
 }
 
+export type PruneKey = SigningKey | "packages";
+
 export async function prune(
-  context: Context<SigningKey | "packages">,
+  context: Context<PruneKey>,
   openKinds: () => Kinds,
   options: PruneOptions,
 ): Promise<PruneResult> {
   await requireMirror(context);
   await requireGivenKeys(context);
   await tellForeign(context);
-  const work = async (locked: Context<SigningKey | "packages">) => {
+  const work = async (locked: Context<PruneKey>) => {
     if (!options.dryRun) await (await import("../artifacts/with-records.ts")).finishUnsigned(locked);
     return pruneAsOnlyWriter(locked, openKinds, options);
   };
@@ -45,15 +51,15 @@ export async function prune(
 }
 
 async function pruneAsOnlyWriter(
-  context: Context<SigningKey | "packages">,
+  context: Context<PruneKey>,
   openKinds: () => Kinds,
-  { keepLocks, dryRun }: PruneOptions,
+  { keepLocks, dryRun, unused }: PruneOptions,
 ): Promise<PruneResult> {
   const { paths } = context;
   const known = await readKnownLocks(paths);
   const kept = locksToKeep(known, keepLocks);
   const configured = configuredLocks(context.config);
-  if (kept.every(({ entries }) => entries.length === 0) && configured.length === 0) {
+  if (unused === undefined && kept.every(({ entries }) => entries.length === 0) && configured.length === 0) {
     throw new MirrorError("usage", 'no lock is left, so everything would go; "mirror-server sync" a lock first');
   }
   const forgotten = await Promise.all(
@@ -64,20 +70,72 @@ async function pruneAsOnlyWriter(
         return { item: { kind: "lock" as const, name }, bytes: await sizeOf(place), place };
       }),
   );
-  const kinds = openKinds();
   const want: Want = { locks: [...kept, ...configured], withHeld: true };
   // All is looked at before anything goes.
-  const removals = await inTurn(kinds, async (kind) => planRemoval(kind, want));
-  const removed = [...forgotten.map(({ item, bytes }) => ({ item, bytes })), ...removals.flatMap(({ sizes }) => sizes)];
+  const plans = await inTurn(openKinds(), async (kind) => unwantedOf(kind, want));
+  const lastUse = await readLastUses(paths);
+  const since = unused === undefined ? Infinity : Date.now() - unused * 1000;
+  const doomed = withoutNeeded(
+    plans.flatMap(({ unwanted }) => unwanted),
+    (held) => lastUse(held) < since,
+  );
+  const sizes = await Promise.all(doomed.map(async (held) => ({ item: held.item, bytes: await bytesOf(held) })));
+  const removed = [...forgotten.map(({ item, bytes }) => ({ item, bytes })), ...sizes];
   if (!dryRun) {
     // The registry forgets first: without the key, nothing goes.
-    for (const { remove } of removals) await remove();
+    for (const { remove } of plans) await remove(new Set(doomed));
     for (const { place } of forgotten) await place.remove();
   }
   return {
     removed,
     bytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
-    spared: removals.flatMap(({ spared }) => spared),
+    spared: plans.flatMap(({ spared }) => spared),
+  };
+}
+
+/** For a server whose mirror may not grow beyond a size: what was asked for least lately goes first. @returns bytes that went */
+export async function evict(
+  context: Context<PruneKey>,
+  openKinds: () => Kinds,
+  { maxSize }: { readonly maxSize: number },
+): Promise<number> {
+  return asOnlyWriter(context, async (locked) => {
+    const kinds = openKinds();
+    const all = (await inTurn(kinds, async (kind) => kind.list())).flat();
+    const sizes = new Map(await Promise.all(all.map(async (held) => [held.key, await bytesOf(held)] as const)));
+    let left = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0) - maxSize;
+    if (left <= 0) return 0;
+    await (await import("../artifacts/with-records.ts")).finishUnsigned(locked);
+    const locks = [...(await readKnownLocks(locked.paths)), ...configuredLocks(locked.config)];
+    const plans = await inTurn(kinds, async (kind) => unwantedOf(kind, { locks, withHeld: true }));
+    const lastUse = await readLastUses(locked.paths);
+    const unwanted = plans.flatMap((plan) => plan.unwanted).sort((a, b) => lastUse(a) - lastUse(b));
+    const chosen = new Set<string>();
+    let went = 0;
+    for (const { key } of unwanted) {
+      if (left <= 0) break;
+      chosen.add(key);
+      left -= sizes.get(key) ?? 0;
+      went += sizes.get(key) ?? 0;
+    }
+    const doomed = new Set(withoutNeeded(unwanted, ({ key }) => chosen.has(key)));
+    for (const { remove } of plans) await remove(doomed);
+    return went;
+  });
+}
+
+/** Those that go: what has to stay for what stays does not. */
+function withoutNeeded(unwanted: readonly Held[], goes: (held: Held) => boolean): Held[] {
+  const needed = new Set(unwanted.filter((held) => !goes(held)).flatMap(({ needs = [] }) => needs));
+  return unwanted.filter((held) => goes(held) && !needed.has(held.key));
+}
+
+/** Milliseconds since 1970: as servers have noted it, or else when it was written. */
+async function readLastUses({ cache, mirror }: StorePaths): Promise<(held: Held) => number> {
+  const asked = await Asked.open(cache, mirror);
+  return ({ key, places }) => {
+    const written = places.map((place) => place.look()?.mtimeMs ?? 0);
+    return Math.max(asked.lastUse(key) ?? 0, ...written);
   };
 }
 
@@ -91,25 +149,29 @@ function locksToKeep(known: readonly Lock[], names: readonly string[] | undefine
   return known.filter(({ name }) => names.includes(name));
 }
 
-interface Removal {
-  readonly sizes: PruneResult["removed"];
+interface Unwanted {
+  readonly unwanted: readonly Held[];
   readonly spared: PruneResult["spared"];
-  readonly remove: () => Promise<void>;
+  /** Takes away those of them. */
+  readonly remove: (doomed: ReadonlySet<Held>) => Promise<void>;
 }
 
 /** @throws MirrorError `config` where what is wanted cannot be told */
-async function planRemoval<Job>(kind: Artifact<Job>, want: Want): Promise<Removal> {
+async function unwantedOf<Job>(kind: Artifact<Job>, want: Want): Promise<Unwanted> {
   const { jobs, refused } = await kind.wanted(want);
   for (const { app = "", lock = "", reason } of refused) {
     const what = `what "${app}" of the lock ${lock} needs cannot be told`;
     throw new MirrorError("config", `${what}, so nothing goes: ${reason}`);
   }
   const wanted = new Set(jobs.flatMap((job) => kind.items(job).flatMap(({ keys }) => keys)));
-  const unwanted = (await kind.list()).filter(({ key }) => !wanted.has(key));
-  const doomed = unwanted.filter(({ spared }) => spared === undefined);
+  const all = (await kind.list()).filter(({ key }) => !wanted.has(key));
+  const unwanted = all.filter(({ spared }) => spared === undefined);
   return {
-    sizes: await Promise.all(doomed.map(async (held) => ({ item: held.item, bytes: await bytesOf(held) }))),
-    spared: unwanted.flatMap(({ item, spared }) => (spared === undefined ? [] : [{ item, reason: spared }])),
-    remove: async () => (doomed.length === 0 ? undefined : kind.remove(doomed)),
+    unwanted,
+    spared: all.flatMap(({ item, spared }) => (spared === undefined ? [] : [{ item, reason: spared }])),
+    remove: async (doomed) => {
+      const own = unwanted.filter((held) => doomed.has(held));
+      if (own.length > 0) await kind.remove(own);
+    },
   };
 }

@@ -21,11 +21,14 @@ import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-ide
 import { announce, notAnnounced, registryFolder } from "../clients/running-server.ts";
 import { readTokens } from "../serve/tokens.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
-import type { Pull, PullKey } from "../pull/pull.ts";
+import type { Pull, PullKey, PullTools } from "../pull/pull.ts";
 import { folderSource } from "../serve/source.ts";
 import { pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
 import { loggingReporter } from "./logging-reporter.ts";
-import { createWithdraw, openKinds, type KindKey } from "./kinds.ts";
+import { keepSmall } from "./keep-small.ts";
+import { createWithdraw, leniently, openKinds, type KindKey } from "./kinds.ts";
+import type { PruneKey } from "./prune.ts";
+import type { LockWatch } from "./watch.ts";
 import { signEmptyRegistry } from "./sign-empty.ts";
 import { caFileOf, watchTrust, type Fingerprints, type Trust } from "../store/trust.ts";
 
@@ -37,6 +40,8 @@ export type ServeKey =
   | PullKey
   | PullModeKey
   | KindKey
+  | PruneKey
+  | "maxSize"
   | "gitMaxProcesses"
   | "gitCacheSize"
   | "port"
@@ -52,6 +57,8 @@ export interface ServeTools {
   /** Whether the user's other commands are to know it; not one that lasts as long as a command of its own. */
   readonly isAnnounced: boolean;
   readonly gitEnvironments: () => Promise<GitEnvironments>;
+  /** Begins to sync what is watched, once the mirror is served; undefined: nothing is. */
+  readonly startWatching?: () => Promise<LockWatch | undefined>;
 }
 
 const gitLimits = {
@@ -72,7 +79,7 @@ export interface Serving extends Listening {
 
 export async function serve(
   context: Context<ServeKey>,
-  { logger, isAnnounced, gitEnvironments }: ServeTools,
+  { logger, isAnnounced, gitEnvironments, startWatching }: ServeTools,
 ): Promise<Serving> {
   const { config, paths } = context;
 
@@ -85,7 +92,10 @@ export async function serve(
   const mode = await pullMode(context, async (path) => isTracked(path, gitEnvironments));
   const reporter = loggingReporter(logger);
   const views = environments.scratchPlace();
-  const pull = mode.pulls ? await pulling({ ...context, reporter }, { gitEnvironments, views }) : undefined;
+  const pulled = { ...context, reporter };
+  const size = keepSmall(pulled, () => openKinds(leniently(pulled), { gitEnvironments }), config.maxSize);
+  const pull = mode.pulls ? await pulling(pulled, { gitEnvironments, views, onGrown: size.grown }) : undefined;
+  if (pull !== undefined) size.grown();
 
   // 3 hosts and their certificate
   const served = createServedHosts(paths, pull?.hosts);
@@ -100,6 +110,7 @@ export async function serve(
   const hasWorkers = config.workers > 1;
   const where = hasWorkers ? arrivalsByWorkers(config.trustProxy) : arrivals(config.trustProxy);
   let workers: Workers | undefined;
+  let watching: LockWatch | undefined;
   const tokens = await readTokens(config);
   const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
@@ -123,6 +134,7 @@ export async function serve(
     isOwnRequest: (via) => pull?.isOwnRequest(via) === true,
     pullProblems: () => pull?.problems() ?? [],
     workersProblem: () => workers?.problem(),
+    watchProblem: () => watching?.problem(),
     certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     caCertificate: () => identity?.current().caCertificate,
     identity: secret === undefined ? undefined : { secret, mirror: registryFolder(paths), fingerprint: keyOf(trust) },
@@ -147,6 +159,7 @@ export async function serve(
     logger.warn(notAnnounced(error));
     return undefined;
   });
+  watching = await startWatching?.();
   logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
   return {
     ...listening,
@@ -155,22 +168,27 @@ export async function serve(
     hosts: listHosts(),
     close: async (graceSeconds) => {
       // What is under way comes to its end: nothing is written any more when this is over.
-      await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw()]);
+      await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw(), watching?.stop()]);
       await listening.close(graceSeconds);
       await app.close();
       await pull?.close();
+      await size.stop();
     },
   };
 }
 
 async function pulling(
   context: Context<ServeKey>,
-  { gitEnvironments, views }: Pick<ServeTools, "gitEnvironments"> & { readonly views: Place },
+  {
+    gitEnvironments,
+    views,
+    onGrown,
+  }: Pick<ServeTools, "gitEnvironments"> & Pick<PullTools, "onGrown"> & { readonly views: Place },
 ): Promise<Pull> {
   const { openPull } = await import("../pull/pull.ts");
   const kinds = openKinds(context, { gitEnvironments });
   const withdraw = createWithdraw(context);
-  return openPull(context, { kinds, gitEnvironments, withdraw, scratch: views });
+  return openPull(context, { kinds, gitEnvironments, withdraw, scratch: views, onGrown });
 }
 
 async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {

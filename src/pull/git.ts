@@ -42,6 +42,11 @@ export interface GitPullTools extends CurrentTools {
   readonly timeout: number;
   /** Bytes of one repository. */
   readonly maxSize: number;
+  /** Told when a new one is here. */
+  readonly onMade: () => void;
+  /** Whether one is fetched by the operator's own login. */
+  readonly isPrivate: (names: Pick<GitAsking, "host" | "path">) => boolean;
+  readonly bringPrivately: (names: Pick<GitAsking, "host" | "path">) => Promise<void>;
   /** Whether repositories that are held get all heads and tags of upstream's. */
   readonly mayRefresh: boolean;
   /** A file for what passes. */
@@ -114,8 +119,16 @@ export function createGitPull(tools: GitPullTools): GitPull {
       advertise: async (request) => {
         const place = await find(request.host, request.path);
         if (place !== undefined) {
+          asked.used(repositoryKey(request));
           const { mark, since } = await refresh(request, place);
           return { ...(await held.advertise(request)), mark, ...(since === undefined ? {} : { since }) };
+        }
+        if (tools.isPrivate(request) && bringer.keeps) {
+          const { host, path } = request;
+          const work = async () => tools.bringPrivately({ host, path });
+          await asking.bring({ key: keyOf(request), host, work });
+          asked.set(refsKeyOf(request));
+          return { ...(await held.advertise(request)), mark: "miss" };
         }
         const url = await upstreamOf(request);
         if (await isMadeMeanwhile(request, find)) return { ...(await held.advertise(request)), mark: "miss" };
@@ -215,6 +228,7 @@ export function createGitPull(tools: GitPullTools): GitPull {
           work: async () => bring(names, url, place, more),
         });
         asked.set(refsKeyOf(names));
+        tools.onMade();
       } catch (error) {
         if (!signal.aborted)
           reporter.warn(`is passed on, and not kept: ${describeError(error)}`, { kind: "git", host, path });
@@ -250,9 +264,8 @@ export function createGitPull(tools: GitPullTools): GitPull {
     // One that has just been made is packed, or one whose refs are not all upstream's.
     const isMade = making.has(repositoryKey(names));
     if (!bringer.keeps || !mayRefresh || isMade || place.at("shallow").isFile()) return { mark: "hit" };
-    const url = await requireMayPull(names)
-      .then(async () => urlOf(names))
-      .catch(() => undefined);
+    const isPrivate = tools.isPrivate(names);
+    const url = isPrivate ? `https://${host}` : await upstreamOf(names).catch(() => undefined);
     if (url === undefined) return { mark: "hit" };
     return currentOf<Place>(
       {
@@ -261,7 +274,7 @@ export function createGitPull(tools: GitPullTools): GitPull {
         maxAge: Math.min(tools.maxAge, maxAgeOfRefs),
         held: async () => place,
         refresh: async () => {
-          await bring(names, url, place);
+          await (isPrivate ? tools.bringPrivately({ host, path }) : bring(names, url, place));
           return place;
         },
         onRefused: (why) => {

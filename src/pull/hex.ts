@@ -1,5 +1,5 @@
 /**
- * hexpm, as clients ask for it, from what is held and from upstream, by both faces: ours, signed by the mirror's key, and
+ * A Hex repository, as clients ask for it, from what is held and from upstream, by both faces: ours, signed by the mirror's key, and
  * upstream's, as upstream signed it.
  */
 import type { KeyObject } from "node:crypto";
@@ -93,7 +93,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
     const place = kept.at(`policies/${name}`);
     const current = await currentOf<Place>(
       {
-        key: `policy ${name}`,
+        key: `policy ${registry.repository}/${name}`,
         host,
         maxAge,
         held: async () => (place.isFile() ? place : undefined),

@@ -8,11 +8,11 @@ import { openHexSources } from "../artifacts/hex-sources.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
 import { createLanding } from "../artifacts/landing.ts";
 import type { Place } from "../disk/place.ts";
-import { describeError } from "../errors.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import { GrowingFile } from "../disk/growing-file.ts";
 import { leadsTo } from "../git/asked-url.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { hexpm } from "../names/hex-repository.ts";
+import { hexpm, organisationOf, signedName } from "../names/hex-repository.ts";
 import { fileJobs } from "../plan/files.ts";
 import type { TakeTools } from "../artifacts/take-record.ts";
 import type { SigningKey } from "../registry/build.ts";
@@ -23,6 +23,7 @@ import { watchKnownLocks } from "../store/known-locks.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import type { UpstreamKey } from "../upstream/hex-repositories.ts";
 import { onlyPublic } from "../upstream/guarded-lookup.ts";
+import { lazy } from "../lazy.ts";
 import { installersKey } from "../upstream/installers.ts";
 import { namedHosts, pulledHosts, type NamingKey } from "../upstream/named-hosts.ts";
 import { openUpstreams, type AskingKey } from "../upstream/upstreams.ts";
@@ -35,6 +36,8 @@ import { createGitWay } from "./git-way.ts";
 import { createHexPull } from "./hex.ts";
 import { HostsAway } from "./hosts-away.ts";
 import { createInstallersPull } from "./installers.ts";
+import { watchUses } from "./uses.ts";
+import { bringPrivately, createIsPrivate } from "./private-repositories.ts";
 import { createMayPull, type MayPullKey } from "./may-pull.ts";
 
 export type PullKey =
@@ -47,8 +50,11 @@ export type PullKey =
   | "gitRefs"
   | "local"
   | "maxAge"
+  | "maxItemSize"
   | "name"
   | "port"
+  | "pullPrivate"
+  | "requireToken"
   | "tlsPort"
   | "upstreamTimeout";
 
@@ -58,6 +64,8 @@ export interface PullTools {
   readonly withdraw: TakeTools["withdraw"];
   /** A folder of this process that is not there yet. */
   readonly scratch: Place;
+  /** Told when something has come; what was used is written down by then. */
+  readonly onGrown: () => void;
 }
 
 export interface Pull {
@@ -73,13 +81,15 @@ export interface Pull {
   readonly close: () => Promise<void>;
 }
 
-// Bytes, of one repository.
-const maxRepository = 8 * 1024 ** 3;
 // Milliseconds: what has come is part of the registry by then.
 const signEvery = 200;
 
 export async function openPull(context: Context<PullKey>, tools: PullTools): Promise<Pull> {
   const { config, paths, reporter } = context;
+  if (config.pullPrivate.length > 0 && config.requireToken === undefined) {
+    const why = "shows what is private to whoever reaches this mirror; guard it with --require-token FILE";
+    throw new MirrorError("config", `--pull-private ${why}`);
+  }
   const { kinds, gitEnvironments, withdraw } = tools;
   const stopping = new AbortController();
   const signal = AbortSignal.any([context.signal, stopping.signal]);
@@ -98,7 +108,12 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   const key = await signingKey(running);
   const keeps = key !== undefined && (await isWritable(paths.mirror)) && (await isWritable(paths.hex));
   const sources = openHexSources(running);
+  const grown = async () => {
+    await asked.save().catch(() => undefined);
+    tools.onGrown();
+  };
   const onSigned = async () => {
+    await grown();
     for (const { error } of await sources.close(async (work) => work())) reporter.warn(describeError(error));
   };
   // What has come is signed, although the program is asked to stop.
@@ -125,11 +140,19 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   // 3
   const current = { asking, asked };
   const { maxAge, buildsUrl } = config;
-  const kept = paths.cache.at(`pulled/${nameOf(config.hexUrl)}`);
   const folders = folderSource(paths);
   const ownNames = createOwnNames(paths, { local: config.local });
   const problems: string[] = [];
-  const hex = await openHex();
+  const hex = await openHex(hexpm);
+  const organisations = new Map<string, typeof hex>();
+  for (const repository of config.pullPrivate.filter((each) => organisationOf(each) !== undefined)) {
+    organisations.set(`/repos/${organisationOf(repository) ?? ""}`, await openHex(repository));
+  }
+  const ofOrganisation = (path: string) => {
+    const [, place = "", rest = ""] = /^(\/repos\/[^/]+)(\/.*)$/.exec(path) ?? [];
+    const pulled = organisations.get(place);
+    return pulled === undefined ? folders.registry(path) : pulled.registry(rest);
+  };
   const installers = createInstallersPull({
     ...current,
     bringer,
@@ -147,6 +170,8 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     listed,
     mayPull: (host) => allowed.has(host),
   });
+  // By the operator's own logins, for what the operator named.
+  const privately = lazy(() => openUpstreams(running, hosts));
   const way = createGitWay({ proxies: config.proxy, mayConnect: onlyPublic(hosts), via });
   const git = createGitPull({
     ...current,
@@ -159,7 +184,10 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     ),
     maxAge,
     timeout: config.upstreamTimeout,
-    maxSize: maxRepository,
+    maxSize: config.maxItemSize,
+    onMade: () => void grown(),
+    isPrivate: createIsPrivate(config.pullPrivate),
+    bringPrivately: async (names) => bringPrivately(names, kinds.repositories, { ...bringer, ...privately() }),
     mayRefresh: config.gitRefs === "all",
     createFile: async (onUnread) => {
       const { scratchPlace } = await gitEnvironments();
@@ -169,15 +197,15 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   return {
     hosts: [...allowed],
     git: git.inFrontOf,
-    source: {
+    source: watchUses(paths, asked, {
       registry: async (path) => {
-        if (path.startsWith("/repos/")) return folders.registry(path);
+        if (path.startsWith("/repos/")) return ofOrganisation(path);
         if (path.startsWith("/installs/")) return installers(path.slice("/installs/".length));
         return (hex ?? folders).registry(path);
       },
       upstream: async (path) => (path.startsWith("/repos/") ? folders : (hex ?? folders)).upstream(path),
       file: files,
-    },
+    }),
     isOwnRequest: (given) => given.includes(id),
     problems: () => [
       ...problems,
@@ -192,20 +220,29 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
       await onSigned();
       await asked.save().catch(() => undefined);
       await upstreams.close();
+      if (config.pullPrivate.length > 0) await privately().close();
     },
   };
 
   /** undefined where the settings do not say whom to ask, or not in a way that this mirror trusts: then what is held is served. */
-  async function openHex() {
+  async function openHex(repository: string) {
     try {
-      const source = await sources.open(hexpm);
-      const signer = key === undefined ? undefined : { key, repository: await registryName(running) };
-      const { documentation } = kinds;
-      const shared = { ...current, bringer, maxAge, ownNames, signer, scratch: tools.scratch, kept, documentation };
-      return createHexPull(source, shared);
+      const source = await sources.open(repository);
+      const signedAs = repository === hexpm ? await registryName(running) : signedName(repository);
+      const below = repository === hexpm ? "" : `-${signedName(repository)}`;
+      return createHexPull(source, {
+        ...current,
+        bringer,
+        maxAge,
+        ownNames,
+        signer: key === undefined ? undefined : { key, repository: signedAs },
+        scratch: tools.scratch.at(`registry${below}`),
+        kept: paths.cache.at(`pulled/${nameOf(config.hexUrl)}${below}`),
+        documentation: kinds.documentation,
+      });
     } catch (error) {
-      problems.push(`packages are not fetched: ${describeError(error)}`);
-      reporter.warn(`packages are not fetched, and served as they are held: ${describeError(error)}`);
+      problems.push(`packages of ${repository} are not fetched: ${describeError(error)}`);
+      reporter.warn(`packages of ${repository} are not fetched, and served as they are held: ${describeError(error)}`);
       return undefined;
     }
   }

@@ -1,5 +1,5 @@
 /**
- * Upstream's records of hexpm's packages, as they are by now: asked for when they are older than `--max-age`, and kept in
+ * Upstream's records of packages, as they are by now: asked for when they are older than `--max-age`, and kept in
  * the mirror, or, where nothing can be kept, in memory.
  */
 import { LRUCache } from "lru-cache";
@@ -34,7 +34,6 @@ export interface RecordsTools extends CurrentTools {
 
 const maxKnown = 2000;
 
-/** @param source hexpm, as it is asked */
 export function createRecords(source: HexSource, tools: RecordsTools): Records {
   const { bringer, maxAge: usualMaxAge } = tools;
   const { upstream, paths } = source;
@@ -53,7 +52,7 @@ export function createRecords(source: HexSource, tools: RecordsTools): Records {
   const get = async (name: string, maxAge = usualMaxAge) =>
     currentOf(
       {
-        key: `record hexpm/${name}`,
+        key: `record ${paths.repository}/${name}`,
         host,
         maxAge,
         held: async () => held(name),

@@ -1,4 +1,4 @@
-/** The files of a release of hexpm's: its tarball, which goes to no client before its checksums are right, and its documentation. */
+/** The files of a release: its tarball, which goes to no client before its checksums are right, and its documentation. */
 import type { Artifact } from "../artifacts/artifact.ts";
 import { bringRelease } from "../artifacts/bring-packages.ts";
 import type { DocumentationJob } from "../artifacts/documentation.ts";
@@ -86,7 +86,7 @@ export function createReleases(source: HexSource, tools: ReleasesTools): Release
       if (place === undefined || place.isFile() || named === undefined) return held(place);
       if ((await ownNames(registry, named.name)) !== undefined) return undefined;
       const release = await releaseOf(named);
-      const question = { key: `tarball ${file}`, host, work: async () => bringTarball(named, release) };
+      const question = { key: `tarball ${repository}/${file}`, host, work: async () => bringTarball(named, release) };
       const bytes = await asking.bring(question).catch((error: unknown) => {
         throw isNotFound(error) ? cannotBeHad(file, host, error) : error;
       });
@@ -98,7 +98,7 @@ export function createReleases(source: HexSource, tools: ReleasesTools): Release
       if (place === undefined || place.isFile() || named === undefined) return held(place);
       if ((await ownNames(registry, named.name)) !== undefined) return undefined;
       await releaseOf(named);
-      const bytes = await asking.bring({ key: `docs ${file}`, host, work: async () => bringDocs(named) });
+      const bytes = await asking.bring({ key: `docs ${repository}/${file}`, host, work: async () => bringDocs(named) });
       return brought(bytes === undefined ? { place } : { bytes });
     },
   };

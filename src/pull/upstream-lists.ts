@@ -76,5 +76,5 @@ export function createUpstreamLists(upstream: HexUpstream, tools: ListsTools): (
     return now;
   };
   const onRefused = (why: string) => bringer.reporter.warn(`upstream's lists are served as they are held: ${why}`);
-  return async () => currentOf({ key: "lists hexpm", host, maxAge, held, refresh, onRefused }, tools);
+  return async () => currentOf({ key: `lists ${upstream.url}`, host, maxAge, held, refresh, onRefused }, tools);
 }

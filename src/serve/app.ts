@@ -67,7 +67,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
   const targetOf = (request: FastifyRequest) => targets.get(request.raw);
   app.addHook("onRequest", async ({ headers }) => {
-    if (headers["via"] !== undefined && dependencies.isOwnRequest(String(headers["via"]))) throw loop();
+    if (headers["via"] !== undefined && dependencies.isOwnRequest(headers["via"])) throw loop();
   });
   const guard = createGuard(dependencies.tokens);
   if (dependencies.tokens !== undefined) {

@@ -25,7 +25,7 @@ export interface AppParts
       AppDependencies,
       "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory" | "isOwnRequest"
     >,
-    Pick<HealthSources, "trust" | "workersProblem" | "certificateProblem" | "pullProblems"> {
+    Pick<HealthSources, "trust" | "workersProblem" | "watchProblem" | "certificateProblem" | "pullProblems"> {
   readonly paths: StorePaths;
   readonly source: Source;
   /** Makes of the repositories that are held those that may be had; absent: nothing is fetched. */
@@ -43,7 +43,7 @@ export interface AppParts
 
 export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
   const { paths, environments, logger, served, ownNames } = parts;
-  const { trust, workersProblem, certificateProblem, pullProblems } = parts;
+  const { trust, workersProblem, watchProblem, certificateProblem, pullProblems } = parts;
   const findRepository = createRepositoryFinder(paths);
   const held = heldGit(findRepository, await openUploadPack(parts));
   return buildApp({
@@ -64,6 +64,7 @@ export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
       features: environments.features,
       trust,
       workersProblem,
+      watchProblem,
       certificateProblem,
       pullProblems,
     }),

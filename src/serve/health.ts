@@ -36,6 +36,8 @@ export interface HealthSources {
   readonly trust: () => Promise<Trust>;
   /** What is wrong with the processes that answer, if anything. */
   readonly workersProblem: () => string | undefined;
+  /** What is wrong with the last sync of what is watched, if anything. */
+  readonly watchProblem: () => string | undefined;
   /** What is wrong with the certificate, if anything. */
   readonly certificateProblem: () => string | undefined;
   /** What cannot be fetched just now of what is asked for. */
@@ -44,7 +46,7 @@ export interface HealthSources {
 
 export function createHealthCheck(
   paths: StorePaths,
-  { started, hosts, features, trust, workersProblem, certificateProblem, pullProblems }: HealthSources,
+  { started, hosts, features, trust, workersProblem, watchProblem, certificateProblem, pullProblems }: HealthSources,
 ): () => Promise<Health> {
   let stamp = "";
   let state: RegistryState = { packages: 0, releases: 0, problem: undefined };
@@ -67,7 +69,9 @@ export function createHealthCheck(
       trusted.problems.length === 0
         ? []
         : ['mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"'];
-    const ofServer = [workersProblem(), certificateProblem()].filter((problem) => problem !== undefined);
+    const ofServer = [workersProblem(), watchProblem(), certificateProblem()].filter(
+      (problem) => problem !== undefined,
+    );
     const lesser = [...unserved, ...links, ...disagreement, ...ofServer, ...pullProblems()];
     const problems = [...(state.problem === undefined ? [] : [state.problem]), ...lesser];
     return {

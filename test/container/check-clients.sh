@@ -84,7 +84,7 @@ step "unmodified clients that trust the CA, by the names that they ask by defaul
 network=$(docker network ls -q -f name=check-clients_default)
 mirror=$(compose ps -q mirror)
 rm -rf "$work/app/deps" "$work/app/_build" "$work/app/rebar.lock"
-address=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$mirror")
+address=$(docker inspect -f '{{(index .NetworkSettings.Networks "check-clients_default").IPAddress}}' "$mirror")
 hosts=(); for name in github.com repo.hex.pm builds.hex.pm hex.pm app_deps; do hosts+=(--add-host "$name:$address"); done
 docker run --rm --network "$network" "${hosts[@]}" -v "$work/app:/project" -w /project \
   -v "$work/app/mirror/certs/public/ca.pem:/usr/local/share/ca-certificates/mirror.crt:ro" check-clients sh -euc '

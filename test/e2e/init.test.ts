@@ -105,8 +105,7 @@ describe("init", () => {
       '- "./.git_repo:/mirror/git"',
       '- "./private_key.pem:/mirror/private_key.pem"',
     ]) {
-      // For the server, and for the one that syncs.
-      expect(compose.split(line)).toHaveLength(3);
+      expect(compose.split(line)).toHaveLength(2);
     }
     expect(compose).toContain('- "./.hex_repo:/mirror-setup/hex:ro"');
     expect(compose).toMatch(

@@ -35,17 +35,18 @@ beforeEach(async () => {
 
 const online = { MIRROR_OFFLINE: "false" };
 const settings = async () => [
-  ...["--hex-url", hex.url, "--hex-public-key", await hex.writePublicKey(join(cwd, "upstream.pem"))],
-  ...[
-    "--builds-url",
-    hex.url,
-    "--allow-hosts",
-    "127.0.0.1",
-    "--upstream-timeout",
-    "1s",
-    "--cache-dir",
-    join(cwd, "cache"),
-  ],
+  "--hex-url",
+  hex.url,
+  "--hex-public-key",
+  await hex.writePublicKey(join(cwd, "upstream.pem")),
+  "--builds-url",
+  hex.url,
+  "--allow-hosts",
+  "127.0.0.1",
+  "--upstream-timeout",
+  "1s",
+  "--cache-dir",
+  join(cwd, "cache"),
 ];
 /** The server that asks upstream; clients know nothing of that. */
 const serve = async (...more: string[]) => {

@@ -2,7 +2,7 @@
  * A mirror that fetches what it is asked for, by the program as it is run: empty at first, with an upstream on loopback that
  * is slow, dies, lies and comes back.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -285,6 +285,56 @@ describe("a name that is this mirror's own", () => {
     expect(await get(server, "/packages/alpha")).toMatchObject({ status: 404 });
     expect(asked(/alpha/)).toBe(0);
   });
+});
+
+describe("what is held without a lock", () => {
+  const noise = randomBytes(60_000).toString("base64");
+  const large = makeTarball({ name: "large", version: "1.0.0", files: { "noise.txt": noise } });
+  const larger = makeTarball({ name: "larger", version: "1.0.0", files: { "noise.txt": noise + noise } });
+  const held = async () => (await readdir(join(cwd, ".mirror/hex/tarballs"))).sort();
+  const files = ["alpha-1.0.0.tar", "large-1.0.0.tar", "larger-1.0.0.tar"];
+
+  beforeEach(async () => {
+    hex.publish([alpha, large, larger]);
+    await writeFile(join(cwd, "mix.lock"), mixLock([large]));
+    expect(await mirrorServer(["sync", ...flags.slice(0, 4)], { cwd })).toMatchObject({ code: 0 });
+  });
+
+  test("goes where the mirror may not grow, what was used least lately first, and never what a lock names", async () => {
+    const server = await start("--max-size", "150kB");
+    await get(server, "/tarballs/larger-1.0.0.tar");
+    await get(server, "/tarballs/alpha-1.0.0.tar");
+    await expect.poll(held, { timeout: 25_000 }).toEqual(["alpha-1.0.0.tar", "large-1.0.0.tar"]);
+    expect(await versionsOf(server, "large")).toEqual(["1.0.0"]);
+    // It is had again when it is asked for again.
+    expect(await get(server, "/tarballs/larger-1.0.0.tar")).toMatchObject({ status: 200, mark: "miss" });
+  }, 60_000);
+
+  test("goes by prune, or by prune --unused when nobody has asked for it lately", async () => {
+    const server = await start();
+    for (const file of files) expect(await get(server, `/tarballs/${file}`)).toMatchObject({ status: 200 });
+    await server.stop();
+    const prune = async (...more: string[]) => (await mirrorServer(["prune", ...more], { cwd })).stdout;
+    expect(await prune("--unused", "1h")).toContain("removed 0,");
+    expect(await held()).toEqual(files);
+    expect(await prune("--unused", "0")).toMatch(/removed larger 1\.0\.0/);
+    expect(await held()).toEqual(["large-1.0.0.tar"]);
+    expect(await mirrorServer(["verify", "--deep"], { cwd })).toMatchObject({ code: 0 });
+  });
+});
+
+test("a request of ours that comes back is refused, and explained", async () => {
+  const server = await start();
+  hex.intercept = (request, response) => {
+    void fetch(`${server.url}${request.url}`, { headers: { via: request.headers.via ?? "" } }).then(async (answer) => {
+      looped.push(`${answer.status} ${await answer.text()}`);
+      response.writeHead(502).end();
+    });
+    return true;
+  };
+  const looped: string[] = [];
+  expect((await get(server, "/packages/alpha")).status).toBe(502);
+  expect(looped[0]).toMatch(/^403 this request is this mirror's own/);
 });
 
 describe("the mode", () => {

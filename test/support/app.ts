@@ -67,6 +67,7 @@ export async function testApp(
     },
     trust: watchTrust(paths, `${mirror}/certs/ca.pem`),
     workersProblem: () => undefined,
+    watchProblem: () => undefined,
     pullProblems: () => [],
     isOwnRequest: () => false,
     certificateProblem: () => undefined,
