@@ -10,6 +10,7 @@ import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } fro
 import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
 import { redactUrl } from "./names/git-url.ts";
+import { hexRegistryHost, installersHost } from "./names/known-hosts.ts";
 import { switchesIn } from "./verification.ts";
 import { options, variableOf, type InstallerTarget, type Option, type OptionKey, type Settings } from "./options.ts";
 
@@ -114,9 +115,12 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     Boolean(environment[variableOf(key)]) ||
     (file.values[key] !== undefined && !file.isFound);
   const keys = Object.keys(options) as OptionKey[];
+  const said = new Map(keys.map((key) => [key, read(key)]));
+  const ofMirror = belowUpstream(said.get("upstream"));
   const values = keys.map((key) => {
     const { default: usual, flag = key }: Option = options[key];
-    return [key, read(key) ?? (usual === undefined ? undefined : parse(options[key], usual, flag, inWorkingFolder))];
+    const otherwise = usual === undefined ? undefined : parse(options[key], usual, flag, inWorkingFolder);
+    return [key, said.get(key) ?? ofMirror[key] ?? otherwise];
   });
   const settings = Object.fromEntries(values) as Settings;
   const { mirror } = settings;
@@ -154,6 +158,12 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     found: { path: file.path, keys: found, isOfMirror: isBelow(mirror, dirname(file.path)) },
     warnings,
   });
+}
+
+/** Where another mirror has what hex.pm's hosts have, as upstream signed it. */
+function belowUpstream(upstream: unknown): Partial<Record<OptionKey, string>> {
+  if (typeof upstream !== "string") return {};
+  return { hexUrl: `${upstream}/${hexRegistryHost}`, buildsUrl: `${upstream}/${installersHost}` };
 }
 
 /** Docker links and Kubernetes inject `MIRROR_PORT=tcp://10.0.0.1:80` and `MIRROR_NAME=/app/mirror` for a "mirror". */

@@ -17,6 +17,7 @@ import type { Land } from "./land-file.ts";
 import { countReceived } from "../git/progress-bytes.ts";
 import { gitConfigVariables } from "../git/config-variables.ts";
 import { fromAny, type FromOne } from "../upstream/git.ts";
+import { gitUrlThrough } from "../upstream/through.ts";
 import { gitAuthorization } from "../upstream/url-tokens.ts";
 import type { Item } from "../names/item.ts";
 
@@ -24,6 +25,8 @@ export interface FetchPolicy extends RefsPolicy {
   /** Names and ports under which this very mirror may answer, which is never asked. */
   readonly ownNames: readonly string[];
   readonly ownPorts: readonly number[];
+  /** Another mirror that is asked instead; undefined: the hosts themselves. */
+  readonly upstream: string | undefined;
 }
 
 interface Target {
@@ -37,7 +40,7 @@ interface Target {
 export async function bringRepository(
   paths: StorePaths,
   { item, place, job }: Target,
-  { ownNames, ownPorts, ...refsPolicy }: FetchPolicy,
+  { ownNames, ownPorts, upstream, ...refsPolicy }: FetchPolicy,
   tools: BringTools & { readonly environments: GitEnvironments },
 ): Promise<{ outcome: RepositoryOutcome; bytes: number }> {
   const { environments, reporter, signal } = tools;
@@ -60,7 +63,8 @@ export async function bringRepository(
     const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, running);
     return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note, land: tools.land });
   };
-  const outcome = await fromAny(job.urls, tools, { fromOne, note });
+  const through = isLocal(job) ? undefined : gitUrlThrough(upstream, job);
+  const outcome = await fromAny(through === undefined ? job.urls : [through], tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
   for (const revision of outcome === "unchanged" ? [] : revisions) {
     const files = await listLfsFiles(repository, revision);

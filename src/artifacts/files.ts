@@ -21,6 +21,7 @@ import {
 } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { pageError } from "../upstream/page.ts";
+import { fileUrlThrough } from "../upstream/through.ts";
 import { mayAsk, privateHost } from "../upstream/redirect.ts";
 import type { Artifact, BringTools, Checked, Problem } from "./artifact.ts";
 import type { Item } from "../names/item.ts";
@@ -29,16 +30,18 @@ import { removeAll } from "./remove.ts";
 
 const ofFile = '; if that is the file itself, give it a "sha256" in the configuration';
 
-// Release assets may be large; an answer without end must not fill the disk. Bytes.
-const maxFileSize = 8 * 1024 ** 3;
-
 export interface FileSettings {
   readonly files: readonly FileSource[];
   readonly found: { readonly keys: ReadonlySet<string>; readonly isOfMirror: boolean };
+  /** Another mirror that is asked instead of the hosts; undefined: they are asked. */
+  readonly upstream: string | undefined;
+  /** Bytes: release assets may be large, and an answer without end must not fill the disk. */
+  readonly maxItemSize: number;
 }
 
 /** @throws MirrorError `config` for an entry that is none */
-export function createFiles(paths: StorePaths, { files: sources, found }: FileSettings): Artifact<FileJob> {
+export function createFiles(paths: StorePaths, settings: FileSettings): Artifact<FileJob> {
+  const { files: sources, found } = settings;
   const jobs = fileJobs(sources);
   const isForeign = found.keys.has("files") && !found.isOfMirror;
   const spared = sparedBecause(jobs, isForeign);
@@ -50,7 +53,8 @@ export function createFiles(paths: StorePaths, { files: sources, found }: FileSe
     wanted: async () => ({ jobs, refused: [] }),
     items: (job) => [{ item: itemOf(job), keys: [paths.filePath(job.host, job.path)], locks: [] }],
     has: async (job) => [{ item: itemOf(job), isHeld: placeOf(job).isFile() }],
-    bringing: async (given, tools) => openBringing(paths, { isForeign, isWhole: given.length === jobs.length }, tools),
+    bringing: async (given, tools) =>
+      openBringing(paths, { ...settings, isForeign, isWhole: given.length === jobs.length }, tools),
     check: async function* (job) {
       // Where they are damaged, what they were the only witness of is told by itself.
       yield await checkFile(job, placeOf(job), await recorded().catch(() => undefined));
@@ -101,13 +105,13 @@ function pathOf(paths: StorePaths, key: string): string {
   return paths.filePath(host, rest.join("/"));
 }
 
-interface Which {
+interface How extends Pick<FileSettings, "upstream" | "maxItemSize"> {
   readonly isForeign: boolean;
   /** Whether these are all that are wanted: what was known of others is forgotten. */
   readonly isWhole: boolean;
 }
 
-async function openBringing(paths: StorePaths, { isForeign, isWhole }: Which, tools: BringTools) {
+async function openBringing(paths: StorePaths, { isForeign, isWhole, ...how }: How, tools: BringTools) {
   const checksums = await readFileChecksums(paths);
   const learned: FileChecksums = new Map();
   const index = await FileIndex.open(paths.cache, paths.filesDir.path, (value) =>
@@ -116,7 +120,7 @@ async function openBringing(paths: StorePaths, { isForeign, isWhole }: Which, to
   return {
     bring: async function* (job: FileJob) {
       if (isForeign) await requireMayName(job, checksums, tools);
-      yield await bringFile(paths, job, { ...tools, checksums, learned, index });
+      yield await bringFile(paths, job, { ...tools, ...how, checksums, learned, index });
     },
     finish: async () => {
       await tools.land(async () => addFileChecksums(paths, learned));
@@ -142,7 +146,7 @@ async function requireMayName(job: FileJob, checksums: FileChecksums, { hosts }:
   );
 }
 
-interface Tools extends BringTools {
+interface Tools extends BringTools, Omit<How, "isForeign" | "isWhole"> {
   /** As they were when this began. */
   readonly checksums: FileChecksums;
   readonly learned: FileChecksums;
@@ -171,13 +175,18 @@ async function bringFile(
   const temporary = file.temporary();
   try {
     file.parent?.makeFolder();
-    const options = { maxSize: maxFileSize, isGzip: /\.t?gz$/.test(job.path), ...transferOf(tools) };
-    const { sha256, bytes } = await http.download(job.url, temporary, options, ({ status, sha256: got, isPage }) => {
-      if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
-      if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
-      if (expected !== undefined && got !== expected) throw mismatch(job, got, expected);
-      if (expected === undefined && isPage) throw pageError(new URL(job.url).host, ofFile);
-    });
+    const options = { maxSize: tools.maxItemSize, isGzip: /\.t?gz$/.test(job.path), ...transferOf(tools) };
+    const { sha256, bytes } = await http.download(
+      fileUrlThrough(tools.upstream, job.url),
+      temporary,
+      options,
+      ({ status, sha256: got, isPage }) => {
+        if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
+        if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
+        if (expected !== undefined && got !== expected) throw mismatch(job, got, expected);
+        if (expected === undefined && isPage) throw pageError(new URL(job.url).host, ofFile);
+      },
+    );
     if (held === sha256) {
       learned.set(key, { sha256, bytes });
       return { item, outcome: "unchanged", bytes };

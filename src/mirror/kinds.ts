@@ -34,6 +34,8 @@ export type KindKey =
   | "acceptChanged"
   | "local"
   | "fromUpstream"
+  | "upstream"
+  | "maxItemSize"
   | "docs"
   | "gitRefs"
   | "gitShallow"
@@ -56,7 +58,13 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
     documentation: createDocumentation(paths, settings.docs),
     repositories: createRepositories(paths, {
       policy: settings,
-      fetching: { refs: gitRefs, shallow: gitShallow, ownNames: ["app_deps", ...name], ownPorts },
+      fetching: {
+        refs: gitRefs,
+        shallow: gitShallow,
+        ownNames: ["app_deps", ...name],
+        ownPorts,
+        upstream: settings.upstream,
+      },
       gitEnvironments,
       signal,
     }),

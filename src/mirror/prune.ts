@@ -9,7 +9,6 @@ import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
-import { Asked } from "../pull/asked.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { asOnlyWriter, requireMirror, tellForeign, type Context } from "../store/context.ts";
@@ -132,6 +131,7 @@ function withoutNeeded(unwanted: readonly Held[], goes: (held: Held) => boolean)
 
 /** Milliseconds since 1970: as servers have noted it, or else when it was written. */
 async function readLastUses({ cache, mirror }: StorePaths): Promise<(held: Held) => number> {
+  const { Asked } = await import("../pull/asked.ts");
   const asked = await Asked.open(cache, mirror);
   return ({ key, places }) => {
     const written = places.map((place) => place.look()?.mtimeMs ?? 0);

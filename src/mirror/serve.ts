@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
 import type { Logger } from "pino";
-import type { Place } from "../disk/place.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
@@ -21,13 +20,10 @@ import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-ide
 import { announce, notAnnounced, registryFolder } from "../clients/running-server.ts";
 import { readTokens } from "../serve/tokens.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
-import type { Pull, PullKey, PullTools } from "../pull/pull.ts";
 import { folderSource } from "../serve/source.ts";
 import { pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
 import { loggingReporter } from "./logging-reporter.ts";
-import { keepSmall } from "./keep-small.ts";
-import { createWithdraw, leniently, openKinds, type KindKey } from "./kinds.ts";
-import type { PruneKey } from "./prune.ts";
+import type { PullingKey } from "./pulling.ts";
 import type { LockWatch } from "./watch.ts";
 import { signEmptyRegistry } from "./sign-empty.ts";
 import { caFileOf, watchTrust, type Fingerprints, type Trust } from "../store/trust.ts";
@@ -37,11 +33,8 @@ export type ServeKey =
   | SigningKey
   | IdentityKey
   | keyof StoreFolders
-  | PullKey
+  | PullingKey
   | PullModeKey
-  | KindKey
-  | PruneKey
-  | "maxSize"
   | "gitMaxProcesses"
   | "gitCacheSize"
   | "port"
@@ -92,10 +85,9 @@ export async function serve(
   const mode = await pullMode(context, async (path) => isTracked(path, gitEnvironments));
   const reporter = loggingReporter(logger);
   const views = environments.scratchPlace();
-  const pulled = { ...context, reporter };
-  const size = keepSmall(pulled, () => openKinds(leniently(pulled), { gitEnvironments }), config.maxSize);
-  const pull = mode.pulls ? await pulling(pulled, { gitEnvironments, views, onGrown: size.grown }) : undefined;
-  if (pull !== undefined) size.grown();
+  const pull = mode.pulls
+    ? await (await import("./pulling.ts")).startPulling({ ...context, reporter }, { gitEnvironments, views })
+    : undefined;
 
   // 3 hosts and their certificate
   const served = createServedHosts(paths, pull?.hosts);
@@ -172,23 +164,8 @@ export async function serve(
       await listening.close(graceSeconds);
       await app.close();
       await pull?.close();
-      await size.stop();
     },
   };
-}
-
-async function pulling(
-  context: Context<ServeKey>,
-  {
-    gitEnvironments,
-    views,
-    onGrown,
-  }: Pick<ServeTools, "gitEnvironments"> & Pick<PullTools, "onGrown"> & { readonly views: Place },
-): Promise<Pull> {
-  const { openPull } = await import("../pull/pull.ts");
-  const kinds = openKinds(context, { gitEnvironments });
-  const withdraw = createWithdraw(context);
-  return openPull(context, { kinds, gitEnvironments, withdraw, scratch: views, onGrown });
 }
 
 async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {

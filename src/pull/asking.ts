@@ -31,7 +31,9 @@ export interface Asking {
 export function createAsking(away: HostsAway, timeout: number): Asking {
   const flights = new Map<string, Promise<unknown>>();
 
-  const fly = async <T>({ key, host, work }: Question<T>): Promise<T> => {
+  // Not an async function: nobody but those who wait need see its failure.
+  // oxlint-disable-next-line typescript/promise-function-async
+  const fly = <T>({ key, host, work }: Question<T>): Promise<T> => {
     const under = flights.get(key) as Promise<T> | undefined;
     if (under !== undefined) return under;
     const flight = work().then(
@@ -48,7 +50,6 @@ export function createAsking(away: HostsAway, timeout: number): Asking {
       },
     );
     flights.set(key, flight);
-    // Those who wait see its failure; when nobody does, nobody needs to.
     flight.catch(() => undefined).finally(() => flights.delete(key));
     return flight;
   };
@@ -75,11 +76,12 @@ export function createAsking(away: HostsAway, timeout: number): Asking {
       const flight = fly(question);
       // Beside, so that nobody waits for it once more.
       if (known !== undefined) return undefined;
-      const started = Date.now();
       const tooLate = () => new TooLate();
       return within(flight, timeout, tooLate).catch((error: unknown) => {
         if (error instanceof TooLate) {
-          if (!away.hasAnsweredSince(host, started)) away.failed(host, `it has not answered for ${timeout} s`);
+          // One that is slow with this, and not with others, is there.
+          const isSilent = !away.hasAnsweredSince(host, Date.now() - timeout * 500);
+          if (isSilent) away.failed(host, `it has not answered for ${timeout} s`);
           return undefined;
         }
         if (troubleOf(error) !== undefined && troubleOf(error)?.kind !== "damaged") return undefined;

@@ -5,6 +5,7 @@ import { isFilePath } from "../names/file-names.ts";
 import type { FileJob } from "../plan/files.ts";
 import { transferOf } from "../reporter.ts";
 import { held, type Located } from "../serve/source.ts";
+import { fileUrlThrough } from "../upstream/through.ts";
 import { pageError } from "../upstream/page.ts";
 import type { Bringer } from "./bringer.ts";
 import type { CurrentTools } from "./current.ts";
@@ -16,16 +17,18 @@ export interface FilesPullTools extends CurrentTools {
   /** Those that the configuration lists. */
   readonly listed: readonly FileJob[];
   readonly mayPull: (host: string) => boolean;
+  /** As of `FileSettings`. */
+  readonly upstream: string | undefined;
 }
 
 // What is not kept goes through memory. Bytes.
 const maxPassed = 64 * 1024 * 1024;
 
 export function createFilesPull(tools: FilesPullTools): (host: string, path: string) => Promise<Located | undefined> {
-  const { bringer, files, listed, mayPull, asking } = tools;
+  const { bringer, files, listed, mayPull, asking, upstream } = tools;
   const { paths } = bringer;
   const bring = async (job: FileJob): Promise<Buffer | undefined> => {
-    if (!bringer.keeps) return pass(job, bringer);
+    if (!bringer.keeps) return pass({ ...job, url: fileUrlThrough(upstream, job.url) }, bringer);
     const bringing = await files.bringing([job], bringer);
     try {
       for await (const outcome of bringing.bring(job)) requireBrought(outcome);
@@ -40,7 +43,11 @@ export function createFilesPull(tools: FilesPullTools): (host: string, path: str
     const place = paths.file(host, path);
     if (place.isFile() || !mayPull(host)) return held(place);
     const job = listed.find((each) => each.host === host && each.path === path) ?? jobFor(host, path);
-    const question = { key: `file ${job.url}`, host: new URL(job.url).host, work: async () => bring(job) };
+    const question = {
+      key: `file ${job.url}`,
+      host: new URL(fileUrlThrough(upstream, job.url)).host,
+      work: async () => bring(job),
+    };
     const bytes = await asking.bring(question);
     return brought(bytes === undefined ? { place } : { bytes });
   };

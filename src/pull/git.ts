@@ -23,6 +23,7 @@ import { onClose } from "../listeners.ts";
 import { repositoryKey } from "../plan/repositories.ts";
 import { notHeld, type FindRepository, type GitAsking, type GitReply, type GitSource } from "../serve/git-source.ts";
 import type { Mark } from "../serve/source.ts";
+import { gitUrlThrough } from "../upstream/through.ts";
 import type { Bringer } from "./bringer.ts";
 import { currentOf, type CurrentTools } from "./current.ts";
 import { createGitPassage, type Listener } from "./git-passage.ts";
@@ -34,6 +35,8 @@ export interface GitPullTools extends CurrentTools {
   readonly bringer: Bringer;
   readonly way: GitWay;
   readonly requireMayPull: RequireMayPull;
+  /** Another mirror that is asked instead of the hosts; undefined: they are asked. */
+  readonly upstream: string | undefined;
   /** Whether a URL leads to this mirror. */
   readonly isSelf: (url: string) => boolean;
   /** Seconds. */
@@ -42,6 +45,8 @@ export interface GitPullTools extends CurrentTools {
   readonly timeout: number;
   /** Bytes of one repository. */
   readonly maxSize: number;
+  /** Told of hosts that settings of the user's git lead to. */
+  readonly onRuled: (host: string) => void;
   /** Told when a new one is here. */
   readonly onMade: () => void;
   /** Whether one is fetched by the operator's own login. */
@@ -107,9 +112,12 @@ export function createGitPull(tools: GitPullTools): GitPull {
     const usual = `https://${host}/${path}.git`;
     const known = urls.get(usual);
     if (known !== undefined) return known;
-    const url = await publicUrl((await bringer.gitEnvironments()).upstream(), usual);
+    const through = gitUrlThrough(tools.upstream, { host, path });
+    const url = through ?? (await publicUrl((await bringer.gitEnvironments()).upstream(), usual));
     if (isSelf(url))
       throw new MirrorError("refused", `${usual} leads to this mirror itself, which has it from nowhere then`);
+    const { hostname } = new URL(url);
+    if (hostname !== host) tools.onRuled(hostname.replace(/^\[|\]$/g, ""));
     urls.set(usual, url);
     return url;
   };
@@ -214,6 +222,7 @@ export function createGitPull(tools: GitPullTools): GitPull {
     making.set(key, { done: new Promise((resolve) => (settle = resolve)), passing: 0 });
     const place = paths.repository(host, path);
     const begun = wanted.isWhole ? await begin(place, wanted).catch(() => undefined) : undefined;
+    let passed = 0;
     const pieces: Buffer[] = [];
     const pack = new PassingPack(wanted.framing, (bytes) => pieces.push(bytes));
     const finish = async (isWhole: boolean): Promise<void> => {
@@ -222,6 +231,7 @@ export function createGitPull(tools: GitPullTools): GitPull {
         const names = { host, path };
         const more = isBegun && begun !== undefined ? { begun: begun.place } : {};
         if (signal.aborted) return;
+        if (passed > maxSize) throw new MirrorError("too_large", "it is larger than --max-item-size");
         await asking.bring({
           key: `git ${key}`,
           host: new URL(url).host,
@@ -240,7 +250,8 @@ export function createGitPull(tools: GitPullTools): GitPull {
     };
     return {
       write: async (chunk) => {
-        if (begun === undefined) return;
+        passed += chunk.length;
+        if (begun === undefined || passed > maxSize) return;
         pack.push(chunk);
         for (const piece of pieces.splice(0)) await begun.write(piece);
       },

@@ -9,9 +9,11 @@ import { MirrorError } from "../errors.ts";
 import { publicKeyPem } from "../hex/keys.ts";
 import { transferOf } from "../reporter.ts";
 import { held, placeBelow, type Located, type Source } from "../serve/source.ts";
+import { parseTarballName } from "../store/registry-paths.ts";
 import { fetchPolicy, type ListName } from "../upstream/hex.ts";
 import { currentOf, type Current } from "./current.ts";
 import { createOnlineRegistry } from "./online-registry.ts";
+import type { OtherMirror } from "./other-mirror.ts";
 import { createRecords } from "./records.ts";
 import { createReleases, type ReleasesTools } from "./releases.ts";
 import { createUpstreamLists } from "./upstream-lists.ts";
@@ -19,6 +21,8 @@ import { createUpstreamLists } from "./upstream-lists.ts";
 export interface HexPullTools extends Omit<ReleasesTools, "records"> {
   /** Seconds. */
   readonly maxAge: number;
+  /** Where else packages may be that hex.pm does not have; undefined: nowhere. */
+  readonly other: OtherMirror | undefined;
   /** The registry's key, and the name that it signs with; undefined: our own face is what is held. */
   readonly signer: { readonly key: KeyObject; readonly repository: string } | undefined;
   /** A folder of this process's own. */
@@ -33,7 +37,7 @@ const lookAgainAfter = 5000;
 /** @returns what is asked for at the root of a registry; undefined for what there is not */
 export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Source, "registry" | "upstream"> {
   const { paths: registry, upstream } = source;
-  const { bringer, ownNames, signer, maxAge, kept } = tools;
+  const { bringer, ownNames, signer, maxAge, kept, other } = tools;
   const host = new URL(upstream.url).host;
   const records = createRecords(source, tools);
   const lists = createUpstreamLists(upstream, { ...tools, folder: kept });
@@ -62,15 +66,22 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
   };
   const ownRecord = async (name: string): Promise<Located | undefined> => {
     const place = placeBelow(registry.packagesDir, name);
-    if (place === undefined || online === undefined || (await ownNames(registry, name)) !== undefined)
-      return held(place);
+    const isOthers = other?.knows(name) === true;
+    const isOwn = !isOthers && (await ownNames(registry, name)) !== undefined;
+    if (place === undefined || online === undefined || isOwn) return held(place);
     return orHeld(place, async () => {
-      const current = await records.get(name);
+      const current = isOthers ? await other.record(name) : await records.get(name).catch(ofOther(name));
       if (current.isFresh) return located({ place: await online.package(name, current.value) }, current);
       await bringer.publish();
       if (place.isFile()) return located({ place }, current);
       throw new MirrorError("away", `no release of ${name} is held here, and ${host} cannot be asked just now`);
     });
+  };
+  /** What hex.pm does not have, the other mirror may have as its own. */
+  const ofOther = (name: string) => async (error: unknown) => {
+    const isAbsent = error instanceof MirrorError && error.code === "not_found";
+    if (!isAbsent || other === undefined) throw error;
+    return other.record(name);
   };
   const ownList = async (which: ListName): Promise<Located | undefined> => {
     const place = registry.resource(which);
@@ -88,6 +99,12 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
     const current = await records.get(name);
     const place = registry.upstreamPackage(name);
     return located(bringer.keeps ? { place } : { bytes: current.value.bytes }, current);
+  };
+  const tarball = async (file: string): Promise<Located | undefined> => {
+    const named = parseTarballName(file);
+    const isHeld = placeBelow(registry.tarballsDir, file)?.isFile() === true;
+    if (isHeld || named === undefined || other?.knows(named.name) !== true) return releases.tarball(file);
+    return other.tarball(named);
   };
   const policy = async (name: string): Promise<Located> => {
     const place = kept.at(`policies/${name}`);
@@ -112,7 +129,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
       const { room, name } = partsOf(path);
       if (room === "packages") return ownRecord(name);
       if (room === "names" || room === "versions") return ownList(room);
-      if (room === "tarballs") return releases.tarball(name);
+      if (room === "tarballs") return tarball(name);
       return room === "docs" ? releases.docs(name) : held(placeBelow(registry.dir, path));
     },
     upstream: async (path) => {

@@ -15,8 +15,10 @@ import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm, organisationOf, signedName } from "../names/hex-repository.ts";
 import { fileJobs } from "../plan/files.ts";
 import type { TakeTools } from "../artifacts/take-record.ts";
-import type { SigningKey } from "../registry/build.ts";
+import type { NamedRelease } from "../options.ts";
+import { build, type SigningKey } from "../registry/build.ts";
 import { createOwnNames } from "../registry/own-names.ts";
+import { silentReporter } from "../reporter.ts";
 import { folderSource, type Source } from "../serve/source.ts";
 import { registryName, type Context } from "../store/context.ts";
 import { watchKnownLocks } from "../store/known-locks.ts";
@@ -35,6 +37,7 @@ import { createGitPull, type GitPull } from "./git.ts";
 import { createGitWay } from "./git-way.ts";
 import { createHexPull } from "./hex.ts";
 import { HostsAway } from "./hosts-away.ts";
+import { createOtherMirror } from "./other-mirror.ts";
 import { createInstallersPull } from "./installers.ts";
 import { watchUses } from "./uses.ts";
 import { bringPrivately, createIsPrivate } from "./private-repositories.ts";
@@ -56,6 +59,7 @@ export type PullKey =
   | "pullPrivate"
   | "requireToken"
   | "tlsPort"
+  | "upstreamKey"
   | "upstreamTimeout";
 
 export interface PullTools {
@@ -99,7 +103,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   const away = new HostsAway((text) => reporter.warn(text));
   const asking = createAsking(away, config.upstreamTimeout);
   const asked = await Asked.open(paths.cache, paths.mirror);
-  const hosts = namedHosts(config, []);
+  const hosts = new Set(namedHosts(config, []));
   const id = `mirror-server-${randomBytes(8).toString("hex")}`;
   const via = `1.1 ${id}`;
   const upstreams = openUpstreams(running, hosts, { lasting: { via, onSign: (host) => away.hear(host) } });
@@ -107,14 +111,18 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   // 2
   const key = await signingKey(running);
   const keeps = key !== undefined && (await isWritable(paths.mirror)) && (await isWritable(paths.hex));
-  const sources = openHexSources(running);
+  // As anybody, but for organisations that the operator named.
+  const sources = openHexSources({ ...running, config: { ...config, tokens: new Map() } });
+  const ownSources = openHexSources(running);
   const grown = async () => {
     await asked.save().catch(() => undefined);
     tools.onGrown();
   };
   const onSigned = async () => {
     await grown();
-    for (const { error } of await sources.close(async (work) => work())) reporter.warn(describeError(error));
+    for (const opened of [sources, ownSources]) {
+      for (const { error } of await opened.close(async (work) => work())) reporter.warn(describeError(error));
+    }
   };
   // What has come is signed, although the program is asked to stop.
   const { signal: lasting } = new AbortController();
@@ -169,6 +177,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     files: kinds.files,
     listed,
     mayPull: (host) => allowed.has(host),
+    upstream: config.upstream,
   });
   // By the operator's own logins, for what the operator named.
   const privately = lazy(() => openUpstreams(running, hosts));
@@ -183,9 +192,12 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
       [config.port, ...(config.tlsPort === undefined ? [] : [config.tlsPort])],
     ),
     maxAge,
+    upstream: config.upstream,
     timeout: config.upstreamTimeout,
     maxSize: config.maxItemSize,
     onMade: () => void grown(),
+    // A rule of the user's own git leads there.
+    onRuled: (host) => hosts.add(host),
     isPrivate: createIsPrivate(config.pullPrivate),
     bringPrivately: async (names) => bringPrivately(names, kinds.repositories, { ...bringer, ...privately() }),
     mayRefresh: config.gitRefs === "all",
@@ -224,10 +236,19 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     },
   };
 
+  function otherMirror() {
+    const { upstream: url, upstreamKey } = config;
+    if (url === undefined || upstreamKey === undefined || !keeps) return undefined;
+    const adopt = async (release: NamedRelease) => {
+      await build({ ...context, reporter: silentReporter }, { adopt: [release] });
+    };
+    return createOtherMirror({ ...current, bringer, maxAge, url, key: upstreamKey, adopt });
+  }
+
   /** undefined where the settings do not say whom to ask, or not in a way that this mirror trusts: then what is held is served. */
   async function openHex(repository: string) {
     try {
-      const source = await sources.open(repository);
+      const source = await (repository === hexpm ? sources : ownSources).open(repository);
       const signedAs = repository === hexpm ? await registryName(running) : signedName(repository);
       const below = repository === hexpm ? "" : `-${signedName(repository)}`;
       return createHexPull(source, {
@@ -235,6 +256,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
         bringer,
         maxAge,
         ownNames,
+        other: repository === hexpm ? otherMirror() : undefined,
         signer: key === undefined ? undefined : { key, repository: signedAs },
         scratch: tools.scratch.at(`registry${below}`),
         kept: paths.cache.at(`pulled/${nameOf(config.hexUrl)}${below}`),

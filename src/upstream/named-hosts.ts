@@ -6,13 +6,20 @@ import { repositoryJobs, type GitPolicy } from "../plan/repositories.ts";
 import { caseIgnoring, hexHosts } from "../names/known-hosts.ts";
 import { hostOf } from "./redirect.ts";
 
-export type NamingKey = "hexUrl" | "buildsUrl" | "repos" | "files" | "allowHosts" | "found" | keyof GitPolicy;
+export type NamingKey =
+  "hexUrl" | "buildsUrl" | "upstream" | "repos" | "files" | "allowHosts" | "found" | keyof GitPolicy;
 
 /** @param locks none where a lock has no say @returns lower case, without ports */
 export function namedHosts(settings: Pick<Config, NamingKey>, locks: readonly Lock[]): ReadonlySet<string> {
-  const { hexUrl, buildsUrl, repos, files, allowHosts, found } = settings;
+  const { hexUrl, buildsUrl, upstream, repos, files, allowHosts, found } = settings;
   const listed = found.keys.has("files") && !found.isOfMirror ? [] : fileJobs(files).map(({ url }) => url);
-  const urls = [hexUrl, buildsUrl, ...repos.map(({ url }) => url), ...listed];
+  const urls = [
+    hexUrl,
+    buildsUrl,
+    ...(upstream === undefined ? [] : [upstream]),
+    ...repos.map(({ url }) => url),
+    ...listed,
+  ];
   const named = repositoryJobs(locks, settings).jobs.map(({ host }) => host);
   const hosts = [...named, ...allowHosts.map((host) => host.toLowerCase())];
   return new Set([...hosts, ...urls.map(hostOf).filter((host) => host !== undefined)]);

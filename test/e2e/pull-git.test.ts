@@ -1,6 +1,6 @@
 /** Git through a mirror that fetches what it is asked for: real clients, and git's own server as upstream. */
 import { createHash } from "node:crypto";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { startServer, type RunningServer } from "../support/cli.ts";
@@ -131,6 +131,22 @@ test("what is not for everybody is not there, with a sentence, and nobody is ask
   const server = await start();
   const answer = await fetch(`${server.url}/github.com/owner/repo.git/info/refs?service=git-upload-pack`);
   expect([answer.status, await answer.text()]).toEqual([404, expect.stringContaining("not for everybody")]);
+});
+
+test("a host of this machine or its network is not asked, unless somebody named it", async () => {
+  const { hostname, port } = new URL(upstream.url);
+  expect(hostname).toBe("127.0.0.1");
+  // As a name server could have it: the host is listed, and its address is one of ours.
+  const config = join(cwd, "mirror.config.json");
+  await writeFile(config, JSON.stringify({ allowHosts: [`localhost`] }));
+  const named = await startServer(["--no-tls", "--hex-url", "http://127.0.0.1:9"], {
+    cwd,
+    env: { MIRROR_OFFLINE: "false", ...redirectGit({ "https://github.com/": `http://localhost:${port}/` }) },
+  });
+  await clone(named, "one");
+  await isMirrored();
+  const file = await fetch(`${named.url}/gitlab.com/owner/repo/releases/v1/tool`);
+  expect(file.status).not.toBe(200);
 });
 
 test("what is not allowed is not asked for", async () => {

@@ -3,14 +3,14 @@
  * is slow, dies, lies and comes back.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { decodePackage, decodeNames, decodeVersions } from "../../src/hex/records.ts";
 import { readPublicKey } from "../../src/hex/keys.ts";
 import { verifyAndUnwrap } from "../../src/hex/signed.ts";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
 import { alpha, beta, makeTarball, mixLock, type MadeTarball } from "../support/tarballs.ts";
 import { ask } from "../support/wire.ts";
@@ -221,6 +221,64 @@ describe("while upstream answers and while it does not", () => {
     expect([status, body.toString()]).toEqual([504, expect.stringMatching(/listed, and can be had neither here nor/)]);
   });
 });
+
+describe("where nothing can be kept", () => {
+  test("what is not held is passed on as upstream signed it, verified, and our own face is what is held", async () => {
+    await (await start()).stop();
+    await rm(join(cwd, ".mirror/private_key.pem"));
+    const before = await snapshot(join(cwd, ".mirror"));
+    const server = await start();
+    expect(server.log()).toMatch(/the registry's key is not here, so what clients ask for is passed on/);
+    expect(await get(server, "/packages/alpha")).toMatchObject({ status: 404 });
+    const record = await get(server, "/repo.hex.pm/packages/alpha");
+    expect([record.status, record.body.equals(hex.files.get("/packages/alpha") ?? Buffer.alloc(0))]).toEqual([
+      200,
+      true,
+    ]);
+    const tarball = await get(server, "/repo.hex.pm/tarballs/alpha-1.0.0.tar");
+    expect(tarball).toMatchObject({ status: 200, mark: "passed", body: alpha.bytes });
+    hex.files.set("/tarballs/beta-2.1.0.tar", alpha.bytes);
+    expect(await get(server, "/repo.hex.pm/tarballs/beta-2.1.0.tar")).toMatchObject({ status: 502 });
+    await server.stop();
+    expect(await snapshot(join(cwd, ".mirror"))).toEqual(before);
+  });
+});
+
+test("several processes answer, and see what changes", async () => {
+  const server = await start("--workers", "2", "--max-age", "0");
+  for (let count = 0; count < 4; count += 1) {
+    expect(await get(server, "/tarballs/alpha-1.0.0.tar")).toMatchObject({ status: 200, body: alpha.bytes });
+  }
+  hex.publish([alpha, newerAlpha, beta]);
+  await expect.poll(async () => versionsOf(server, "alpha"), eventually).toEqual(["1.0.0", "1.2.0"]);
+  await hex.off();
+  await expect.poll(async () => versionsOf(server, "alpha"), eventually).toEqual(["1.0.0"]);
+}, 60_000);
+
+test("an upstream that dies in the middle of everything holds nobody up who asks for what is held", async () => {
+  const many = Array.from({ length: 40 }, (_, n) => makeTarball({ name: `package${n}`, version: "1.0.0" }));
+  hex.publish([alpha, ...many]);
+  const server = await start("--max-age", "0");
+  await get(server, "/tarballs/alpha-1.0.0.tar");
+  let answered = 0;
+  // It takes questions for a while, and then no more; what it took it never answers.
+  hex.intercept = () => ++answered > 10;
+  const others = many.map(async ({ name, version }) => (await get(server, `/tarballs/${name}-${version}.tar`)).status);
+  const waits: number[] = [];
+  for (let count = 0; count < 12; count += 1) {
+    const began = performance.now();
+    expect(await get(server, "/packages/alpha")).toMatchObject({ status: 200 });
+    expect(await get(server, "/tarballs/alpha-1.0.0.tar")).toMatchObject({ status: 200 });
+    waits.push(performance.now() - began);
+  }
+  // Once, and then none.
+  expect(waits.filter((wait) => wait > 900).length).toBeLessThanOrEqual(1);
+  expect(Math.max(...waits)).toBeLessThan(3000);
+  await hex.off();
+  // Each came, or could not be asked for; none is said not to be there.
+  expect([200, 504]).toEqual(expect.arrayContaining([...new Set(await Promise.all(others))]));
+  expect((await get(server, "/packages/alpha")).status).toBe(200);
+}, 120_000);
 
 describe("lists", () => {
   test("say what upstream's say, by our key and by upstream's, and are fetched only when they are asked for", async () => {
