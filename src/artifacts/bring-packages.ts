@@ -112,8 +112,8 @@ export interface Running {
 }
 
 /** Its tarball. Whatever goes wrong is in the outcome. */
-export async function bringRelease(
-  job: Pick<PackageJob, "repository" | "name">,
+async function bringRelease(
+  job: PackageJob,
   { version, demands }: PackageJob["releases"][number],
   running: Running,
 ): Promise<Outcome> {
@@ -128,12 +128,23 @@ export async function bringRelease(
     if (await isHeld(file, job.name, release, demands)) return { item, outcome: "unchanged", bytes: 0 };
     const wanted = { name: job.name, record: release, demands };
     const bytes = await fetchTarball(tools.http, source.upstream, wanted, transferOf(tools));
-    const check = async () => requireRelease(job.name, release, running);
-    await landFile(tools.land, file, bytes, { check, unsigned: job });
+    await landTarball(job, release, bytes, running);
     return { item, outcome: "added", bytes: bytes.length };
   } catch (error) {
     return { item, error };
   }
+}
+
+/** @param bytes verified against the release, as the record has it */
+export async function landTarball(
+  job: Pick<PackageJob, "repository" | "name">,
+  release: Release,
+  bytes: Buffer,
+  running: Running,
+): Promise<void> {
+  const file = running.source.paths.tarball(job.name, release.version);
+  const check = async () => requireRelease(job.name, release, running);
+  await landFile(running.tools.land, file, bytes, { check, unsigned: { repository: job.repository, name: job.name } });
 }
 
 /** A tarball lands only while upstream's record says what it said when it was asked for. @throws MirrorError */

@@ -79,7 +79,7 @@ export function startGit(
 /** What it starts later is as polite; where the system does not allow that, it is no more than less polite. */
 function yieldTo(pid: number | undefined): void {
   try {
-    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
   } catch {
     // It may have ended by now.
   }

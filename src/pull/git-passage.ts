@@ -3,6 +3,7 @@
  * same answer, as far as it has come: it crosses the line once, into a file, and out of it at each client's pace.
  */
 import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
 import { LRUCache } from "lru-cache";
 import type { GrowingFile } from "../disk/growing-file.ts";
 import { MirrorError } from "../errors.ts";
@@ -15,23 +16,22 @@ import type { Passage } from "../upstream/passage.ts";
 import type { GitAsking } from "../serve/git-source.ts";
 import type { RequestBody } from "../git/request-body.ts";
 
-/** What hears an answer that passes. */
-export interface Listener {
-  readonly write: (chunk: Buffer) => Promise<void>;
-  /** @param isWhole whether it came to its end */
-  readonly end: (isWhole: boolean) => Promise<void>;
-}
+/**
+ * Told when an answer has passed, with all of it once more.
+ * @param isWhole whether it came to its end
+ */
+export type OnPassed = (answer: Readable, isWhole: boolean) => void;
 
 export interface GitPassage {
   /** The refs, or what the server can do. @throws MirrorError `not_found` where there is none for everybody */
   readonly advertise: (asking: GitAsking, url: string) => Promise<GitAnswer>;
   /** Whether an answer to the same passes on just now. */
   readonly isPassing: (asking: GitAsking & { readonly body: RequestBody }, url: string) => boolean;
-  /** @param listen begins to hear an answer, which several clients may share */
+  /** @param keep who wants an answer once more, of which several clients may have a share; undefined: nobody does */
   readonly answer: (
     asking: GitAsking & { readonly body: RequestBody },
     url: string,
-    listen: () => Promise<Listener | undefined>,
+    keep: () => OnPassed | undefined,
   ) => Promise<GitAnswer>;
 }
 
@@ -90,18 +90,22 @@ export function createGitPassage({ http, createFile, signal }: GitPassageTools):
       const keyed = keyOf(asking);
       return keyed !== undefined && passing.has(`${url}\0${keyed.key}`);
     },
-    answer: async (asking, url, listen) => {
+    answer: async (asking, url, keep) => {
       const keyed = keyOf(asking);
       if (keyed?.isRefs === true) return list(`${url}\0${keyed.key}`, asking, async () => post(asking, url));
       const begin = async (forget: () => void): Promise<GrowingFile> => {
         const passage = requireAnswer(await post(asking, url), asking);
-        const listener = listen().catch(() => undefined);
         const file = await createFile(() => {
           forget();
-          // Nobody wants it any more, unless the mirror does.
-          void listener.then((heard) => (heard === undefined ? passage.body.destroy() : undefined));
+          // Nobody wants it any more.
+          passage.body.destroy();
         });
-        void pour(passage, file, listener).finally(forget);
+        const onPassed = keep();
+        // What is read of it later holds it until then.
+        const again = onPassed === undefined ? undefined : file.reader();
+        void pour(passage, file, forget).then((isWhole) => {
+          if (again !== undefined) onPassed?.(again, isWhole);
+        });
         return file;
       };
       const key = `${url}\0${keyed?.key ?? randomUUID()}`;
@@ -115,18 +119,20 @@ function keyOf({ body, protocol }: GitAsking & { readonly body: RequestBody }): 
   return body.bytes === undefined ? undefined : requestKey(protocol, body.bytes);
 }
 
-/** To its end, whoever still reads it: what passes is the mirror's, too. */
-async function pour({ body }: Passage, file: GrowingFile, listening: Promise<Listener | undefined>): Promise<void> {
+/**
+ * @param forget called before nobody can join it any more
+ * @returns whether it came to its end; it does so whoever still reads it
+ */
+async function pour({ body }: Passage, file: GrowingFile, forget: () => void): Promise<boolean> {
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      await file.write(chunk);
-      await (await listening)?.write(chunk);
-    }
+    for await (const chunk of body as AsyncIterable<Buffer>) await file.write(chunk);
+    forget();
     await file.complete(undefined);
-    await (await listening)?.end(true);
+    return true;
   } catch (error) {
+    forget();
     await file.fail(asError(error)).catch(() => undefined);
-    await (await listening)?.end(false).catch(() => undefined);
+    return false;
   }
 }
 

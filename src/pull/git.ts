@@ -7,6 +7,7 @@
  *                   fetched before the answer
  */
 import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import type { GrowingFile } from "../disk/growing-file.ts";
@@ -14,9 +15,8 @@ import type { Place } from "../disk/place.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { publicUrl } from "../git/asked-url.ts";
 import { BareRepository } from "../git/bare-repository.ts";
-import { BegunRepository } from "../git/begun-repository.ts";
+import { beginRepository } from "../git/begun-repository.ts";
 import { readFetchRequest, type FetchRequest } from "../git/fetch-request.ts";
-import { PassingPack } from "../git/passing-pack.ts";
 import type { RequestBody } from "../git/request-body.ts";
 import { repositoryState } from "../git/repository-state.ts";
 import { onClose } from "../listeners.ts";
@@ -26,7 +26,7 @@ import type { Mark } from "../serve/source.ts";
 import { gitUrlThrough } from "../upstream/through.ts";
 import type { Bringer } from "./bringer.ts";
 import { currentOf, type CurrentTools } from "./current.ts";
-import { createGitPassage, type Listener } from "./git-passage.ts";
+import { createGitPassage, type OnPassed } from "./git-passage.ts";
 import { bringForClient } from "./git-repositories.ts";
 import type { GitWay } from "./git-way.ts";
 import type { RequireMayPull } from "./may-pull.ts";
@@ -201,9 +201,9 @@ export function createGitPull(tools: GitPullTools): GitPull {
       if (made !== undefined) made.passing -= 1;
     };
     try {
-      const listen = async () => (wanted === undefined ? undefined : listenTo(request, url, wanted));
+      const keep = () => (wanted === undefined ? undefined : keepPassed(request, url, wanted));
       const key = `git-pass ${randomUUID()}`;
-      const answer = await fromUpstream(request, url, key, async () => passage.answer(request, url, listen));
+      const answer = await fromUpstream(request, url, key, async () => passage.answer(request, url, keep));
       if (Buffer.isBuffer(answer.output)) left();
       else onClose(answer.output, left);
       return { answer, mark: "passed" };
@@ -213,57 +213,51 @@ export function createGitPull(tools: GitPullTools): GitPull {
     }
   }
 
-  /** Begins the mirror of what passes; undefined where somebody does already, or nothing is to be kept. */
-  async function listenTo(request: Answering, url: string, wanted: FetchRequest): Promise<Listener | undefined> {
+  /** Makes the mirror of what passes; undefined where somebody does already, or nothing is to be kept. */
+  function keepPassed(request: Answering, url: string, wanted: FetchRequest): OnPassed | undefined {
     const key = repositoryKey(request);
     const { host, path } = request;
     if (!bringer.keeps || making.has(key) || making.size >= maxNew) return undefined;
     let settle: () => void = () => undefined;
     making.set(key, { done: new Promise((resolve) => (settle = resolve)), passing: 0 });
-    const place = paths.repository(host, path);
-    const begun = wanted.isWhole ? await begin(place, wanted).catch(() => undefined) : undefined;
-    let passed = 0;
-    const pieces: Buffer[] = [];
-    const pack = new PassingPack(wanted.framing, (bytes) => pieces.push(bytes));
-    const finish = async (isWhole: boolean): Promise<void> => {
+    const make = async (answer: Readable, isWhole: boolean): Promise<void> => {
+      const names = { host, path };
+      const place = paths.repository(host, path);
+      const begun = place.temporary();
       try {
-        const isBegun = isWhole && pack.isWhole && (await hasFinished(begun, wanted));
-        const names = { host, path };
-        const more = isBegun && begun !== undefined ? { begun: begun.place } : {};
+        const isBegun = wanted.isWhole && isWhole && (await isBegunAt(begun, answer, wanted));
+        answer.destroy();
         if (signal.aborted) return;
-        if (passed > maxSize) throw new MirrorError("too_large", "it is larger than --max-item-size");
-        await asking.bring({
-          key: `git ${key}`,
-          host: new URL(url).host,
-          work: async () => bring(names, url, place, more),
-        });
+        const work = async () => bring(names, url, place, isBegun ? { begun } : {});
+        await asking.bring({ key: `git ${key}`, host: new URL(url).host, work });
         asked.set(refsKeyOf(names));
         tools.onMade();
       } catch (error) {
         if (!signal.aborted)
           reporter.warn(`is passed on, and not kept: ${describeError(error)}`, { kind: "git", host, path });
       } finally {
-        await begun?.remove();
+        answer.destroy();
+        await begun.remove().catch(() => undefined);
         making.delete(key);
         settle();
       }
     };
-    return {
-      write: async (chunk) => {
-        passed += chunk.length;
-        if (begun === undefined || passed > maxSize) return;
-        pack.push(chunk);
-        for (const piece of pieces.splice(0)) await begun.write(piece);
-      },
-      // The client need not wait for it.
-      end: async (isWhole) => void finish(isWhole),
-    };
+    // The client need not wait for it.
+    return (answer, isWhole) => void make(answer, isWhole);
   }
 
-  async function begin(place: Place, { wants }: FetchRequest): Promise<BegunRepository> {
+  /** Whether there is a repository with all that was asked for; without it the mirror is made of nothing. */
+  async function isBegunAt(begun: Place, answer: Readable, wanted: FetchRequest): Promise<boolean> {
     const environments = await (await bringer.gitEnvironments()).asNobody([]);
-    const format = wants[0]?.length === 64 ? "sha256" : "sha1";
-    return BegunRepository.begin(place.temporary(), format, { environments, signal });
+    const bounded = upTo(answer, maxSize);
+    return beginRepository(begun, bounded, wanted, { environments, signal }).then(
+      () => true,
+      async (error: unknown) => {
+        await begun.remove();
+        if (error instanceof MirrorError && error.code === "too_large") throw error;
+        return false;
+      },
+    );
   }
 
   /** One that is held: asks for news of its refs where they are old. */
@@ -332,14 +326,14 @@ export function createGitPull(tools: GitPullTools): GitPull {
   }
 }
 
-/** Whether it holds all that was asked for; without it the mirror is made of nothing. */
-async function hasFinished(begun: BegunRepository | undefined, { wants }: FetchRequest): Promise<boolean> {
-  return (
-    begun?.finish(wants).then(
-      () => true,
-      () => false,
-    ) ?? false
-  );
+/** @throws MirrorError `too_large` */
+async function* upTo(answer: AsyncIterable<Buffer>, maxSize: number): AsyncGenerator<Buffer> {
+  let size = 0;
+  for await (const chunk of answer) {
+    size += chunk.length;
+    if (size > maxSize) throw new MirrorError("too_large", "it is larger than --max-item-size");
+    yield chunk;
+  }
 }
 
 function keyOf(names: Names): string {

@@ -31,11 +31,16 @@ export interface HexPullTools extends Omit<ReleasesTools, "records"> {
   readonly kept: Place;
 }
 
+export interface HexPull extends Pick<Source, "registry" | "upstream"> {
+  /** When all that has come has its place. */
+  readonly settled: () => Promise<void>;
+}
+
 // An answer that may change is looked up again this often, whatever its age: upstream may be away by then. Milliseconds.
 const lookAgainAfter = 5000;
 
 /** @returns what is asked for at the root of a registry; undefined for what there is not */
-export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Source, "registry" | "upstream"> {
+export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
   const { paths: registry, upstream } = source;
   const { bringer, ownNames, signer, maxAge, kept, other } = tools;
   const host = new URL(upstream.url).host;
@@ -54,6 +59,11 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
     since,
     until: Math.min(Date.now() + lookAgainAfter, (since ?? 0) + maxAge * 1000),
   });
+  /** All that has come is part of the registry. */
+  const publish = async (): Promise<void> => {
+    await releases.settled();
+    await bringer.publish();
+  };
   /** What is held where upstream cannot be asked for what is not. */
   const orHeld = async (place: Place, find: () => Promise<Located>): Promise<Located> => {
     try {
@@ -72,7 +82,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
     return orHeld(place, async () => {
       const current = isOthers ? await other.record(name) : await records.get(name).catch(ofOther(name));
       if (current.isFresh) return located({ place: await online.package(name, current.value) }, current);
-      await bringer.publish();
+      await publish();
       if (place.isFile()) return located({ place }, current);
       throw new MirrorError("away", `no release of ${name} is held here, and ${host} cannot be asked just now`);
     });
@@ -89,7 +99,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
     return orHeld(place, async () => {
       const current = await lists();
       if (current.isFresh) return located({ place: await online.list(which, current.value) }, current);
-      await bringer.publish();
+      await publish();
       return located({ place }, current);
     });
   };
@@ -125,6 +135,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): Pick<Sour
     return located({ place }, current);
   };
   return {
+    settled: releases.settled,
     registry: async (path) => {
       const { room, name } = partsOf(path);
       if (room === "packages") return ownRecord(name);

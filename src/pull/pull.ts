@@ -86,7 +86,7 @@ export interface Pull {
 }
 
 // Milliseconds: what has come is part of the registry by then.
-const signEvery = 200;
+const signEvery = 500;
 
 export async function openPull(context: Context<PullKey>, tools: PullTools): Promise<Pull> {
   const { config, paths, reporter } = context;
@@ -227,6 +227,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
       stopping.abort();
       await git.close();
       await asking.settled();
+      await Promise.all([hex, ...organisations.values()].map(async (each) => each?.settled()));
       await way.close();
       await bringer.publish().catch((error: unknown) => reporter.warn(describeError(error)));
       await onSigned();

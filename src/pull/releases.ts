@@ -1,6 +1,6 @@
 /** The files of a release: its tarball, which goes to no client before its checksums are right, and its documentation. */
 import type { Artifact } from "../artifacts/artifact.ts";
-import { bringRelease } from "../artifacts/bring-packages.ts";
+import { landTarball } from "../artifacts/bring-packages.ts";
 import type { DocumentationJob } from "../artifacts/documentation.ts";
 import type { HexSource } from "../artifacts/hex-sources.ts";
 import { MirrorError, describeError } from "../errors.ts";
@@ -8,6 +8,7 @@ import type { Release } from "../hex/records.ts";
 import { packageJobs, type Demand } from "../plan/packages.ts";
 import type { OwnNames } from "../registry/own-names.ts";
 import { transferOf, type Outcome } from "../reporter.ts";
+import { releaseItem } from "../names/item.ts";
 import { held, placeBelow, type Located } from "../serve/source.ts";
 import { parseDocsName, parseTarballName } from "../store/registry-paths.ts";
 import { fetchDocs, fetchTarball } from "../upstream/hex.ts";
@@ -16,6 +17,8 @@ import type { CurrentTools } from "./current.ts";
 import type { Records } from "./records.ts";
 
 export interface Releases {
+  /** When all that has come has its place. */
+  readonly settled: () => Promise<void>;
   /** @param file `jason-1.4.1.tar` @throws MirrorError `not_found`; `away` where upstream lists it and does not give it */
   readonly tarball: (file: string) => Promise<Located | undefined>;
   /** @param file `jason-1.4.1.tar.gz` @throws likewise */
@@ -43,6 +46,10 @@ export function createReleases(source: HexSource, tools: ReleasesTools): Release
   const { bringer, records, ownNames, asking, documentation } = tools;
   const host = new URL(upstream.url).host;
 
+  /** What has come and has no place yet, by the file's name. */
+  const arriving = new Map<string, Buffer>();
+  const under = new Set<Promise<void>>();
+
   const releaseOf = async ({ name, version }: Named): Promise<Release> => {
     const find = ({ value }: Awaited<ReturnType<Records["get"]>>) =>
       value.record.releases.find((each) => each.version === version);
@@ -54,18 +61,31 @@ export function createReleases(source: HexSource, tools: ReleasesTools): Release
     const job = packageJobs(await bringer.known()).find((each) => each.repository === repository && each.name === name);
     return job?.releases.find((each) => each.version === version)?.demands ?? [];
   };
-  const bringTarball = async (named: Named, release: Release): Promise<Buffer | undefined> => {
-    const { name, version } = named;
-    const demands = await demandsOf(named);
-    if (!bringer.keeps) {
-      return fetchTarball(bringer.http, upstream, { name, record: release, demands }, transferOf(bringer));
-    }
-    const record = await records.held(name);
-    if (record === undefined) throw new MirrorError("busy", `the record of ${name} is gone just now; ask again`);
-    requireBrought(
-      await bringRelease({ repository, name }, { version, demands }, { source, held: record, tools: bringer }),
-    );
-    return undefined;
+  const bringTarball = async (file: string, named: Named, release: Release): Promise<Buffer> => {
+    const { name } = named;
+    const wanted = { name, record: release, demands: await demandsOf(named) };
+    const bytes = await fetchTarball(bringer.http, upstream, wanted, transferOf(bringer));
+    if (!bringer.keeps) return bytes;
+    // It is verified, so whoever asked need not wait for its place.
+    arriving.set(file, bytes);
+    const landing = land(name, release, bytes)
+      .catch((error: unknown) =>
+        bringer.reporter.warn(
+          `could not be kept: ${describeError(error)}`,
+          releaseItem({ repository, name }, named.version),
+        ),
+      )
+      .finally(() => {
+        arriving.delete(file);
+        under.delete(landing);
+      });
+    under.add(landing);
+    return bytes;
+  };
+  const land = async (name: string, release: Release, bytes: Buffer): Promise<void> => {
+    const held = await records.held(name);
+    if (held === undefined) throw new MirrorError("busy", `the record of ${name} is gone just now; ask again`);
+    await landTarball({ repository, name }, release, bytes, { source, held, tools: bringer });
   };
   const bringDocs = async ({ name, version }: Named): Promise<Buffer | undefined> => {
     if (!bringer.keeps) {
@@ -80,17 +100,19 @@ export function createReleases(source: HexSource, tools: ReleasesTools): Release
   };
 
   return {
+    settled: async () => void (await Promise.all(under)),
     tarball: async (file) => {
       const place = placeBelow(registry.tarballsDir, file);
       const named = parseTarballName(file);
       if (place === undefined || place.isFile() || named === undefined) return held(place);
       if ((await ownNames(registry, named.name)) !== undefined) return undefined;
       const release = await releaseOf(named);
-      const question = { key: `tarball ${repository}/${file}`, host, work: async () => bringTarball(named, release) };
-      const bytes = await asking.bring(question).catch((error: unknown) => {
+      const work = async () => arriving.get(file) ?? bringTarball(file, named, release);
+      const bytes = await asking.bring({ key: `tarball ${repository}/${file}`, host, work }).catch((error: unknown) => {
         throw isNotFound(error) ? cannotBeHad(file, host, error) : error;
       });
-      return brought(bytes === undefined ? { place } : { bytes });
+      // What follows is answered with the file.
+      return { mark: bringer.keeps ? "miss" : "passed", content: { bytes }, since: Date.now(), until: 0 };
     },
     docs: async (file) => {
       const place = placeBelow(registry.docsDir, file);
