@@ -15,6 +15,7 @@ const outcomes = {
   config: { status: 500, exit: 2 },
   lock_syntax: { status: 400, exit: 2 },
   refused: { status: 403, exit: 1 },
+  loop: { status: 508, exit: 1 },
   unauthorized: { status: 401, exit: 1 },
   not_found: { status: 404, exit: 1 },
   too_large: { status: 413, exit: 1 },

@@ -14,8 +14,18 @@ export interface KeepSmall {
 const settle = 1000;
 const pause = 10_000;
 
-/** @param maxSize bytes; undefined: no limit */
-export function keepSmall(context: Context<PruneKey>, openKinds: () => Kinds, maxSize: number | undefined): KeepSmall {
+export interface KeepSmallSettings {
+  /** Bytes; undefined: no limit. */
+  readonly maxSize: number | undefined;
+  /** Writes down when what is held was last used. */
+  readonly saveUses: () => Promise<void>;
+}
+
+export function keepSmall(
+  context: Context<PruneKey>,
+  openKinds: () => Kinds,
+  { maxSize, saveUses }: KeepSmallSettings,
+): KeepSmall {
   const { reporter } = context;
   let timer: NodeJS.Timeout | undefined;
   let looked = -Infinity;
@@ -23,6 +33,7 @@ export function keepSmall(context: Context<PruneKey>, openKinds: () => Kinds, ma
   let isStopped = false;
   const look = async (limit: number) => {
     try {
+      await saveUses();
       const bytes = await evict(context, openKinds, { maxSize: limit });
       if (bytes > 0) reporter.note(`the mirror was larger than --max-size: ${bytes} bytes went that nothing names`);
     } catch (error) {

@@ -108,18 +108,19 @@ export async function evict(
     const locks = [...(await readKnownLocks(locked.paths)), ...configuredLocks(locked.config)];
     const plans = await inTurn(kinds, async (kind) => unwantedOf(kind, { locks, withHeld: true }));
     const lastUse = await readLastUses(locked.paths);
-    const unwanted = plans.flatMap((plan) => plan.unwanted).sort((a, b) => lastUse(a) - lastUse(b));
-    const chosen = new Set<string>();
-    let went = 0;
-    for (const { key } of unwanted) {
+    const used = plans.flatMap((plan) => plan.unwanted).map((held) => ({ held, at: lastUse(held) }));
+    const unwanted = used.sort((a, b) => a.at - b.at).map(({ held }) => held);
+    // What others need goes with the last of them.
+    const needed = new Set(unwanted.flatMap(({ needs = [] }) => needs));
+    const chosen = new Set<string>(needed);
+    for (const { key } of unwanted.filter((held) => !needed.has(held.key))) {
       if (left <= 0) break;
       chosen.add(key);
       left -= sizes.get(key) ?? 0;
-      went += sizes.get(key) ?? 0;
     }
     const doomed = new Set(withoutNeeded(unwanted, ({ key }) => chosen.has(key)));
     for (const { remove } of plans) await remove(doomed);
-    return went;
+    return [...doomed].reduce((sum, { key }) => sum + (sizes.get(key) ?? 0), 0);
   });
 }
 

@@ -13,10 +13,15 @@ export async function startPulling(
   context: Context<PullingKey>,
   { gitEnvironments, views }: KindTools & { readonly views: Place },
 ): Promise<Pull> {
-  const size = keepSmall(context, () => openKinds(leniently(context), { gitEnvironments }), context.config.maxSize);
+  let saveUses: Pull["saveUses"] = async () => undefined;
+  const size = keepSmall(context, () => openKinds(leniently(context), { gitEnvironments }), {
+    maxSize: context.config.maxSize,
+    saveUses: async () => saveUses(),
+  });
   const kinds = openKinds(context, { gitEnvironments });
   const withdraw = createWithdraw(context);
   const pull = await openPull(context, { kinds, gitEnvironments, withdraw, scratch: views, onGrown: size.grown });
+  ({ saveUses } = pull);
   size.grown();
   return {
     ...pull,

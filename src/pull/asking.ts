@@ -2,7 +2,8 @@
  * Asking upstream on behalf of clients: one request for all who want the same, which goes on when they go away; for who
  * could have what is held, no longer than `--upstream-timeout`; and hosts that do not answer are left alone.
  */
-import { MirrorError, describeError } from "../errors.ts";
+import { LRUCache } from "lru-cache";
+import { MirrorError, describeError, type ErrorCode } from "../errors.ts";
 import { troubleOf, type TroubleKind } from "../upstream/trouble.ts";
 import type { HostsAway } from "./hosts-away.ts";
 
@@ -22,45 +23,70 @@ export interface Asking {
    * @throws MirrorError for what upstream said, such as `not_found`; `integrity` for what it is not believed
    */
   readonly renew: <T>(question: Question<T>) => Promise<T | undefined>;
+  /** What upstream said lately that will be the same when it is asked again at once. */
+  readonly refusal: (key: string) => Error | undefined;
   readonly away: HostsAway;
   /** When nothing is under way any more. */
   readonly settled: () => Promise<void>;
 }
 
-/** @param timeout seconds */
-export function createAsking(away: HostsAway, timeout: number): Asking {
-  const flights = new Map<string, Promise<unknown>>();
+interface Flight {
+  readonly result: Promise<unknown>;
+  /** Milliseconds, by a clock that nobody sets. */
+  readonly began: number;
+}
+
+// What upstream says that it does not have, or gives and is not believed, is not asked for again for so long. Milliseconds.
+const refusedFor: Readonly<Partial<Record<ErrorCode, number>>> = {
+  not_found: 60_000,
+  too_large: 600_000,
+  refused: 10_000,
+  integrity: 10_000,
+};
+
+/**
+ * @param timeout seconds
+ * @param onBrought told when something has come
+ */
+export function createAsking(away: HostsAway, timeout: number, onBrought: () => void): Asking {
+  const flights = new Map<string, Flight>();
+  const refusals = new LRUCache<string, Error>({ max: 10_000 });
 
   // Not an async function: nobody but those who wait need see its failure.
   // oxlint-disable-next-line typescript/promise-function-async
   const fly = <T>({ key, host, work }: Question<T>): Promise<T> => {
-    const under = flights.get(key) as Promise<T> | undefined;
-    if (under !== undefined) return under;
-    const flight = work().then(
-      (result) => {
+    const under = flights.get(key);
+    if (under !== undefined) return under.result as Promise<T>;
+    const result = work().then(
+      (value) => {
         away.answered(host);
-        return result;
+        onBrought();
+        return value;
       },
       (error: unknown) => {
         const kind = troubleOf(error)?.kind;
         // What came, and was not what it should be, came.
         if (kind !== undefined && kind !== "damaged") away.failed(host, describeError(error));
         else if (isAnswer(error)) away.answered(host);
+        const ttl = error instanceof MirrorError && kind === undefined ? refusedFor[error.code] : undefined;
+        if (error instanceof MirrorError && ttl !== undefined) refusals.set(key, error, { ttl });
         throw error;
       },
     );
-    flights.set(key, flight);
-    flight.catch(() => undefined).finally(() => flights.delete(key));
-    return flight;
+    flights.set(key, { result, began: performance.now() });
+    result.catch(() => undefined).finally(() => flights.delete(key));
+    return result;
   };
 
   return {
     away,
+    refusal: (key) => refusals.get(key),
     bring: async (question) => {
-      const { host } = question;
-      const isUnderWay = flights.has(question.key);
+      const { host, key } = question;
+      const refused = refusals.get(key);
+      if (refused !== undefined) throw refused;
       const known = away.get(host);
-      if (!isUnderWay && !away.mayTry(host)) throw unreachable(host, known?.reason ?? "it does not answer");
+      if (!flights.has(key) && !away.mayTry(host)) throw unreachable(host, known?.reason ?? "it does not answer");
       try {
         const flight = fly(question);
         // One who tries a host that is away waits no longer than anybody waits for it.
@@ -74,14 +100,14 @@ export function createAsking(away: HostsAway, timeout: number): Asking {
       const known = away.get(host);
       if (!flights.has(key) && !away.mayTry(host)) return undefined;
       const flight = fly(question);
+      const began = flights.get(key)?.began ?? performance.now();
       // Beside, so that nobody waits for it once more.
-      if (known !== undefined) return undefined;
+      if (known !== undefined || performance.now() - began > timeout * 1000) return undefined;
       const tooLate = () => new TooLate();
       return within(flight, timeout, tooLate).catch((error: unknown) => {
         if (error instanceof TooLate) {
           // One that is slow with this, and not with others, is there.
-          const isSilent = !away.hasAnsweredSince(host, Date.now() - timeout * 500);
-          if (isSilent) away.failed(host, `it has not answered for ${timeout} s`);
+          if (away.isSilent(host, timeout * 500)) away.failed(host, `it has not answered for ${timeout} s`);
           return undefined;
         }
         if (troubleOf(error) !== undefined && troubleOf(error)?.kind !== "damaged") return undefined;
@@ -89,7 +115,7 @@ export function createAsking(away: HostsAway, timeout: number): Asking {
       });
     },
     settled: async () => {
-      while (flights.size > 0) await Promise.allSettled(flights.values());
+      while (flights.size > 0) await Promise.allSettled([...flights.values()].map(async ({ result }) => result));
     },
   };
 }

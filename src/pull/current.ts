@@ -35,7 +35,7 @@ export interface CurrentTools {
   readonly asked: Asked;
 }
 
-// What upstream does not have, or is not believed, is not asked for again for so long. Seconds.
+// What upstream does not have is not asked for again for so long. Seconds.
 const absentFor = 60;
 
 /** @throws MirrorError for what is not held: `not_found` where upstream has none, `away`, `upstream`, `integrity` */
@@ -49,6 +49,11 @@ export async function currentOf<T>(changing: Changing<T>, { asking, asked }: Cur
     if (before === undefined) throw new MirrorError("not_found", `upstream has none (${key})`);
     return { value: before, mark: "stale", since, isFresh: false };
   }
+  const refusal = asking.refusal(key);
+  if (refusal !== undefined) {
+    if (before === undefined) throw refusal;
+    return { value: before, mark: "stale", since, isFresh: false };
+  }
   if (before !== undefined && age < maxAge && asking.away.get(host) === undefined) {
     return { value: before, mark: "hit", since, isFresh: true };
   }
@@ -58,7 +63,7 @@ export async function currentOf<T>(changing: Changing<T>, { asking, asked }: Cur
       asked.set(key);
       return { value };
     } catch (error) {
-      if (isRefusal(error)) asked.set(key, { isAbsent: true });
+      if (error instanceof MirrorError && error.code === "not_found") asked.set(key, { isAbsent: true });
       throw error;
     }
   };
@@ -71,9 +76,4 @@ export async function currentOf<T>(changing: Changing<T>, { asking, asked }: Cur
     onRefused(describeError(error));
   }
   return { value: (await held()) ?? before, mark: "stale", since, isFresh: false };
-}
-
-/** Upstream has answered, with something that will be the same when it is asked again at once. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof MirrorError && ["not_found", "integrity", "refused"].includes(error.code);
 }

@@ -24,7 +24,9 @@ export interface FilesPullTools extends CurrentTools {
 // What is not kept goes through memory. Bytes.
 const maxPassed = 64 * 1024 * 1024;
 
-export function createFilesPull(tools: FilesPullTools): (host: string, path: string) => Promise<Located | undefined> {
+export function createFilesPull(
+  tools: FilesPullTools,
+): (host: string, path: string, hasQuery: boolean) => Promise<Located | undefined> {
   const { bringer, files, listed, mayPull, asking, upstream } = tools;
   const { paths } = bringer;
   const bring = async (job: FileJob): Promise<Buffer | undefined> => {
@@ -37,11 +39,11 @@ export function createFilesPull(tools: FilesPullTools): (host: string, path: str
     }
     return undefined;
   };
-  return async (host, asked) => {
+  return async (host, asked, hasQuery) => {
     const path = asked.replace(/^\/+/, "");
     if (!isFilePath(path)) return undefined;
     const place = paths.file(host, path);
-    if (place.isFile() || !mayPull(host)) return held(place);
+    if (place.isFile() || !mayPull(host) || hasQuery) return held(place);
     const job = listed.find((each) => each.host === host && each.path === path) ?? jobFor(host, path);
     const question = {
       key: `file ${job.url}`,

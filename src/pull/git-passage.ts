@@ -40,14 +40,23 @@ export interface GitPassageTools {
   readonly createFile: (onUnread: () => void) => Promise<GrowingFile>;
   /** Ends what is on its way. */
   readonly signal: AbortSignal;
+  /** Bytes of one answer. */
+  readonly maxSize: number;
 }
 
 // How long a list of refs is given to who asks next. Milliseconds.
 const listFor = 5000;
+// Bytes, of one and of all.
 const maxList = 16 * 1024 * 1024;
+const maxLists = 64 * 1024 * 1024;
 
-export function createGitPassage({ http, createFile, signal }: GitPassageTools): GitPassage {
-  const lists = new LRUCache<string, Buffer>({ max: 200, ttl: listFor });
+export function createGitPassage({ http, createFile, signal, maxSize }: GitPassageTools): GitPassage {
+  const lists = new LRUCache<string, Buffer>({
+    maxSize: maxLists,
+    sizeCalculation: ({ length }) => length + 1,
+    ttl: listFor,
+    ttlAutopurge: true,
+  });
   const reading = new Flights<Buffer>();
   const passing = new Flights<GrowingFile>();
   /** Where a redirect led, by the URL that was asked. */
@@ -99,11 +108,14 @@ export function createGitPassage({ http, createFile, signal }: GitPassageTools):
           forget();
           // Nobody wants it any more.
           passage.body.destroy();
+        }).catch((error: unknown) => {
+          passage.body.destroy();
+          throw error;
         });
         const onPassed = keep();
         // What is read of it later holds it until then.
         const again = onPassed === undefined ? undefined : file.reader();
-        void pour(passage, file, forget).then((isWhole) => {
+        void pour(passage, file, { maxSize, forget }).then((isWhole) => {
           if (again !== undefined) onPassed?.(again, isWhole);
         });
         return file;
@@ -119,13 +131,19 @@ function keyOf({ body, protocol }: GitAsking & { readonly body: RequestBody }): 
   return body.bytes === undefined ? undefined : requestKey(protocol, body.bytes);
 }
 
-/**
- * @param forget called before nobody can join it any more
- * @returns whether it came to its end; it does so whoever still reads it
- */
-async function pour({ body }: Passage, file: GrowingFile, forget: () => void): Promise<boolean> {
+interface Pouring {
+  readonly maxSize: number;
+  /** Called before nobody can join it any more. */
+  readonly forget: () => void;
+}
+
+/** @returns whether it came to its end; it does so whoever still reads it */
+async function pour({ body }: Passage, file: GrowingFile, { maxSize, forget }: Pouring): Promise<boolean> {
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) await file.write(chunk);
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      if (file.bytes + chunk.length > maxSize) throw new MirrorError("too_large", "it is larger than --max-item-size");
+      await file.write(chunk);
+    }
     forget();
     await file.complete(undefined);
     return true;

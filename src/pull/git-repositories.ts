@@ -6,7 +6,8 @@ import { asOnlyOne } from "../artifacts/only-one.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { mirrorRepository } from "../git/mirror-repository.ts";
-import { saysCommitIsAbsent } from "../git/pins.ts";
+import { BareRepository } from "../git/bare-repository.ts";
+import { isPin, saysCommitIsAbsent } from "../git/pins.ts";
 import { repositoryJobs, repositoryKey } from "../plan/repositories.ts";
 import { fromAny } from "../upstream/git.ts";
 import type { Bringer } from "./bringer.ts";
@@ -54,7 +55,7 @@ export async function bringForClient(wanted: Wanted, { bringer, way, maxSize }: 
             place,
             revisions,
             refs: { kind: "all", names: [], defaultBranch: true },
-            begun: isNew ? begun : undefined,
+            begun: isNew && begun?.isFolder() === true ? begun : undefined,
           },
           {
             environments,
@@ -80,6 +81,9 @@ export async function bringForClient(wanted: Wanted, { bringer, way, maxSize }: 
         if (!saysCommitIsAbsent(error)) throw error;
         if (!place.isFolder()) await bring([]);
       }
+      if (isNew && begun !== undefined) {
+        await dropPinsOfNamed(BareRepository.open(place, { environments, signal }), new Set(locked));
+      }
     });
   } catch (error) {
     if (!onTheWay.isOverdrawn()) throw error;
@@ -90,6 +94,19 @@ export async function bringForClient(wanted: Wanted, { bringer, way, maxSize }: 
     onTheWay.end();
     await begun?.remove();
   }
+}
+
+/** A pack that passed was pinned by what its client wanted: what upstream's own refs name needs no pin. */
+async function dropPinsOfNamed(repository: BareRepository, locked: ReadonlySet<string>): Promise<void> {
+  const refs = [...(await repository.refs())];
+  const peeled = await repository.run(["for-each-ref", "--format=%(refname) %(*objectname)", "refs/tags/"]);
+  const ofTags = peeled
+    .split("\n")
+    .filter((line) => !isPin(line))
+    .map((line) => line.split(" ")[1] ?? "");
+  const named = new Set([...ofTags, ...refs.filter(([ref]) => !isPin(ref)).map(([, id]) => id)]);
+  const needless = refs.filter(([ref, id]) => isPin(ref) && named.has(id) && !locked.has(id)).map(([ref]) => ref);
+  await repository.updateRefs(needless.map((ref) => `delete ${ref}\n`));
 }
 
 /** What known locks name of it, which stays whatever upstream does. */

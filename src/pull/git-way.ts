@@ -7,6 +7,7 @@ import { createServer, request as requestOver, type IncomingMessage, type Server
 import { connect, isIP, type AddressInfo, type Socket } from "node:net";
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { guardedLookup, type MayConnect } from "../upstream/guarded-lookup.ts";
+import { viaWith } from "../via.ts";
 import { proxyFor, type Proxies } from "../upstream/proxies.ts";
 
 export interface GitWay {
@@ -54,8 +55,12 @@ export function createGitWay({ proxies, mayConnect, via }: GitWaySettings): GitW
   return {
     open: async (url, maxBytes) => {
       // What it would resolve is not ours to look at, and its own limits hold.
-      if (proxyFor(url, proxies) !== undefined) return throughTheirs(url, proxies);
-      const port = await (listening ??= listen());
+      if (proxyFor(url, proxies) !== undefined) return throughTheirs(url, proxies, viaWith(via));
+      listening ??= listen().catch((error: unknown) => {
+        listening = undefined;
+        throw error;
+      });
+      const port = await listening;
       const id = randomBytes(8).toString("hex");
       const traveller = { secret: randomBytes(16).toString("hex"), left: maxBytes, sockets: new Set<Socket>() };
       travellers.set(id, traveller);
@@ -63,7 +68,7 @@ export function createGitWay({ proxies, mayConnect, via }: GitWaySettings): GitW
         settings: [
           ["http.proxy", `http://${id}:${traveller.secret}@127.0.0.1:${port}`],
           ["http.proxyAuthMethod", "basic"],
-          ["http.extraHeader", `Via: ${via}`],
+          ["http.extraHeader", `Via: ${viaWith(via)}`],
         ],
         isOverdrawn: () => traveller.left < 0,
         end: () => {
@@ -120,6 +125,7 @@ export function createGitWay({ proxies, mayConnect, via }: GitWaySettings): GitW
     upstream.once("timeout", () => upstream.destroy(new Error("no connection in time")));
     upstream.once("error", () => client.end("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
     client.once("close", () => upstream.destroy());
+    upstream.once("close", () => client.destroy());
     upstream.once("connect", () => {
       upstream.setTimeout(0);
       client.write("HTTP/1.1 200 Connection established\r\n\r\n");
@@ -157,7 +163,8 @@ export function createGitWay({ proxies, mayConnect, via }: GitWaySettings): GitW
   }
 }
 
-function throughTheirs(url: string, { httpProxy, httpsProxy }: Proxies): Way {
+function throughTheirs(url: string, { httpProxy, httpsProxy }: Proxies, via: string): Way {
   const proxy = (url.startsWith("https:") ? httpsProxy : undefined) ?? httpProxy ?? "";
-  return { settings: [["http.proxy", proxy]], isOverdrawn: () => false, end: () => undefined };
+  const settings = [["http.proxy", proxy] as const, ["http.extraHeader", `Via: ${via}`] as const];
+  return { settings, isOverdrawn: () => false, end: () => undefined };
 }

@@ -72,6 +72,8 @@ const maxNew = 4;
 const maxPassing = 2;
 // What upstream does not have is not asked for again for so long. Milliseconds.
 const absentFor = 60_000;
+// Ids that are known to be here, of all repositories.
+const maxTips = 1_000_000;
 // Objects that a client wants and that are not here: more are no commits of a lock.
 const maxMissing = 50;
 
@@ -93,9 +95,9 @@ export function createGitPull(tools: GitPullTools): GitPull {
   const signal = AbortSignal.any([bringer.signal, stopping.signal]);
   const making = new Map<string, Making>();
   const urls = new LRUCache<string, string>({ max: 1000 });
-  const tips = new LRUCache<string, ReadonlySet<string>>({ max: 200 });
+  const tips = new LRUCache<string, ReadonlySet<string>>({ maxSize: maxTips, sizeCalculation: ({ size }) => size + 1 });
   const told = new LRUCache<string, true>({ max: 1000 });
-  const passage = createGitPassage({ http: bringer.http, createFile: tools.createFile, signal });
+  const passage = createGitPassage({ http: bringer.http, createFile: tools.createFile, signal, maxSize });
   const bring = async (
     names: Names,
     url: string,
@@ -156,8 +158,8 @@ export function createGitPull(tools: GitPullTools): GitPull {
         }
         const url = await upstreamOf(request);
         const isShared = passage.isPassing(request, url);
-        if (!isShared && (await isMadeMeanwhile(request, find)))
-          return { ...(await held.answer(request)), mark: "miss" };
+        const waits = wanted !== undefined && !isShared;
+        if (waits && (await isMadeMeanwhile(request, find))) return { ...(await held.answer(request)), mark: "miss" };
         return pass(request, url, wanted);
       },
     }),
@@ -179,9 +181,6 @@ export function createGitPull(tools: GitPullTools): GitPull {
     const made = making.get(repositoryKey(names));
     if (made === undefined) return false;
     await Promise.race([made.done, sleep(timeout * 1000, undefined, { ref: false })]);
-    while (made.passing >= maxPassing && making.has(repositoryKey(names))) {
-      await Promise.race([made.done, sleep(100, undefined, { ref: false })]);
-    }
     return (await find(names.host, names.path)) !== undefined;
   }
 
@@ -196,6 +195,8 @@ export function createGitPull(tools: GitPullTools): GitPull {
 
   async function pass(request: Answering, url: string, wanted: FetchRequest | undefined): Promise<GitReply> {
     const made = making.get(repositoryKey(request));
+    // Who asks for what passes already has a share of it, and takes no place.
+    if (made !== undefined && !passage.isPassing(request, url)) await turnToPass(made, request);
     if (made !== undefined) made.passing += 1;
     const left = () => {
       if (made !== undefined) made.passing -= 1;
@@ -213,16 +214,25 @@ export function createGitPull(tools: GitPullTools): GitPull {
     }
   }
 
+  /** Until the mirror is made, or there is a place. */
+  async function turnToPass(made: Making, { signal: client }: Answering): Promise<void> {
+    const isOver = async () => made.done.then(() => true);
+    while (made.passing >= maxPassing) {
+      client.throwIfAborted();
+      if (await Promise.race([isOver(), sleep(100, false, { ref: false })])) return;
+    }
+  }
+
   /** Makes the mirror of what passes; undefined where somebody does already, or nothing is to be kept. */
   function keepPassed(request: Answering, url: string, wanted: FetchRequest): OnPassed | undefined {
     const key = repositoryKey(request);
     const { host, path } = request;
+    const place = paths.repository(host, path);
     if (!bringer.keeps || making.has(key) || making.size >= maxNew) return undefined;
     let settle: () => void = () => undefined;
     making.set(key, { done: new Promise((resolve) => (settle = resolve)), passing: 0 });
     const make = async (answer: Readable, isWhole: boolean): Promise<void> => {
       const names = { host, path };
-      const place = paths.repository(host, path);
       const begun = place.temporary();
       try {
         const isBegun = wanted.isWhole && isWhole && (await isBegunAt(begun, answer, wanted));
@@ -295,7 +305,7 @@ export function createGitPull(tools: GitPullTools): GitPull {
 
   /** @returns whether something had to be fetched @throws MirrorError `away` where it cannot be asked for */
   async function bringMissing(request: Answering, place: Place, { wants }: FetchRequest): Promise<boolean> {
-    if (!bringer.keeps) return false;
+    if (!bringer.keeps || tools.isPrivate(request)) return false;
     const missing = await missingOf(place, wants);
     if (missing.length === 0 || missing.length > maxMissing) return false;
     const url = await upstreamOf(request).catch(() => undefined);
@@ -304,7 +314,17 @@ export function createGitPull(tools: GitPullTools): GitPull {
     if (url === undefined || (answer?.isAbsent === true && Date.now() - answer.at < absentFor)) return false;
     const { host, path } = request;
     const work = async () => bring({ host, path }, url, place, { wants: missing });
-    await asking.bring({ key, host: new URL(url).host, work });
+    try {
+      await asking.bring({ key, host: new URL(url).host, work });
+    } catch (error) {
+      if (error instanceof MirrorError && error.code === "away") throw error;
+      // Git itself says best that it has no such thing.
+      reporter.note(`lacks what a client wants, and cannot be asked for it: ${describeError(error)}`, {
+        kind: "git",
+        host,
+        path,
+      });
+    }
     const isHere = (await missingOf(place, missing)).length === 0;
     if (!isHere) asked.set(key, { isAbsent: true });
     return isHere;

@@ -3,6 +3,7 @@
  * upstream's, as upstream signed it.
  */
 import type { KeyObject } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { HexSource } from "../artifacts/hex-sources.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
@@ -36,6 +37,8 @@ export interface HexPull extends Pick<Source, "registry" | "upstream"> {
   readonly settled: () => Promise<void>;
 }
 
+// Milliseconds that an answer waits for what has just come to be signed.
+const publishWithin = 1000;
 // An answer that may change is looked up again this often, whatever its age: upstream may be away by then. Milliseconds.
 const lookAgainAfter = 5000;
 
@@ -61,8 +64,9 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
   });
   /** All that has come is part of the registry. */
   const publish = async (): Promise<void> => {
-    await releases.settled();
-    await bringer.publish();
+    const signed = releases.settled().then(bringer.publish);
+    // Another process may hold the writers' lock for long: then what is there has to do.
+    await Promise.race([signed.catch(() => undefined), sleep(publishWithin, undefined, { ref: false })]);
   };
   /** What is held where upstream cannot be asked for what is not. */
   const orHeld = async (place: Place, find: () => Promise<Located>): Promise<Located> => {

@@ -16,8 +16,8 @@ const usualPause = 5000;
 
 export class HostsAway {
   private readonly hosts = new Map<string, AwayHost & { tried: number }>();
-  /** When each last answered anybody. */
-  private readonly heard = new Map<string, number>();
+  /** Since when each is asked without having given a sign. */
+  private readonly silent = new Map<string, number>();
   private readonly pause: number;
   private readonly tell: (text: string) => void;
 
@@ -44,13 +44,20 @@ export class HostsAway {
     return true;
   }
 
-  /** Something came of it. */
-  hear(host: string): void {
-    this.heard.set(host, Date.now());
+  /** It is really asked, after whatever else was waited for. */
+  ask(host: string): void {
+    if (!this.silent.has(host)) this.silent.set(host, Date.now());
   }
 
-  hasAnsweredSince(host: string, time: number): boolean {
-    return (this.heard.get(host) ?? 0) >= time;
+  /** Something came of it. */
+  hear(host: string): void {
+    this.silent.delete(host);
+  }
+
+  /** Whether it has been asked for so long, and nothing came. What is waited for here is no silence of the host's. */
+  isSilent(host: string, milliseconds: number): boolean {
+    const since = this.silent.get(host);
+    return since !== undefined && Date.now() - since >= milliseconds;
   }
 
   answered(host: string): void {

@@ -13,7 +13,7 @@ import { held, placeBelow, type Located } from "../serve/source.ts";
 import { fetchInstaller, fetchInstallerList, isSignedList, type SignedList } from "../upstream/installers.ts";
 import type { Bringer } from "./bringer.ts";
 import { currentOf, type Current, type CurrentTools } from "./current.ts";
-import { brought } from "./releases.ts";
+import { brought, isNotFound } from "./releases.ts";
 
 export interface InstallersPullTools extends CurrentTools {
   readonly bringer: Bringer;
@@ -85,12 +85,18 @@ export function createInstallersPull(tools: InstallersPullTools): (path: string)
   };
   const find = async (path: string) => {
     const program = /\/(hex|rebar3?)-/.exec(path)?.[1];
+    let failure: unknown;
     for (const list of installerLists.filter((each) => each.program === program)) {
-      const pair = await current(list).catch(() => undefined);
+      const pair = await current(list).catch((error: unknown) => {
+        if (!isNotFound(error)) failure ??= error;
+        return undefined;
+      });
       const all = pair === undefined ? [] : wantedInstallers(pair.value.csv.toString("utf8"), list, "any");
       const installer = all.find((each) => each.path === path);
       if (pair !== undefined && installer !== undefined) return { list, pair: pair.value, installer };
     }
+    // Another list might name it that could not be had.
+    if (failure !== undefined) throw failure;
     return undefined;
   };
   const bring = async (place: Place, path: string): Promise<Buffer | undefined> => {

@@ -6,6 +6,7 @@
 import type { KeyObject } from "node:crypto";
 import type { HeldRecord } from "../artifacts/refresh-record.ts";
 import type { Place } from "../disk/place.ts";
+import { digestOf } from "../disk/hot-files.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import { isSignedBy, wrap } from "../hex/signed.ts";
 import { readSignedRecord } from "../registry/adoption.ts";
@@ -57,7 +58,7 @@ export function createOnlineRegistry(tools: OnlineTools): OnlineRegistry {
   return {
     package: async (name, record) => {
       const own = registry.resource(`packages/${name}`);
-      const stamp = `${record.stamp ?? record.bytes.length} ${stampThrough(own.path)}`;
+      const stamp = `${digestOf(record.bytes)} ${stampThrough(own.path)}`;
       return view(`packages/${name}`, stamp, async () => [
         [`packages/${name}`, await packagePayload(name, record, tools)],
       ]);

@@ -14,7 +14,7 @@ import type { Located } from "../serve/source.ts";
 import { fetchRecord, fetchTarball, type HexUpstream } from "../upstream/hex.ts";
 import type { Bringer } from "./bringer.ts";
 import { currentOf, type Current, type CurrentTools } from "./current.ts";
-import { brought } from "./releases.ts";
+import { brought, cannotBeHad, isNotFound } from "./releases.ts";
 
 export interface OtherMirror {
   /** Whether the name was taken from there before. */
@@ -108,7 +108,10 @@ export function createOtherMirror({ bringer, maxAge, url, key, adopt, ...current
         await landFile(bringer.land, place, bytes);
         await adopt({ repository: hexpm, name, version });
       };
-      await current.asking.bring({ key: `other tarball ${name}-${version}`, host, work });
+      const file = `${name}-${version}.tar`;
+      await current.asking.bring({ key: `other tarball ${file}`, host, work }).catch((error: unknown) => {
+        throw isNotFound(error) ? cannotBeHad(file, host, error) : error;
+      });
       return brought({ place });
     },
   };

@@ -3,6 +3,7 @@
  * clients with a token of this mirror's get as far as this (serve/guard.ts).
  */
 import type { Artifact } from "../artifacts/artifact.ts";
+import { github } from "../names/known-hosts.ts";
 import { repositoryJobs, repositoryKey, type GitJob } from "../plan/repositories.ts";
 import type { Bringer } from "./bringer.ts";
 import { requireBrought } from "./releases.ts";
@@ -12,12 +13,12 @@ export interface Names {
   readonly path: string;
 }
 
-/** @param owners as `--pull-private` has them: OWNER or HOST/OWNER */
+/** @param owners as `--pull-private` has them: HOST/OWNER, or OWNER of GitHub's */
 export function createIsPrivate(owners: readonly string[]): (names: Names) => boolean {
   const named = new Set(owners.map((each) => each.toLowerCase()));
   return ({ host, path }) => {
     const owner = (path.split("/", 1)[0] ?? "").toLowerCase();
-    return named.has(owner) || named.has(`${host}/${owner}`);
+    return (host === github && named.has(owner)) || named.has(`${host}/${owner}`);
   };
 }
 

@@ -68,7 +68,7 @@ export interface PullTools {
   readonly withdraw: TakeTools["withdraw"];
   /** A folder of this process that is not there yet. */
   readonly scratch: Place;
-  /** Told when something has come; what was used is written down by then. */
+  /** Told when something has come. */
   readonly onGrown: () => void;
 }
 
@@ -79,6 +79,8 @@ export interface Pull {
   readonly hosts: readonly string[];
   /** Whether a request with such a `Via` is one of ours that came back. */
   readonly isOwnRequest: (via: string) => boolean;
+  /** Writes down when what is held was last used. */
+  readonly saveUses: () => Promise<void>;
   /** What does not answer, and what cannot be done, for health. */
   readonly problems: () => string[];
   /** Ends what is under way, signs what has come, and writes down when what was asked for. */
@@ -87,6 +89,8 @@ export interface Pull {
 
 // Milliseconds: what has come is part of the registry by then.
 const signEvery = 500;
+// Milliseconds that the end of a server waits for the writers' lock.
+const closeWithin = 5000;
 
 export async function openPull(context: Context<PullKey>, tools: PullTools): Promise<Pull> {
   const { config, paths, reporter } = context;
@@ -101,12 +105,14 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
 
   // 1
   const away = new HostsAway((text) => reporter.warn(text));
-  const asking = createAsking(away, config.upstreamTimeout);
+  const asking = createAsking(away, config.upstreamTimeout, tools.onGrown);
   const asked = await Asked.open(paths.cache, paths.mirror);
   const hosts = new Set(namedHosts(config, []));
   const id = `mirror-server-${randomBytes(8).toString("hex")}`;
   const via = `1.1 ${id}`;
-  const upstreams = openUpstreams(running, hosts, { lasting: { via, onSign: (host) => away.hear(host) } });
+  const upstreams = openUpstreams(running, hosts, {
+    lasting: { via, onBegin: (host) => away.ask(host), onSign: (host) => away.hear(host) },
+  });
 
   // 2
   const key = await signingKey(running);
@@ -114,19 +120,15 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   // As anybody, but for organisations that the operator named.
   const sources = openHexSources({ ...running, config: { ...config, tokens: new Map() } });
   const ownSources = openHexSources(running);
-  const grown = async () => {
-    await asked.save().catch(() => undefined);
-    tools.onGrown();
-  };
   const onSigned = async () => {
-    await grown();
+    tools.onGrown();
     for (const opened of [sources, ownSources]) {
       for (const { error } of await opened.close(async (work) => work())) reporter.warn(describeError(error));
     }
   };
   // What has come is signed, although the program is asked to stop.
-  const { signal: lasting } = new AbortController();
-  const landing = createLanding({ ...context, signal: lasting }, { signEvery, onSigned });
+  const lasting = new AbortController();
+  const landing = createLanding({ ...context, signal: lasting.signal }, { signEvery, onSigned });
   const known = watchKnownLocks(paths);
   const { land } = landing;
   const bringer: Bringer = {
@@ -195,7 +197,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     upstream: config.upstream,
     timeout: config.upstreamTimeout,
     maxSize: config.maxItemSize,
-    onMade: () => void grown(),
+    onMade: tools.onGrown,
     // A rule of the user's own git leads there.
     onRuled: (host) => hosts.add(host),
     isPrivate: createIsPrivate(config.pullPrivate),
@@ -219,18 +221,22 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
       file: files,
     }),
     isOwnRequest: (given) => given.includes(id),
+    saveUses: async () => asked.save().catch(() => undefined),
     problems: () => [
       ...problems,
       ...away.list().map(({ host, since, reason }) => `${host} does not answer since ${timeOf(since)}: ${reason}`),
     ],
     close: async () => {
       stopping.abort();
+      // Another process may hold the writers' lock for long; whoever has it next signs what is noted.
+      const patience = setTimeout(() => lasting.abort(), closeWithin);
       await git.close();
       await asking.settled();
       await Promise.all([hex, ...organisations.values()].map(async (each) => each?.settled()));
       await way.close();
       await bringer.publish().catch((error: unknown) => reporter.warn(describeError(error)));
-      await onSigned();
+      for (const opened of [sources, ownSources]) await opened.close(landing.land).catch(() => undefined);
+      clearTimeout(patience);
       await asked.save().catch(() => undefined);
       await upstreams.close();
       if (config.pullPrivate.length > 0) await privately().close();

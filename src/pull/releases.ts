@@ -53,9 +53,13 @@ export function createReleases(source: HexSource, tools: ReleasesTools): Release
   const releaseOf = async ({ name, version }: Named): Promise<Release> => {
     const find = ({ value }: Awaited<ReturnType<Records["get"]>>) =>
       value.record.releases.find((each) => each.version === version);
-    const release = find(await records.get(name)) ?? find(await records.get(name, maxAgeOfUnlisted));
-    if (release === undefined) throw new MirrorError("not_found", `upstream lists no ${name} ${version}`);
-    return release;
+    const listed = find(await records.get(name));
+    if (listed !== undefined) return listed;
+    const now = await records.get(name, maxAgeOfUnlisted);
+    const release = find(now);
+    if (release !== undefined) return release;
+    if (now.isFresh) throw new MirrorError("not_found", `upstream lists no ${name} ${version}`);
+    throw new MirrorError("away", `${name} ${version} is not held here, and ${host} cannot be asked for it just now`);
   };
   const demandsOf = async ({ name, version }: Named): Promise<readonly Demand[]> => {
     const job = packageJobs(await bringer.known()).find((each) => each.repository === repository && each.name === name);
@@ -138,13 +142,13 @@ export function requireBrought(outcome: Outcome): void {
 }
 
 /** It is listed, so it is there; who looks for it must not hear that it is not. */
-function cannotBeHad(file: string, host: string, error: unknown): MirrorError {
+export function cannotBeHad(file: string, host: string, error: unknown): MirrorError {
   return new MirrorError(
     "away",
     `${file} is listed, and can be had neither here nor from ${host}: ${describeError(error)}`,
   );
 }
 
-function isNotFound(error: unknown): boolean {
+export function isNotFound(error: unknown): boolean {
   return error instanceof MirrorError && error.code === "not_found";
 }

@@ -19,7 +19,7 @@ export function watchUses(paths: StorePaths, asked: Pick<Asked, "used">, source:
   return {
     registry: async (path) => used(await source.registry(path), keysOf(paths, path)),
     upstream: async (path) => used(await source.upstream(path), keysOf(paths, path)),
-    file: async (host, path) => used(await source.file(host, path), [paths.filePath(host, path)]),
+    file: async (host, path, hasQuery) => used(await source.file(host, path, hasQuery), [paths.filePath(host, path)]),
   };
 }
 

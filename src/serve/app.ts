@@ -21,6 +21,7 @@ import type { Logger } from "pino";
 import { MirrorError, describeError, hasErrno, outcomeOf } from "../errors.ts";
 import { onGone } from "../listeners.ts";
 import { printable } from "../text.ts";
+import { onBehalfOf } from "../via.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
@@ -66,8 +67,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   app.setErrorHandler(sendError);
   app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
   const targetOf = (request: FastifyRequest) => targets.get(request.raw);
-  app.addHook("onRequest", async ({ headers }) => {
-    if (headers["via"] !== undefined && dependencies.isOwnRequest(headers["via"])) throw loop();
+  app.addHook("onRequest", ({ headers: { via } }, _reply, done) => {
+    if (via === undefined) done();
+    else if (dependencies.isOwnRequest(via)) done(loop());
+    else onBehalfOf(via, done);
   });
   const guard = createGuard(dependencies.tokens);
   if (dependencies.tokens !== undefined) {
@@ -86,7 +89,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
 
 function loop(): MirrorError {
   return new MirrorError(
-    "refused",
+    "loop",
     "this request is this mirror's own: whom it asks for what it does not hold leads back to it. Correct --upstream or " +
       "--hex-url, or what its name server says of these hosts",
   );

@@ -72,7 +72,7 @@ export async function addFileRoutes(
   app.get("/file", async (request, reply) => {
     const target = targetOf(request);
     if (target?.kind !== "file") return notFound(reply);
-    return send(request, reply, await source.file(target.host, target.path));
+    return send(request, reply, await source.file(target.host, target.path, request.originalUrl.includes("?")));
   });
 }
 

@@ -35,8 +35,8 @@ export interface Source {
   readonly registry: (path: string) => Promise<Located | undefined>;
   /** What upstream signed. @param path likewise */
   readonly upstream: (path: string) => Promise<Located | undefined>;
-  /** A file of some host. @param path with the slash at its beginning */
-  readonly file: (host: string, path: string) => Promise<Located | undefined>;
+  /** A file of some host. @param path with the slash at its beginning @param hasQuery what it names may depend on more */
+  readonly file: (host: string, path: string, hasQuery: boolean) => Promise<Located | undefined>;
 }
 
 /** What lies in the mirror's folders, and nothing else. */

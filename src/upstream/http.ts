@@ -4,6 +4,7 @@
  * arrived damaged is asked for again like any other hiccup.
  */
 import { createReadStream } from "node:fs";
+import { isIP } from "node:net";
 import pLimit from "p-limit";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
@@ -17,8 +18,8 @@ import { exchange, type Head, type Question } from "./exchange.ts";
 import { passage, type Passage, type PassageOptions } from "./passage.ts";
 import type { MayConnect } from "./guarded-lookup.ts";
 import { asksForPage, isPage, pageError } from "./page.ts";
-import { requireProxies, type Proxies } from "./proxies.ts";
-import { maxRedirects, type MayAsk } from "./redirect.ts";
+import { proxyFor, requireProxies, type Proxies } from "./proxies.ts";
+import { hostOf, maxRedirects, privateHost, type MayAsk } from "./redirect.ts";
 import { troubleOf } from "./trouble.ts";
 
 export interface HttpAnswer extends Head {
@@ -76,7 +77,7 @@ export interface GetOptions extends Transfer {
 export interface HttpSettings {
   readonly userAgent: string;
   /** Sent with everything, redirects included. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: (() => Readonly<Record<string, string>>) | undefined;
   /** To one host at once. */
   readonly connections: number;
   readonly proxies: Proxies;
@@ -95,7 +96,7 @@ export interface HttpSettings {
 export function createHttpClient(settings: HttpSettings): HttpClient {
   const {
     userAgent,
-    headers: ownHeaders = {},
+    headers: ownHeaders = () => ({}),
     connections,
     proxies,
     authorities,
@@ -105,6 +106,13 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
   } = settings;
   requireProxies(proxies);
   const agent = createDispatcher({ connections, proxies, authorities, mayConnect: settings.mayConnect });
+  const { mayConnect } = settings;
+  /** An address needs no look, so it is looked at here. @throws MirrorError `refused` */
+  const requireOpen = (url: string) => {
+    const host = hostOf(url) ?? "";
+    const isRefused = mayConnect !== undefined && isIP(host) !== 0 && !mayConnect(host, host);
+    if (isRefused && proxyFor(url, proxies) === undefined) throw privateHost(host);
+  };
   const slots = lazyBy((_host: string) => pLimit(connections));
 
   /** Asks one host, and is told where it redirects to, or what it answered. */
@@ -114,6 +122,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     return patience.ask(host, { signal: question.signal, tries: limits.tries, damagedTries }, async (turn) =>
       slots(host)(async () => {
         turn.signal.throwIfAborted();
+        requireOpen(url);
         turn.begin();
         try {
           const { head, next } = await exchange(question, url, arrival, {
@@ -159,7 +168,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     const token = options.token ?? tokenFor?.(url);
     const question: Question = {
       url,
-      headers: { "user-agent": userAgent, ...ownHeaders, ...options.headers },
+      headers: { "user-agent": userAgent, ...ownHeaders(), ...options.headers },
       secrets: token === undefined ? {} : { authorization: token },
       maxSize: options.maxSize,
       onBytes: options.onBytes,
@@ -195,8 +204,8 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       }
     },
     pass: async (url, options) => {
-      const headers = { "user-agent": userAgent, ...ownHeaders, ...options.headers };
-      const tools = { dispatcher: agent, limits: patience.limits, proxies, mayAsk };
+      const headers = { "user-agent": userAgent, ...ownHeaders(), ...options.headers };
+      const tools = { dispatcher: agent, limits: patience.limits, proxies, mayAsk, requireOpen };
       return passage(url, { ...options, headers }, tools);
     },
     // Nothing that connects, or hangs in a proxy, is waited for.

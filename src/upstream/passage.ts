@@ -19,6 +19,8 @@ export interface PassageTools {
   readonly limits: Limits;
   readonly proxies: Proxies;
   readonly mayAsk: MayAsk;
+  /** @throws MirrorError for an address that is not connected to */
+  readonly requireOpen: (url: string) => void;
 }
 
 export interface PassageOptions {
@@ -41,6 +43,7 @@ export interface Passage {
 export async function passage(url: string, options: PassageOptions, tools: PassageTools): Promise<Passage> {
   let at = url;
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
+    tools.requireOpen(at);
     const answer = await askOnce(at, options, tools);
     const next = await redirectOf(answer, at, tools.mayAsk).catch((error: unknown) => {
       answer.body.destroy();

@@ -54,15 +54,15 @@ export interface PatienceSettings {
   readonly limits?: Partial<Limits>;
   /** Whether it outlives every job: then who asks decides which hosts are away (pull/), and for how long. */
   readonly isLasting?: boolean;
-  /** Told of each sign of a host's. */
-  readonly onSign?: (host: string) => void;
+  /** Told when a host is asked, and of each sign of it. */
+  readonly watch?: { readonly onBegin: (host: string) => void; readonly onSign: (host: string) => void };
 }
 
 // Milliseconds.
 const lookEvery = 250;
 
 export function createPatience(settings: PatienceSettings): Patience {
-  const { deadline, tell, limits: own = {}, isLasting = false, onSign } = settings;
+  const { deadline, tell, limits: own = {}, isLasting = false, watch: watcher } = settings;
   const limits = { ...usualLimits, ...own };
   const hasDeadline = deadline !== undefined;
   const hosts = new Map<string, HostWatch>();
@@ -83,7 +83,7 @@ export function createPatience(settings: PatienceSettings): Patience {
   const ask = async <T>(host: string, options: AskOptions, attempt: (turn: Turn) => Promise<T>): Promise<T> => {
     const tries = new Tries(limits, options);
     const asked = new Asked(host, watch(host), options.signal, over.signal);
-    const hearing = onSign === undefined ? attempt : async (turn: Turn) => attempt(heard(turn, () => onSign(host)));
+    const hearing = watcher === undefined ? attempt : async (turn: Turn) => attempt(heard(turn, host, watcher));
     try {
       for (;;) {
         try {
@@ -126,12 +126,18 @@ export function createPatience(settings: PatienceSettings): Patience {
 }
 
 /** A turn of which somebody else hears, too. */
-function heard(turn: Turn, onSign: () => void): Turn {
-  const sign: Turn["sign"] = (isError) => {
-    onSign();
-    turn.sign(isError);
+function heard(turn: Turn, host: string, { onBegin, onSign }: NonNullable<PatienceSettings["watch"]>): Turn {
+  return {
+    ...turn,
+    begin: () => {
+      turn.begin();
+      onBegin(host);
+    },
+    sign: (isError) => {
+      onSign(host);
+      turn.sign(isError);
+    },
   };
-  return { ...turn, sign };
 }
 
 /** One who asks, from the first try to the last. */

@@ -3,6 +3,7 @@ import { readAuthorities } from "../authorities.ts";
 import { MirrorError } from "../errors.ts";
 import type { Context } from "../store/context.ts";
 import { version } from "../version.ts";
+import { viaWith } from "../via.ts";
 import { createHttpClient, type HttpClient } from "./http.ts";
 import { onlyPublic } from "./guarded-lookup.ts";
 import type { Limits } from "./limits.ts";
@@ -27,7 +28,8 @@ export interface UpstreamsOptions {
   readonly limits?: Partial<Limits>;
   /** For as long as a server runs, on behalf of others: only what anybody could have. */
   readonly lasting?: {
-    /** Told of each sign of a host's. */
+    /** Told when a host is asked, and of each sign of it. */
+    readonly onBegin: (host: string) => void;
     readonly onSign: (host: string) => void;
     /** By which we know our own requests when they come back. */
     readonly via: string;
@@ -51,13 +53,17 @@ export function openUpstreams(
   const impatient = { tries: 2, gitTries: 2, firstByte: 15 };
   const patience = createPatience({
     tell,
-    ...(lasting === undefined ? { deadline, limits } : { isLasting: true, limits: impatient, onSign: lasting.onSign }),
+    ...(lasting === undefined ? { deadline, limits } : { isLasting: true, limits: impatient, watch: lasting }),
   });
   const http = createHttpClient({
     userAgent: `mirror-server/${version}`,
     ...(lasting === undefined
       ? { connections }
-      : { connections: lastingConnections, headers: { via: lasting.via }, mayConnect: onlyPublic(hosts) }),
+      : {
+          connections: lastingConnections,
+          headers: () => ({ via: viaWith(lasting.via) }),
+          mayConnect: onlyPublic(hosts),
+        }),
     proxies,
     authorities: readAuthorities(config.authorities, tell),
     mayAsk: async (host) => mayAsk(host, hosts),

@@ -10,7 +10,7 @@ import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts
 import { temporaryFolder } from "../support/folder.ts";
 import { git, makeRepository, redirectGit, startGitUpstream, type GitUpstream } from "../support/git.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
-import { listenOnLoopback } from "../support/loopback.ts";
+import { freePort, listenOnLoopback } from "../support/loopback.ts";
 import { alpha, beta, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
 
 const mine = makeTarball({ name: "mine", version: "0.1.0" });
@@ -92,6 +92,18 @@ test("ten laptops have everything, and each thing crosses the line once", async 
   const { body } = await bytes(first ?? office, "/packages/alpha");
   expect(decodePackage(verifyAndUnwrap(body, own)).releases.map(({ version }) => version)).toEqual(["1.0.0"]);
 }, 120_000);
+
+test("two mirrors that ask each other find that out", async () => {
+  const port = await freePort();
+  const there = await laptop("there", "--upstream", `http://127.0.0.1:${port}`);
+  await mkdir(join(cwd, "here"));
+  const flags = ["--upstream", there.url, "--hex-public-key", key, "--no-tls", "--port", String(port)];
+  const here = await startServer(flags, { cwd: join(cwd, "here"), env: { MIRROR_OFFLINE: "false" } });
+  const began = performance.now();
+  expect((await bytes(here, "/packages/alpha")).status).toBe(502);
+  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(there.log() + here.log()).toMatch(/"status":508/);
+}, 60_000);
 
 test("sync goes the same way", async () => {
   await mkdir(join(cwd, "app"));

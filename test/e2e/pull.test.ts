@@ -7,8 +7,10 @@ import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { decodePackage, decodeNames, decodeVersions } from "../../src/hex/records.ts";
+import { takeWritersLock } from "../../src/disk/writers-lock.ts";
 import { readPublicKey } from "../../src/hex/keys.ts";
 import { verifyAndUnwrap } from "../../src/hex/signed.ts";
+import { StorePaths } from "../../src/store/paths.ts";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
@@ -25,7 +27,8 @@ let flags: string[];
 beforeEach(async () => {
   cwd = await temporaryFolder();
   hex = await startHexUpstream([alpha, beta]);
-  flags = ["--hex-url", hex.url, "--hex-public-key", await hex.writePublicKey(join(cwd, "upstream.pem")), "--no-tls"];
+  const upstream = ["--hex-url", hex.url, "--hex-public-key", await hex.writePublicKey(join(cwd, "upstream.pem"))];
+  flags = [...upstream, "--no-tls", "--builds-url", hex.url];
 });
 
 const start = async (...more: string[]) =>
@@ -43,6 +46,15 @@ async function get(server: RunningServer, path: string, headers: Record<string, 
   expect(Number(got.age ?? 0)).toBeGreaterThanOrEqual(0);
   return { status, mark: got["x-mirror"]?.toString(), etag: got.etag, body };
 }
+
+const foldersOf = (folder: string) => ({
+  mirror: join(folder, ".mirror"),
+  hexDir: join(folder, ".mirror/hex"),
+  gitDir: join(folder, ".mirror/git"),
+  cacheDir: join(folder, "cache"),
+  certsDir: join(folder, "certs"),
+  privateKey: join(folder, ".mirror/private_key.pem"),
+});
 
 /** As clients read it: by the registry's own key. */
 async function versionsOf(server: RunningServer, name: string): Promise<string[]> {
@@ -140,7 +152,8 @@ describe("what upstream sends", () => {
   ])("is verified first: %s reaches no client, and is not kept", async (_, path, sent) => {
     hex.files.set(path, sent());
     const server = await start();
-    expect(await get(server, path)).toMatchObject({ status: 502 });
+    // Nor is it taken for what is not there when it is asked for again.
+    for (const _time of [1, 2]) expect(await get(server, path)).toMatchObject({ status: 502 });
     expect(await readdir(join(cwd, ".mirror/hex/tarballs")).catch(() => [])).toEqual([]);
   });
 
@@ -201,7 +214,8 @@ describe("while upstream answers and while it does not", () => {
     hex.publish([alpha, newerAlpha, beta]);
     await get(server, "/packages/alpha");
     await hex.off();
-    for (const path of ["/tarballs/alpha-1.2.0.tar", "/packages/beta", "/tarballs/beta-2.1.0.tar"]) {
+    const unlisted = ["/tarballs/alpha-1.9.0.tar", "/docs/alpha-1.0.0.tar.gz", "/installs/1.17.0/hex-2.2.1.ez"];
+    for (const path of ["/tarballs/alpha-1.2.0.tar", "/packages/beta", "/tarballs/beta-2.1.0.tar", ...unlisted]) {
       const { status, body } = await get(server, path);
       expect([path, status]).toEqual([path, 504]);
       expect(body.toString()).toMatch(/127\.0\.0\.1:\d+/);
@@ -279,6 +293,26 @@ test("an upstream that dies in the middle of everything holds nobody up who asks
   expect([200, 504]).toEqual(expect.arrayContaining([...new Set(await Promise.all(others))]));
   expect((await get(server, "/packages/alpha")).status).toBe(200);
 }, 120_000);
+
+test("a file that is asked for with a query is not taken for the one without", async () => {
+  const server = await start("--allow-hosts", "localhost");
+  expect((await get(server, "/gitlab.com/owner/repo/archive.tar?sha=1")).status).toBe(404);
+  expect(await readdir(join(cwd, ".mirror/files")).catch(() => [])).toEqual([]);
+});
+
+test("another process that holds the writers' lock holds nobody up for long, nor the end of the server", async () => {
+  const server = await start("--max-age", "0");
+  await get(server, "/tarballs/alpha-1.0.0.tar");
+  await expect.poll(async () => readdir(join(cwd, ".mirror/hex/packages")), eventually).toEqual(["alpha"]);
+  const lock = await takeWritersLock(new StorePaths(foldersOf(cwd)).lockDir, { onWait: () => undefined });
+  hex.publish([alpha, newerAlpha, beta]);
+  const began = performance.now();
+  expect(await get(server, "/packages/alpha")).toMatchObject({ status: 200, mark: "stale" });
+  expect(performance.now() - began).toBeLessThan(4000);
+  expect(await server.stop()).toBe(0);
+  expect(performance.now() - began).toBeLessThan(20_000);
+  await lock.release();
+}, 60_000);
 
 describe("lists", () => {
   test("say what upstream's say, by our key and by upstream's, and are fetched only when they are asked for", async () => {
@@ -392,7 +426,7 @@ test("a request of ours that comes back is refused, and explained", async () => 
   };
   const looped: string[] = [];
   expect((await get(server, "/packages/alpha")).status).toBe(502);
-  expect(looped[0]).toMatch(/^403 this request is this mirror's own/);
+  expect(looped[0]).toMatch(/^508 this request is this mirror's own/);
 });
 
 describe("the mode", () => {
