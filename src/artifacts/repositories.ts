@@ -20,6 +20,7 @@ import { idOf, type Item } from "../names/item.ts";
 import type { Reporter } from "../reporter.ts";
 import { asOnlyOne } from "./only-one.ts";
 import { removeAll } from "./remove.ts";
+import { mayAsk, privateHost } from "../upstream/redirect.ts";
 import { createSubmodules, heldSubmodules, submodulesOf } from "./submodules.ts";
 
 export interface RepositoryTools {
@@ -149,6 +150,7 @@ async function openBringing(
       const item = itemOf(job);
       submodules.begin(job);
       try {
+        if (fetching.upstream === undefined && policy.allowLocalGit !== true) await requireNamed(job, tools);
         const { outcome, bytes, repository, wanted } = await asOnlyOne(paths, job, tools, async (signal) => {
           const wanted = withDemands(job, repositoryJobs(await tools.known(), policy).jobs);
           const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
@@ -170,6 +172,11 @@ async function openBringing(
     },
     finish: async () => [],
   };
+}
+
+/** @throws MirrorError `refused` for a host of this network that nobody named who may */
+async function requireNamed({ host }: GitJob, { hosts }: BringTools): Promise<void> {
+  if (!(await mayAsk(host, hosts))) throw privateHost(host);
 }
 
 /** What is said of a repository is said once, however many rounds it takes. */

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
 import type { Logger } from "pino";
+import type { Place } from "../disk/place.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
@@ -169,12 +170,20 @@ export async function serve(
 }
 
 async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {
+  await removeHalves(paths.git).catch(() => undefined);
   // Where the way to them is barred there are none: that was told before, and the rest is served.
   for (const { place } of await listRepositories(paths).catch(() => [])) {
     // What bars the way is told with the rest of what is wrong.
     if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
     const reason = unservedReason(place, features);
     if (reason !== undefined) logger.warn({ dir: place.path }, `a repository is not served, since ${reason}`);
+  }
+}
+
+/** What a server that was killed had begun, below hosts and owners. */
+async function removeHalves(git: Place): Promise<void> {
+  for (const host of await git.list("folder")) {
+    for (const owner of await git.at(host).list("folder")) await git.at(`${host}/${owner}`).removeLeftovers();
   }
 }
 

@@ -6,9 +6,10 @@ import { access, constants } from "node:fs/promises";
 import type { Logger } from "pino";
 import { MirrorError, describeError } from "../errors.ts";
 import { hexpm } from "../names/hex-repository.ts";
-import { build, type SigningKey } from "../registry/build.ts";
+import { build, finishUnsigned, type SigningKey } from "../registry/build.ts";
+import { readUnsigned } from "../store/unsigned.ts";
 import { silentReporter } from "../reporter.ts";
-import type { Context } from "../store/context.ts";
+import { asOnlyWriter, type Context } from "../store/context.ts";
 import { listTarballs } from "../store/inventory.ts";
 
 export interface EmptySigning {
@@ -30,7 +31,10 @@ export async function signEmptyRegistry(context: Context<SigningKey>, logger: Lo
   // A mirror's folder that is none of ours ends it here; a registry's does not keep git from being served.
   paths.mirror.look();
   try {
-    if (await isSigned(context)) return signing;
+    if (await isSigned(context)) {
+      await finishSigning(context, logger);
+      return signing;
+    }
     paths.hex.makeFolder();
     paths.mirror.makeFolder();
     await access(paths.mirror.verifiedPath(), constants.W_OK);
@@ -46,6 +50,15 @@ export async function signEmptyRegistry(context: Context<SigningKey>, logger: Lo
     later = signLater(quiet, logger);
   });
   return signing;
+}
+
+/** What a process that was killed had brought and not signed. */
+async function finishSigning(context: Context<SigningKey>, logger: Logger): Promise<void> {
+  const { paths } = context;
+  if (!paths.privateKey.isFile() || (await readUnsigned(paths)).size === 0) return;
+  await asOnlyWriter({ ...context, reporter: silentReporter }, finishUnsigned, false).catch((error: unknown) => {
+    if (!isBusy(error)) logger.warn(`what came last is not signed yet: ${describeError(error)}`);
+  });
 }
 
 /** A first sync signs the registry itself; one that was killed leaves that to us. */

@@ -54,7 +54,10 @@ export type SyncKey = KindKey | UpstreamKey | AuthorityKey | AskingKey | "packag
 type SyncContext = Context<SyncKey>;
 
 export interface SyncOptions {
-  /** Only what is not here, for who waits: without asking for news, and not for long. */
+  /**
+   * Only what is not here, for who waits: without asking for news, and not for long. What is asked for came with a project
+   * that may be anybody's, so a lock alone leads to no address of this network.
+   */
   readonly isOnlyMissing?: boolean;
 }
 
@@ -75,7 +78,11 @@ export async function sync(
   const tally = new Tally(context.reporter);
   const counted: SyncContext = { ...context, reporter: tally };
   const landing = createLanding(counted);
-  const upstreams = openUpstreams(counted, namedHosts(config, given), isOnlyMissing ? { limits: hasty } : {});
+  const upstreams = openUpstreams(
+    counted,
+    namedHosts(config, isOnlyMissing ? [] : given),
+    isOnlyMissing ? { limits: hasty } : {},
+  );
   const hex = openHexSources(counted);
   const found: Lock[] = [];
   let locks: readonly Lock[];

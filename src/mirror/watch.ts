@@ -3,7 +3,7 @@
  * is held is served meanwhile. One that fails is tried again, later and later, until it succeeds or the lock changes.
  */
 import { createHash } from "node:crypto";
-import { watch as watchFiles, type FSWatcher } from "chokidar";
+import { watch as watchFiles } from "chokidar";
 import type { Logger } from "pino";
 import { describeError } from "../errors.ts";
 import { readIfPresent } from "../disk/files.ts";
@@ -30,9 +30,10 @@ export interface LockWatch {
   readonly stop: () => Promise<void>;
 }
 
-// Milliseconds: a lock is written in several steps, and mounts from other systems tell of no change.
+// Milliseconds: a lock is written in several steps. The system tells of no change on mounts from others, of a file that was
+// away for a while, and of an app that is new in an umbrella: so its content is looked at as well.
 const settleAfter = 300;
-const pollEvery = 2000;
+const lookEvery = 2000;
 const firstRetry = 30_000;
 const longestRetry = 600_000;
 
@@ -85,32 +86,33 @@ export async function watchLocks(locks: WatchedLocks, tools: WatchTools): Promis
     logger.info({ added, updated }, "synced");
   };
 
-  const paths = [...(await locks.files())];
   const changed = () => {
     // A change begins anew, whatever failed before.
     retry = firstRetry;
     soon();
   };
-  const watchers = [false, true].map((usePolling) => begin(paths, usePolling, changed));
+  let seen = await contentOf(locks);
+  const look = async () => {
+    const now = await contentOf(locks).catch(() => seen);
+    if (now !== seen) changed();
+    seen = now;
+  };
+  const watcher = watchFiles([...(await locks.files())], { ignoreInitial: true, persistent: false });
+  watcher.on("all", changed);
+  // Where the system has no room for it, looking does.
+  watcher.on("error", () => undefined);
+  const looking = setInterval(() => void look(), lookEvery);
   soon(0);
   return {
     problem: () => problem,
     stop: async () => {
       isStopped = true;
       clearTimeout(timer);
-      await Promise.all(watchers.map(async (watcher) => watcher.close()));
+      clearInterval(looking);
+      await watcher.close();
       await running;
     },
   };
-}
-
-/** By what the system tells, and by looking: on mounts from other systems it tells nothing. */
-function begin(paths: string[], usePolling: boolean, onChange: () => void): FSWatcher {
-  const watcher = watchFiles(paths, { usePolling, interval: pollEvery, ignoreInitial: true, persistent: false });
-  watcher.on("all", onChange);
-  // Where the system has no room for it, looking does.
-  watcher.on("error", () => undefined);
-  return watcher;
 }
 
 async function contentOf({ files }: WatchedLocks): Promise<string> {

@@ -66,7 +66,8 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
       (error: unknown) => {
         const kind = troubleOf(error)?.kind;
         // What came, and was not what it should be, came.
-        if (kind !== undefined && kind !== "damaged") away.failed(host, describeError(error));
+        if (kind !== undefined && silent.has(kind)) away.failed(host, describeError(error));
+        else if (kind !== undefined && kind !== "damaged") away.stumbled(host, describeError(error));
         else if (isAnswer(error)) away.answered(host);
         const ttl = error instanceof MirrorError && kind === undefined ? refusedFor[error.code] : undefined;
         if (error instanceof MirrorError && ttl !== undefined) refusals.set(key, error, { ttl });
@@ -123,7 +124,7 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
 class TooLate extends Error {}
 
 // Nothing came, or not enough in time.
-const silent: ReadonlySet<TroubleKind> = new Set(["silent", "unreachable", "name", "slow", "deadline"]);
+const silent: ReadonlySet<TroubleKind> = new Set(["silent", "unreachable", "name", "deadline"]);
 
 /** As a client is told of it: an outage never looks like "not there". */
 function forClient(error: unknown, host: string): unknown {

@@ -43,7 +43,8 @@ export function createFilesPull(
     const path = asked.replace(/^\/+/, "");
     if (!isFilePath(path)) return undefined;
     const place = paths.file(host, path);
-    if (place.isFile() || !mayPull(host) || hasQuery) return held(place);
+    // What is a folder here holds files that were asked for by longer paths.
+    if (place.isFile() || place.isFolder() || !mayPull(host) || hasQuery) return held(place);
     const job = listed.find((each) => each.host === host && each.path === path) ?? jobFor(host, path);
     const question = {
       key: `file ${job.url}`,

@@ -13,6 +13,8 @@ import { requestKey, type RequestKey } from "../git/request-key.ts";
 import type { GitAnswer } from "../git/upload-pack.ts";
 import type { HttpClient } from "../upstream/http.ts";
 import type { Passage } from "../upstream/passage.ts";
+import { redactUrl } from "../names/git-url.ts";
+import { upstreamTrouble } from "../upstream/trouble.ts";
 import type { GitAsking } from "../serve/git-source.ts";
 import type { RequestBody } from "../git/request-body.ts";
 
@@ -154,18 +156,22 @@ async function pour({ body }: Passage, file: GrowingFile, { maxSize, forget }: P
   }
 }
 
-async function readAll({ body }: Passage): Promise<Buffer> {
+async function readAll({ body, url }: Passage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxList) {
-      body.destroy();
-      throw new MirrorError("too_large", "upstream's list of refs is too large");
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxList) throw new MirrorError("too_large", "upstream's list of refs is too large");
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+    return Buffer.concat(chunks);
+  } catch (error) {
+    body.destroy();
+    if (error instanceof MirrorError) throw error;
+    const { host } = new URL(url);
+    throw upstreamTrouble({ kind: "cut", host }, `the transfer of ${redactUrl(url)} broke`, error);
   }
-  return Buffer.concat(chunks);
 }
 
 /** @throws MirrorError where it is none of git's: what is not for everybody is not there */

@@ -41,6 +41,7 @@ export async function bringForClient(wanted: Wanted, { bringer, way, maxSize }: 
   try {
     const environments = await (await bringer.gitEnvironments()).asNobody(onTheWay.settings);
     await asOnlyOne(paths, { host, path }, bringer, async (signal) => {
+      await place.parent?.removeLeftovers().catch(() => undefined);
       // Another process may have made it meanwhile.
       const isNew = !place.isFolder();
       const locked = await lockedRevisions(bringer, wanted);

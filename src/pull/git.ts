@@ -72,6 +72,8 @@ const maxNew = 4;
 const maxPassing = 2;
 // What upstream does not have is not asked for again for so long. Milliseconds.
 const absentFor = 60_000;
+// Bytes: a hundred thousand refs.
+const maxRequest = 8 * 1024 * 1024;
 // Ids that are known to be here, of all repositories.
 const maxTips = 1_000_000;
 // Objects that a client wants and that are not here: more are no commits of a lock.
@@ -149,18 +151,21 @@ export function createGitPull(tools: GitPullTools): GitPull {
       },
       answer: async (request) => {
         const { protocol, body } = request;
-        const wanted = body.bytes === undefined ? undefined : readFetchRequest(protocol, body.bytes);
         const place = await find(request.host, request.path);
         if (place !== undefined) {
+          const wanted = body.bytes === undefined ? undefined : readFetchRequest(protocol, body.bytes);
           const isBrought = wanted !== undefined && (await bringMissing(request, place, wanted));
           const reply = await held.answer(request);
           return isBrought ? { ...reply, mark: "miss" } : reply;
         }
         const url = await upstreamOf(request);
-        const isShared = passage.isPassing(request, url);
+        // A request for all of many refs is long, and has to be known for what it is.
+        const whole = { ...request, body: await withBytes(body) };
+        const wanted = whole.body.bytes === undefined ? undefined : readFetchRequest(protocol, whole.body.bytes);
+        const isShared = passage.isPassing(whole, url);
         const waits = wanted !== undefined && !isShared;
         if (waits && (await isMadeMeanwhile(request, find))) return { ...(await held.answer(request)), mark: "miss" };
-        return pass(request, url, wanted);
+        return pass(whole, url, wanted);
       },
     }),
     close: async () => {
@@ -344,6 +349,19 @@ export function createGitPull(tools: GitPullTools): GitPull {
     });
     return unknown.filter((_id, index) => lines.split("\n")[index]?.endsWith(" missing") === true);
   }
+}
+
+/** With its bytes in memory, unless there are more than a request for all refs has. */
+async function withBytes(body: RequestBody): Promise<RequestBody> {
+  if (body.bytes !== undefined) return body;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body.read() as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxRequest) return body;
+    chunks.push(chunk);
+  }
+  return { ...body, bytes: Buffer.concat(chunks) };
 }
 
 /** @throws MirrorError `too_large` */

@@ -88,7 +88,8 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
       if (current.isFresh) return located({ place: await online.package(name, current.value) }, current);
       await publish();
       if (place.isFile()) return located({ place }, current);
-      throw new MirrorError("away", `no release of ${name} is held here, and ${host} cannot be asked just now`);
+      const why = `what ${host} has of it cannot be had, or not be believed, just now`;
+      throw new MirrorError("away", `no release of ${name} is held here, and ${why}`);
     });
   };
   /** What hex.pm does not have, the other mirror may have as its own. */

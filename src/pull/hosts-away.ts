@@ -13,11 +13,13 @@ export interface AwayHost {
 
 // Milliseconds between tries of a host that is away.
 const usualPause = 5000;
+const maxStumbles = 3;
 
 export class HostsAway {
   private readonly hosts = new Map<string, AwayHost & { tried: number }>();
   /** Since when each is asked without having given a sign. */
   private readonly silent = new Map<string, number>();
+  private readonly stumbles = new Map<string, number>();
   private readonly pause: number;
   private readonly tell: (text: string) => void;
 
@@ -60,7 +62,15 @@ export class HostsAway {
     return since !== undefined && Date.now() - since >= milliseconds;
   }
 
+  /** One question came to nothing, which may be about that alone: several in a row are about the host. */
+  stumbled(host: string, reason: string): void {
+    const count = (this.stumbles.get(host) ?? 0) + 1;
+    this.stumbles.set(host, count);
+    if (count >= maxStumbles || this.hosts.has(host)) this.failed(host, reason);
+  }
+
   answered(host: string): void {
+    this.stumbles.delete(host);
     this.hear(host);
     if (this.hosts.delete(host)) this.tell(`${host} answers again`);
   }

@@ -75,6 +75,8 @@ export function createInstallersPull(tools: InstallersPullTools): (path: string)
     const own = installsDir.at(path);
     try {
       const { mark, since, isFresh } = await current(list);
+      if (!isFresh && !own.isFile())
+        throw new MirrorError("away", `${path} is not held here, and ${host} cannot be asked`);
       const until = Math.min(Date.now() + lookAgainAfter, (since ?? 0) + maxAge * 1000);
       return { mark, since, until, content: { place: isFresh ? kept.at(path) : own } };
     } catch (error) {

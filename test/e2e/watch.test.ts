@@ -1,5 +1,5 @@
 /** `serve --watch`: a lock that changes is synced, and what is held is served meanwhile. */
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
@@ -67,6 +67,18 @@ test("a lock may come later, and one that cannot be read or synced is told, whil
   await writeFile(join(app, "mix.lock"), mixLock([alpha, other]));
   await expect.poll(async () => (await health()).status, eventually).toBe("ok");
   expect(await status("/tarballs/other-1.0.0.tar")).toBe(200);
+}, 90_000);
+
+test("a lock that was away for a while, as when branches are switched, is watched as before", async () => {
+  await writeFile(join(app, "mix.lock"), mixLock([alpha]));
+  await start();
+  await expect.poll(async () => status("/packages/alpha"), eventually).toBe(200);
+  await rm(join(app, "mix.lock"));
+  await expect.poll(async () => (await health()).problems.length, eventually).toBe(1);
+  await writeFile(join(app, "mix.lock"), mixLock([alpha, beta]));
+  await expect.poll(async () => status("/tarballs/beta-2.1.0.tar"), eventually).toBe(200);
+  await writeFile(join(app, "mix.lock"), mixLock([alpha, beta, other]));
+  await expect.poll(async () => status("/tarballs/other-1.0.0.tar"), eventually).toBe(200);
 }, 90_000);
 
 test("watching offline is refused", async () => {
