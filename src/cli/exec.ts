@@ -2,11 +2,10 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { MirrorError, describeError, hasErrno } from "../errors.ts";
-import type { Lock } from "../lock/entries.ts";
 import type { Item } from "../names/item.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { showItem } from "./items.ts";
-import { projectLocks } from "./locks.ts";
+import { projectLocks, readLocks } from "./locks.ts";
 
 export const exec: Command = async (context, args) => {
   const { mirror, config, cwd, signal, handOverSignals } = context;
@@ -22,20 +21,20 @@ export const exec: Command = async (context, args) => {
     if (isOwn) await mirror.makeKnown(before).catch(() => undefined);
     const code = await run(program, rest, { cwd, environment, handOverSignals });
     // Who has just stopped it does not want to wait for more.
-    if (isOwn && code < 128 && !signal.aborted) await tellWhatIsHere(context, await projectLocks(cwd, config));
+    if (isOwn && code < 128 && !signal.aborted) await tellWhatIsHere(context);
     return code;
   });
 };
 
 const shownMissing = 5;
 
-async function tellWhatIsHere({ mirror, tell }: CommandContext, locks: readonly Lock[]): Promise<void> {
-  if (!locks.some(({ entries }) => entries.length > 0)) return;
-  const names = locks.map(({ name }) => name).join(", ");
+async function tellWhatIsHere({ mirror, tell, cwd, config }: CommandContext): Promise<void> {
   try {
-    tell(`${names}: ${coverage(await mirror.complete(locks))}`);
+    const locks = (await readLocks([], cwd, config, true)) ?? [];
+    if (!locks.some(({ entries }) => entries.length > 0)) return;
+    tell(`${locks.map(({ name }) => name).join(", ")}: ${coverage(await mirror.complete(locks))}`);
   } catch (error) {
-    tell(`${names}: what it names cannot be fetched into the mirror: ${describeError(error)}`);
+    tell(`whether the next run needs no network cannot be told: ${describeError(error)}`);
   }
 }
 

@@ -18,7 +18,7 @@ import Fastify, {
   type FastifyRequest,
 } from "fastify";
 import type { Logger } from "pino";
-import { MirrorError, describeError, hasErrno, outcomeOf } from "../errors.ts";
+import { MirrorError, describeError, hasErrno, outcomeOf, type ErrorCode } from "../errors.ts";
 import { onGone } from "../listeners.ts";
 import { printable } from "../text.ts";
 import { onBehalfOf } from "../via.ts";
@@ -147,6 +147,8 @@ function asOurs(error: FastifyError | Error): FastifyError | Error {
   return isFull ? new MirrorError("busy", "the system has no room for another open file") : error;
 }
 
+const ofOthers: ReadonlySet<ErrorCode> = new Set(["away", "upstream", "integrity", "loop"]);
+
 /** Plain text: git and Hex show it to the user as it stands. */
 function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const error = asOurs(cause);
@@ -157,7 +159,9 @@ function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: 
   // Of a client that has gone its own line in the log tells enough.
   const isGone = reply.raw.destroyed || request.raw.socket.destroyed || (isOurs && error.code === "cancelled");
   const isBusy = isOurs && error.code === "busy";
-  if (isBusy) request.log.warn(error.message);
+  // What is wrong with upstream is no fault of ours, and told where it is asked.
+  const isOfOthers = isOurs && ofOthers.has(error.code);
+  if (isBusy || isOfOthers) request.log.warn(describeError(error));
   else if (status >= 500 && !isGone) request.log.error({ err: error }, describeError(error));
   if (isBusy) void reply.header("retry-after", "2");
   if (status === 401) void reply.header("www-authenticate", 'Basic realm="mirror-server", charset="UTF-8"');
