@@ -21,8 +21,6 @@ export interface Landing {
   readonly isBehind: () => boolean;
 }
 
-// What comes within it is given its place together.
-const gatherMilliseconds = 1;
 // Others want to write too.
 const holdMilliseconds = 250;
 // Longer than anybody waits before asking again for the lock.
@@ -35,6 +33,8 @@ interface Waiting {
 }
 
 export interface LandingOptions {
+  /** What comes within it is given its place together. Milliseconds. */
+  readonly gather?: number;
   /**
    * What has come so far is of use before the end; lists are written whole, so not too often. Milliseconds.
    */
@@ -45,7 +45,7 @@ export interface LandingOptions {
 
 export function createLanding(
   context: Context<SigningKey>,
-  { signEvery = 10_000, onSigned }: LandingOptions = {},
+  { gather = 1, signEvery = 10_000, onSigned }: LandingOptions = {},
 ): Landing {
   const waiting: Waiting[] = [];
   let unsigned = new Map<string, Set<string>>();
@@ -91,7 +91,7 @@ export function createLanding(
     return result;
   };
   const pump = async () => {
-    await sleep(gatherMilliseconds);
+    await sleep(gather);
     do {
       await asOnlyWriter(context, takeAll, "patiently").catch((error: unknown) => {
         for (const { refuse } of waiting.splice(0)) refuse(error);

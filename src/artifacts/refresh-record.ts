@@ -10,9 +10,13 @@ import type { Package } from "../hex/records.ts";
 import type { BringTools } from "./artifact.ts";
 import type { HexSource } from "./hex-sources.ts";
 import { transferOf } from "../reporter.ts";
-import { takeRecord, type TakeTools } from "./take-record.ts";
+import { judgeRecord, takeRecord, type TakeTools } from "./take-record.ts";
 
-type Tools = Pick<BringTools, "http" | "signal" | "land"> & TakeTools;
+type Tools = Pick<BringTools, "http" | "signal" | "land"> &
+  TakeTools & {
+    /** Told of one that is verified, and of a package that nothing was known of, before it has its place. */
+    readonly onFirst?: (record: HeldRecord) => void;
+  };
 
 // Others who change it meanwhile are few.
 const maxTries = 3;
@@ -35,6 +39,11 @@ async function tryToRefresh(name: string, source: HexSource, tools: Tools): Prom
   // A mirror of before knows no history of it yet; what has a validator was written down before that.
   const isDone = !fetched.changed && source.isVerified() && paths.history(name).isFile();
   if (held !== undefined && isDone) return held;
+  if (fetched.changed && file.look() === undefined && tools.onFirst !== undefined) {
+    const { bytes, record } = fetched;
+    const { isFirst } = await judgeRecord(source, { before: undefined, after: record }, tools);
+    if (isFirst) tools.onFirst({ bytes, record, stamp: undefined });
+  }
   const package_ = { repository: paths.repository, name };
   const staged = fetched.changed ? await file.stage(fetched.bytes, { isSynced: true }) : undefined;
   try {

@@ -2,7 +2,7 @@
  * Takes upstream's record of a package in the place of the one that is held, or refuses it: what upstream took back or
  * replaced goes from the registry, and is put aside; what is new is written down. docs/decisions/0011-trust.md
  */
-import { compareRecords } from "../hex/changes.ts";
+import { compareRecords, type Changes } from "../hex/changes.ts";
 import { hexDigits } from "../hex/checksums.ts";
 import { fingerprint } from "../hex/keys.ts";
 import type { Package } from "../hex/records.ts";
@@ -34,14 +34,20 @@ export interface TakeTools {
   readonly locked: () => Promise<ReadonlyMap<string, ReadonlySet<string>>>;
 }
 
-/** Before the record itself is written. @throws MirrorError `integrity` saying why it is not taken, and how it would be */
-export async function takeRecord(
-  source: Pick<HexSource, "paths" | "upstream">,
-  record: NewRecord,
-  { paths, reporter, acceptChanged, locked, withdraw }: TakeTools,
-): Promise<void> {
+export interface Judged {
+  readonly changes: Changes;
+  readonly history: readonly HistoryLine[];
+  /** Whether nothing was known of the package. */
+  readonly isFirst: boolean;
+}
+
+/** @throws MirrorError `integrity` saying why a record is not taken, and how it would be */
+export async function judgeRecord(
+  source: Pick<HexSource, "paths">,
+  { before, after }: NewRecord,
+  { paths, acceptChanged, locked }: Pick<TakeTools, "paths" | "acceptChanged" | "locked">,
+): Promise<Judged> {
   const registry = source.paths;
-  const { before, after } = record;
   const { name } = after;
   const { repository } = registry;
   const history = await readHistory(registry.history(name));
@@ -65,6 +71,20 @@ export async function takeRecord(
   if (changes.refused !== undefined) {
     throw new MirrorError("integrity", `${changes.refused}; what is held stays as it is`);
   }
+  return { changes, history, isFirst };
+}
+
+/** Before the record itself is written. @throws MirrorError likewise */
+export async function takeRecord(
+  source: Pick<HexSource, "paths" | "upstream">,
+  record: NewRecord,
+  tools: TakeTools,
+): Promise<void> {
+  const { paths, reporter, withdraw } = tools;
+  const registry = source.paths;
+  const { name } = record.after;
+  const { repository } = registry;
+  const { changes, history } = await judgeRecord(source, record, tools);
   for (const text of changes.told) reporter.note(text);
   const gone = [...changes.lost, ...changes.replaced].map((version) => registry.tarball(name, version));
   const held = gone.filter((tarball) => tarball.isFile());
@@ -95,6 +115,7 @@ async function signedBefore(
   registry: RegistryPaths,
   { name, history }: { readonly name: string; readonly history: readonly HistoryLine[] },
 ): Promise<Package | undefined> {
+  if (!registry.resource(`packages/${name}`).isFile()) return undefined;
   const key = await publishedKey(paths).catch(() => undefined);
   const own = key === undefined ? undefined : (await readSignedRecord(registry, name, [key]))?.record;
   if (own === undefined) return undefined;

@@ -2,6 +2,7 @@
  * The one door to child processes: git, with an argument array, an environment made here, a group of its own that is
  * ended as a whole, and stderr that is kept and never mixed with output.
  */
+import { writeFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
@@ -78,10 +79,18 @@ export function startGit(
 
 /** What it starts later is as polite; where the system does not allow that, it is no more than less polite. */
 function yieldTo(pid: number | undefined): void {
+  if (pid === undefined) return;
+  const { PRIORITY_LOW } = constants.priority;
+  ifAllowed(() => setPriority(pid, PRIORITY_LOW));
+  // Linux shares processors out among sessions first, and only then among the processes of each: sched(7), autogroup.
+  if (process.platform === "linux") ifAllowed(() => writeFileSync(`/proc/${pid}/autogroup`, String(PRIORITY_LOW)));
+}
+
+function ifAllowed(change: () => void): void {
   try {
-    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
+    change();
   } catch {
-    // It may have ended by now.
+    // The child may have ended by now, too.
   }
 }
 

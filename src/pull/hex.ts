@@ -62,9 +62,10 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
     since,
     until: Math.min(Date.now() + lookAgainAfter, (since ?? 0) + maxAge * 1000),
   });
+  const settled = async () => void (await Promise.all([records.settled(), releases.settled()]));
   /** All that has come is part of the registry. */
   const publish = async (): Promise<void> => {
-    const signed = releases.settled().then(bringer.publish);
+    const signed = settled().then(bringer.publish);
     // Another process may hold the writers' lock for long: then what is there has to do.
     await Promise.race([signed.catch(() => undefined), sleep(publishWithin, undefined, { ref: false })]);
   };
@@ -113,7 +114,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
     if (why !== undefined) throw new MirrorError("not_found", `${name} is this mirror's own package: ${why}`);
     const current = await records.get(name);
     const place = registry.upstreamPackage(name);
-    return located(bringer.keeps ? { place } : { bytes: current.value.bytes }, current);
+    return located(bringer.keeps && place.isFile() ? { place } : { bytes: current.value.bytes }, current);
   };
   const tarball = async (file: string): Promise<Located | undefined> => {
     const named = parseTarballName(file);
@@ -140,7 +141,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
     return located({ place }, current);
   };
   return {
-    settled: releases.settled,
+    settled,
     registry: async (path) => {
       const { room, name } = partsOf(path);
       if (room === "packages") return ownRecord(name);

@@ -88,7 +88,9 @@ export interface Pull {
 }
 
 // Milliseconds: what has come is part of the registry by then.
-const signEvery = 500;
+const signEvery = 1000;
+// Most who ask have gone on before what they asked for has its place, and ask for more meanwhile. Milliseconds.
+const gather = 25;
 // Milliseconds that the end of a server waits for the writers' lock.
 const closeWithin = 5000;
 
@@ -128,7 +130,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   };
   // What has come is signed, although the program is asked to stop.
   const lasting = new AbortController();
-  const landing = createLanding({ ...context, signal: lasting.signal }, { signEvery, onSigned });
+  const landing = createLanding({ ...context, signal: lasting.signal }, { gather, signEvery, onSigned });
   const known = watchKnownLocks(paths);
   const { land } = landing;
   const bringer: Bringer = {

@@ -1,13 +1,13 @@
 /**
  * Upstream's records of packages, as they are by now: asked for when they are older than `--max-age`, and kept in
- * the mirror, or, where nothing can be kept, in memory.
+ * the mirror, or, where nothing can be kept, in memory. Who asks for one of which nothing was known does not wait for its place.
  */
 import { LRUCache } from "lru-cache";
 import type { HexSource } from "../artifacts/hex-sources.ts";
 import { lockedChecksums } from "../artifacts/bring-packages.ts";
 import { readHeld, refreshRecord, type HeldRecord } from "../artifacts/refresh-record.ts";
 import type { TakeTools } from "../artifacts/take-record.ts";
-import { MirrorError } from "../errors.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import { packageJobs } from "../plan/packages.ts";
 import { transferOf } from "../reporter.ts";
 import type { Item } from "../names/item.ts";
@@ -24,6 +24,10 @@ export interface Records {
   readonly get: (name: string, maxAge?: number) => Promise<Current<HeldRecord>>;
   /** The one that is held, whatever upstream says. */
   readonly held: (name: string) => Promise<HeldRecord | undefined>;
+  /** When the one that has come has its place, or will have none. */
+  readonly placed: (name: string) => Promise<void>;
+  /** When all have. */
+  readonly settled: () => Promise<void>;
 }
 
 export interface RecordsTools extends CurrentTools {
@@ -39,9 +43,11 @@ export function createRecords(source: HexSource, tools: RecordsTools): Records {
   const { upstream, paths } = source;
   const host = new URL(upstream.url).host;
   const known = new LRUCache<string, HeldRecord>({ max: maxKnown });
-  const ask = bringer.keeps ? keeping(source, bringer) : passing(upstream, bringer);
+  const { ask, arriving, placing } = bringer.keeps ? keeping(source, bringer) : passing(upstream, bringer);
 
   const held = async (name: string): Promise<HeldRecord | undefined> => {
+    const arrived = arriving.get(name);
+    if (arrived !== undefined) return arrived;
     const before = known.get(name);
     if (!bringer.keeps && before !== undefined) return before;
     const record = await readHeld(paths.upstreamPackage(name), name, upstream, before);
@@ -58,7 +64,8 @@ export function createRecords(source: HexSource, tools: RecordsTools): Records {
         held: async () => held(name),
         refresh: async (before) => {
           const record = await ask(name, before);
-          known.set(name, record);
+          // One that has no place yet is known when it has.
+          if (!bringer.keeps || record.stamp !== undefined) known.set(name, record);
           return record;
         },
         onRefused: (why) => {
@@ -68,27 +75,60 @@ export function createRecords(source: HexSource, tools: RecordsTools): Records {
       },
       tools,
     );
-  return { get, held };
-}
-
-type Ask = (name: string, before: HeldRecord | undefined) => Promise<HeldRecord>;
-
-/** By way of the mirror. */
-function keeping(source: HexSource, bringer: Bringer): Ask {
-  const { paths, reporter, withdraw, known, http, signal, land } = bringer;
-  return async (name) => {
-    const locked: TakeTools["locked"] = async () => {
-      const jobs = packageJobs(await known());
-      return lockedChecksums(jobs.find((job) => job.repository === source.paths.repository && job.name === name));
-    };
-    return refreshRecord(name, source, { http, signal, land, paths, reporter, acceptChanged: [], withdraw, locked });
+  return {
+    get,
+    held,
+    placed: async (name) => placing.get(name),
+    settled: async () => void (await Promise.all(placing.values())),
   };
 }
 
+interface Way {
+  readonly ask: (name: string, before: HeldRecord | undefined) => Promise<HeldRecord>;
+  /** What has come and has no place yet, by name. */
+  readonly arriving: ReadonlyMap<string, HeldRecord>;
+  readonly placing: ReadonlyMap<string, Promise<void>>;
+}
+
+/** By way of the mirror. */
+function keeping(source: HexSource, bringer: Bringer): Way {
+  const { paths, reporter, withdraw, known, http, signal, land } = bringer;
+  const { repository } = source.paths;
+  const arriving = new Map<string, HeldRecord>();
+  const placing = new Map<string, Promise<void>>();
+  const refresh = async (name: string, onFirst: (record: HeldRecord) => void): Promise<HeldRecord> => {
+    const locked: TakeTools["locked"] = async () => {
+      const jobs = packageJobs(await known());
+      return lockedChecksums(jobs.find((job) => job.repository === repository && job.name === name));
+    };
+    const tools = { http, signal, land, paths, reporter, acceptChanged: [], withdraw, locked, onFirst };
+    return refreshRecord(name, source, tools);
+  };
+  const ask: Way["ask"] = async (name) => {
+    await placing.get(name);
+    return new Promise((resolve, reject) => {
+      const placed = refresh(name, (record) => {
+        arriving.set(name, record);
+        resolve(record);
+      })
+        .then(resolve, (error: unknown) => {
+          if (!arriving.has(name)) return reject(error as Error);
+          reporter.warn(`could not be kept: ${describeError(error)}`, { kind: "record", repository, name });
+        })
+        .finally(() => {
+          arriving.delete(name);
+          placing.delete(name);
+        });
+      placing.set(name, placed);
+    });
+  };
+  return { ask, arriving, placing };
+}
+
 /** Where nothing can be kept. */
-function passing(upstream: HexUpstream, bringer: Bringer): Ask {
+function passing(upstream: HexUpstream, bringer: Bringer): Way {
   const validators = new LRUCache<string, Validator>({ max: maxKnown });
-  return async (name, before) => {
+  const ask: Way["ask"] = async (name, before) => {
     const validator = before === undefined ? undefined : validators.get(name);
     const fetched = await fetchRecord(bringer.http, upstream, name, validator, transferOf(bringer));
     if (!fetched.changed) {
@@ -98,4 +138,5 @@ function passing(upstream: HexUpstream, bringer: Bringer): Ask {
     validators.set(name, fetched.validator);
     return { bytes: fetched.bytes, record: fetched.record, stamp: undefined };
   };
+  return { ask, arriving: new Map(), placing: new Map() };
 }

@@ -87,6 +87,7 @@ export function createReleases(source: HexSource, tools: ReleasesTools): Release
     return bytes;
   };
   const land = async (name: string, release: Release, bytes: Buffer): Promise<void> => {
+    await records.placed(name);
     const held = await records.held(name);
     if (held === undefined) throw new MirrorError("busy", `the record of ${name} is gone just now; ask again`);
     await landTarball({ repository, name }, release, bytes, { source, held, tools: bringer });
