@@ -267,7 +267,8 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
         ownNames,
         other: repository === hexpm ? otherMirror() : undefined,
         signer: key === undefined ? undefined : { key, repository: signedAs },
-        scratch: tools.scratch.at(`registry${below}`),
+        // Looked at for each answer, so the way to it is short.
+        scratch: repository === hexpm ? tools.scratch : tools.scratch.at(`repos/${signedName(repository)}`),
         kept: paths.cache.at(`pulled/${nameOf(config.hexUrl)}${below}`),
         documentation: kinds.documentation,
       });
