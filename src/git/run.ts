@@ -2,14 +2,13 @@
  * The one door to child processes: git, with an argument array, an environment made here, a group of its own that is
  * ended as a whole, and stderr that is kept and never mixed with output.
  */
-import { writeFileSync } from "node:fs";
-import { constants, setPriority } from "node:os";
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
 import { onAbort } from "../listeners.ts";
 import { redactUrl } from "../names/git-url.ts";
 import { readTransferTrace, traceVariables } from "./transfer-trace.ts";
+import { goLast } from "./go-last.ts";
 
 /** What git sees of the world: variables, and a working folder with nothing in or above it. */
 export interface Surroundings {
@@ -70,28 +69,11 @@ export function startGit(
   });
   // Out of file descriptors or processes, Node gives a child without streams, and its error later.
   if ((child as Partial<GitChild>).stdout !== undefined) {
-    if (isBackground) yieldTo(child.pid);
+    if (isBackground) goLast(child.pid);
     return child;
   }
   child.on("error", () => undefined);
   throw new MirrorError("busy", "the system has no room for another process; try again in a moment");
-}
-
-/** What it starts later is as polite; where the system does not allow that, it is no more than less polite. */
-function yieldTo(pid: number | undefined): void {
-  if (pid === undefined) return;
-  const { PRIORITY_LOW } = constants.priority;
-  ifAllowed(() => setPriority(pid, PRIORITY_LOW));
-  // Linux shares processors out among sessions first, and only then among the processes of each: sched(7), autogroup.
-  if (process.platform === "linux") ifAllowed(() => writeFileSync(`/proc/${pid}/autogroup`, String(PRIORITY_LOW)));
-}
-
-function ifAllowed(change: () => void): void {
-  try {
-    change();
-  } catch {
-    // The child may have ended by now, too.
-  }
 }
 
 /** Ends the child and every process that it started. */

@@ -112,7 +112,7 @@ function keeping(source: HexSource, bringer: Bringer): Way {
         resolve(record);
       })
         .then(resolve, (error: unknown) => {
-          if (!arriving.has(name)) return reject(error as Error);
+          if (!arriving.has(name)) return reject(error);
           reporter.warn(`could not be kept: ${describeError(error)}`, { kind: "record", repository, name });
         })
         .finally(() => {

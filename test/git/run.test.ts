@@ -1,7 +1,10 @@
-import { chmod, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import { constants, getPriority } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { classifyFailure, runGit, tryGit } from "../../src/git/run.ts";
+import { classifyFailure, endGit, runGit, startGit, tryGit } from "../../src/git/run.ts";
 import { createGitEnvironments } from "../../src/git/environment.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { isAlive, waitUntil } from "../support/processes.ts";
@@ -27,6 +30,25 @@ test("ends the whole process group when it is told to stop", async () => {
   await expect(running).rejects.toMatchObject({ code: "cancelled" });
   expect(child).toBeGreaterThan(0);
   await waitUntil(() => !isAlive(child), "the grandchild to end");
+});
+
+const autogroups = "/proc/self/autogroup";
+
+test.runIf(existsSync(autogroups))("who answers somebody goes before a git in the background", async () => {
+  const child = startGit(["hash-object", "--stdin"], {
+    env: { PATH: path },
+    cwd: await temporaryFolder(),
+    isBackground: true,
+  });
+  try {
+    const { pid } = child;
+    expect(getPriority(pid)).toBe(constants.priority.PRIORITY_LOW);
+    // Of its session among all sessions, too.
+    expect(await readFile(`/proc/${pid}/autogroup`, "utf8")).toMatch(/ nice 19$/m);
+  } finally {
+    endGit(child);
+    await once(child, "exit");
+  }
 });
 
 test("gives git's output, exit code and words", async () => {
