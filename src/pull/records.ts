@@ -104,22 +104,25 @@ function keeping(source: HexSource, bringer: Bringer): Way {
     const tools = { http, signal, land, paths, reporter, acceptChanged: [], withdraw, locked, onFirst };
     return refreshRecord(name, source, tools);
   };
+  const untilPlaced = async (name: string, refreshed: Promise<HeldRecord>): Promise<void> => {
+    try {
+      await refreshed;
+    } catch (error) {
+      reporter.warn(`could not be kept: ${describeError(error)}`, { kind: "record", repository, name });
+    } finally {
+      arriving.delete(name);
+      placing.delete(name);
+    }
+  };
   const ask: Way["ask"] = async (name) => {
     await placing.get(name);
     return new Promise((resolve, reject) => {
-      const placed = refresh(name, (record) => {
+      const refreshed = refresh(name, (record) => {
         arriving.set(name, record);
+        placing.set(name, untilPlaced(name, refreshed));
         resolve(record);
-      })
-        .then(resolve, (error: unknown) => {
-          if (!arriving.has(name)) return reject(error);
-          reporter.warn(`could not be kept: ${describeError(error)}`, { kind: "record", repository, name });
-        })
-        .finally(() => {
-          arriving.delete(name);
-          placing.delete(name);
-        });
-      placing.set(name, placed);
+      });
+      refreshed.then(resolve, reject);
     });
   };
   return { ask, arriving, placing };

@@ -395,6 +395,8 @@ describe("what is held without a lock", () => {
   test("goes where the mirror may not grow, what was used least lately first, and never what a lock names", async () => {
     const server = await start("--max-size", "150kB");
     await get(server, "/tarballs/larger-1.0.0.tar");
+    // What is written counts as used.
+    await expect.poll(held, eventually).toContain("larger-1.0.0.tar");
     await get(server, "/tarballs/alpha-1.0.0.tar");
     await expect.poll(held, { timeout: 25_000 }).toEqual(["alpha-1.0.0.tar", "large-1.0.0.tar"]);
     expect(await versionsOf(server, "large")).toEqual(["1.0.0"]);
