@@ -155,12 +155,12 @@ async function held(flags: readonly string[]): Promise<string[][]> {
   const rows: string[][] = [["held, × the time with --offline", ""]];
   for (const path of paths) {
     const ratios: number[] = [];
-    // Short turns, and many: a difference of a few percent is less than what a machine differs from itself.
-    for (let turn = 0; turn < rounds * 4; turn++) {
-      const rate = async ({ url }: Peer) =>
-        (await load({ url: `${url}${path}`, connections: 8, seconds: 1 })).perSecond;
-      const [without, withPull] = [await rate(offline), await rate(pulling)];
-      ratios.push(without / withPull);
+    const rate = async ({ url }: Peer) => (await load({ url: `${url}${path}`, connections: 8, seconds: 1 })).perSecond;
+    // Short turns, many, and both ways round: a few percent are less than what a machine differs from itself.
+    for (let turn = 0; turn < rounds * 2; turn++) {
+      const first = await rate(offline);
+      const withPull = (await rate(pulling)) + (await rate(pulling));
+      ratios.push((first + (await rate(offline))) / withPull);
     }
     rows.push([path, shownRatios(ratios)]);
   }
