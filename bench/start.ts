@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeTarball } from "../test/support/tarballs.ts";
 import { interleaved, residentMiB, seconds } from "./support/measure.ts";
-import { freePort } from "./support/peers.ts";
+import { freePort } from "../test/support/free-port.ts";
 import { printTable } from "./support/table.ts";
 
 const rounds = Number(process.argv[2] ?? 15);

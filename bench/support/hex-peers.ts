@@ -2,7 +2,8 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, root, started, type Peer } from "./peers.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { root, started, type Peer } from "./peers.ts";
 
 export interface HexPeer extends Peer {
   readonly tlsUrl: string;

@@ -10,7 +10,8 @@ import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts
 import { temporaryFolder } from "../support/folder.ts";
 import { git, makeRepository, redirectGit, startGitUpstream, type GitUpstream } from "../support/git.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
-import { freePort, listenOnLoopback } from "../support/loopback.ts";
+import { freePort } from "../support/free-port.ts";
+import { listenOnLoopback } from "../support/loopback.ts";
 import { alpha, beta, lockEntry, makeTarball, mixLock } from "../support/tarballs.ts";
 
 const mine = makeTarball({ name: "mine", version: "0.1.0" });

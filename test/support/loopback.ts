@@ -1,5 +1,5 @@
 import { Server as SecureServer } from "node:https";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
@@ -31,13 +31,4 @@ export function switchable(server: Server | SecureServer) {
     },
     on: async () => new Promise<void>((resolve) => server.listen(last, "127.0.0.1", resolve)),
   };
-}
-
-/** One that nobody listens on just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }
