@@ -36,7 +36,7 @@ test("files are answered by all of them, and what another process writes is seen
     for (const { status, body, headers } of await askSome(port, alder)) {
       expect([status, body.equals(before)]).toEqual([200, true]);
       // What they say among themselves is nobody's business.
-      expect(Object.keys(headers).filter((name) => name.startsWith("x-mirror"))).toEqual([]);
+      expect(Object.keys(headers).filter((name) => name.startsWith("x-mirror-server"))).toEqual([]);
     }
   }
   for (let n = 0; n < 20; n += 1) {
