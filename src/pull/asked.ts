@@ -53,10 +53,6 @@ export class Asked {
     this.saveLater();
   }
 
-  forget(key: string): void {
-    this.answers.delete(key);
-  }
-
   used(key: string): void {
     this.uses.set(key, Date.now());
     this.saveLater();

@@ -35,8 +35,15 @@ export interface CurrentTools {
   readonly asked: Asked;
 }
 
+/** An answer that may change is looked up again this often, whatever its age: upstream may be away by then. Milliseconds. */
+export const lookAgainAfter = 5000;
 // What upstream does not have is not asked for again for so long. Seconds.
 const absentFor = 60;
+
+/** Until when such an answer is given without being looked up again. @param maxAge seconds @returns milliseconds since 1970 */
+export function lookedUpBy({ since }: Pick<Current<unknown>, "since">, maxAge: number): number {
+  return Math.min(Date.now() + lookAgainAfter, (since ?? 0) + maxAge * 1000);
+}
 
 /** @throws MirrorError for what is not held: `not_found` where upstream has none, `away`, `upstream`, `integrity` */
 export async function currentOf<T>(changing: Changing<T>, { asking, asked }: CurrentTools): Promise<Current<T>> {

@@ -12,7 +12,7 @@ import { transferOf } from "../reporter.ts";
 import { held, placeBelow, type Located, type Source } from "../serve/source.ts";
 import { parseTarballName } from "../store/registry-paths.ts";
 import { fetchPolicy, type ListName } from "../upstream/hex.ts";
-import { currentOf, type Current } from "./current.ts";
+import { currentOf, lookedUpBy, type Current } from "./current.ts";
 import { createOnlineRegistry } from "./online-registry.ts";
 import type { OtherMirror } from "./other-mirror.ts";
 import { createRecords } from "./records.ts";
@@ -39,8 +39,6 @@ export interface HexPull extends Pick<Source, "registry" | "upstream"> {
 
 // Milliseconds that an answer waits for what has just come to be signed.
 const publishWithin = 1000;
-// An answer that may change is looked up again this often, whatever its age: upstream may be away by then. Milliseconds.
-const lookAgainAfter = 5000;
 
 /** @returns what is asked for at the root of a registry; undefined for what there is not */
 export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
@@ -60,7 +58,7 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
     mark,
     content,
     since,
-    until: Math.min(Date.now() + lookAgainAfter, (since ?? 0) + maxAge * 1000),
+    until: lookedUpBy({ since }, maxAge),
   });
   const settled = async () => void (await Promise.all([records.settled(), releases.settled()]));
   /** All that has come is part of the registry. */

@@ -12,7 +12,7 @@ import { transferOf } from "../reporter.ts";
 import { held, placeBelow, type Located } from "../serve/source.ts";
 import { fetchInstaller, fetchInstallerList, isSignedList, type SignedList } from "../upstream/installers.ts";
 import type { Bringer } from "./bringer.ts";
-import { currentOf, type Current, type CurrentTools } from "./current.ts";
+import { currentOf, lookAgainAfter, lookedUpBy, type Current, type CurrentTools } from "./current.ts";
 import { brought, isNotFound } from "./releases.ts";
 
 export interface InstallersPullTools extends CurrentTools {
@@ -25,9 +25,6 @@ export interface InstallersPullTools extends CurrentTools {
   /** Where upstream's lists are kept, in the cache folder. */
   readonly kept: Place;
 }
-
-// As of hex.ts. Milliseconds.
-const lookAgainAfter = 5000;
 
 /** @returns what is asked for below `installs` @param path `1.17.0/hex-2.2.1.ez`, `hex.csv.signed` */
 export function createInstallersPull(tools: InstallersPullTools): (path: string) => Promise<Located | undefined> {
@@ -77,7 +74,7 @@ export function createInstallersPull(tools: InstallersPullTools): (path: string)
       const { mark, since, isFresh } = await current(list);
       if (!isFresh && !own.isFile())
         throw new MirrorError("away", `${path} is not held here, and ${host} cannot be asked`);
-      const until = Math.min(Date.now() + lookAgainAfter, (since ?? 0) + maxAge * 1000);
+      const until = lookedUpBy({ since }, maxAge);
       return { mark, since, until, content: { place: isFresh ? kept.at(path) : own } };
     } catch (error) {
       // Who only looks for news of Hex goes on without.
