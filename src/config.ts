@@ -40,6 +40,8 @@ export interface Config extends Omit<Settings, Grouped | "tlsPort"> {
   readonly hexConfigFile: string;
   /** Where Hex keeps the tarballs that it fetched. */
   readonly hexPackagesDir: string;
+  /** And the documentation. */
+  readonly hexDocsDir: string;
   /** `MIRROR_TOKEN_NAME`, by NAME. */
   readonly tokens: ReadonlyMap<string, string>;
   /** What `upstreamTokens` name, with what the environment holds of it. */
@@ -146,6 +148,7 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
     runtimeDir: environment["XDG_RUNTIME_DIR"] || undefined,
     hexConfigFile: join(hexHome(environment, "XDG_CONFIG_HOME", ".config"), "hex.config"),
     hexPackagesDir: join(hexHome(environment, "XDG_CACHE_HOME", ".cache"), "packages"),
+    hexDocsDir: join(hexHome(environment, "XDG_DATA_HOME", ".local/share"), "docs"),
     tokens: tokensIn(environment),
     urlTokens: Object.entries(settings.upstreamTokens).map(([scope, variable]) => ({
       scope,

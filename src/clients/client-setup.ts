@@ -1,18 +1,26 @@
 /** Points clients at a mirror: at one that runs, or at one that is started for as long as a command runs. */
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import * as z from "zod";
-import { dependOnUrl, writeClientFiles } from "./files.ts";
+import { contested, gitRules, gitSettings, repositoryRules, type GitSetup } from "./git-rules.ts";
+import { readRebarConfig, writeClientFiles } from "./files.ts";
+import { readHexTerms, type HexTerms } from "./hex-file.ts";
+import { readRebarTerms, type RebarTerms } from "./rebar-file.ts";
+import { isUrlInHexFile } from "./repository-setup.ts";
 import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSetup } from "./variables.ts";
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { plainGet } from "../upstream/plain-get.ts";
-import { isFile } from "../disk/files.ts";
+import { isFile, isFolder, readIfPresent } from "../disk/files.ts";
+import { makeFolders } from "../disk/make-folder.ts";
+import { unverifiedIn, type UsersGit } from "../git/users-settings.ts";
 import { isHostName, urlPrefix } from "../names/git-url.ts";
 import { isRepositoryName } from "../names/hex-names.ts";
 import { hexpm } from "../names/hex-repository.ts";
+import { repositoryJobs } from "../plan/repositories.ts";
 import { hexHosts } from "../names/known-hosts.ts";
 import type { Lock } from "../lock/entries.ts";
-import { listRegistries } from "../store/inventory.ts";
+import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import { checkAuthorityKey, requireConstrainedFile } from "../tls/authority-checks.ts";
@@ -27,15 +35,25 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The settings that say where a mirror is, and whom its clients trust. */
 export type ClientKey =
-  "url" | "requireToken" | "found" | "hexPackagesDir" | "isAuthorityKnown" | "ownCacheDir" | AuthorityKey;
+  | "url"
+  | "requireToken"
+  | "found"
+  | "hexConfigFile"
+  | "hexPackagesDir"
+  | "hexDocsDir"
+  | "isAuthorityKnown"
+  | "ownCacheDir"
+  | AuthorityKey;
 
 export interface Client {
   /** What the variables are added to. */
   readonly environment: Environment;
   /** Of the project that it works on. */
   readonly locks: readonly Lock[];
-  /** Settings of the user's git that turn verification off. */
-  readonly gitUnverified: readonly string[];
+  /** As the user's git is set, where it works. */
+  readonly git: UsersGit;
+  /** Whether that git reads our rules before the user's. */
+  readonly readsOursFirst: () => Promise<boolean>;
   /** Whether git keeps a file. */
   readonly isTracked: (path: string) => Promise<boolean>;
 }
@@ -52,6 +70,8 @@ export interface Server {
   readonly isRunning: boolean;
   /** Hosts that it stands in for besides those that something is held of. */
   readonly hosts?: readonly string[];
+  /** Where whatever is not for it is refused; absent: clients may go anywhere. */
+  readonly refusingProxy?: string | undefined;
 }
 
 /** @param url where clients reach it */
@@ -59,12 +79,9 @@ export async function clientEnvironment(
   context: Context<ClientKey>,
   url: string,
   client: Client,
-  { isRunning, hosts: more = [] }: Server,
+  { isRunning, hosts: more = [], refusingProxy }: Server,
 ): Promise<ClientEnvironment> {
-  const { config, paths, reporter } = context;
-  const { gitUnverified } = client;
-  const off = [...switchesIn(client.environment), ...gitUnverified];
-  if (off.length > 0) reporter.note(`verification is on: ${off.join(", ")} would turn it off, and is taken out`);
+  const { config, paths } = context;
   requireOwnUrl(config);
   const { key: publicKey, isTold } = await publicKeyOf(context, url);
   const ca = await authorityFor(context, client);
@@ -74,26 +91,118 @@ export async function clientEnvironment(
     hosts: [...new Set([...listServedHosts(paths), ...more.filter(isHostName)])],
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
   };
-  const isOfUrl = dependOnUrl({ repositories, token });
+  const users = await readUsers(context, client);
+  tellUsers(context, users, { client, repositories });
+  const gitHosts = hosts.filter((host) => !hexHosts.has(host));
+  const locks = [...(await readKnownLocks(paths)), ...client.locks];
+  const isHermetic = refusingProxy !== undefined;
+  const gitPrefixes = prefixesOf(locks, (host) => isHermetic || gitHosts.includes(host));
+  const git = { url, gitHosts, gitPrefixes, users: client.git, isHermetic };
+  const rules = gitRules(git);
   // Without the URL where nothing depends on it: a mirror on a new port at each run then needs no new files.
   const name = createHash("sha256").update(`${paths.mirror.path}\0${publicKey}`).digest("hex").slice(0, 16);
   const clients = paths.cache.at("clients");
-  const folder = clients.at(isOfUrl ? `${name}-${new URL(url).host.replace(/[^\w.-]/g, "_")}` : name);
+  const ofUrl = clients.at(`${name}-${new URL(url).host.replace(/[^\w.-]/g, "_")}`);
   const files = await writeClientFiles({
-    folder,
+    shared: clients.at(name),
+    ofUrl,
     url,
     publicKey,
     repositories,
     token,
     ca,
     hexPackages: config.hexPackagesDir,
-    environment: usersEnvironment(client.environment),
+    hexDocs: config.hexDocsDir,
+    hexTerms: users.hex,
+    rebarTerms: users.rebar,
+    gitRules: rules,
+    usersGit: client.git,
+    environment: users.environment,
   });
-  const gitHosts = hosts.filter((host) => !hexHosts.has(host));
-  const gitPrefixes = prefixesOf([...(await readKnownLocks(paths)), ...client.locks], new Set(gitHosts));
-  const setup: ClientSetup = { url, gitHosts, gitPrefixes, hasUrlInFiles: isOfUrl, gitUnverified, ...files };
+  const setup: ClientSetup = {
+    url,
+    hasUrlInFiles: isUrlInHexFile({ repositories, token }),
+    gitSettings: [
+      ...rules,
+      ...(await rulesOfRepositories(context, git, { client, locks })),
+      ...gitSettings({ url, ...files }),
+    ],
+    gitUnverified: unverifiedIn(client.git.settings),
+    refusingProxy,
+    ...files,
+  };
   const change = changeTo(clientVariables(setup, client.environment), client.environment);
-  return { change, forget: async () => (isOfUrl ? folder.remove() : undefined) };
+  return { change, forget: async () => ofUrl.remove() };
+}
+
+interface Users {
+  readonly environment: Environment;
+  readonly hex: HexTerms;
+  readonly rebar: RebarTerms;
+}
+
+/** What the user has set for Hex and rebar3; folders of Hex's that it would make by itself are made. */
+async function readUsers({ config }: Context<ClientKey>, client: Client): Promise<Users> {
+  const environment = usersEnvironment(client.environment);
+  const hexFile = await readIfPresent(config.hexConfigFile).catch(() => undefined);
+  for (const folder of [config.hexPackagesDir, config.hexDocsDir]) {
+    if (!isFolder(dirname(folder)) || isFolder(folder)) continue;
+    try {
+      makeFolders(folder, 0o755);
+    } catch {
+      // What is fetched is in the mirror then, and nowhere else.
+    }
+  }
+  return {
+    environment,
+    hex: readHexTerms(hexFile?.toString("utf8") ?? ""),
+    rebar: readRebarTerms(await readRebarConfig(environment).catch(() => "")),
+  };
+}
+
+/** What of the user's does not count meanwhile, and what is not as it may be thought to be. */
+function tellUsers(
+  { config, reporter }: Context<ClientKey>,
+  { hex, rebar }: Users,
+  { client, repositories }: { readonly client: Client; readonly repositories: readonly string[] },
+): void {
+  const off = [...switchesIn(client.environment), ...unverifiedIn(client.git.settings), ...hex.switches];
+  if (off.length > 0) reporter.note(`verification is on: ${off.join(", ")} would turn it off, and is taken out`);
+  if (hex.isUnread) reporter.note(`${config.hexConfigFile} cannot be read, and nothing that it says counts here`);
+  const unknown = hex.repositories.filter((name) => !repositories.includes(name));
+  if (unknown.length > 0) {
+    reporter.note(
+      `of Hex's repositories that you have the mirror lacks ${unknown.join(", ")}: nothing comes from there`,
+    );
+  }
+  if (rebar.plugins.length > 0) {
+    reporter.note(
+      `rebar3's plugins for all projects (${rebar.plugins.join(", ")}) are left out: it fetches them past any mirror`,
+    );
+  }
+  if (rebar.proxies.length > 0) {
+    reporter.note(
+      `${rebar.proxies.join(" and ")} of your rebar.config: rebar3 before 3.28 asks that for the mirror too; take it out, or set ` +
+        "the variable of that name instead",
+    );
+  }
+}
+
+/** Git before 2.32 reads the user's rules first, which may be as long as ours. */
+async function rulesOfRepositories(
+  { paths, reporter }: Context,
+  setup: GitSetup,
+  { client, locks }: { readonly client: Client; readonly locks: readonly Lock[] },
+) {
+  const theirs = contested(setup);
+  if (theirs.length === 0 || (await client.readsOursFirst())) return [];
+  const held = (await listRepositories(paths).catch(() => [])).map(({ host, path }) => `${host}/${path}`);
+  const locked = repositoryJobs(locks, { allowLocalGit: false, allowHosts: [], allowOwners: [] }).jobs;
+  reporter.note(
+    `git before 2.32 reads your rules before the mirror's (${theirs.map(({ prefix }) => prefix).join(", ")}): what the mirror ` +
+      "neither holds nor a lock names goes past it",
+  );
+  return repositoryRules(setup, [...new Set([...held, ...locked.map(({ host, path }) => `${host}/${path}`)])]);
 }
 
 /** The file may be the server's, and on the server alone. */
@@ -107,10 +216,10 @@ async function tokenToSend({ config, reporter }: Context<"requireToken">): Promi
 }
 
 /** Known locks hold no user of https URLs, since that may be a token; the project's own lock does. */
-function prefixesOf(locks: readonly Lock[], hosts: ReadonlySet<string>): ClientSetup["gitPrefixes"] {
+function prefixesOf(locks: readonly Lock[], isMirrored: (host: string) => boolean): GitSetup["gitPrefixes"] {
   const entries = locks.flatMap((lock) => lock.entries).filter((entry) => entry.kind === "git");
   const found = entries.map(({ url }) => urlPrefix(url)).filter((each) => each !== undefined);
-  return [...new Map(found.map((each) => [each.prefix, each])).values()].filter(({ host }) => hosts.has(host));
+  return [...new Map(found.map((each) => [each.prefix, each])).values()].filter(({ host }) => isMirrored(host));
 }
 
 const told = z.object({

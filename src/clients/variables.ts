@@ -9,34 +9,38 @@
  *   rebar3    a global configuration of its own, and HEX_CDN, since it takes the URL of hexpm from nowhere else. From
  *             3.28 on it takes HEX_MIRROR too, for every repository, and then checks no signature at all, unless
  *             HEX_TRUSTED_MIRROR says the same. That would make clients send what keys they have, so these go
- *   git       a rule for every mirrored host and every form of its URLs
+ *   git       a rule for every mirrored host and every form of its URLs, where git reads it first (git-rules.ts)
+ *
+ * What of the user's does not count meanwhile is in treatments.ts.
  */
 import { gitConfigVariables } from "../git/config-variables.ts";
-import { singleQuoted } from "../text.ts";
-import { isSslVerify, switchesIn, verificationSwitches } from "../verification.ts";
+import { isSslVerify, switchesIn } from "../verification.ts";
+import { isOurSetting, type GitSetting } from "./git-rules.ts";
+import { neutralisedVariables } from "./treatments.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ClientSetup {
   /** Where the mirror is reached, without a slash at the end. */
   readonly url: string;
-  /** Hosts whose repositories are mirrored. */
-  readonly gitHosts: readonly string[];
-  /** How locks begin URLs of such hosts otherwise than everybody does: `ssh://git@git.example.org:2222/`. */
-  readonly gitPrefixes: readonly { readonly prefix: string; readonly host: string }[];
   /** Folders that clients may write to, made for this. */
   readonly hexHome: string;
   readonly rebarHome: string;
-  /** Whether the URL stands in their files already, for more repositories than hexpm. */
+  readonly rebarCache: string;
+  /** Whether the URL stands in Hex's file already, for more repositories than hexpm. */
   readonly hasUrlInFiles: boolean;
   /** The system's authorities and the mirror's, PEM; undefined where the mirror has none. */
   readonly caBundle: string | undefined;
   /** The mirror's authority alone, for clients that add to their own. */
   readonly ca: string | undefined;
-  /** A file with what git sends to a mirror that is guarded; undefined: nothing. */
-  readonly gitCredentials: string | undefined;
+  /** What git reads first of all, a file. */
+  readonly gitSystem: string;
+  /** The same by number, for git that knows no such file, and what is to be read last of all. */
+  readonly gitSettings: readonly GitSetting[];
   /** Settings of the user's git that turn verification off: `http.sslVerify`, `http.https://host/.sslVerify`. */
   readonly gitUnverified: readonly string[];
+  /** Where whatever is not for the mirror is refused; undefined: it goes where it always goes. */
+  readonly refusingProxy: string | undefined;
 }
 
 const active = "MIRROR_SERVER_ACTIVE";
@@ -52,52 +56,48 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
     ...(hasUrlInFiles ? {} : { HEX_MIRROR: url, HEX_TRUSTED_MIRROR: url }),
     HEX_BUILDS_URL: url,
     HEX_API_URL: `${url}/api`,
+    // Which a project may ask for as well.
+    HEX_OFFLINE: "0",
     HEX_CDN: url,
     REBAR_GLOBAL_CONFIG_DIR: rebarHome,
-    REBAR_CACHE_DIR: `${rebarHome}/cache`,
+    REBAR_CACHE_DIR: setup.rebarCache,
+    GIT_CONFIG_SYSTEM: setup.gitSystem,
+    ...(present["GIT_CONFIG_NOSYSTEM"] === undefined ? {} : { GIT_CONFIG_NOSYSTEM: "0" }),
+    ...allowedProtocols(setup, present),
     ...(caBundle === undefined
       ? {}
       : { HEX_CACERTS_PATH: caBundle, GIT_SSL_CAINFO: caBundle, CURL_CA_BUNDLE: caBundle }),
     ...(ca === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
+    ...proxyVariables(setup, present),
   };
+  const moved = movedProxy(url, present).map(({ to }) => to);
   return {
     ...plain,
     ...savedValues(
-      [...new Set([...Object.keys(plain), ...inTheWay, ...switchesIn(present)])].filter((name) => !isSecret(name)),
+      [...new Set([...Object.keys(plain), ...neutralisedVariables, ...switchesIn(present)])].filter(isShown),
       present,
     ),
     [active]: url,
-    [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain)])].join(","),
+    [setNames]: [
+      ...new Set([...namesSet(present), ...Object.keys(plain), ...moved.filter((name) => !name.startsWith(saved))]),
+    ].join(","),
     ...gitConfigVariables({}, [
       ...foreignGitConfig(present, present[active] ?? url),
-      ...gitRules(setup),
-      ...gitLogin(setup),
+      ...setup.gitSettings,
       ...setup.gitUnverified.map((key) => [key, verified] as const),
     ]),
-    ...withoutProxy(url, present),
   };
 }
 
-// Keys for hex.pm, and other names of what we set, which would win.
-const inTheWay = [
-  ...verificationSwitches,
-  "HEX_API_KEY",
-  "HEX_REPOS_KEY",
-  "HEX_MIRROR",
-  "HEX_MIRROR_URL",
-  "HEX_TRUSTED_MIRROR",
-  "HEX_TRUSTED_MIRROR_URL",
-];
-
-/** What must not be set while clients are pointed at a mirror. @param set what is */
+/** What must not be set while clients are pointed at the mirror. @param set what is */
 function variablesInTheWay(present: Environment, set: Environment): string[] {
-  const switches = switchesIn(present).filter((name) => !inTheWay.includes(name));
-  return [...inTheWay, ...switches].filter((name) => present[name] !== undefined && set[name] === undefined);
+  const all = new Set([...neutralisedVariables, ...switchesIn(present)]);
+  return [...all].filter((name) => present[name] !== undefined && set[name] === undefined);
 }
 
-/** Their values are never printed: a shell can keep them by itself, other formats forget them. */
-function isSecret(name: string): boolean {
-  return name.endsWith("_KEY");
+/** Keys, and proxies, whose URL may hold a password, are never printed: a shell can keep them by itself, other formats forget them. */
+function isShown(name: string): boolean {
+  return !name.endsWith("_KEY") && !/(?:^|_)(?:https?|all)_proxy$/.test(name);
 }
 
 export interface Change {
@@ -111,7 +111,16 @@ export interface Change {
 /** @param set what points at the mirror */
 export function changeTo(set: Readonly<Record<string, string>>, present: Environment): Change {
   const unset = variablesInTheWay(present, set);
-  return { set, unset, moved: unset.filter(isSecret).map((name) => ({ from: name, to: `${saved}${name}` })) };
+  const kept = unset.filter((name) => !isShown(name)).map((name) => ({ from: name, to: `${saved}${name}` }));
+  return { set, unset, moved: [...kept, ...movedProxy(set[active] ?? "", present)] };
+}
+
+/** @returns what a command that is started with the change gets; what is a key for others goes nowhere */
+export function applied({ set, unset, moved }: Change, present: Environment): Record<string, string> {
+  const passed = moved.filter(({ from }) => !from.endsWith("_KEY")).map(({ from, to }) => [to, present[from]] as const);
+  const kept = Object.entries(present).filter(([name]) => !unset.includes(name));
+  const all = [...kept, ...passed, ...Object.entries(set)];
+  return Object.fromEntries(all.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
 /** What takes them back, given the environment that they were added to: names to unset, values to be as before. */
@@ -119,15 +128,16 @@ export function revertedVariables(present: Environment): Change {
   const url = present[active];
   if (url === undefined) return { unset: [], set: {}, moved: [] };
   const kept = Object.keys(present).filter((name) => name.startsWith(saved));
-  const moved = kept.filter(isSecret).map((name) => ({ from: name, to: name.slice(saved.length) }));
-  const before = Object.entries(present).filter(([name]) => name.startsWith(saved) && !isSecret(name));
+  const nameOf = (name: string) => name.slice(saved.length);
+  const moved = kept.filter((name) => !isShown(name)).map((name) => ({ from: name, to: nameOf(name) }));
+  const before = Object.entries(present).filter(([name]) => name.startsWith(saved) && isShown(name));
   const set = {
-    ...Object.fromEntries(before.map(([name, value]) => [name.slice(saved.length), value ?? ""])),
+    ...Object.fromEntries(before.map(([name, value]) => [nameOf(name), value ?? ""])),
     ...gitConfigVariables({}, foreignGitConfig(present, url)),
   };
+  const isBack = new Set([...Object.keys(set), ...moved.map(({ to }) => to)]);
   const added = [active, setNames, ...namesSet(present), ...kept];
-  // Hosts without proxy may have been there before, and do no harm.
-  const unset = [...added, ...Object.keys(present).filter(isGitConfig)].filter((name) => !(name in set));
+  const unset = [...added, ...Object.keys(present).filter(isGitConfig)].filter((name) => !isBack.has(name));
   return { unset: [...new Set(unset)].filter((name) => name in present).sort(), set, moved };
 }
 
@@ -146,7 +156,7 @@ export function usersEnvironment(present: Environment): Environment {
 function savedValues(names: readonly string[], present: Environment): Record<string, string> {
   const ours = namesSet(present);
   const entries = [
-    ...Object.entries(present).filter(([name]) => name.startsWith(saved) && !isSecret(name)),
+    ...Object.entries(present).filter(([name]) => name.startsWith(saved) && isShown(name)),
     ...names.filter((name) => !ours.includes(name)).map((name) => [`${saved}${name}`, present[name]] as const),
   ];
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));
@@ -154,33 +164,6 @@ function savedValues(names: readonly string[], present: Environment): Record<str
 
 function namesSet(present: Environment): string[] {
   return (present[setNames] ?? "").split(",").filter((name) => name !== "");
-}
-
-/** Every form in which a lock may write a URL of that host; the longest match wins in git, so each is whole. */
-function gitRules({ url, gitHosts, gitPrefixes }: ClientSetup): (readonly [string, string])[] {
-  const usual = gitHosts.flatMap((host) =>
-    [
-      `https://${host}/`,
-      `http://${host}/`,
-      `git://${host}/`,
-      `ssh://git@${host}/`,
-      `ssh://${host}/`,
-      `git+ssh://git@${host}/`,
-      `git@${host}:`,
-    ].map((prefix) => ({ prefix, host })),
-  );
-  const rules = new Map([...usual, ...gitPrefixes].map(({ prefix, host }) => [prefix, host]));
-  return [...rules].map(([prefix, host]) => [`url.${url}/${host}/.insteadOf`, prefix] as const);
-}
-
-/** The mirror's own helper and no other, so that none of the user's comes to keep its token. */
-function gitLogin({ url, gitCredentials }: ClientSetup): (readonly [string, string])[] {
-  if (gitCredentials === undefined) return [];
-  const helper = `store --file ${singleQuoted(gitCredentials)}`;
-  return [
-    [`credential.${url}.helper`, ""],
-    [`credential.${url}.helper`, helper],
-  ];
 }
 
 /** What the environment told git before; our own rules of an earlier time are not repeated. */
@@ -196,23 +179,50 @@ function foreignGitConfig(present: Environment, url: string): (readonly [string,
 const verified = "True";
 
 function isOurs(key: string, value: string, url: string): boolean {
-  const isVerification = value === verified && isSslVerify(key);
-  return isVerification || [`url.${url}/`, `credential.${url}.`].some((start) => key.startsWith(start));
+  return (value === verified && isSslVerify(key)) || isOurSetting(key, value, url);
 }
 
 function isGitConfig(name: string): boolean {
   return /^GIT_CONFIG_(?:COUNT|KEY_\d+|VALUE_\d+)$/.test(name);
 }
 
+/** Git goes by no other way than these, where there is such a list. */
+function allowedProtocols({ url, refusingProxy }: ClientSetup, present: Environment): Record<string, string> {
+  const own = new URL(url).protocol.slice(0, -1);
+  if (refusingProxy !== undefined) return { GIT_ALLOW_PROTOCOL: own };
+  const allowed = usersEnvironment(present)["GIT_ALLOW_PROTOCOL"]?.split(":");
+  return allowed === undefined ? {} : { GIT_ALLOW_PROTOCOL: [...new Set([...allowed, own])].join(":") };
+}
+
 /** A proxy cannot reach this machine's own addresses, and need not be asked for the mirror's. */
-function withoutProxy(url: string, present: Environment): Record<string, string> {
+function proxyVariables({ url, refusingProxy }: ClientSetup, present: Environment): Record<string, string> {
+  // Some know an IPv6 address with its brackets, some without.
   const { hostname } = new URL(url);
-  const set = Object.fromEntries(
-    ["NO_PROXY", "no_proxy"].map((name) => {
-      const hosts = (present[name] ?? "").split(",").map((host) => host.trim());
-      return [name, [...new Set([...hosts, hostname])].filter((host) => host !== "").join(",")];
-    }),
-  );
-  const hasProxy = Object.keys(present).some((name) => /^(?:https?|all)_proxy$/i.test(name) && present[name]);
-  return hasProxy ? set : {};
+  const own = [...new Set([hostname, hostname.replace(/^\[|\]$/g, "")])];
+  if (refusingProxy !== undefined) {
+    const without = [...new Set([...own, "localhost", "127.0.0.1", "::1"])].join(",");
+    const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+    return {
+      ...Object.fromEntries(proxies.map((name) => [name, refusingProxy])),
+      NO_PROXY: without,
+      no_proxy: without,
+    };
+  }
+  const users = usersEnvironment(present);
+  const both = `${users["NO_PROXY"] ?? ""},${users["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
+  // By itself it means all hosts; among others, to some, nothing.
+  const without = both.includes("*") ? "*" : [...new Set([...both, ...own])].filter((host) => host !== "").join(",");
+  const emptied = movedProxy(url, users).map(({ from }) => [from, ""]);
+  return { ...Object.fromEntries(emptied), NO_PROXY: without, no_proxy: without };
+}
+
+/**
+ * rebar3 before 3.28 reads the lower-case one, and no list of hosts without proxy; most others read either. Empty where it was
+ * moved from.
+ */
+function movedProxy(url: string, present: Environment): { from: string; to: string }[] {
+  const from = url.startsWith("https:") ? "https_proxy" : "http_proxy";
+  if (!present[from]) return [];
+  const upper = from.toUpperCase();
+  return [{ from, to: `${saved}${from}` }, ...(present[upper] === undefined ? [{ from, to: upper }] : [])];
 }

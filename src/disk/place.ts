@@ -19,6 +19,7 @@ import {
   rename,
   rm,
   rmdir,
+  readlink,
   symlink,
   unlink,
   utimes,
@@ -189,7 +190,11 @@ export class Place {
 
   /** The one link that we make: in our own cache, to the user's. Nothing that goes through a place follows it. */
   async linkTo(target: string): Promise<void> {
-    if (lstat(this.path) === undefined) await symlink(target, this.path);
+    const found = lstat(this.path);
+    // A link that leads elsewhere by now holds nothing; what else is here stays.
+    if (found?.isSymbolicLink() === true && (await readlink(this.path)) !== target) await unlink(this.path);
+    else if (found !== undefined) return;
+    await symlink(target, this.path);
   }
 
   async setMode(mode: number): Promise<void> {

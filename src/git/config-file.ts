@@ -12,6 +12,29 @@ export interface Setting {
   readonly value: string | undefined;
 }
 
+/** As git reads one; a key without a value is true. @returns undefined for what is neither */
+export function booleanOf(value: string | undefined): boolean | undefined {
+  if (value === undefined || /^(?:true|yes|on)$/i.test(value)) return true;
+  if (/^(?:false|no|off|)$/i.test(value)) return false;
+  if (!/^[-+]?(?:0x[0-9a-f]+|\d+)[kmg]?$/i.test(value)) return undefined;
+  return /[1-9a-f]/i.test(value.replace(/^[-+]?(?:0x)?|[kmg]$/gi, ""));
+}
+
+/** A value as a file has it. */
+export function quoted(value: string): string {
+  return `"${value.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\t", "\\t")}"`;
+}
+
+/** Settings as a file has them. @param settings `url.http://host/.insteadOf` and its value */
+export function formatConfig(settings: readonly (readonly [string, string])[]): string {
+  const lines = settings.map(([name, value]) => {
+    const [start, end] = [name.indexOf("."), name.lastIndexOf(".")];
+    const subsection = start === end ? "" : ` "${name.slice(start + 1, end).replace(/["\\]/g, "\\$&")}"`;
+    return `[${name.slice(0, start)}${subsection}]\n\t${name.slice(end + 1)} = ${quoted(value)}\n`;
+  });
+  return lines.join("");
+}
+
 const header = /\[([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\[^\n])*)")?\]/y;
 const key = /([A-Za-z][A-Za-z0-9-]*)[ \t]*/y;
 const blank = /(?:[ \t\r\n]+|[#;][^\n]*)/y;

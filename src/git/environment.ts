@@ -13,10 +13,11 @@ import type { Place } from "../disk/place.ts";
 import { homeFolder, makeScratch } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitFeatures } from "./inspect.ts";
+import { quoted } from "./config-file.ts";
 import { gitConfigVariables } from "./config-variables.ts";
 import { configuredAuthorities, gitAuthorities } from "./git-authorities.ts";
 import { runGit, type Surroundings } from "./run.ts";
-import { unverifiedSettings } from "./unverified.ts";
+import { readUsersGit, unverifiedIn } from "./users-settings.ts";
 import { usersGitEnvironment, withAbsolutePaths } from "./users-environment.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -122,7 +123,7 @@ export async function createGitEnvironments(environment: Environment, cwd = proc
     const [known, local] = await Promise.all([gitVersion(own()), runGit(["rev-parse", "--local-env-vars"], own())]);
     version = known;
     users = withAbsolutePaths(usersGitEnvironment(environment, local.split("\n")), cwd);
-    unverified = await unverifiedSettings(upstream());
+    unverified = unverifiedIn((await readUsersGit(upstream())).settings);
     authorities = await gitAuthorities(environment, cwd, upstream());
   } catch (error) {
     await scratch.remove();
@@ -222,11 +223,6 @@ function upstreamConfig(environment: Environment): string {
   const files = (given === undefined ? usual : [given]).filter((file) => file !== "");
   const includes = files.map((file) => `[include]\n\tpath = ${quoted(file.replaceAll("\\", "/"))}\n`);
   return `${pace}${includes.join("")}${ownConfig}`;
-}
-
-/** A value as git's configuration has it. */
-function quoted(value: string): string {
-  return `"${value.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\t", "\\t")}"`;
 }
 
 async function gitVersion(surroundings: Surroundings): Promise<readonly [number, number]> {

@@ -3,7 +3,7 @@
  * repositories, and that lead to no command, no other folder and no other server. A mirror may have come by git, by a
  * cache or on a stick, and git would obey what its repositories' configurations say. Pure.
  */
-import { parseConfig, type Setting } from "./config-file.ts";
+import { booleanOf, parseConfig, type Setting } from "./config-file.ts";
 
 // By section and key. Nothing is ever fetched within a mirrored repository (bare-repository.ts), so what only fetching
 // goes by is of no effect: remotes, http, protocol.
@@ -50,10 +50,7 @@ export function judgeConfig(config: string, features: { readonly reftable: boole
   }
   // The last one counts.
   const served = settings.findLast(({ name }) => name === "http.uploadpack");
-  return served !== undefined && isFalse(served.value) ? { unserved: "its config says http.uploadpack = false" } : {};
-}
-
-/** As git reads a boolean; a key without a value is true. */
-function isFalse(value: string | undefined): boolean {
-  return value !== undefined && /^(?:false|no|off|[-+]?0(?:x?0*)[kmg]?|)$/i.test(value);
+  return served !== undefined && booleanOf(served.value) === false
+    ? { unserved: "its config says http.uploadpack = false" }
+    : {};
 }

@@ -23,10 +23,26 @@ const maxDepth = 64;
 
 /** @param source the file's text @param where named in errors @throws MirrorError `malformed`, with line */
 export function readErlangTerms(source: string, where = "metadata.config"): ErlangTerm[] {
+  return readWrittenTerms(source, where).map(({ term }) => term);
+}
+
+/** Likewise, each as it was written, with its full stop. */
+export function readWrittenTerms(source: string, where: string): { readonly term: ErlangTerm; readonly text: string }[] {
   const reader = new Reader(source, where);
-  const terms: ErlangTerm[] = [];
-  while (!reader.atEnd()) terms.push(reader.termWithFullStop());
+  const terms: { term: ErlangTerm; text: string }[] = [];
+  while (!reader.atEnd()) terms.push(reader.written());
   return terms;
+}
+
+/** The value of `{Key, Value}`. */
+export function valueOf(term: ErlangTerm, key: string): ErlangTerm | undefined {
+  const [first, second] = term.type === "tuple" ? term.items : [];
+  return first !== undefined && nameOf(first) === key ? second : undefined;
+}
+
+/** What an atom is called, or what a text says. */
+export function nameOf(term: ErlangTerm): string | undefined {
+  return term.type === "atom" ? term.name : textOf(term);
 }
 
 /** What a string or a binary says; undefined for any other term. */
@@ -49,10 +65,12 @@ class Reader {
     return this.at >= this.source.length;
   }
 
-  termWithFullStop(): ErlangTerm {
+  /** After blanks. */
+  written(): { term: ErlangTerm; text: string } {
+    const start = this.at;
     const term = this.term(0);
     this.expect(".");
-    return term;
+    return { term, text: this.source.slice(start, this.at) };
   }
 
   private term(depth: number): ErlangTerm {

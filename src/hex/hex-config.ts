@@ -9,7 +9,7 @@
  */
 import { MirrorError, describeError } from "../errors.ts";
 import { trimEnd } from "../text.ts";
-import { readErlangTerms, textOf, type ErlangTerm } from "./erlang-terms.ts";
+import { nameOf, readErlangTerms, textOf, valueOf, type ErlangTerm } from "./erlang-terms.ts";
 import { hexpm, organisationOf, sourceOf } from "../names/hex-repository.ts";
 
 // As Hex does: a token that is about to end is not begun with.
@@ -66,18 +66,8 @@ function bearer(token: ErlangTerm | undefined, now: number): string | undefined 
   return access !== undefined && isValid ? `Bearer ${access}` : undefined;
 }
 
-/** The value of `{Key, Value}`. */
-function valueOf(term: ErlangTerm, key: string): ErlangTerm | undefined {
-  const [first, second] = term.type === "tuple" ? term.items : [];
-  return first !== undefined && nameOf(first) === key ? second : undefined;
-}
-
 /** The value under a key of a map, or of a list of pairs. */
 function get(term: ErlangTerm | undefined, key: string): ErlangTerm | undefined {
   if (term?.type === "list") return term.items.map((item) => valueOf(item, key)).find((value) => value !== undefined);
   return term?.type === "map" ? term.pairs.find(([name]) => nameOf(name) === key)?.[1] : undefined;
-}
-
-function nameOf(term: ErlangTerm): string | undefined {
-  return term.type === "atom" ? term.name : textOf(term);
 }

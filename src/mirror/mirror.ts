@@ -8,7 +8,7 @@ import { usersEnvironment, type Change } from "../clients/variables.ts";
 import type { Config } from "../config.ts";
 import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import { isTracked } from "../git/tracked.ts";
-import { unverifiedSettings } from "../git/unverified.ts";
+import { noSettings, readUsersGit, takesSystemFile } from "../git/users-settings.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
 import { readKnownLocks } from "../store/known-locks.ts";
@@ -85,11 +85,13 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
   const context = { config, paths, reporter, signal };
   let environments: Promise<GitEnvironments> | undefined;
   const gitEnvironments = () => (environments ??= createGitEnvironments(usersEnvironment(environment), config.cwd));
+  const where = { env: usersEnvironment(environment), cwd: config.cwd };
   // Without git there are no settings of git's either.
   const client = async (locks: readonly Lock[]) => ({
     environment,
     locks,
-    gitUnverified: await unverifiedSettings({ env: environment, cwd: config.cwd }).catch(() => []),
+    git: await readUsersGit(where).catch(() => noSettings),
+    readsOursFirst: async () => takesSystemFile(where),
     isTracked: (path: string) => isTracked(path, gitEnvironments),
   });
   const tools = { gitEnvironments };

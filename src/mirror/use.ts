@@ -1,5 +1,5 @@
 /** A mirror as clients use it: `env`, and `exec`. */
-import { revertedVariables, type Change } from "../clients/variables.ts";
+import { applied, revertedVariables, type Change } from "../clients/variables.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../names/hex-repository.ts";
@@ -48,10 +48,9 @@ export async function withClients<T>(
   const use = async (url: string, temporary?: Pick<Serving, "hosts" | "mode">) => {
     const server = { isRunning: temporary === undefined, hosts: temporary?.hosts ?? [] };
     const { change, forget } = await clientEnvironment(context, url, client, server);
-    const { set, unset } = change;
     await tellWhatIsUsed(context, url, temporary?.mode);
     try {
-      return await work({ ...without(client.environment, unset), ...set });
+      return await work(applied(change, client.environment));
     } finally {
       // Nobody will come back to a port that was free just now.
       if (temporary !== undefined) await forget();
@@ -96,9 +95,4 @@ async function tellWhatIsUsed(
   ];
   const how = mode === undefined ? "" : `, ${describeMode(mode)}`;
   reporter.note(`using the mirror ${where}${how}${keys.length === 0 ? "" : ` (${keys.join(", ")})`}`);
-}
-
-function without(environment: Client["environment"], names: readonly string[]): Record<string, string> {
-  const kept = Object.entries(environment).filter(([name]) => !names.includes(name));
-  return Object.fromEntries(kept.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }

@@ -1,25 +1,43 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { formatVariables } from "../../src/clients/formats.ts";
-import { clientVariables, revertedVariables, usersEnvironment, changeTo } from "../../src/clients/variables.ts";
+import {
+  applied,
+  clientVariables,
+  revertedVariables,
+  usersEnvironment,
+  changeTo,
+  type ClientSetup,
+} from "../../src/clients/variables.ts";
+import { gitRules, gitSettings } from "../../src/clients/git-rules.ts";
+import { noSettings } from "../../src/git/users-settings.ts";
 import { gitEnvironment } from "../support/git.ts";
 
-const setup = {
-  url: "http://127.0.0.1:8000",
-  gitHosts: ["github.com", "gitlab.example.org"],
-  gitPrefixes: [
-    { prefix: "https://jdoe@github.com/", host: "github.com" },
-    { prefix: "ssh://git@gitlab.example.org:2222/", host: "gitlab.example.org" },
-    { prefix: "org-1@github.com:", host: "github.com" },
-  ],
-  hexHome: "/cache/hex",
-  rebarHome: "/cache/rebar3",
-  hasUrlInFiles: false,
-  caBundle: "/cache/ca-bundle.pem",
-  ca: "/certs/ca.pem",
-  gitCredentials: undefined,
-  gitUnverified: [],
-};
+const gitHosts = ["github.com", "gitlab.example.org"];
+const gitPrefixes = [
+  { prefix: "https://jdoe@github.com/", host: "github.com" },
+  { prefix: "ssh://git@gitlab.example.org:2222/", host: "gitlab.example.org" },
+  { prefix: "org-1@github.com:", host: "github.com" },
+];
+
+function setupAt(url: string): ClientSetup {
+  const rules = gitRules({ url, gitHosts, gitPrefixes, users: noSettings, isHermetic: false });
+  return {
+    url,
+    gitSettings: [...rules, ...gitSettings({ url, gitCredentials: undefined })],
+    gitSystem: "/dev/null",
+    hexHome: "/cache/hex",
+    rebarHome: "/cache/rebar3",
+    rebarCache: "/cache/rebar3-cache",
+    hasUrlInFiles: false,
+    caBundle: "/cache/ca-bundle.pem",
+    ca: "/certs/ca.pem",
+    gitUnverified: [],
+    refusingProxy: undefined,
+  };
+}
+
+const setup = setupAt("http://127.0.0.1:8000");
 
 describe("git, with these variables, asks the mirror for", () => {
   test.each([
@@ -59,14 +77,15 @@ describe("what was there before", () => {
       MIRROR_SERVER_ACTIVE: setup.url,
       GIT_CONFIG_KEY_0: "core.editor",
       NO_PROXY: "corp.example,127.0.0.1",
-      no_proxy: "127.0.0.1",
+      no_proxy: "corp.example,127.0.0.1",
+      HEX_OFFLINE: "0",
     });
     expect({ ...once, ...clientVariables(setup, once) }).toEqual(once);
   });
 
   test("is what the user's own environment is taken for", () => {
     const during = { ...before, ...clientVariables(setup, before) };
-    expect(usersEnvironment(during)).toEqual({ ...before, NO_PROXY: "corp.example,127.0.0.1", no_proxy: "127.0.0.1" });
+    expect(usersEnvironment(during)).toEqual(before);
     expect(usersEnvironment(before)).toEqual(before);
   });
 
@@ -74,16 +93,16 @@ describe("what was there before", () => {
     const during: Record<string, string> = { ...before, ...clientVariables(setup, before) };
     const { unset, set } = revertedVariables(during);
     for (const name of unset) delete during[name];
-    expect({ ...during, ...set }).toEqual({ ...before, NO_PROXY: "corp.example,127.0.0.1", no_proxy: "127.0.0.1" });
+    expect({ ...during, ...set }).toEqual(before);
   });
 
   test("a second mirror takes the place of the first, and --revert still leads back to the start", () => {
     const first = { ...before, ...clientVariables(setup, before) };
-    const second: Record<string, string> = { ...first, ...clientVariables({ ...setup, url: "http://other:1" }, first) };
+    const second: Record<string, string> = { ...first, ...clientVariables(setupAt("http://other:1"), first) };
     expect(Object.values(second).filter((value) => value.includes("127.0.0.1:8000"))).toEqual([]);
     const { unset, set } = revertedVariables(second);
     for (const name of unset) delete second[name];
-    expect({ ...second, ...set }).toMatchObject({ ...before, NO_PROXY: "corp.example,127.0.0.1,other" });
+    expect({ ...second, ...set }).toEqual(before);
   });
 
   test("what only the second mirror sets is put back too", () => {
@@ -98,7 +117,7 @@ describe("what was there before", () => {
   test("keys for hex.pm are taken out and put back, and never printed", () => {
     const own = { HEX_API_KEY: "s3cret", HEX_MIRROR_URL: "http://other" };
     const change = changeTo(clientVariables(setup, own), own);
-    expect(change).toMatchObject({ unset: ["HEX_API_KEY", "HEX_MIRROR_URL"] });
+    expect(change).toMatchObject({ unset: ["HEX_MIRROR_URL", "HEX_API_KEY"] });
     expect(change.set).toMatchObject({ HEX_MIRROR: setup.url, HEX_TRUSTED_MIRROR: setup.url });
     for (const format of ["sh", "docker", "json"] as const) {
       expect(formatVariables(format, change, false)).not.toContain("s3cret");
@@ -132,8 +151,43 @@ describe("what was there before", () => {
     expect(revertedVariables(before)).toEqual({ unset: [], set: {}, moved: [] });
   });
 
-  test("no proxy, no list of hosts without one", () => {
-    expect(Object.keys(clientVariables(setup, {}))).not.toContain("NO_PROXY");
+  test("a proxy that rebar3 would ask for the mirror goes by its other name, and is never printed", () => {
+    const own = { http_proxy: "http://me:s3cret@proxy:3128", no_proxy: "corp.example" };
+    const change = changeTo(clientVariables(setup, own), own);
+    expect(applied(change, own)).toMatchObject({ http_proxy: "", HTTP_PROXY: own.http_proxy });
+    const during = applied(change, own);
+    expect(usersEnvironment(during)).toEqual(own);
+    expect(applied(changeTo(clientVariables(setup, during), during), during)).toEqual(during);
+    const there = formatVariables("sh", change, false);
+    const back = formatVariables("sh", revertedVariables(during), true);
+    for (const text of [there, back]) expect(text).not.toContain("s3cret");
+    const enter = { ...own, PATH: process.env["PATH"] ?? "" };
+    const after = execFileSync("sh", ["-c", `${there}\n${back}\nenv`], { env: enter, encoding: "utf8" });
+    expect(after).toContain(`http_proxy=${own.http_proxy}\n`);
+    expect(after).not.toContain("HTTP_PROXY=");
+  });
+
+  test("what git may go by gets the mirror's way, and gives it back", () => {
+    const own = { GIT_ALLOW_PROTOCOL: "ssh", GIT_CONFIG_NOSYSTEM: "1" };
+    const during = applied(changeTo(clientVariables(setup, own), own), own);
+    expect(during).toMatchObject({ GIT_ALLOW_PROTOCOL: "ssh:http", GIT_CONFIG_NOSYSTEM: "0" });
+    expect(usersEnvironment(during)).toEqual(own);
+  });
+
+  test("all hosts without proxy stay all, and an address is written in both ways", () => {
+    expect(clientVariables(setup, { NO_PROXY: "*" })).toMatchObject({ NO_PROXY: "*", no_proxy: "*" });
+    expect(clientVariables(setupAt("http://[::1]:8000"), {})).toMatchObject({ no_proxy: "[::1],::1" });
+  });
+
+  test("where nothing but the mirror may be reached, all proxies are the one that refuses", () => {
+    const own = { HTTPS_PROXY: "http://proxy:1", NO_PROXY: ".corp.example", GIT_ALLOW_PROTOCOL: "https:ssh" };
+    const during = clientVariables({ ...setup, refusingProxy: "http://127.0.0.1:9" }, own);
+    expect(during).toMatchObject({
+      HTTPS_PROXY: "http://127.0.0.1:9",
+      all_proxy: "http://127.0.0.1:9",
+      NO_PROXY: "127.0.0.1,localhost,::1",
+      GIT_ALLOW_PROTOCOL: "http",
+    });
   });
 });
 

@@ -1,0 +1,69 @@
+/**
+ * Hex's configuration for a mirror: the user's own terms, since some of them protect (`cooldown`, `policy`), but for those
+ * that would lead past the mirror, and the mirror as the place where packages come from. Pure.
+ */
+import { nameOf, readWrittenTerms, valueOf, type ErlangTerm } from "../hex/erlang-terms.ts";
+import { hexpm, signedName, sourceOf } from "../names/hex-repository.ts";
+import { treatmentOf } from "./treatments.ts";
+import { binary, isOrganisation, isPublic, type RepositorySetup } from "./repository-setup.ts";
+
+export interface HexTerms {
+  /** As they were written. */
+  readonly kept: readonly string[];
+  /** Repositories of the user's besides hexpm's. */
+  readonly repositories: readonly string[];
+  /** Terms that turn verification off, and are left out. */
+  readonly switches: readonly string[];
+  /** Whether the file cannot be read. */
+  readonly isUnread: boolean;
+}
+
+/** @param source what the user's `hex.config` holds */
+export function readHexTerms(source: string): HexTerms {
+  let terms: ReturnType<typeof readWrittenTerms>;
+  try {
+    terms = readWrittenTerms(source, "hex.config");
+  } catch {
+    return { kept: [], repositories: [], switches: [], isUnread: true };
+  }
+  const named = terms.map(({ term, text }) => ({ term, text, name: keyOf(term) }));
+  const isKept = (name: string) => treatmentOf("hex.config", name)?.treatment === "keep";
+  const isOn = (term: ErlangTerm, name: string) => nameOf(valueOf(term, name) ?? term) !== "false";
+  const switches = named.filter(({ term, name }) => /^(?:unsafe|no_verify)_/.test(name) && isOn(term, name));
+  return {
+    kept: named.filter(({ name }) => isKept(name)).map(({ text }) => text),
+    repositories: terms
+      .flatMap(({ term }) => keysOf(valueOf(term, "$repos")))
+      .filter((name) => sourceOf(name) !== hexpm),
+    switches: switches.map(({ name }) => name),
+    isUnread: false,
+  };
+}
+
+function keyOf(term: ErlangTerm): string {
+  return term.type === "tuple" && term.items[0] !== undefined ? (nameOf(term.items[0]) ?? "") : "";
+}
+
+function keysOf(map: ErlangTerm | undefined): string[] {
+  const keys = map?.type === "map" ? map.pairs.map(([key]) => nameOf(key)) : [];
+  return keys.filter((key) => key !== undefined);
+}
+
+/**
+ * Organisations have key and URL from hexpm; where they need a token, Hex asks the URL that stands here, and no longer that
+ * of the environment. Of another repository Hex wants all fields.
+ */
+export function hexConfig(setup: RepositorySetup, { kept }: HexTerms, isUrlInFile: boolean): string {
+  const { url, publicKey, repositories, token } = setup;
+  const key = `public_key => ${binary(publicKey)}`;
+  const secret = `auth_key => ${token === undefined ? "nil" : binary(token)},oauth_exchange => false`;
+  const entries = repositories.flatMap((name) => {
+    if (isPublic(name) || (isOrganisation(name) && token === undefined)) return [];
+    if (isOrganisation(name)) return [`${binary(name)} => #{${secret},auth_key_owner => organization}`];
+    return [`${binary(name)} => #{url => ${binary(`${url}/repos/${signedName(name)}`)},${key},${secret}}`];
+  });
+  const hexpmUrl = isUrlInFile ? url : "https://repo.hex.pm";
+  const hexpmSecret = token === undefined ? "" : `,${secret}`;
+  const repos = [`<<"hexpm">> => #{url => ${binary(hexpmUrl)},${key}${hexpmSecret}}`, ...entries].join(",");
+  return `${kept.map((text) => `${text}\n`).join("")}{'$repos',#{${repos}}}.\n`;
+}
