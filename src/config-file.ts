@@ -16,6 +16,7 @@ export interface ConfigFile {
   readonly values: Readonly<Record<string, unknown>>;
   /** Whether nobody named it. */
   readonly isFound: boolean;
+  readonly isThere: boolean;
 }
 
 /** @param given the file that a flag or the environment names @throws MirrorError `config` */
@@ -27,7 +28,7 @@ export function readConfigFile(given: string | undefined, cwd: string): ConfigFi
     // Some editors begin a file with a mark of its encoding.
     source = readTextSync(path).replace(/^\uFEFF/, "");
   } catch (cause) {
-    if (isFound && hasErrno(cause, "ENOENT")) return { path, values: {}, isFound };
+    if (isFound && hasErrno(cause, "ENOENT")) return { path, values: {}, isFound, isThere: false };
     throw new MirrorError("config", `cannot read the configuration file ${path}`, { cause });
   }
   let values: unknown;
@@ -43,7 +44,7 @@ export function readConfigFile(given: string | undefined, cwd: string): ConfigFi
     throw new MirrorError("config", `${path}: unknown option "${unknown.join('", "')}"; known are ${lasting()}`);
   }
   refuseCommands(object.data, path);
-  return { path, values: object.data, isFound };
+  return { path, values: object.data, isFound, isThere: true };
 }
 
 function lasting(): string {

@@ -20,6 +20,12 @@ type Grouped = "upstreamTokens" | "tls" | "tlsCert" | "tlsKey" | "tlsCa" | "elix
 export interface Config extends Omit<Settings, Grouped | "tlsPort"> {
   /** Where the program was started. */
   readonly cwd: string;
+  /** Options for which somebody gave a value. */
+  readonly said: ReadonlySet<OptionKey>;
+  /** Whether there is a configuration file. */
+  readonly hasFile: boolean;
+  /** Mirrors besides the one that is meant, in words. */
+  readonly nearby: readonly string[];
   readonly hexDir: string;
   readonly gitDir: string;
   readonly cacheDir: string;
@@ -77,7 +83,19 @@ export interface Sources {
   readonly flags: Readonly<Record<string, unknown>>;
   readonly environment: Environment;
   readonly cwd: string;
+  /** Where the mirror was found, for which nobody said where it is: stronger than a default, weaker than all else. */
+  readonly located?: Located;
 }
+
+/** Which mirror is meant, and how its server is reached. */
+export interface Located {
+  /** By option key, paths absolute. */
+  readonly values: Readonly<Partial<Record<OptionKey, unknown>>>;
+  /** What there is besides, in words. */
+  readonly nearby: readonly string[];
+}
+
+const nowhere: Located = { values: {}, nearby: [] };
 
 let atStart: Environment | undefined;
 
@@ -90,7 +108,7 @@ export function processEnvironment(): Environment {
 }
 
 /** @throws MirrorError `config` naming the option, where it was set and what is allowed */
-export function loadConfig({ flags, environment, cwd }: Sources): Config {
+export function loadConfig({ flags, environment, cwd, located = nowhere }: Sources): Config {
   const warnings = unknownVariables(environment);
   const given = flags["config"] ?? (environment["MIRROR_CONFIG"] || undefined);
   const file = readConfigFile(typeof given === "string" ? given : undefined, cwd);
@@ -122,7 +140,7 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
   const values = keys.map((key) => {
     const { default: usual, flag = key }: Option = options[key];
     const otherwise = usual === undefined ? undefined : parse(options[key], usual, flag, inWorkingFolder);
-    return [key, said.get(key) ?? ofMirror[key] ?? otherwise];
+    return [key, said.get(key) ?? ofMirror[key] ?? located.values[key] ?? otherwise];
   });
   const settings = Object.fromEntries(values) as Settings;
   const { mirror } = settings;
@@ -134,13 +152,20 @@ export function loadConfig({ flags, environment, cwd }: Sources): Config {
   return Object.freeze({
     ...settings,
     cwd,
+    said: new Set(keys.filter((key) => said.get(key) !== undefined)),
+    hasFile: file.isThere,
+    nearby: located.nearby,
+    offline: settings.offline || settings.hermetic,
     hexDir,
     gitDir: settings.gitDir ?? join(mirror, "git"),
     cacheDir: settings.cacheDir ?? usersCache,
     privateKey,
     ownCacheDir: found.has("cacheDir") ? usersCache : (settings.cacheDir ?? usersCache),
     // Certificates of the working folder are those of the mirror there, and nobody's for a mirror elsewhere.
-    isAuthorityKnown: isNamed("certsDir") || isBelow(mirror, dirname(settings.certsDir)),
+    isAuthorityKnown:
+      isNamed("certsDir") ||
+      located.values.certsDir === settings.certsDir ||
+      isBelow(mirror, dirname(settings.certsDir)),
     tlsPort: settings.tls ? settings.tlsPort : undefined,
     name: settings.name.map((name) => name.toLowerCase()),
     installers: installerTargets(settings.installers, settings.elixir, settings.otp),

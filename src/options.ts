@@ -308,6 +308,14 @@ export const options = {
     allowed: "true or false",
     schema: flag,
   },
+  hermetic: {
+    scope: "setting",
+    default: false,
+    flag: "--hermetic",
+    help: "--offline, and clients reach the mirror and nobody else: what it lacks fails at once, by name",
+    allowed: "true or false",
+    schema: flag,
+  },
   maxAge: {
     scope: "setting",
     default: "10m",

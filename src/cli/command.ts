@@ -9,14 +9,18 @@ export interface CommandContext {
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
   /**
-   * From now on signals are for somebody else: `onTerminate` is called for SIGTERM and SIGHUP, and SIGINT does nothing here.
+   * From now on signals are for somebody else, who is told of each.
    * @returns what takes them back
    */
-  readonly handOverSignals: (onTerminate: () => void) => () => void;
+  readonly handOverSignals: (onSignal: (name: NodeJS.Signals) => void) => () => void;
   /** Writes lines of the result to standard output, at once; what would steer a terminal is shown instead. */
   readonly print: (lines: readonly string[]) => void;
   /** Writes a line for people to standard error. */
   readonly tell: (text: string) => void;
+  /** Likewise, as it stands. */
+  readonly say: (text: string) => void;
+  /** Whether standard error is somebody's terminal. */
+  readonly isTerminal: boolean;
   /** Writes text of our own making that a program is to read, to the letter. */
   readonly write: (text: string) => void;
 }

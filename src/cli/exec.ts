@@ -1,38 +1,63 @@
-/** `mirror-server exec -- COMMAND…`: runs any command with every client pointed at the mirror. */
-import { spawn } from "node:child_process";
-import { constants } from "node:os";
-import { MirrorError, describeError, hasErrno } from "../errors.ts";
+/**
+ * `mirror-server exec -- COMMAND…`: runs any command with every client pointed at the mirror. Its last lines tell what the
+ * mirror could not give, and whether the next run needs a network.
+ */
 import type { Item } from "../names/item.ts";
+import { MirrorError, describeError } from "../errors.ts";
+import type { Use } from "../mirror/use.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { showItem } from "./items.ts";
+import { lackingLines } from "./lacking.ts";
 import { projectLocks, readLocks } from "./locks.ts";
+import { runProgram } from "./run-program.ts";
 
 export const exec: Command = async (context, args) => {
-  const { mirror, config, cwd, signal, handOverSignals } = context;
+  const { mirror, config, cwd, signal, isTerminal, say } = context;
   const [program, ...rest] = args;
   if (program === undefined) {
     throw new MirrorError("usage", 'give a command: "mirror-server exec -- mix deps.get"');
   }
   const before = await projectLocks(cwd, config);
-  return mirror.withClients(before, async (environment) => {
+  return mirror.withClients(before, async (use) => {
     if (signal.aborted) throw new MirrorError("cancelled", `stopped before ${program} was begun`);
     // A mirror elsewhere is its own keeper's.
     const isOwn = config.url === undefined;
     if (isOwn) await mirror.makeKnown(before).catch(() => undefined);
-    const code = await run(program, rest, { cwd, environment, handOverSignals });
+    // Where nobody watches, what the command itself says comes first.
+    if (isTerminal) say(use.description);
+    const code = await runProgram(program, rest, { ...context, environment: use.environment });
+    if (!isTerminal) say(use.description);
     // Who has just stopped it does not want to wait for more.
-    if (isOwn && code < 128 && !signal.aborted) await tellWhatIsHere(context);
+    if (code >= 128 || signal.aborted) return code;
+    const lacks = await tellWhatWasMissed(context, use, { args, code });
+    if (isOwn) await tellWhatIsHere(context, lacks);
     return code;
   });
 };
 
+/** @returns whether there was anything */
+async function tellWhatWasMissed(
+  { tell }: CommandContext,
+  { lacked, refused }: Use,
+  { args, code }: { readonly args: readonly string[]; readonly code: number },
+): Promise<boolean> {
+  const lines = lackingLines(await lacked(), { args, hasFailed: code !== 0 });
+  const hosts = refused();
+  if (hosts.length > 0)
+    lines.push(`refused, since --hermetic lets nobody but the mirror be asked: ${hosts.join(", ")}`);
+  for (const line of lines) tell(line);
+  return lines.length > 0;
+}
+
 const shownMissing = 5;
 
-async function tellWhatIsHere({ mirror, tell, cwd, config }: CommandContext): Promise<void> {
+/** @param hasTold whether something was missed: then that all of the lock is here is beside the point */
+async function tellWhatIsHere({ mirror, tell, cwd, config }: CommandContext, hasTold: boolean): Promise<void> {
   try {
     const locks = (await readLocks([], cwd, config, true)) ?? [];
     if (!locks.some(({ entries }) => entries.length > 0)) return;
-    tell(`${locks.map(({ name }) => name).join(", ")}: ${coverage(await mirror.complete(locks))}`);
+    const missing = await mirror.complete(locks);
+    if (missing.length > 0 || !hasTold) tell(`${locks.map(({ name }) => name).join(", ")}: ${coverage(missing)}`);
   } catch (error) {
     tell(`whether the next run needs no network cannot be told: ${describeError(error)}`);
   }
@@ -44,29 +69,4 @@ function coverage(missing: readonly Item[]): string {
   const more = missing.length > shownMissing ? ` and ${missing.length - shownMissing} more` : "";
   const are = missing.length === 1 ? "is" : "are";
   return `${missing.length} of what it names ${are} not here: ${shown}${more}`;
-}
-
-/** @returns its exit code, or, as shells have it, 128 and the signal that ended it */
-async function run(
-  program: string,
-  args: readonly string[],
-  {
-    cwd,
-    environment,
-    handOverSignals,
-  }: Pick<CommandContext, "cwd" | "handOverSignals"> & { environment: Readonly<Record<string, string>> },
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env: { ...environment }, stdio: "inherit" });
-    // Ctrl-C reaches the command by itself, which may live on after it, as `iex` does; SIGTERM is for us alone.
-    const takeBack = handOverSignals(() => child.kill("SIGTERM"));
-    child.once("error", (cause) => {
-      const why = hasErrno(cause, "ENOENT") ? "there is no such program" : "it cannot be run";
-      reject(new MirrorError("usage", `${program}: ${why}`, { cause }));
-    });
-    child.once("close", (code, name) => {
-      takeBack();
-      resolve(code ?? 128 + (name === null ? 0 : constants.signals[name]));
-    });
-  });
 }

@@ -6,6 +6,10 @@ export function showItem(item: Item): string {
   switch (item.kind) {
     case "release":
       return `${shownPackage(item.repository, item.name)} ${item.version}`;
+    case "package":
+      return shownPackage(item.repository, item.name);
+    case "policy":
+      return `the policy ${shownPackage(item.repository, item.name)}`;
     case "documentation":
       return `the documentation of ${shownPackage(item.repository, item.name)} ${item.version}`;
     case "record":

@@ -14,11 +14,11 @@ function tell(text: string): void {
 export async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
   let signals = 0;
-  let onTerminate: (() => void) | undefined;
+  let onSignal: ((name: NodeJS.Signals) => void) | undefined;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
-      if (onTerminate !== undefined) {
-        if (name !== "SIGINT") onTerminate();
+      if (onSignal !== undefined) {
+        onSignal(name);
         return;
       }
       signals += 1;
@@ -39,9 +39,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     columns: () => process.stderr.columns ?? 80,
     now: () => Date.now(),
   });
-  const handOverSignals = (terminate: () => void) => {
-    onTerminate = terminate;
-    return () => (onTerminate = undefined);
+  const handOverSignals = (hear: (name: NodeJS.Signals) => void) => {
+    onSignal = hear;
+    return () => (onSignal = undefined);
   };
   try {
     const invocation = await parseCommandLine(argv);
@@ -49,7 +49,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     // Whoever asks for help or the version has no use for the rest.
     const { run, processEnvironment } = await import("./run.ts");
     const output = (text: string) => void process.stdout.write(text);
-    const tools = { cwd: process.cwd(), environment: processEnvironment(), output, progress, tell, handOverSignals };
+    const isTerminal = process.stderr.isTTY;
+    const tools = {
+      isTerminal,
+      cwd: process.cwd(),
+      environment: processEnvironment(),
+      output,
+      progress,
+      tell,
+      handOverSignals,
+    };
     return await run(invocation, { ...tools, signal: stop.signal });
   } catch (error) {
     // Commander has printed what was wrong and how to ask for help.

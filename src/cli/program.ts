@@ -5,8 +5,8 @@ import { printable } from "../text.ts";
 import { version } from "../version.ts";
 
 /** Those of every command. */
-export const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "json", "logLevel"];
-const signing: OptionKey[] = ["privateKey", "registryName", "newKey"];
+export const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "privateKey", "json", "logLevel"];
+const signing: OptionKey[] = ["registryName", "newKey"];
 /** Whether and how what is asked for is fetched. */
 const pulling: OptionKey[] = [
   "pull",
@@ -163,10 +163,25 @@ export const commands = {
     summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
     argument: { name: "command", help: "after --, with its arguments" },
     passesOptions: true,
-    options: ["url", "requireToken", "host", "port", "tlsPort", "certsDir", "cacheDir", ...pulling],
+    options: [
+      "url",
+      "requireToken",
+      "hermetic",
+      "host",
+      "port",
+      "tlsPort",
+      "certsDir",
+      "cacheDir",
+      ...pulling,
+      "gitMaxProcesses",
+      "gitCacheSize",
+      "registryName",
+      "newKey",
+    ],
     examples: [
       "mirror-server exec -- mix deps.get",
       "mirror-server exec -- sh                         # a shell in which every client uses the mirror",
+      "mirror-server exec --hermetic -- mix test        # and in which nothing else can be reached",
     ],
   },
   env: {

@@ -3,7 +3,8 @@
  * longer than one large; what only some jobs need and is large (the web server, the HTTP client) is loaded by those.
  */
 import { usersEnvironment } from "../clients/variables.ts";
-import { loadConfig } from "../config.ts";
+import { locateMirror } from "../clients/find-mirror.ts";
+import { loadConfig, type Config, type Sources } from "../config.ts";
 import { openMirror } from "../mirror/mirror.ts";
 import { printable } from "../text.ts";
 import { build } from "./build.ts";
@@ -37,7 +38,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
   health,
 };
 
-export interface RunTools extends Pick<CommandContext, "signal" | "handOverSignals"> {
+export interface RunTools extends Pick<CommandContext, "signal" | "handOverSignals" | "isTerminal"> {
   readonly progress: Progress;
   /** Writes a line for people to standard error. */
   readonly tell: (text: string) => void;
@@ -48,10 +49,19 @@ export interface RunTools extends Pick<CommandContext, "signal" | "handOverSigna
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+// Of these what runs is no answer: they start one, or write into the project.
+const startsOne: ReadonlySet<CommandName> = new Set(["serve", "init"]);
+
+async function locate(name: CommandName, config: Config, sources: Sources): Promise<Config> {
+  if (name === "init") return config;
+  return loadConfig({ ...sources, located: await locateMirror(config, !startsOne.has(name)) });
+}
+
 /** @returns the exit code */
 export async function run({ name, args, flags }: Invocation, tools: RunTools): Promise<number> {
-  const { progress, tell, output, signal, handOverSignals, cwd, environment } = tools;
-  const config = loadConfig({ flags, environment: usersEnvironment(environment), cwd });
+  const { progress, tell, output, signal, handOverSignals, isTerminal, cwd, environment } = tools;
+  const sources = { flags, environment: usersEnvironment(environment), cwd };
+  const config = await locate(name, loadConfig(sources), sources);
   for (const warning of config.warnings) tell(warning);
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
@@ -60,7 +70,9 @@ export async function run({ name, args, flags }: Invocation, tools: RunTools): P
       output(text);
     };
     const print = (lines: readonly string[]) => write(lines.map((line) => `${printable(line)}\n`).join(""));
-    return await commands[name]({ config, mirror, cwd, signal, handOverSignals, print, write, tell }, args);
+    const say = (text: string) => progress.note(text);
+    const writers = { print, write, tell, say, isTerminal };
+    return await commands[name]({ config, mirror, cwd, signal, handOverSignals, ...writers }, args);
   } finally {
     await mirror.close();
   }

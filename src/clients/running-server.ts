@@ -5,12 +5,13 @@
  * answers gets nothing: no token, no client.
  */
 import { randomBytes } from "node:crypto";
+import { realpathSync } from "node:fs";
 import * as z from "zod";
 import { Place } from "../disk/place.ts";
 import { describeError, hasErrno } from "../errors.ts";
 import { localUrl, plainAnswer, plainGet, type PlainAnswer } from "../upstream/plain-get.ts";
 import { hexpm } from "../names/hex-repository.ts";
-import { isProof, placeOf } from "../serve/identity.ts";
+import { askersProofOf, isProof, placeOf } from "../serve/identity.ts";
 import { readJson } from "../store/json-file.ts";
 import { parseJson } from "../text.ts";
 import type { Context } from "../store/context.ts";
@@ -25,9 +26,28 @@ export interface Running {
   readonly state: "this" | "another" | "unproven" | "none";
   /** Where clients reach it. */
   readonly url: string;
+  /** What it and this user know; of one that is known by TLS none. */
+  readonly secret?: string;
 }
 
-const schema = z.object({ port: z.number(), pid: z.number(), secret: z.string().regex(/^[0-9a-f]{64}$/) });
+const schema = z.object({
+  port: z.number().int().min(1).max(65535),
+  secret: z.string().regex(/^[0-9a-f]{64}$/),
+  host: z.string().optional(),
+  tlsPort: z.number().optional(),
+  folders: z
+    .object({
+      mirror: z.string(),
+      hexDir: z.string(),
+      gitDir: z.string(),
+      privateKey: z.string(),
+      certsDir: z.string(),
+    })
+    .optional(),
+});
+
+/** What a server leaves for its user's other commands. */
+export type Announced = z.infer<typeof schema>;
 const answerSchema = z.object({ fingerprint: z.string(), proof: z.string(), mirror: z.string() });
 const seconds = 2;
 
@@ -38,9 +58,10 @@ export interface Announcement {
 /** For the user's other commands. @throws MirrorError `storage` when there is no folder to write to */
 export async function announce(
   context: Pick<Context<FolderKey>, "config">,
-  { port, secret }: { readonly port: number; readonly secret: string },
+  announced: Announced,
 ): Promise<Announcement> {
-  const content = `${JSON.stringify({ port, pid: process.pid, secret })}\n`;
+  const content = `${JSON.stringify({ ...announced, pid: process.pid })}\n`;
+  const { port } = announced;
   let failure: unknown;
   for (const folder of folders(context)) {
     try {
@@ -72,13 +93,46 @@ export async function findRunning({ config, paths }: Context<RunningKey>): Promi
   if (asked !== "something" && answer !== undefined) {
     const claim = { challenge, place: placeOf(asked.address, config.port), fingerprint: answer.fingerprint };
     const ours = registryFolder(paths);
-    for (const secret of await secretsFor({ config })) {
+    for (const { secret } of await announcedAt({ config }, `${config.port}.json`)) {
       if (!isProof(answer.proof, secret, { ...claim, mirror: "" })) continue;
       const isThis = isProof(answer.mirror, secret, { ...claim, mirror: ours });
-      return { state: isThis ? "this" : "another", url };
+      return { state: isThis ? "this" : "another", url, secret };
     }
   }
   return (await findByTls({ config, paths })) ?? { state: "unproven", url };
+}
+
+const lackingSchema = z.object({
+  pulls: z.boolean(),
+  lacking: z.array(
+    z.object({
+      kind: z.enum(["own", "upstream", "file", "git", "unknown"]),
+      host: z.string(),
+      path: z.string(),
+      code: z.string(),
+      reason: z.string(),
+    }),
+  ),
+});
+
+export type Lacked = z.infer<typeof lackingSchema>;
+
+/** What that server could not give since then; undefined where it does not say. @param since milliseconds since 1970 */
+export async function lackedAt({ url, secret }: Running, since: number): Promise<Lacked | undefined> {
+  if (secret === undefined) return undefined;
+  try {
+    const { hostname, port } = new URL(url);
+    // As the server sees itself: by the address that is reached, which may have been given by name.
+    const { address } = await plainAnswer(`${url}/health/live`, { seconds });
+    const place = placeOf(address, Number(port || 80));
+    const proof = askersProofOf(secret, { since: String(since), place });
+    const answer = await plainGet(`http://${hostname}:${port || 80}/health/lacking?since=${since}&proof=${proof}`, {
+      seconds,
+    });
+    return lackingSchema.safeParse(parseJson(answer)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** By which a mirror is told from its copies: really, where it is there. */
@@ -118,20 +172,48 @@ function secureUrl(host: string, port: number): string {
   return localUrl({ host: isLocal ? "localhost" : host, port }).replace("http:", "https:");
 }
 
-async function secretsFor({ config }: Pick<Context<RunningKey>, "config">): Promise<string[]> {
+/** What servers of this user left, whether they still run or not. */
+export async function allAnnounced(context: Pick<Context<FolderKey>, "config">): Promise<Announced[]> {
+  const files = await Promise.all(folders(context).map(async (folder) => folder.list("file").catch(() => [])));
+  const names = new Set(files.flat().filter((name) => /^\d+\.json$/.test(name)));
+  return (await Promise.all([...names].map(async (name) => announcedAt(context, name)))).flat();
+}
+
+async function announcedAt(context: Pick<Context<FolderKey>, "config">, name: string): Promise<Announced[]> {
   const found = await Promise.all(
-    folders({ config }).map(async (folder) => {
+    folders(context).map(async (folder) => {
       try {
-        const place = folder.at(`${config.port}.json`);
+        const place = folder.at(name);
         if (!isPrivate(place)) return [];
         const found = await readJson({ place, schema, whenDamaged: "counts as none" });
-        return found === undefined ? [] : [found.secret];
+        return found === undefined ? [] : [found];
       } catch {
         return [];
       }
     }),
   );
   return found.flat();
+}
+
+/** Whether the server that left this still runs, and serves that folder. */
+export async function isRunning({ port, host = "127.0.0.1", secret, folders }: Announced): Promise<boolean> {
+  if (folders === undefined) return false;
+  const challenge = randomBytes(32).toString("hex");
+  const asked = await ask(`${localUrl({ host, port })}/health/identity?challenge=${challenge}`);
+  if (typeof asked === "string") return false;
+  const answer = answerSchema.safeParse(parseJson(asked.body)).data;
+  if (answer === undefined) return false;
+  const mirror = realOr(folders.hexDir);
+  const claim = { challenge, place: placeOf(asked.address, port), fingerprint: answer.fingerprint, mirror };
+  return isProof(answer.mirror, secret, claim);
+}
+
+function realOr(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
 }
 
 /** What others could have written, or read, proves nothing. Windows knows neither users by number nor modes. */

@@ -27,7 +27,10 @@ export function readErlangTerms(source: string, where = "metadata.config"): Erla
 }
 
 /** Likewise, each as it was written, with its full stop. */
-export function readWrittenTerms(source: string, where: string): { readonly term: ErlangTerm; readonly text: string }[] {
+export function readWrittenTerms(
+  source: string,
+  where: string,
+): { readonly term: ErlangTerm; readonly text: string }[] {
   const reader = new Reader(source, where);
   const terms: { term: ErlangTerm; text: string }[] = [];
   while (!reader.atEnd()) terms.push(reader.written());

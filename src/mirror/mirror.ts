@@ -15,7 +15,7 @@ import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildOptions, BuildResult } from "../registry/build.ts";
 import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
-import { tellForeign } from "../store/context.ts";
+import { requireMirror, tellForeign } from "../store/context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { complete, makeKnown } from "./complete.ts";
 import { init, type InitResult } from "./init.ts";
@@ -34,7 +34,7 @@ import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "../store/trust.ts";
 import type { VerifyOptions } from "./verify.ts";
 import type { WatchedLocks } from "./watch.ts";
-import { variables, withClients } from "./use.ts";
+import { variables, withClients, type Use } from "./use.ts";
 import { tellWeakKey } from "../store/weak-key.ts";
 
 export interface Mirror {
@@ -52,11 +52,8 @@ export interface Mirror {
    * @param locks of the project that they work on
    */
   readonly clientVariables: (locks: readonly Lock[], revert: boolean) => Promise<Change>;
-  /** Runs `work` with an environment whose clients use this mirror; it is served meanwhile where it was not. */
-  readonly withClients: <T>(
-    locks: readonly Lock[],
-    work: (environment: Record<string, string>) => Promise<T>,
-  ) => Promise<T>;
+  /** Runs `work` with what makes clients use this mirror; it is served meanwhile where it was not. */
+  readonly withClients: <T>(locks: readonly Lock[], work: (use: Use) => Promise<T>) => Promise<T>;
   /** Makes the locks known, where this mirror fetches what it is asked for. */
   readonly makeKnown: (locks: readonly Lock[]) => Promise<void>;
   /** Likewise, with what they name. @returns what of it is not here then */
@@ -107,6 +104,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     previewSync: async (locks) => previewSync(context, kinds(), locks),
     isUpToDate: async (locks) => isUpToDate(context, kinds(), locks),
     build: async (options) => {
+      await requireMirror(context);
       await tellWeakKey(context, gitEnvironments);
       return (await import("../artifacts/with-records.ts")).build(context, options);
     },

@@ -32,7 +32,7 @@ export interface PruneOptions {
   readonly unused?: number | undefined;
 }
 
-export type PruneKey = SigningKey | "packages";
+export type PruneKey = SigningKey | "packages" | "nearby";
 
 export async function prune(
   context: Context<PruneKey>,

@@ -11,6 +11,7 @@ import { composeApp } from "../serve/compose-app.ts";
 import { arrivals, arrivalsByWorkers, fileHeader, fileHeaderOf } from "../serve/arrival.ts";
 import { createFileMemory } from "../serve/file-memory.ts";
 import { inFrontOf } from "../serve/front.ts";
+import { Lacking, type Lack } from "../serve/lacking.ts";
 import { listen, type Listening } from "../serve/listen.ts";
 import { listRepositories } from "../store/inventory.ts";
 import type { StoreFolders } from "../store/paths.ts";
@@ -18,7 +19,8 @@ import { createServedHosts } from "../store/served-hosts.ts";
 import type { SigningKey } from "../registry/build.ts";
 import type { Context } from "../store/context.ts";
 import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-identity.ts";
-import { announce, notAnnounced, registryFolder } from "../clients/running-server.ts";
+import { announce, notAnnounced, registryFolder, type Announced } from "../clients/running-server.ts";
+import type { Config } from "../config.ts";
 import { readTokens } from "../serve/tokens.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
 import { folderSource } from "../serve/source.ts";
@@ -69,6 +71,8 @@ export interface Serving extends Listening {
   readonly mode: PullMode;
   /** Hosts that it stands in for. */
   readonly hosts: readonly string[];
+  /** What clients could not be given since then. @param time milliseconds since 1970 */
+  readonly lackingSince: (time: number) => Lack[];
 }
 
 export async function serve(
@@ -107,6 +111,7 @@ export async function serve(
   const tokens = await readTokens(config);
   const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
+  const lacking = new Lacking();
   const app = await composeApp({
     paths,
     source: pull?.source ?? folderSource(paths),
@@ -124,13 +129,17 @@ export async function serve(
     },
     git: { ...gitLimits, maxProcesses: config.gitMaxProcesses, cacheSize: config.gitCacheSize },
     trust,
+    lacking,
     isOwnRequest: (via) => pull?.isOwnRequest(via) === true,
     pullProblems: () => pull?.problems() ?? [],
     workersProblem: () => workers?.problem(),
     watchProblem: () => watching?.problem(),
     certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
     caCertificate: () => identity?.current().caCertificate,
-    identity: secret === undefined ? undefined : { secret, mirror: registryFolder(paths), fingerprint: keyOf(trust) },
+    identity:
+      secret === undefined
+        ? undefined
+        : { secret, mirror: registryFolder(paths), fingerprint: keyOf(trust), pulls: mode.pulls },
   });
 
   // 5 its sockets, or those of workers
@@ -147,7 +156,7 @@ export async function serve(
   const front = inFrontOf(answer, { memory, logger, arrivals: where });
   const listening = workers ?? (await listen(front, { ...options, onError }));
   identity?.watch(listening.setCertificate);
-  const announced = secret === undefined ? undefined : announce(context, { port: listening.port, secret });
+  const announced = secret === undefined ? undefined : announce(context, announcedBy(config, listening, secret));
   const announcement = await announced?.catch((error: unknown): undefined => {
     logger.warn(notAnnounced(error));
     return undefined;
@@ -159,6 +168,7 @@ export async function serve(
     fingerprints: (await trust()).fingerprints,
     mode,
     hosts: listHosts(),
+    lackingSince: (time) => lacking.since(time),
     close: async (graceSeconds) => {
       // What is under way comes to its end: nothing is written any more when this is over.
       await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw(), watching?.stop()]);
@@ -189,6 +199,16 @@ async function removeHalves(git: Place): Promise<void> {
 
 function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: StoreFolders): StoreFolders {
   return { mirror, hexDir, gitDir, cacheDir, certsDir, privateKey };
+}
+
+/** What the user's other commands need for working with the same mirror. */
+function announcedBy(
+  { host, mirror, hexDir, gitDir, privateKey, certsDir }: Pick<Config, ServeKey>,
+  { port, tlsPort }: Listening,
+  secret: string,
+): Announced {
+  const folders = { mirror, hexDir, gitDir, privateKey, certsDir };
+  return { port, host, secret, folders, ...(tlsPort === undefined ? {} : { tlsPort }) };
 }
 
 /** The registry's key, as an answer to who asks which mirror this is. */

@@ -4,12 +4,20 @@ import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { clientEnvironment, type Client, type ClientKey } from "../clients/client-setup.ts";
-import { tellForeign, type Context } from "../store/context.ts";
+import { openRefusingProxy } from "../clients/refusing-proxy.ts";
+import { noMirror, tellForeign, type Context } from "../store/context.ts";
 import type { ServeKey, Serving } from "./serve.ts";
 import { describeMode, pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
 import { pulledHosts, type NamingKey } from "../upstream/named-hosts.ts";
 import { caFileOf, fingerprintsOf, tellTrustProblems, type AuthorityKey } from "../store/trust.ts";
-import { findRunning, unproven, type RunningKey } from "../clients/running-server.ts";
+import {
+  findRunning,
+  lackedAt,
+  unproven,
+  type Lacked,
+  type Running,
+  type RunningKey,
+} from "../clients/running-server.ts";
 
 export async function variables(
   context: Context<ClientKey | RunningKey | NamingKey | PullModeKey>,
@@ -39,53 +47,105 @@ export interface UseTools extends Client {
   readonly gitEnvironments: () => Promise<GitEnvironments>;
 }
 
+/** What a command is given that works with a mirror. */
+export interface Use {
+  readonly environment: Record<string, string>;
+  /** Which mirror it is, in a line. */
+  readonly description: string;
+  /** What clients could not be given so far; undefined where that cannot be told. */
+  readonly lacked: () => Promise<Lacked | undefined>;
+  /** Whom clients asked for besides, where that is refused. */
+  readonly refused: () => readonly string[];
+}
+
+type UseKey = ClientKey | RunningKey | ServeKey | "nearby" | "logLevel" | "hermetic";
+
 export async function withClients<T>(
-  context: Context<ClientKey | RunningKey | ServeKey | "logLevel">,
+  context: Context<UseKey>,
   { gitEnvironments, ...client }: UseTools,
-  work: (environment: Record<string, string>) => Promise<T>,
+  work: (use: Use) => Promise<T>,
 ): Promise<T> {
   const { config, paths, reporter } = context;
-  const use = async (url: string, temporary?: Pick<Serving, "hosts" | "mode">) => {
-    const server = { isRunning: temporary === undefined, hosts: temporary?.hosts ?? [] };
-    const { change, forget } = await clientEnvironment(context, url, client, server);
-    await tellWhatIsUsed(context, url, temporary?.mode);
-    try {
-      return await work(applied(change, client.environment));
-    } finally {
-      // Nobody will come back to a port that was free just now.
-      if (temporary !== undefined) await forget();
-    }
-  };
-  if (config.url !== undefined) return use(config.url);
+  if (config.url !== undefined) {
+    if (!config.hermetic) return useAt(context, client, { url: config.url, state: "this" }, work);
+    throw new MirrorError("config", "--hermetic serves the mirror's folder by itself; leave --url out");
+  }
   await tellForeign(context);
   await tellTrustProblems(context);
   // One that is not there yet is made, and fetches what the command asks for.
   const isThere = paths.registry(hexpm).publicKey.look()?.isFile() === true;
-  if (!isThere && (config.offline || config.pull === false || config.found.keys.has("mirror"))) {
-    throw new MirrorError("config", `there is no mirror in ${paths.mirror.path}; sync one, or give --mirror or --url`);
-  }
-  const { state, url } = await findRunning(context);
-  if (state === "this") return use(url);
+  if (!isThere && (config.offline || config.pull === false || config.found.keys.has("mirror"))) throw noMirror(context);
+  // One that runs may fetch, which is not wanted.
+  const running: Running = config.offline ? { state: "none", url: "" } : await findRunning(context);
+  const { state, url } = running;
+  if (state === "this") return useAt(context, client, running, work);
   if (state === "another") reporter.note(`the server at ${url} serves another mirror, so it is not used`);
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.
   const temporary = { ...config, host: "127.0.0.1", port: 0, tlsPort: undefined, workers: 1 };
   const [{ createErrorLog }, { serve }] = await Promise.all([import("./error-log.ts"), import("./serve.ts")]);
   const logger = createErrorLog(config.logLevel === "info" ? "warn" : config.logLevel);
-  const listening = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
+  const serving = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
   try {
-    return await use(`http://127.0.0.1:${listening.port}`, listening);
+    return await useOwn(context, client, serving, work);
   } finally {
-    await listening.close(0);
+    await serving.close(0);
   }
 }
 
-/** One line on standard error, so that what is used can be told from what was meant. */
-async function tellWhatIsUsed(
-  { config, paths, reporter }: Context<"url" | AuthorityKey>,
+/** The mirror that answers there. */
+async function useAt<T>(
+  context: Context<UseKey>,
+  client: Client,
+  running: Running,
+  work: (use: Use) => Promise<T>,
+): Promise<T> {
+  const since = Date.now();
+  const { change } = await clientEnvironment(context, running.url, client, { isRunning: true });
+  return work({
+    environment: applied(change, client.environment),
+    description: await describeUse(context, running.url),
+    lacked: async () => lackedAt(running, since),
+    refused: () => [],
+  });
+}
+
+/** A mirror that is served for this alone. */
+async function useOwn<T>(
+  context: Context<UseKey>,
+  client: Client,
+  { port, hosts, mode, lackingSince }: Serving,
+  work: (use: Use) => Promise<T>,
+): Promise<T> {
+  const url = `http://127.0.0.1:${port}`;
+  const proxy = context.config.hermetic ? await openRefusingProxy(url) : undefined;
+  try {
+    const server = { isRunning: false, hosts, refusingProxy: proxy?.url };
+    const { change, forget } = await clientEnvironment(context, url, client, server);
+    // One that is started in there is held to the same.
+    const held = proxy === undefined ? {} : { MIRROR_HERMETIC: "true" };
+    try {
+      return await work({
+        environment: { ...applied(change, client.environment), ...held },
+        description: await describeUse(context, url, mode),
+        lacked: async () => ({ pulls: mode.pulls, lacking: lackingSince(0) }),
+        refused: () => proxy?.refused() ?? [],
+      });
+    } finally {
+      // Nobody will come back to a port that was free just now.
+      await forget();
+    }
+  } finally {
+    await proxy?.close();
+  }
+}
+
+/** So that what is used can be told from what was meant. @param mode of a server of its own */
+async function describeUse(
+  { config, paths }: Context<"url" | AuthorityKey>,
   url: string,
-  mode: PullMode | undefined,
-): Promise<void> {
+  mode?: PullMode,
+): Promise<string> {
   const { registry, ca, upstreams } = await fingerprintsOf(paths, caFileOf(config));
   const where = config.url === undefined ? `${paths.mirror.path}${mode === undefined ? ` at ${url}` : ""}` : url;
   const keys = [
@@ -94,5 +154,5 @@ async function tellWhatIsUsed(
     ...(ca === undefined ? [] : [`authority ${ca}`]),
   ];
   const how = mode === undefined ? "" : `, ${describeMode(mode)}`;
-  reporter.note(`using the mirror ${where}${how}${keys.length === 0 ? "" : ` (${keys.join(", ")})`}`);
+  return `using the mirror ${where}${how}${keys.length === 0 ? "" : ` (${keys.join(", ")})`}`;
 }

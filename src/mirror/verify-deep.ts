@@ -5,7 +5,7 @@
 import type { Artifact, Held } from "../artifacts/artifact.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { quarantine } from "../store/quarantine.ts";
-import { asOnlyWriter, requireMirror, type Context } from "../store/context.ts";
+import { asOnlyWriter, type Context } from "../store/context.ts";
 import type { Quarantined } from "./findings.ts";
 
 /** Nobody waits while all is read; what looks damaged is looked at once more, as the only writer, before it is moved. */
@@ -14,7 +14,6 @@ export async function quarantineDamaged(
   openKinds: () => Kinds,
   { dryRun }: { readonly dryRun: boolean },
 ): Promise<Quarantined[]> {
-  await requireMirror(context);
   const suspects = await inTurn(
     openKinds(),
     async (kind) => [kind.name, await damagedIn(kind, await kind.list())] as const,

@@ -9,7 +9,7 @@ import { skippedEntries } from "../plan/skipped.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import { publishedKey } from "../store/published-key.ts";
-import { describeForeign, type Context } from "../store/context.ts";
+import { describeForeign, requireMirror, type Context } from "../store/context.ts";
 import { checkRegistries, checkWanted } from "./check-wanted.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
 import { requireGivenKeys, type RecordsKey } from "../upstream/hex-repositories.ts";
@@ -24,11 +24,12 @@ export interface VerifyOptions {
 }
 
 export async function verify(
-  context: Context<RecordsKey | "packages">,
+  context: Context<RecordsKey | "packages" | "nearby">,
   openKinds: () => Kinds,
   given: readonly Lock[],
   { deep, dryRun }: VerifyOptions,
 ): Promise<VerifyResult> {
+  await requireMirror(context, "incomplete");
   await requireGivenKeys(context);
   const locks = [...given, ...configuredLocks(context.config)];
   // First, so that what goes into quarantine is found missing.

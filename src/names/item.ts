@@ -5,6 +5,9 @@ export type KindName = "packages" | "documentation" | "repositories" | "installe
 export type Item =
   /** `repository`: `hexpm`, `hexpm:acme` or another. */
   | { readonly kind: "release"; readonly repository: string; readonly name: string; readonly version: string }
+  /** Whichever release of it. */
+  | { readonly kind: "package"; readonly repository: string; readonly name: string }
+  | { readonly kind: "policy"; readonly repository: string; readonly name: string }
   | { readonly kind: "documentation"; readonly repository: string; readonly name: string; readonly version: string }
   /** Upstream's signed record of a package. */
   | { readonly kind: "record"; readonly repository: string; readonly name: string }

@@ -20,3 +20,6 @@ export const forges: ReadonlySet<string> = new Set([
   "codeberg.org",
   "git.sr.ht",
 ]);
+
+/** By which containers reach the machine that they run on. */
+export const hostsOfContainers: ReadonlySet<string> = new Set(["host.docker.internal", "host.containers.internal"]);

@@ -5,7 +5,7 @@
 import { LRUCache } from "lru-cache";
 import { MirrorError, describeError, type ErrorCode } from "../errors.ts";
 import { troubleOf, type TroubleKind } from "../upstream/trouble.ts";
-import type { HostsAway } from "./hosts-away.ts";
+import { timeOf, type AwayHost, type HostsAway } from "./hosts-away.ts";
 
 export interface Question<T> {
   /** By which others who want the same are told. */
@@ -87,13 +87,13 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
       const refused = refusals.get(key);
       if (refused !== undefined) throw refused;
       const known = away.get(host);
-      if (!flights.has(key) && !away.mayTry(host)) throw unreachable(host, known?.reason ?? "it does not answer");
+      if (!flights.has(key) && !away.mayTry(host)) throw unreachable(host, known ?? unknown);
       try {
         const flight = fly(question);
         // One who tries a host that is away waits no longer than anybody waits for it.
-        return await (known === undefined ? flight : within(flight, timeout, () => unreachable(host, known.reason)));
+        return await (known === undefined ? flight : within(flight, timeout, () => unreachable(host, known)));
       } catch (error) {
-        throw forClient(error, host);
+        throw forClient(error, away.get(host) ?? { host, ...unknown });
       }
     },
     renew: async (question) => {
@@ -123,20 +123,25 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
 
 class TooLate extends Error {}
 
+const unknown = { since: Infinity, reason: "it does not answer" };
+// Milliseconds.
+const justNow = 5000;
+
 // Nothing came, or not enough in time.
 const silent: ReadonlySet<TroubleKind> = new Set(["silent", "unreachable", "name", "deadline"]);
 
 /** As a client is told of it: an outage never looks like "not there". */
-function forClient(error: unknown, host: string): unknown {
+function forClient(error: unknown, { host, since }: Pick<AwayHost, "host" | "since">): unknown {
   const trouble = troubleOf(error);
   if (trouble === undefined || !(error instanceof MirrorError)) return error;
   return silent.has(trouble.kind)
-    ? unreachable(host, describeError(error))
+    ? unreachable(host, { since, reason: describeError(error) })
     : new MirrorError("upstream", error.message);
 }
 
-function unreachable(host: string, reason: string): MirrorError {
-  return new MirrorError("away", `it is not held here, and ${host} cannot be asked just now: ${reason}`);
+function unreachable(host: string, { since, reason }: Pick<AwayHost, "since" | "reason">): MirrorError {
+  const how = Date.now() - since < justNow ? "just now" : `since ${timeOf(since)}`;
+  return new MirrorError("away", `it is not held here, and ${host} cannot be asked ${how}: ${reason}`);
 }
 
 /** Whether an error is what upstream said, and not that it said nothing. */

@@ -82,3 +82,8 @@ export class HostsAway {
     this.hosts.set(host, { host, since: before?.since ?? now, reason, tried: now });
   }
 }
+
+/** As people and logs are told of a time. @param milliseconds since 1970 */
+export function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
+}

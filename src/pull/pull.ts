@@ -36,7 +36,7 @@ import { createFilesPull } from "./files.ts";
 import { createGitPull, type GitPull } from "./git.ts";
 import { createGitWay } from "./git-way.ts";
 import { createHexPull } from "./hex.ts";
-import { HostsAway } from "./hosts-away.ts";
+import { HostsAway, timeOf } from "./hosts-away.ts";
 import { createOtherMirror } from "./other-mirror.ts";
 import { createInstallersPull } from "./installers.ts";
 import { watchUses } from "./uses.ts";
@@ -304,8 +304,4 @@ async function isWritable(place: Place): Promise<boolean> {
 function nameOf(url: string): string {
   const { hostname } = new URL(url);
   return `${hostname.replace(/[^a-z0-9.-]/gi, "_")}-${createHash("sha256").update(url).digest("hex").slice(0, 16)}`;
-}
-
-function timeOf(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
 }

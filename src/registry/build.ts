@@ -15,7 +15,7 @@ import { beginMirror } from "../store/pull-mode.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import { noteUnsigned, readUnsigned, unite, type Packages } from "../store/unsigned.ts";
-import { asOnlyWriter, registryName, requireMirror, tellForeign, type Context } from "../store/context.ts";
+import { asOnlyWriter, registryName, tellForeign, type Context } from "../store/context.ts";
 import { heldRecordsKey, requireGivenKeys, type RecordsKey } from "../upstream/hex-repositories.ts";
 
 export interface BuildResult {
@@ -47,7 +47,6 @@ export async function build(
   context: Context<SigningKey>,
   { wait = true, dryRun = false, adopt }: BuildOptions = {},
 ): Promise<BuildResult> {
-  await requireMirror(context);
   await requireGivenKeys(context);
   await tellForeign(context);
   const work = async (locked: Context<SigningKey>) => {

@@ -28,6 +28,7 @@ import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
 import { createGuard, type Tokens } from "./guard.ts";
 import { addHealthRoutes, type HealthRoutesDependencies } from "./health-routes.ts";
 import { findTarget, requestPlace, type KnownHosts, type Target } from "./hosts.ts";
+import type { Lacking } from "./lacking.ts";
 import { logWhenOver } from "./request-log.ts";
 
 export interface AppDependencies
@@ -38,6 +39,8 @@ export interface AppDependencies
   readonly tokens: Tokens | undefined;
   /** Whether a request comes from this server itself, by its `Via`: then its upstream leads back here. */
   readonly isOwnRequest: (via: string) => boolean;
+  /** Hears of what could not be given. */
+  readonly lacking: Lacking;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
   readonly caCertificate: () => string | undefined;
 }
@@ -64,8 +67,18 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     if (payload instanceof Readable) onGone(reply.raw, request.raw.socket, () => payload.destroy());
     done();
   });
-  app.setErrorHandler(sendError);
-  app.setNotFoundHandler((request, reply) => sendNotFound(targets.get(request.raw), request, reply));
+  const lacks = ({ raw, method }: FastifyRequest, error: Pick<MirrorError, "code" | "message">) => {
+    if (method !== "HEAD") dependencies.lacking.note(targets.get(raw), error);
+  };
+  app.setErrorHandler((error: FastifyError | Error, request, reply) => {
+    if (error instanceof MirrorError) lacks(request, error);
+    return sendError(error, request, reply);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const message = printable(notFoundText(targets.get(request.raw)));
+    lacks(request, { code: "not_found", message });
+    return sendNotFound(message, request, reply);
+  });
   const targetOf = (request: FastifyRequest) => targets.get(request.raw);
   app.addHook("onRequest", ({ headers: { via } }, _reply, done) => {
     if (via === undefined) done();
@@ -176,13 +189,12 @@ function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: 
     .send(`${printable(text)}\n`);
 }
 
-function sendNotFound(target: Target | undefined, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function sendNotFound(text: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const isRead = request.method === "GET" || request.method === "HEAD";
   if (!isRead) {
-    const text = `this is a read-only mirror: ${request.method} is not allowed here\n`;
-    return reply.code(405).header("allow", "GET, HEAD").type("text/plain; charset=utf-8").send(text);
+    const refusal = `this is a read-only mirror: ${request.method} is not allowed here\n`;
+    return reply.code(405).header("allow", "GET, HEAD").type("text/plain; charset=utf-8").send(refusal);
   }
-  const text = printable(notFoundText(target));
   return reply.code(404).type("text/plain; charset=utf-8").send(`${text}\n`);
 }
 
@@ -191,14 +203,16 @@ const thatPath = "that path is not in this mirror";
 function notFoundText(target: Target | undefined): string {
   switch (target?.kind) {
     case "unknown":
-      return target.host === "" ? thatPath : `this mirror holds nothing of the host ${target.host}`;
+      if (target.host === "") return thatPath;
+      return `this mirror holds nothing of the host ${target.host}; where that is a name of the mirror itself, serve it with --name ${target.host}`;
     case "file":
       return `https://${target.host}${target.path} is not in this mirror; to add it, name it under "files" in mirror.config.json and sync`;
     case "upstream":
       if (!/\/(?:names|versions)$/.test(target.path)) return `${target.path} is not in this mirror`;
       return `upstream's list of all packages is no part of this mirror; sync --lists keeps it, and the mirror's own is ${target.path} of the mirror itself`;
     case "own":
-      return `${target.path} is not in this mirror`;
+      if (!target.path.startsWith("/installs/")) return `${target.path} is not in this mirror`;
+      return `${target.path} is not in this mirror; online, "mirror-server sync --installers" fetches what mix local.hex and local.rebar ask for`;
     default:
       return thatPath;
   }

@@ -23,7 +23,7 @@ export interface AppParts
   extends
     Pick<
       AppDependencies,
-      "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory" | "isOwnRequest"
+      "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory" | "isOwnRequest" | "lacking"
     >,
     Pick<HealthSources, "trust" | "workersProblem" | "watchProblem" | "certificateProblem" | "pullProblems"> {
   readonly paths: StorePaths;
@@ -54,6 +54,7 @@ export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
     identity: parts.identity,
     caCertificate: parts.caCertificate,
     isOwnRequest: parts.isOwnRequest,
+    lacking: parts.lacking,
     source: parts.source,
     memory: parts.memory,
     onFile: parts.onFile,

@@ -55,7 +55,8 @@ export function heldGit(findRepository: FindRepository, uploadPack: UploadPack):
 export function notHeld(host: string, path: string): MirrorError {
   return new MirrorError(
     "not_found",
-    `https://${host}/${path} is not in this mirror. To add it, run "mirror-server sync" with a mix.lock that names it.`,
+    `https://${host}/${path} is not in this mirror. Online, run the same command in "mirror-server exec --pull --", which ` +
+      'fetches it, or "mirror-server sync" where a lock names it.',
   );
 }
 

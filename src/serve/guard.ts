@@ -58,7 +58,8 @@ function reachOf(target: Target | undefined): Reach {
   const { path } = target;
   if (target.kind === "own" && !isOwnRoom(path)) return "private";
   if (/^\/(?:public_key|installs\/.*)$/.test(path)) return "open";
-  if (target.kind === "own" && /^\/(?:health(?:\/live|\/ready|\/identity)?|ca\.pem)$/.test(path)) return "open";
+  if (target.kind === "own" && /^\/(?:health(?:\/live|\/ready|\/identity|\/lacking)?|ca\.pem)$/.test(path))
+    return "open";
   // `repos/hexpm` is what everybody may read, by its other name.
   return /^\/(?:api\/)?repos\/(?!hexpm\/)/.test(path) ? "private" : "public";
 }

@@ -1,13 +1,15 @@
 /**
  * Health, for people, dependent containers and orchestrators. `/health` tells all to those who may hear it; `/health/live`
- * and `/health/ready` say one word, to everybody; `/health/identity` proves to the server's user whose it is.
+ * and `/health/ready` say one word, to everybody; `/health/identity` proves to the server's user whose it is, and `/health/lacking`
+ * tells that user alone what clients could not be given.
  */
 import type { Fingerprints } from "../store/trust.ts";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MirrorError } from "../errors.ts";
 import type { Arrivals } from "./arrival.ts";
 import type { Guard } from "./guard.ts";
-import { isChallenge, placeOf, proofOf } from "./identity.ts";
+import { isAskersProof, isChallenge, placeOf, proofOf } from "./identity.ts";
+import type { Lacking } from "./lacking.ts";
 
 export interface Health {
   readonly status: "ok" | "degraded" | "unhealthy";
@@ -29,6 +31,8 @@ export interface Identity {
   readonly mirror: string;
   /** Of the registry's key, by now; empty before it is signed. */
   readonly fingerprint: () => Promise<string>;
+  /** Whether it fetches what it does not hold. */
+  readonly pulls: boolean;
 }
 
 export interface HealthRoutesDependencies {
@@ -36,11 +40,12 @@ export interface HealthRoutesDependencies {
   /** undefined where nobody knows the server. */
   readonly identity: Identity | undefined;
   readonly arrivals: Arrivals;
+  readonly lacking: Pick<Lacking, "since">;
 }
 
 export function addHealthRoutes(
   app: FastifyInstance,
-  { health, identity, arrivals }: HealthRoutesDependencies,
+  { health, identity, arrivals, lacking }: HealthRoutesDependencies,
   guard: Guard,
 ): void {
   app.get("/own/health", async (request, reply) => {
@@ -54,7 +59,7 @@ export function addHealthRoutes(
     return send(reply, report, wordOf(report));
   });
   app.get("/own/health/identity", async (request, reply) => {
-    const challenge = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("challenge") ?? "";
+    const challenge = questionOf(request).get("challenge") ?? "";
     if (identity === undefined) throw new MirrorError("not_found", "this server has no secret to prove itself by");
     if (!isChallenge(challenge)) throw new MirrorError("malformed", "give a challenge of 64 hex digits");
     const fingerprint = await identity.fingerprint();
@@ -66,6 +71,22 @@ export function addHealthRoutes(
       mirror: proofOf(identity.secret, { ...claim, mirror: identity.mirror }),
     });
   });
+  app.get("/own/health/lacking", async (request, reply) => {
+    const question = questionOf(request);
+    const since = question.get("since") ?? "";
+    const { address, port } = arrivals.placeOf(request.raw);
+    const isUsers =
+      identity !== undefined &&
+      isAskersProof(question.get("proof") ?? "", identity.secret, { since, place: placeOf(address, port) });
+    if (!isUsers) throw new MirrorError("refused", "what clients lacked is for the user who started the server");
+    return reply
+      .header("cache-control", "no-store")
+      .send({ pulls: identity.pulls, lacking: lacking.since(Number(since)) });
+  });
+}
+
+function questionOf({ originalUrl }: FastifyRequest): URLSearchParams {
+  return new URLSearchParams(/\?(.*)$/s.exec(originalUrl)?.[1]);
 }
 
 function send(reply: FastifyReply, { status }: Health, body: Partial<Health>): FastifyReply {

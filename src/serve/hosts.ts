@@ -12,7 +12,8 @@
  *   Host: github.com        /o/r/releases/download/v1/tool         another file of that host
  *   Host: example.org       anything                               404: never answer one host with another's content
  */
-import { github, hexApiHost, hexRegistryHost, installersHost } from "../names/known-hosts.ts";
+import { isHostName } from "../names/git-url.ts";
+import { github, hexApiHost, hexRegistryHost, hostsOfContainers, installersHost } from "../names/known-hosts.ts";
 import { isIP } from "node:net";
 
 export type Target =
@@ -82,15 +83,20 @@ export function findTarget(hostHeader: string | undefined, path: string, known: 
   const isServed = (name: string) => (served ??= known.served()).has(name);
   let host = asked;
   let rest = path.replace(/\/{2,}/g, "/");
+  let elsewhere: string | undefined;
   if (isOwn(asked, known.own)) {
     const [, first = "", below = "/"] = /^\/([^/]+)(\/.*)?$/.exec(rest) ?? [];
     const selected = first.toLowerCase();
     const isSelected = !ownRooms.has(selected) && isServed(selected);
     host = isSelected ? selected : "";
     if (isSelected) rest = below;
+    // An owner at github.com has no dot: this is a host that nothing is held of, and is told as such.
+    else if (isHostName(selected) && selected.includes(".") && gitSuffix.test(below)) elsewhere = selected;
+    if (elsewhere !== undefined) rest = below;
   }
   // A company's `gitserver` may be aliased to the mirror: its repositories are its own, the rest is the mirror's.
-  const gitHost = () => host || (asked !== "localhost" && isServed(asked) ? asked : github);
+  const gitHost = () => elsewhere ?? (host || usualHost());
+  const usualHost = () => (asked !== "localhost" && isServed(asked) ? asked : github);
   // Told by their suffix before any other route, so that an owner may be called "docs" or "packages".
   const git = gitSuffix.exec(rest);
   const dumb = git === null ? dumbFile.exec(rest) : null;
@@ -134,5 +140,5 @@ function hostOf(header: string | undefined): string {
 }
 
 function isOwn(host: string, names: ReadonlySet<string>): boolean {
-  return host === "" || !host.includes(".") || isIP(host) !== 0 || names.has(host);
+  return host === "" || !host.includes(".") || isIP(host) !== 0 || names.has(host) || hostsOfContainers.has(host);
 }

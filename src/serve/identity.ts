@@ -34,7 +34,25 @@ export function proofOf(secret: string, { challenge, place, mirror, fingerprint 
 }
 
 export function isProof(proof: string, secret: string, claim: Claim): boolean {
-  const expected = Buffer.from(proofOf(secret, claim));
-  const given = Buffer.from(proof);
-  return given.length === expected.length && timingSafeEqual(given, expected);
+  return isSame(proof, proofOf(secret, claim));
+}
+
+/** What somebody wants to know: since when, in milliseconds, and of which server. */
+export interface Question {
+  readonly since: string;
+  readonly place: string;
+}
+
+/** The other way round: who asks proves to be the user who started the server. @returns 64 hex digits */
+export function askersProofOf(secret: string, { since, place }: Question): string {
+  const claim = JSON.stringify(["mirror-server lacking", since, place]);
+  return createHmac("sha256", Buffer.from(secret, "hex")).update(claim).digest("hex");
+}
+
+export function isAskersProof(proof: string, secret: string, question: Question): boolean {
+  return isSame(proof, askersProofOf(secret, question));
+}
+
+function isSame(given: string, expected: string): boolean {
+  return given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected));
 }

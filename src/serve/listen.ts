@@ -35,6 +35,8 @@ export interface ListenOptions {
 
 // A request has to arrive within that; git's longest take seconds on a slow line.
 const requestMilliseconds = 300_000;
+// Balancers keep connections for 60 s, and must never send a request on one that is just being closed here.
+const keepAliveMilliseconds = 75_000;
 
 /**
  * @param answer what answers requests, given what has to hear of those whose answer takes its time
@@ -50,7 +52,7 @@ export async function listen(
     connections.heard(request.socket);
     answering(request, response);
   };
-  const options = { requestTimeout: requestMilliseconds };
+  const options = { requestTimeout: requestMilliseconds, keepAliveTimeout: keepAliveMilliseconds };
   const http = connections.watch(createServer(options, handle));
   const servers: (HttpServer | HttpsServer)[] = [http];
   try {

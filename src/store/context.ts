@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import type { Config } from "../config.ts";
 import { readText } from "../disk/files.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
-import { MirrorError } from "../errors.ts";
+import { MirrorError, type ErrorCode } from "../errors.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { foreignEntries, type ForeignEntry } from "./foreign-entries.ts";
 import { readMirrorFile } from "./mirror-file.ts";
@@ -43,9 +43,17 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
 }
 
 /** For what works on a mirror that is there, and must not make one where a name was mistyped. @throws MirrorError */
-export async function requireMirror({ paths }: Context): Promise<void> {
-  if (paths.mirror.look()?.isDirectory() === true || paths.hex.look()?.isDirectory() === true) return;
-  throw new MirrorError("config", `there is no mirror in ${paths.mirror.path}; give --mirror`);
+export async function requireMirror(context: Context<"nearby">, code: ErrorCode = "config"): Promise<void> {
+  const { mirror, hex, git } = context.paths;
+  if ([mirror, hex, git].every((place) => place.look()?.isDirectory() !== true)) throw noMirror(context, code);
+}
+
+export function noMirror({ config, paths }: Context<"nearby">, code: ErrorCode = "config"): MirrorError {
+  const nearby = config.nearby.length === 0 ? "" : ` (${config.nearby.join("; ")})`;
+  return new MirrorError(
+    code,
+    `there is no mirror in ${paths.mirror.path}; sync one, or give --mirror or --url${nearby}`,
+  );
 }
 
 /**

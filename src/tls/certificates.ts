@@ -72,8 +72,8 @@ function newCertificate(now: Date, days: number): { key: string; cert: forge.pki
   const cert = forge.pki.createCertificate();
   cert.publicKey = forge.pki.publicKeyFromPem(pair.publicKey.export({ type: "spki", format: "pem" }).toString());
   cert.serialNumber = newSerialNumber();
-  // An hour back, for clients whose clocks are late.
-  cert.validity.notBefore = new Date(now.getTime() - 60 * 60 * 1000);
+  // A day back, for clients whose clocks are late.
+  cert.validity.notBefore = new Date(now.getTime() - day);
   cert.validity.notAfter = new Date(now.getTime() + days * day);
   return { key, cert };
 }

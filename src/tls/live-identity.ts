@@ -8,6 +8,7 @@ import { isIP } from "node:net";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { modifiedAt } from "../disk/files.ts";
+import { hostsOfContainers } from "../names/known-hosts.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { loadServerIdentity, type IdentityOptions } from "./certs-folder.ts";
 import { readOwnIdentity, type ServerIdentity } from "./server-identity.ts";
@@ -96,7 +97,7 @@ export function hostsToAnswerFor(
 
 /** The mirror's own names and addresses: localhost, app_deps, and what the server can be reached at. */
 function ownHosts(host: string): string[] {
-  const own = ["localhost", "127.0.0.1", "::1", "app_deps"];
+  const own = ["localhost", "127.0.0.1", "::1", "app_deps", ...hostsOfContainers];
   if (host === "0.0.0.0" || host === "::") {
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
     return [
@@ -131,7 +132,9 @@ function warnOf({ uncovered, isRenewable }: ServerIdentity, config: IdentitySett
       : isRenewable
         ? 'the local authority may not vouch for it; "mirror-server certs renew --new-ca" makes one that may'
         : 'the authority\'s key is forgotten; "mirror-server certs renew --new-ca" makes a new one';
-  for (const host of uncovered) logger.warn({ host }, `clients will not trust this server as ${host}: ${remedy}`);
+  // An authority that was made before may not speak for these, which few need.
+  const missed = uncovered.filter((host) => !hostsOfContainers.has(host));
+  for (const host of missed) logger.warn({ host }, `clients will not trust this server as ${host}: ${remedy}`);
 }
 
 /** Changes when something may have to be done: hosts, files, and some hours gone by. */

@@ -9,6 +9,7 @@ import { arrivals } from "../../src/serve/arrival.ts";
 import { createFileMemory, type FileMemory } from "../../src/serve/file-memory.ts";
 import { folderSource } from "../../src/serve/source.ts";
 import { StorePaths } from "../../src/store/paths.ts";
+import { Lacking } from "../../src/serve/lacking.ts";
 import { createServedHosts } from "../../src/store/served-hosts.ts";
 
 export interface TestApp {
@@ -69,6 +70,7 @@ export async function testApp(
     workersProblem: () => undefined,
     watchProblem: () => undefined,
     pullProblems: () => [],
+    lacking: new Lacking(),
     isOwnRequest: () => false,
     certificateProblem: () => undefined,
     caCertificate: () => undefined,

@@ -42,6 +42,7 @@ export async function mirrorHere(args: readonly string[], { cwd, env = {} }: Her
       output: (text) => void (stdout += text),
       signal: new AbortController().signal,
       handOverSignals: () => () => undefined,
+      isTerminal: false,
     });
     return { code, stdout, stderr };
   } catch (error) {

@@ -1,0 +1,83 @@
+/** What the mirror could not give, for people: which things, and the way out of it. Pure. */
+import { installersHost } from "../names/known-hosts.ts";
+import { idOf, type Item } from "../names/item.ts";
+import type { Lacked } from "../clients/running-server.ts";
+import { itemOf } from "../serve/lacking.ts";
+import { shellQuoted } from "../text.ts";
+import { showItem } from "./items.ts";
+
+export interface Told {
+  /** The command that ran. */
+  readonly args: readonly string[];
+  readonly hasFailed: boolean;
+}
+
+const shown = 5;
+// What a command that went well may have asked for in passing.
+const essential: ReadonlySet<Item["kind"]> = new Set(["package", "release", "git", "policy"]);
+
+/** @returns a line, or two where upstream could be asked for some and not for others */
+export function lackingLines(lacked: Lacked | undefined, { args, hasFailed }: Told): string[] {
+  if (lacked === undefined) return [];
+  const found = new Map<string, { item: Item; code: string; reason: string }>();
+  for (const each of lacked.lacking) {
+    const item = itemOf(each);
+    if (item !== undefined && (hasFailed || essential.has(item.kind))) found.set(idOf(item), { ...each, item });
+  }
+  const all = [...found.values()];
+  // A package that is not there has no releases: one word for both.
+  const packages = all.flatMap(({ item }) => (item.kind === "release" ? [] : [nameOf(item)]));
+  const told = all.filter(({ item }) => item.kind !== "release" || !packages.includes(item.name));
+  const isAbsent = ({ code }: { code: string }) => lacked.pulls && code === "not_found";
+  const absent = told.filter(isAbsent);
+  const lacks = told.filter((each) => !isAbsent(each));
+  return [
+    ...(lacks.length === 0
+      ? []
+      : [
+          `the mirror lacks ${list(lacks)}: ${wayOut(
+            lacks.map(({ item }) => item),
+            { args, lacked },
+          )}`,
+        ]),
+    ...(absent.length === 0
+      ? []
+      : [
+          `neither the mirror nor its upstream gives ${list(absent)}: ${[...new Set(absent.map(({ reason }) => reason))].slice(0, 2).join("; ")}`,
+        ]),
+  ];
+}
+
+function list(found: readonly { readonly item: Item }[]): string {
+  const names = found.slice(0, shown).map(({ item }) => showItem(item));
+  const more = found.length > shown ? ` and ${found.length - shown} more` : "";
+  return names.join(", ") + more;
+}
+
+function nameOf(item: Item): string {
+  return item.kind === "package" ? item.name : "";
+}
+
+function wayOut(items: readonly Item[], { args, lacked }: { args: readonly string[]; lacked: Lacked }): string {
+  const command = args.map(shellQuoted).join(" ");
+  const again = lacked.pulls ? "online, run the same again" : `online, run "mirror-server exec --pull -- ${command}"`;
+  const packages = items.flatMap((item) => {
+    if (item.kind === "release") return [`--package ${spec(item)}@${item.version}`];
+    return item.kind === "package" ? [`--package ${spec(item)}@VERSION`] : [];
+  });
+  const syncs = [
+    ...packages,
+    ...(items.some(({ kind }) => kind === "installer") ? ["--installers"] : []),
+    ...(items.some(({ kind }) => kind === "documentation") ? ["--docs"] : []),
+  ];
+  const isFile = items.some((item) => item.kind === "file" && !item.url.includes(installersHost));
+  return [
+    again,
+    ...(syncs.length === 0 ? [] : [`or "mirror-server sync ${syncs.slice(0, shown).join(" ")}"`]),
+    ...(isFile ? ['or name it under "files" in mirror.config.json and sync'] : []),
+  ].join(", ");
+}
+
+function spec({ repository, name }: { readonly repository: string; readonly name: string }): string {
+  return repository === "hexpm" ? name : `${repository}/${name}`;
+}
