@@ -722,9 +722,9 @@ export const options = {
     scope: "setting",
     default: "sh",
     flag: "--format <format>",
-    help: "sh, docker, github-actions or json",
-    allowed: "sh, docker, github-actions or json",
-    schema: z.enum(["sh", "docker", "github-actions", "json"]),
+    help: "sh, fish, powershell, docker, container (no path of this machine), github-actions, gitlab or json",
+    allowed: "sh, fish, powershell, docker, container, github-actions, gitlab or json",
+    schema: z.enum(["sh", "fish", "powershell", "docker", "container", "github-actions", "gitlab", "json"]),
   },
   revert: {
     scope: "command",

@@ -211,6 +211,23 @@ export const commands = {
     options: ["compose", "service", "commit", "allowLocalGit"],
     examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
   },
+  doctor: {
+    summary: "what stands in the way on this machine, and what is done with your settings; exit 0 or 1",
+    options: [
+      "host",
+      "port",
+      "tlsPort",
+      "tls",
+      "certsDir",
+      "cacheDir",
+      "pull",
+      "offline",
+      "tlsCert",
+      "tlsKey",
+      "tlsCa",
+    ],
+    examples: ["mirror-server doctor", "mirror-server doctor --json | jq '.checks[] | select(.state != \"ok\")'"],
+  },
   certs: {
     summary: "renew the server certificate, or make a new local authority",
     argument: { name: "action", help: "renew" },

@@ -10,6 +10,7 @@ import { printable } from "../text.ts";
 import { build } from "./build.ts";
 import { certs } from "./certs.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { doctor } from "./doctor.ts";
 import { env } from "./env.ts";
 import { exec } from "./exec.ts";
 import { health } from "./health.ts";
@@ -34,6 +35,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
   exec,
   env,
   init,
+  doctor,
   certs,
   health,
 };

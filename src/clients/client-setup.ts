@@ -7,13 +7,20 @@ import { readRebarConfig, writeClientFiles } from "./files.ts";
 import { readHexTerms, type HexTerms } from "./hex-file.ts";
 import { readRebarTerms, type RebarTerms } from "./rebar-file.ts";
 import { isUrlInHexFile } from "./repository-setup.ts";
-import { changeTo, clientVariables, usersEnvironment, type Change, type ClientSetup } from "./variables.ts";
+import {
+  changeTo,
+  clientVariables,
+  containerVariables,
+  usersEnvironment,
+  type Change,
+  type ClientSetup,
+} from "./variables.ts";
 import type { Config } from "../config.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import { plainGet } from "../upstream/plain-get.ts";
 import { isFile, isFolder, readIfPresent } from "../disk/files.ts";
 import { makeFolders } from "../disk/make-folder.ts";
-import { unverifiedIn, type UsersGit } from "../git/users-settings.ts";
+import { noSettings, unverifiedIn, type UsersGit } from "../git/users-settings.ts";
 import { isHostName, urlPrefix } from "../names/git-url.ts";
 import { isRepositoryName } from "../names/hex-names.ts";
 import { hexpm } from "../names/hex-repository.ts";
@@ -79,21 +86,14 @@ export async function clientEnvironment(
   context: Context<ClientKey>,
   url: string,
   client: Client,
-  { isRunning, hosts: more = [], refusingProxy }: Server,
+  server: Server,
 ): Promise<ClientEnvironment> {
   const { config, paths } = context;
-  requireOwnUrl(config);
-  const { key: publicKey, isTold } = await publicKeyOf(context, url);
+  const { refusingProxy } = server;
   const ca = await authorityFor(context, client);
-  const token = await tokenToSend(context);
-  const isAsked = isTold || (isRunning && config.url === undefined);
-  const { hosts, repositories } = (isAsked ? await toldBy(context, url, token) : notReached(context, url)) ?? {
-    hosts: [...new Set([...listServedHosts(paths), ...more.filter(isHostName)])],
-    repositories: (await listRegistries(paths)).map(({ repository }) => repository),
-  };
+  const { publicKey, token, gitHosts, repositories } = await readMirror(context, url, server);
   const users = await readUsers(context, client);
   tellUsers(context, users, { client, repositories });
-  const gitHosts = hosts.filter((host) => !hexHosts.has(host));
   const locks = [...(await readKnownLocks(paths)), ...client.locks];
   const isHermetic = refusingProxy !== undefined;
   const gitPrefixes = prefixesOf(locks, (host) => isHermetic || gitHosts.includes(host));
@@ -133,6 +133,44 @@ export async function clientEnvironment(
   };
   const change = changeTo(clientVariables(setup, client.environment), client.environment);
   return { change, forget: async () => ofUrl.remove() };
+}
+
+/**
+ * For containers, which reach the mirror at `url`, and have none of this machine's files.
+ * @param asked where it is reached from here
+ */
+export async function containerEnvironment(
+  context: Context<ClientKey>,
+  { url, asked }: { readonly url: string; readonly asked: string },
+  client: Client,
+  server: Server,
+): Promise<Change> {
+  const { paths, reporter } = context;
+  const { gitHosts, repositories, token } = await readMirror(context, asked, server);
+  const others = repositories.filter((name) => name !== hexpm);
+  if (others.length > 0 || token !== undefined) {
+    const what = [...others, ...(token === undefined ? [] : ["what is guarded"])].join(", ");
+    reporter.note(`${what} needs a file in the container: "mirror-server init --compose" writes what makes it`);
+  }
+  const locks = [...(await readKnownLocks(paths)), ...client.locks];
+  const gitPrefixes = prefixesOf(locks, (host) => gitHosts.includes(host));
+  const rules = gitRules({ url, gitHosts, gitPrefixes, users: noSettings, isHermetic: false });
+  const git = [...rules, ...gitSettings({ url, gitCredentials: undefined })];
+  return { set: containerVariables(url, git), unset: [], moved: [] };
+}
+
+/** Who the mirror is and what it has: as it tells itself, or as its folder does. */
+async function readMirror(context: Context<ClientKey>, url: string, { isRunning, hosts: more = [] }: Server) {
+  const { config, paths } = context;
+  requireOwnUrl(config);
+  const { key: publicKey, isTold } = await publicKeyOf(context, url);
+  const token = await tokenToSend(context);
+  const isAsked = isTold || (isRunning && config.url === undefined);
+  const { hosts, repositories } = (isAsked ? await toldBy(context, url, token) : notReached(context, url)) ?? {
+    hosts: [...new Set([...listServedHosts(paths), ...more.filter(isHostName)])],
+    repositories: (await listRegistries(paths)).map(({ repository }) => repository),
+  };
+  return { publicKey, token, repositories, gitHosts: hosts.filter((host) => !hexHosts.has(host)) };
 }
 
 interface Users {

@@ -1,44 +1,88 @@
 /** Environment variables as text, for those who will read them. Pure. */
 import { MirrorError } from "../errors.ts";
+import type { Settings } from "../options.ts";
 import { printable, singleQuoted } from "../text.ts";
 import type { Change } from "./variables.ts";
 
-export type Format = "sh" | "docker" | "github-actions" | "json";
+export type Format = Settings["format"];
+
+/** What a shell reads line by line. */
+interface Shell {
+  readonly set: (name: string, value: string) => string;
+  readonly unset: (names: readonly string[]) => readonly string[];
+  readonly move: (from: string, to: string) => string;
+}
+
+const shells: Readonly<Partial<Record<Format, Shell>>> = {
+  sh: {
+    set: (name, value) => `export ${name}=${singleQuoted(value)}`,
+    unset: (names) => [`unset ${names.join(" ")}`],
+    move: (from, to) => `export ${to}="$${from}"`,
+  },
+  fish: {
+    set: (name, value) => `set -gx ${name} '${value.replace(/[\\']/g, "\\$&")}'`,
+    unset: (names) => [`set -e ${names.join(" ")}`],
+    move: (from, to) => `set -gx ${to} $${from}`,
+  },
+  powershell: {
+    // Typographic quotes end a text as well.
+    set: (name, value) => `$env:${name} = '${value.replace(/['\u2018-\u201b]/g, "$&$&")}'`,
+    unset: (names) => names.map((name) => `Remove-Item -ErrorAction SilentlyContinue Env:${name}`),
+    move: (from, to) => `$env:${to} = $env:${from}`,
+  },
+};
 
 /** @param isRevert whether it takes back what was set before @throws MirrorError `config` for what the format cannot say */
-export function formatVariables(format: Format, { set, unset, moved }: Change, isRevert: boolean): string {
+export function formatVariables(format: Format, change: Change, isRevert: boolean): string {
+  const { set, unset, moved } = change;
   const pairs = Object.entries(set);
-  const broken =
-    format === "sh" || format === "json" ? undefined : pairs.find(([, value]) => printable(value) !== value);
-  if (broken !== undefined) {
-    const why = `${broken[0]} holds a line break or a control character, which ${format} cannot say`;
-    throw new MirrorError("config", `${why}; give another folder with --cache-dir or --certs-dir`);
+  const shell = shells[format];
+  if (shell !== undefined) {
+    return [
+      ...moved.map(({ from, to }) => shell.move(from, to)),
+      ...(unset.length > 0 ? shell.unset(unset) : []),
+      ...pairs.map(([name, value]) => shell.set(name, value)),
+    ].join("\n");
   }
   switch (format) {
     case "json": {
-      const change = isRevert ? { set, unset } : { ...set, ...Object.fromEntries(unset.map((name) => [name, null])) };
-      return JSON.stringify(change, null, 2);
+      const shown = isRevert ? { set, unset } : { ...set, ...Object.fromEntries(unset.map((name) => [name, null])) };
+      return JSON.stringify(shown, null, 2);
     }
-    case "sh":
-      return [
-        ...moved.map(({ from, to }) => `export ${to}="$${from}"`),
-        ...(unset.length > 0 ? [`unset ${unset.join(" ")}`] : []),
-        ...pairs.map(([name, value]) => `export ${name}=${singleQuoted(value)}`),
-      ].join("\n");
-    // Both take values as they stand, quotes included.
-    case "docker":
-      // A container begins without any of ours, and without what this shell has.
-      if (isRevert && unset.length > 0) throw cannotUnset(format, unset);
-      break;
     case "github-actions":
-      if (unset.length > 0) throw cannotUnset(format, unset);
+      if (unset.length > 0) throw cannotUnset(unset);
+      return lines(format, pairs);
+    case "gitlab":
+      return isRevert ? "variables: {}" : gitlab(ofContainers(pairs));
+    default:
+      return isRevert
+        ? "# containers begin without any of it: start them without this file"
+        : lines(format, ofContainers(pairs));
   }
-  // What would be put back belongs to this shell, and to no container.
-  const shown = format === "docker" ? pairs.filter(([name]) => !name.startsWith("MIRROR_SERVER_SAVED_")) : pairs;
-  return shown.map(([name, value]) => `${name}=${value}`).join("\n");
 }
 
-function cannotUnset(format: Format, names: readonly string[]): MirrorError {
-  const remedy = "do it where they are set, or end the job or the container";
-  return new MirrorError("config", `${format} knows no way to unset ${names.join(", ")}; ${remedy}`);
+/** What would be put back belongs to this shell, and to no container. */
+function ofContainers(pairs: readonly [string, string][]): [string, string][] {
+  return pairs.filter(([name]) => !name.startsWith("MIRROR_SERVER_SAVED_"));
+}
+
+/** Taken as they stand, quotes included. */
+function lines(format: Format, pairs: readonly [string, string][]): string {
+  const broken = pairs.find(([, value]) => printable(value) !== value);
+  if (broken === undefined) return pairs.map(([name, value]) => `${name}=${value}`).join("\n");
+  const why = `${broken[0]} holds a line break or a control character, which ${format} cannot say`;
+  throw new MirrorError("config", `${why}; give another folder with --cache-dir or --certs-dir`);
+}
+
+/** A block for `.gitlab-ci.yml`, or a file that it includes. GitLab takes `$` for a variable of its own. */
+function gitlab(pairs: readonly [string, string][]): string {
+  return [
+    "variables:",
+    ...pairs.map(([name, value]) => `  ${name}: ${JSON.stringify(value.replaceAll("$", "$$$$"))}`),
+  ].join("\n");
+}
+
+function cannotUnset(names: readonly string[]): MirrorError {
+  const remedy = 'in a step of its own, eval "$(mirror-server env --revert)" does; or end the job';
+  return new MirrorError("config", `github-actions knows no way to unset ${names.join(", ")}; ${remedy}`);
 }

@@ -8,6 +8,8 @@ import { treatmentOf } from "./treatments.ts";
 import { binary, isOrganisation, isPublic, type RepositorySetup } from "./repository-setup.ts";
 
 export interface HexTerms {
+  /** Of all terms. */
+  readonly names: readonly string[];
   /** As they were written. */
   readonly kept: readonly string[];
   /** Repositories of the user's besides hexpm's. */
@@ -24,13 +26,14 @@ export function readHexTerms(source: string): HexTerms {
   try {
     terms = readWrittenTerms(source, "hex.config");
   } catch {
-    return { kept: [], repositories: [], switches: [], isUnread: true };
+    return { names: [], kept: [], repositories: [], switches: [], isUnread: true };
   }
   const named = terms.map(({ term, text }) => ({ term, text, name: keyOf(term) }));
-  const isKept = (name: string) => treatmentOf("hex.config", name)?.treatment === "keep";
+  const isKept = (name: string) => (treatmentOf("hex.config", name)?.treatment ?? "keep") === "keep";
   const isOn = (term: ErlangTerm, name: string) => nameOf(valueOf(term, name) ?? term) !== "false";
   const switches = named.filter(({ term, name }) => /^(?:unsafe|no_verify)_/.test(name) && isOn(term, name));
   return {
+    names: named.map(({ name }) => name),
     kept: named.filter(({ name }) => isKept(name)).map(({ text }) => text),
     repositories: terms
       .flatMap(({ term }) => keysOf(valueOf(term, "$repos")))

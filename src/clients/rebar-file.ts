@@ -7,6 +7,8 @@ import { hexpm, signedName } from "../names/hex-repository.ts";
 import { binary, isOrganisation, isPublic, type RepositorySetup } from "./repository-setup.ts";
 
 export interface RebarTerms {
+  /** Of all terms. */
+  readonly names: readonly string[];
   /** The user's file. */
   readonly own: string;
   /** Plugins for all projects, by name; those that cannot be told apart as one text. */
@@ -19,20 +21,29 @@ export interface RebarTerms {
 export function readRebarTerms(own: string): RebarTerms {
   try {
     const terms = readErlangTerms(own, "rebar.config");
+    const keys = terms.map((term) =>
+      term.type === "tuple" && term.items[0] !== undefined ? nameOf(term.items[0]) : "",
+    );
     const of = (key: string) => terms.map((term) => valueOf(term, key)).findLast((value) => value !== undefined);
     const plugins = of("plugins");
-    const names = (plugins?.type === "list" ? plugins.items : []).map((item) => {
+    const pluginNames = (plugins?.type === "list" ? plugins.items : []).map((item) => {
       const name = item.type === "tuple" ? item.items[0] : item;
       return (name === undefined ? undefined : nameOf(name)) ?? "one without a name";
     });
     return {
       own,
-      plugins: names,
+      names: keys.filter((key) => key !== undefined && key !== "") as string[],
+      plugins: pluginNames,
       proxies: ["http_proxy", "https_proxy"].filter((key) => nameOf(of(key) ?? none) !== ""),
     };
   } catch {
     // It may hold what is no literal, such as funs.
-    return { own, plugins: /^\s*\{\s*plugins\b/m.test(own) ? ["those of your rebar.config"] : [], proxies: [] };
+    return {
+      own,
+      names: [],
+      plugins: /^\s*\{\s*plugins\b/m.test(own) ? ["those of your rebar.config"] : [],
+      proxies: [],
+    };
   }
 }
 

@@ -223,7 +223,7 @@ export const described: readonly Described[] = [
   {
     client: "Hex",
     in: "hex.config",
-    names: ["cooldown*", "policy", "ignore_*", "http_timeout", "http_concurrency", "cacerts_path", "*"],
+    names: ["cooldown*", "policy", "ignore_*", "http_timeout", "http_concurrency", "cacerts_path"],
     treatment: "keep",
     effect: "protect, or are a matter of taste; mix.exs says the same under hex:, and holds as before",
   },
@@ -262,7 +262,6 @@ export const described: readonly Described[] = [
     treatment: "tell",
     effect: "are read from the home folder whatever is set; rebar3 before 3.28 asks them for the mirror too",
   },
-  { client: "rebar3", in: "rebar.config", names: ["*"], treatment: "keep", effect: "is as you have it" },
 ];
 
 /** What is done with a setting. Names of git's settings have no case in their first and last part. */

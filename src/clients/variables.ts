@@ -14,6 +14,7 @@
  * What of the user's does not count meanwhile is in treatments.ts.
  */
 import { gitConfigVariables } from "../git/config-variables.ts";
+import { hexRegistryHost } from "../names/known-hosts.ts";
 import { isSslVerify, switchesIn } from "../verification.ts";
 import { isOurSetting, type GitSetting } from "./git-rules.ts";
 import { neutralisedVariables } from "./treatments.ts";
@@ -173,6 +174,26 @@ function foreignGitConfig(present: Environment, url: string): (readonly [string,
   return indexes
     .map((index) => [present[`GIT_CONFIG_KEY_${index}`] ?? "", present[`GIT_CONFIG_VALUE_${index}`] ?? ""] as const)
     .filter(([key, value]) => key !== "" && !isOurs(key, value, url));
+}
+
+/**
+ * For containers, without a path of this machine: Hex and rebar3 get upstream's records as upstream signed them, which they
+ * can check without any file.
+ */
+export function containerVariables(url: string, git: readonly GitSetting[]): Record<string, string> {
+  const { hostname } = new URL(url);
+  const upstream = `${url}/${hexRegistryHost}`;
+  return {
+    HEX_MIRROR: upstream,
+    HEX_TRUSTED_MIRROR: upstream,
+    HEX_CDN: upstream,
+    HEX_BUILDS_URL: url,
+    HEX_API_URL: `${url}/api`,
+    HEX_OFFLINE: "0",
+    ...gitConfigVariables({}, git),
+    NO_PROXY: hostname,
+    no_proxy: hostname,
+  };
 }
 
 // As git reads it, and as nobody else writes it: so that it is known for ours.

@@ -18,12 +18,13 @@ import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
 import { requireMirror, tellForeign } from "../store/context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { complete, makeKnown } from "./complete.ts";
+import { examine, type Examined } from "./examine.ts";
 import { init, type InitResult } from "./init.ts";
 import { leniently, openKinds } from "./kinds.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
 import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
 import { loggingReporter } from "./logging-reporter.ts";
-import type { Reporter } from "../reporter.ts";
+import { silentReporter, type Reporter } from "../reporter.ts";
 import type { Serving } from "./serve.ts";
 import { pulledHosts } from "../upstream/named-hosts.ts";
 import { pullMode } from "../store/pull-mode.ts";
@@ -54,6 +55,8 @@ export interface Mirror {
   readonly clientVariables: (locks: readonly Lock[], revert: boolean) => Promise<Change>;
   /** Runs `work` with what makes clients use this mirror; it is served meanwhile where it was not. */
   readonly withClients: <T>(locks: readonly Lock[], work: (use: Use) => Promise<T>) => Promise<T>;
+  /** What stands in the way on this machine. */
+  readonly examine: (locks: readonly Lock[]) => Promise<Examined & { readonly warnings: readonly string[] }>;
   /** Makes the locks known, where this mirror fetches what it is asked for. */
   readonly makeKnown: (locks: readonly Lock[]) => Promise<void>;
   /** Likewise, with what they name. @returns what of it is not here then */
@@ -117,6 +120,12 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     init: (folder, locks) => init(context, folder, locks),
     clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
+    examine: async (locks) => {
+      const warnings: string[] = [];
+      const collecting = { ...silentReporter, warn: (text: string) => void warnings.push(text) };
+      const found = await examine({ ...context, reporter: collecting }, await client(locks), gitEnvironments);
+      return { ...found, warnings };
+    },
     makeKnown: async (locks) => {
       if ((await mode()).pulls) await makeKnown(context, locks);
     },

@@ -51,7 +51,11 @@ interface FolderStatus {
   readonly bytes: number;
 }
 
-export async function status(context: Context<AuthorityKey | "nearby">, kinds: Kinds, tools: KindTools): Promise<Status> {
+export async function status(
+  context: Context<AuthorityKey | "nearby">,
+  kinds: Kinds,
+  tools: KindTools,
+): Promise<Status> {
   await requireMirror(context);
   const { paths, config } = context;
   const known = await readKnownLocks(paths);

@@ -3,7 +3,13 @@ import { applied, revertedVariables, type Change } from "../clients/variables.ts
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../names/hex-repository.ts";
-import { clientEnvironment, type Client, type ClientKey } from "../clients/client-setup.ts";
+import {
+  clientEnvironment,
+  containerEnvironment,
+  type Client,
+  type ClientKey,
+  type Server,
+} from "../clients/client-setup.ts";
 import { openRefusingProxy } from "../clients/refusing-proxy.ts";
 import { noMirror, tellForeign, type Context } from "../store/context.ts";
 import type { ServeKey, Serving } from "./serve.ts";
@@ -20,14 +26,18 @@ import {
 } from "../clients/running-server.ts";
 
 export async function variables(
-  context: Context<ClientKey | RunningKey | NamingKey | PullModeKey>,
+  context: Context<ClientKey | RunningKey | NamingKey | PullModeKey | "format">,
   client: Client,
   revert: boolean,
 ): Promise<Change> {
   const { config, reporter } = context;
   if (revert) return revertedVariables(client.environment);
-  if (config.url !== undefined)
-    return (await clientEnvironment(context, config.url, client, { isRunning: true })).change;
+  const isContainer = config.format === "container";
+  const environmentAt = async (asked: string, server: Server) => {
+    if (!isContainer) return (await clientEnvironment(context, asked, client, server)).change;
+    return containerEnvironment(context, { url: config.url ?? urlOfContainers(context), asked }, client, server);
+  };
+  if (config.url !== undefined) return environmentAt(config.url, { isRunning: true });
   const { state, url } = await findRunning(context);
   if (state === "another") {
     throw new MirrorError(
@@ -40,7 +50,19 @@ export async function variables(
   if (state === "none") reporter.note(`no mirror-server answers at ${url} yet; start it with "mirror-server serve"`);
   const { pulls } = await pullMode(context, client.isTracked);
   const hosts = pulls ? pulledHosts(config, client.locks) : [];
-  return (await clientEnvironment(context, url, client, { isRunning: state === "this", hosts })).change;
+  return environmentAt(url, { isRunning: state === "this", hosts });
+}
+
+/** The machine that containers run on, by the name that engines give it. */
+function urlOfContainers({ config, reporter }: Context<"host" | "port">): string {
+  const { host, port } = config;
+  if (["127.0.0.1", "::1", "localhost"].includes(host)) {
+    reporter.note(
+      `the server listens on ${host}, which containers reach where Docker Desktop runs; elsewhere serve with --host 0.0.0.0, ` +
+        "and start them with --add-host host.docker.internal:host-gateway",
+    );
+  }
+  return `http://host.docker.internal:${port}`;
 }
 
 export interface UseTools extends Client {

@@ -1,8 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { isInstalled } from "../support/clients.ts";
 import { formatVariables } from "../../src/clients/formats.ts";
 import {
   applied,
+  containerVariables,
   clientVariables,
   revertedVariables,
   usersEnvironment,
@@ -211,10 +214,43 @@ describe("as text", () => {
     expect(formatVariables("docker", less, false)).toBe("A=it's\nB=two words");
     expect(() => formatVariables("github-actions", less, false)).toThrow(/github-actions knows no way to unset C;/);
     expect(JSON.parse(formatVariables("json", less, false))).toEqual({ ...set, C: null });
-    for (const format of ["docker", "github-actions"] as const) {
-      expect(() => formatVariables(format, less, true)).toThrow(/knows no way to unset C;/);
+    expect(() => formatVariables("github-actions", less, true)).toThrow(/knows no way to unset C;/);
+    for (const format of ["docker", "container"] as const) {
+      expect(formatVariables(format, less, true)).toMatch(/^# containers begin without/);
     }
     expect(JSON.parse(formatVariables("json", less, true))).toEqual({ set, unset: ["C"] });
+  });
+
+  test("fish, as fish reads it", () => {
+    const awkward = { A: "it's \\ $HOME\nline", B: "two words" };
+    const text = formatVariables("fish", { set: awkward, unset: ["C"], moved: [{ from: "C", to: "D" }] }, false);
+    expect(text).toBe("set -gx D $C\nset -e C\nset -gx A 'it\\'s \\\\ $HOME\nline'\nset -gx B 'two words'");
+    const script = `set -gx C 1\n${text}\nprintf '%s|%s|%s|%s' $A $B "$C" $D`;
+    if (!isInstalled("fish", "--version")) return;
+    expect(execFileSync("fish", ["-c", script], { encoding: "utf8" })).toBe(`${awkward.A}|two words||1`);
+  });
+
+  test("powershell", () => {
+    const text = formatVariables(
+      "powershell",
+      { set: { A: "it's ’$x" }, unset: ["C"], moved: [{ from: "C", to: "D" }] },
+      false,
+    );
+    expect(text).toBe("$env:D = $env:C\nRemove-Item -ErrorAction SilentlyContinue Env:C\n$env:A = 'it''s ’’$x'");
+  });
+
+  test("gitlab, as YAML, in which GitLab finds no variable", () => {
+    const text = formatVariables("gitlab", { set: { A: 'x "$Y"' }, unset: ["C"], moved: [] }, false);
+    expect(parse(text)).toEqual({ variables: { A: 'x "$$Y"' } });
+    expect(parse(formatVariables("gitlab", { set: {}, unset: ["A"], moved: [] }, true))).toEqual({ variables: {} });
+  });
+
+  test("for containers no path of this machine, and records as upstream signed them", () => {
+    const url = "http://host.docker.internal:8000";
+    const rules = gitRules({ url, gitHosts, gitPrefixes, users: noSettings, isHermetic: false });
+    const variables = containerVariables(url, rules);
+    expect(variables).toMatchObject({ HEX_MIRROR: `${url}/repo.hex.pm`, HEX_CDN: `${url}/repo.hex.pm` });
+    expect(Object.values(variables).filter((value) => value.startsWith("/"))).toEqual([]);
   });
 
   test("a value that would end its line is refused", () => {
