@@ -752,7 +752,7 @@ export const options = {
   },
   service: {
     scope: "command",
-    default: "app",
+    defaultText: "the only one, or app",
     flag: "--service <name>",
     help: "what the app is called in the compose file",
     allowed: "letters, digits, ., _ and -",

@@ -10,27 +10,32 @@ export const init: Command = async (context) => {
   return 0;
 };
 
-function lines({ written, unchanged, kept, notes }: InitResult, { config }: CommandContext): string[] {
+function lines({ written, unchanged, kept, notes, ...next }: InitResult, { config }: CommandContext): string[] {
   return [
     ...written.map((path) => `wrote ${path}`),
     ...unchanged.map((path) => `${path} is as it should be`),
     ...kept.map((path) => `left ${path} alone: it is there and says something else; delete it to have it written anew`),
     ...notes.map((note) => `mind: ${note}`),
-    ...(written.length === 0 ? [] : ["", ...nextSteps(config.compose, config.commit)]),
+    ...(written.length === 0 ? [] : ["", ...nextSteps(next, config.commit)]),
   ];
 }
 
-function nextSteps(compose: boolean, commit: boolean): string[] {
-  const files = "-f docker-compose.yml -f docker-compose.mirror.yml";
+function nextSteps(
+  { composeArguments, hook }: Pick<InitResult, "composeArguments" | "hook">,
+  commit: boolean,
+): string[] {
   return [
     "Next:",
-    ...(compose
-      ? ["  docker build -t mirror-server .        in a clone of mirror-server, once", `  docker compose ${files} up`]
+    ...(composeArguments !== undefined
+      ? [
+          "  docker build -t mirror-server .        in a clone of mirror-server, once",
+          `  docker compose ${composeArguments} up`,
+        ]
       : [
           "  mirror-server exec -- mix deps.get",
           "  mirror-server sync                 fill the mirror from the lock here",
         ]),
     ...(commit ? ["  git add .mirror                        after each sync"] : []),
-    "  ln -s ../../mirror/pre-commit .git/hooks/pre-commit    to refuse commits that the mirror does not cover",
+    `  ln -s ../../${hook} .git/hooks/pre-commit    at the top of the repository, to refuse commits that the mirror does not cover`,
   ];
 }

@@ -26,8 +26,8 @@ export function lackingLines(lacked: Lacked | undefined, { args, hasFailed }: To
   }
   const all = [...found.values()];
   // A package that is not there has no releases: one word for both.
-  const packages = all.flatMap(({ item }) => (item.kind === "release" ? [] : [nameOf(item)]));
-  const told = all.filter(({ item }) => item.kind !== "release" || !packages.includes(item.name));
+  const packages = new Set(all.flatMap(({ item }) => (item.kind === "package" ? [item.name] : [])));
+  const told = all.filter(({ item }) => item.kind !== "release" || !packages.has(item.name));
   const isAbsent = ({ code }: { code: string }) => lacked.pulls && code === "not_found";
   const absent = told.filter(isAbsent);
   const lacks = told.filter((each) => !isAbsent(each));
@@ -52,10 +52,6 @@ function list(found: readonly { readonly item: Item }[]): string {
   const names = found.slice(0, shown).map(({ item }) => showItem(item));
   const more = found.length > shown ? ` and ${found.length - shown} more` : "";
   return names.join(", ") + more;
-}
-
-function nameOf(item: Item): string {
-  return item.kind === "package" ? item.name : "";
 }
 
 function wayOut(items: readonly Item[], { args, lacked }: { args: readonly string[]; lacked: Lacked }): string {

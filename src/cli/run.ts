@@ -3,6 +3,7 @@
  * longer than one large; what only some jobs need and is large (the web server, the HTTP client) is loaded by those.
  */
 import { usersEnvironment } from "../clients/variables.ts";
+import { join } from "node:path";
 import { locateMirror } from "../clients/find-mirror.ts";
 import { loadConfig, type Config, type Sources } from "../config.ts";
 import { openMirror } from "../mirror/mirror.ts";
@@ -54,6 +55,8 @@ export interface RunTools extends Pick<CommandContext, "signal" | "handOverSigna
 // Of these what runs is no answer: they start one, or write into the project.
 const startsOne: ReadonlySet<CommandName> = new Set(["serve", "init"]);
 
+const makesOne: ReadonlySet<CommandName> = new Set(["serve", "sync"]);
+
 async function locate(name: CommandName, config: Config, sources: Sources): Promise<Config> {
   if (name === "init") return config;
   return loadConfig({ ...sources, located: await locateMirror(config, !startsOne.has(name)) });
@@ -65,6 +68,8 @@ export async function run({ name, args, flags }: Invocation, tools: RunTools): P
   const sources = { flags, environment: usersEnvironment(environment), cwd };
   const config = await locate(name, loadConfig(sources), sources);
   for (const warning of config.warnings) tell(warning);
+  // Where one is made, what there is besides; where one was found, what was passed over on the way to it.
+  if (makesOne.has(name) || config.mirror !== join(cwd, ".mirror")) for (const text of config.nearby) tell(text);
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {

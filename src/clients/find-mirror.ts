@@ -6,10 +6,11 @@
 import { lstatSync, statSync, type Stats } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Config, Located } from "../config.ts";
-import { isMirror, isRegistry } from "../disk/folder-kinds.ts";
+import { isMirror } from "../disk/folder-kinds.ts";
 import { isOthers } from "../disk/root.ts";
 import { homeFolder } from "../disk/scratch.ts";
 import { MirrorError } from "../errors.ts";
+import { describeOldStack, oldStackIn } from "./old-stack.ts";
 import { allAnnounced, isRunning, type Announced } from "./running-server.ts";
 
 export type LocateKey =
@@ -31,10 +32,11 @@ export async function locateMirror(config: Pick<Config, LocateKey>, withServers:
   // Of several the one whose mirror would be found anyway, or none.
   const meant = more.length === 0 ? only : running.find(({ folders: { mirror } }) => mirror === above.folder);
   if (meant !== undefined) return { values: valuesOf(meant, said), nearby: above.passedOver };
+  const oldStack = oldStackIn(cwd);
   const nearby = [
     ...above.passedOver,
     ...running.map(({ port, folders: { mirror } }) => `a server of yours serves ${mirror} on port ${port}`),
-    ...oldStackIn(cwd),
+    ...(oldStack === undefined ? [] : [describeOldStack(oldStack)]),
   ];
   if (above.folder === undefined) {
     const foreign = above.passedOver.find((text) => text.startsWith(`${join(cwd, here)} `));
@@ -91,11 +93,4 @@ function look(path: string): Stats | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What was made by the stack that this replaces. */
-export function oldStackIn(folder: string): string[] {
-  const registry = join(folder, ".hex_repo");
-  if (!isRegistry(registry)) return [];
-  return [`${registry} is a registry of the older stack: "mirror-server init" sets it up to be served where it is`];
 }

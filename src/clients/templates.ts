@@ -1,108 +1,17 @@
-/** What `init` writes: text for compose, containers, git and CI. Pure. */
+/** What `init` writes for containers, git and CI. Pure. */
 import { posix } from "node:path";
 import { printable, singleQuoted } from "../text.ts";
 import { verificationSwitches } from "../verification.ts";
 
-export interface ComposeInput {
-  /** What the app is called in the compose file. */
-  readonly service: string;
-  /** Hosts whose repositories the app fetches. */
-  readonly gitHosts: readonly string[];
-  /** What the mirror calls the app's lock. */
-  readonly lockName: string;
-  /** Where the mirror's parts lie, from the compose file: `./.mirror`. */
-  readonly folders: MirrorFolders;
-  /** Whether the project has a configuration, by whose word the mirror is filled. */
-  readonly hasConfig: boolean;
-}
-
-export interface MirrorFolders {
-  readonly mirror: string;
-  /** undefined: within the mirror. */
-  readonly hex: string | undefined;
-  readonly git: string | undefined;
-  readonly privateKey: string | undefined;
-}
-
-export function composeOverride({ service, gitHosts, lockName, folders, hasConfig }: ComposeInput): string {
-  const names = ["app_deps", ...gitHosts].map((name) => `"mirror:${name}"`).join(", ");
-  const { mirror, hex = `${mirror}/hex`, git, privateKey } = folders;
-  const mounts = Object.entries({
-    "/mirror": mirror,
-    "/mirror/hex": folders.hex,
-    "/mirror/git": git,
-    "/mirror/private_key.pem": privateKey,
-  }).flatMap(([target, source]) => (source === undefined ? [] : [mount(source, target)]));
-  // A configuration in the project names folders of the host.
-  const places = Object.entries({
-    MIRROR_HEX_DIR: [folders.hex, "/mirror/hex"],
-    MIRROR_GIT_DIR: [git, "/mirror/git"],
-    MIRROR_PRIVATE_KEY: [privateKey, "/mirror/private_key.pem"],
-  }).flatMap(([name, [source, target]]) => (source === undefined ? [] : [`\n      ${name}: ${target}`]));
-  return `# Written by "mirror-server init --compose"; yours to change.
-#
-#   docker compose -f docker-compose.yml -f docker-compose.mirror.yml up
-#
-# The mirror has a way out, and fills itself: it syncs the lock here at its start and when it changes, and fetches what the
-# app asks for besides. The app and all else on the default network have none; a port that they publish to the host is not
-# reached then, and needs "internal" taken out below.
-# Without this file everything is as it was. With it and HEX_REGISTRY= (empty), Hex and git get what upstream has.
-services:
-  mirror:
-    image: \${MIRROR_IMAGE:-mirror-server}
-    command: ["serve", "--watch", "/project"]
-    working_dir: /project
-    # Not called github.com, so that it reaches GitHub.
-    networks: [default, mirror-online]
-    volumes:${mounts.join("")}
-      - ./mirror/certs:/certs
-      - .:/project:ro
-    restart: unless-stopped
-    stop_grace_period: 15s
-    sysctls:
-      net.ipv4.ip_unprivileged_port_start: 0
-    environment:
-      MIRROR_LOCK_NAME: ${yaml(lockName)}${hasConfig ? "\n      MIRROR_CONFIG: mirror.config.json" : ""}${places.join("")}
-
-  ${service}:
-    depends_on:
-      mirror:
-        condition: service_healthy
-    # On this side only: an alias on the network would hold for the mirror too.
-    links: [${names}]
-    # Takes the place of the image's own entrypoint, and Docker then forgets the image's command: name it in your
-    # compose file.
-    entrypoint: ["sh", "/mirror-setup/entrypoint.sh"]
-    volumes:
-      - ./mirror/entrypoint.sh:/mirror-setup/entrypoint.sh:ro
-      - ./mirror/certs/public:/mirror-setup/certs:ro
-${mount(hex, "/mirror-setup/hex", true).slice(1)}
-    environment:
-      HEX_REGISTRY: \${HEX_REGISTRY-http://app_deps}
-
-networks:
-  default:
-    internal: true
-  mirror-online:
-`;
-}
-
-/** A mount as compose has it; a colon in a folder's name would end it in the short form. */
-function mount(source: string, target: string, isReadOnly = false): string {
-  if (!source.includes(":")) return `\n      - ${yaml(`${source}:${target}${isReadOnly ? ":ro" : ""}`)}`;
-  const long = { type: "bind", source, target, read_only: isReadOnly, bind: { create_host_path: true } };
-  return `\n      - ${yaml(long)}`;
-}
-
-/** JSON is YAML, but for characters that YAML does not have; compose takes `$` for a variable of its own. */
-function yaml(value: unknown): string {
-  return printable(JSON.stringify(value)).replaceAll("$", "$$$$");
-}
-
 export const entrypoint = `#!/bin/sh
 # Written by "mirror-server init --compose"; yours to change. Points Hex, Mix, rebar3, git and curl at the mirror when
-# HEX_REGISTRY is set, with every verification on, and then runs the container's command.
+# HEX_REGISTRY is set, with every verification on, and then runs the service's own entrypoint and command.
 set -eu
+
+if [ $# -eq 0 ]; then
+  echo "mirror: there is no command to run; name one for this service in your compose file" >&2
+  exit 1
+fi
 
 if [ -z "\${HEX_REGISTRY:-}" ]; then
   echo "mirror: HEX_REGISTRY is not set, so Hex goes online" >&2
@@ -145,6 +54,25 @@ if command -v git >/dev/null 2>&1; then
     echo "mirror: $setting would turn verification off, and is taken out" >&2
   done
 fi
+# Rules of the image's own, such as one that sends git to ssh, do not lead past the mirror: git reads these first.
+names=\${MIRROR_NAMES:-app_deps}
+: >"$home/gitconfig"
+for name in $(echo "$names" | tr , ' '); do
+  [ "$name" != app_deps ] || continue
+  for form in "https://$name/" "http://$name/" "git://$name/" "ssh://git@$name/" "git@$name:"; do
+    printf '[url "https://%s/"]\\n\\tinsteadOf = "%s"\\n' "$name" "$form" >>"$home/gitconfig"
+  done
+done
+system=\${GIT_CONFIG_SYSTEM:-/etc/gitconfig}
+[ "$system" != "$home/gitconfig" ] || system=/etc/gitconfig
+printf '[include]\\n\\tpath = "%s"\\n' "$system" >>"$home/gitconfig"
+export GIT_CONFIG_SYSTEM="$home/gitconfig"
+unset GIT_CONFIG_NOSYSTEM
+
+# A proxy of the engine's does not know the mirror, and offline Hex would not ask it.
+export NO_PROXY="\${NO_PROXY:+$NO_PROXY,}$names"
+export no_proxy="$NO_PROXY" HEX_OFFLINE=0
+
 # Keys for hex.pm are not for the mirror. rebar3 from 3.28 on checks no signature where HEX_MIRROR is set alone.
 unset HEX_API_KEY HEX_REPOS_KEY HEX_MIRROR_URL HEX_TRUSTED_MIRROR_URL
 export HEX_HOME="$home/hex" HEX_MIRROR="$HEX_REGISTRY" HEX_TRUSTED_MIRROR="$HEX_REGISTRY" HEX_BUILDS_URL="$HEX_REGISTRY" HEX_API_URL="$HEX_REGISTRY/api"

@@ -233,7 +233,7 @@ function proxyVariables({ url, refusingProxy }: ClientSetup, present: Environmen
   const both = `${users["NO_PROXY"] ?? ""},${users["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
   // By itself it means all hosts; among others, to some, nothing.
   const without = both.includes("*") ? "*" : [...new Set([...both, ...own])].filter((host) => host !== "").join(",");
-  const emptied = movedProxy(url, users).map(({ from }) => [from, ""]);
+  const emptied = movedProxy(url, users).map(({ from }) => [from, ""] as const);
   return { ...Object.fromEntries(emptied), NO_PROXY: without, no_proxy: without };
 }
 

@@ -1,27 +1,44 @@
 /** Writes what a project needs to use a mirror beside its own files, and never over them. */
-import { dirname, isAbsolute, join, relative, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { composeArguments, composeOverride, overrideName, type MirrorFolders } from "../clients/compose-override.ts";
+import { isUnchanged, marked } from "../clients/mark.ts";
+import { oldStackIn, type OldStack } from "../clients/old-stack.ts";
 import {
-  composeOverride,
   entrypoint,
   gitattributes,
   gitattributesBefore,
   gitignoreAll,
   preCommit,
   workflow,
-  type MirrorFolders,
 } from "../clients/templates.ts";
+import type { Config } from "../config.ts";
 import { exists, isFolder, readIfPresent } from "../disk/files.ts";
+import { giveToOwnerOf } from "../disk/give.ts";
 import { Place } from "../disk/place.ts";
+import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
 import { hexHosts } from "../names/known-hosts.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { gitignoreBefore, mirrorGitignore, readMirrorFile, writeMirrorFile } from "../store/mirror-file.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import { asOnlyWriter, registryName, type Context } from "../store/context.ts";
+import { keyProblems } from "../store/weak-key.ts";
+import { parseJson } from "../text.ts";
+import { readComposeProject, type ComposeFindings } from "./compose-project.ts";
 
 /** What a project is to be given, and which repositories its locks may name. */
 export type InitKey =
-  "registryName" | "compose" | "commit" | "service" | "allowLocalGit" | "allowHosts" | "allowOwners";
+  | "registryName"
+  | "compose"
+  | "commit"
+  | "service"
+  | "allowLocalGit"
+  | "allowHosts"
+  | "allowOwners"
+  | "hexDir"
+  | "gitDir"
+  | "privateKey"
+  | "said";
 
 export interface InitResult {
   readonly written: readonly string[];
@@ -31,6 +48,10 @@ export interface InitResult {
   readonly kept: readonly string[];
   /** What to look at before it is used. */
   readonly notes: readonly string[];
+  /** What compose is to be given; undefined: there is nothing for compose. */
+  readonly composeArguments: string | undefined;
+  /** From the top of the repository. */
+  readonly hook: string;
 }
 
 interface Plan {
@@ -41,28 +62,62 @@ interface Plan {
   readonly ours?: readonly string[];
 }
 
-/** @param folder the project's @param locks its own, if it has any */
-export async function init(context: Context<InitKey>, folder: string, locks: readonly Lock[]): Promise<InitResult> {
+interface Project {
+  readonly folder: string;
+  readonly locks: readonly Lock[];
+  /** What is there of the stack before, where nothing else says where the mirror lies. */
+  readonly oldStack: OldStack | undefined;
+  readonly compose: ComposeFindings | undefined;
+}
+
+/** @param folder the project's @param locks its own, if it has any @throws MirrorError `usage` before anything is written */
+export async function init(
+  context: Context<InitKey>,
+  folder: string,
+  locks: readonly Lock[],
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<InitResult> {
   const { config } = context;
+  const oldStack = await oldStackOf(context, folder);
+  const sources = { ...config, ...oldStack };
+  const parts = [sources.hexDir, sources.gitDir].map((path) => resolve(folder, path));
+  const compose = config.compose ? await readComposeProject(folder, { service: config.service, parts }) : undefined;
+  const project = { folder, locks, oldStack, compose };
   const notes = [
-    ...(config.compose ? await composeNotes(folder, config.service) : []),
-    ...(config.commit ? await lockNameNotes(folder, locks) : []),
+    ...(compose?.notes ?? []),
+    ...(await configNotes(project, config.commit)),
+    ...(oldStack?.privateKey === undefined
+      ? []
+      : await keyProblems(resolve(folder, oldStack.privateKey), gitEnvironments)),
     ...((await isCommitted(context)) && !config.commit ? [committedNote] : []),
   ];
   const result = { written: [] as string[], unchanged: [] as string[], kept: [] as string[], notes };
-  for (const { place, content, isExecutable, ours = [] } of await planned(context, folder, locks)) {
+  for (const { place, content, isExecutable, ours = [] } of await planned(context, project)) {
     const shown = relative(folder, place.path);
-    if (await place.contains(content)) result.unchanged.push(shown);
-    else if (place.look() !== undefined && !(await isOneOf(place, ours))) result.kept.push(shown);
+    const present = place.look() === undefined ? undefined : (await place.read())?.toString("utf8");
+    if (present === content) result.unchanged.push(shown);
+    else if (place.look() !== undefined && !(present !== undefined && (ours.includes(present) || isUnchanged(present))))
+      result.kept.push(shown);
     else {
       await place.write(content);
       if (isExecutable) await place.setMode(0o755);
+      giveToOwnerOf(folder, place.path);
       result.written.push(shown);
     }
   }
   if (config.commit && (await keepOffline(context)))
     result.written.push(relative(folder, context.paths.mirrorFile.path));
-  return result;
+  return {
+    ...result,
+    composeArguments: compose === undefined ? undefined : composeArguments(compose.project.files),
+    hook: join(relative(repositoryTop(folder), folder), "mirror/pre-commit"),
+  };
+}
+
+/** Only where nobody said where the mirror lies, and none was made here since. */
+async function oldStackOf({ config, paths }: Context<InitKey>, folder: string): Promise<OldStack | undefined> {
+  const isSaid = (["mirror", "hexDir", "gitDir"] as const).some((key) => config.said.has(key));
+  return isSaid || paths.mirrorFile.look() !== undefined ? undefined : oldStackIn(folder);
 }
 
 /** What is committed holds what was synced on purpose, in every clone of it. @returns whether that had to be written */
@@ -80,48 +135,32 @@ const committedNote =
 
 /** What `init --commit` leaves, and nothing else does. */
 async function isCommitted({ paths }: Context): Promise<boolean> {
-  return isOneOf(paths.gitattributes, [gitattributes, gitattributesBefore]);
-}
-
-/** A committed mirror is synced from clones, each in a folder of its own name: the lock needs one name in all of them. */
-async function lockNameNotes(folder: string, locks: readonly Lock[]): Promise<string[]> {
-  const text = (await readIfPresent(join(folder, configFile)))?.toString("utf8");
-  if (text === undefined || locks.length !== 1 || /"lockName"/.test(text)) return [];
-  return [`${configFile} has no "lockName"; give ${JSON.stringify(locks[0]?.name)}, so that every clone calls it so`];
+  const found = await Promise.all(
+    [gitattributes, gitattributesBefore].map(async (each) => paths.gitattributes.contains(each)),
+  );
+  return found.some(Boolean);
 }
 
 const configFile = "mirror.config.json";
 
-/** Read by its lines alone: enough to tell a name that is not there, too little to refuse one. */
-async function composeNotes(folder: string, service: string): Promise<string[]> {
-  const names = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
-  for (const name of names) {
-    const text = (await readIfPresent(join(folder, name)))?.toString("utf8");
-    if (text === undefined) continue;
-    const block = /^services:\s*\n((?:[ \t#].*\n|\s*\n)*)/m.exec(`${text}\n`)?.[1] ?? "";
-    const indent = /^( +)\S/m.exec(block)?.[1] ?? "  ";
-    const services = [...block.matchAll(new RegExp(`^${indent}(["']?)([\\w.-]+)\\1:`, "gm"))].map(
-      ([, , found]) => found,
-    );
-    const unknown = services.includes(service)
-      ? []
-      : [`${name} has no service "${service}"; give --service, one of: ${services.join(", ") || "none found"}`];
-    const old = /GIT_SSL_NO_VERIFY|HEX_NO_VERIFY|HEX_UNSAFE/.test(text)
-      ? [`${name} switches verification off (GIT_SSL_NO_VERIFY or the like): take that out, it is not needed any more`]
-      : [];
-    const links = /:(?:github\.com|app_deps)["']?\s*$/m.test(text)
-      ? [`${name} links github.com or app_deps to something else: take that out, or it wins over the mirror`]
-      : [];
-    return [...unknown, ...old, ...links];
-  }
-  return ["there is no compose file here; docker-compose.mirror.yml adds to one"];
+/**
+ * What a configuration that is there does not say and should: a committed mirror is synced from clones, each in a folder of its
+ * own name, so that the lock needs one name in all of them; and folders of the older stack are found by nobody.
+ */
+async function configNotes({ folder, locks, oldStack }: Project, isCommit: boolean): Promise<string[]> {
+  const text = (await readIfPresent(join(folder, configFile)))?.toString("utf8");
+  if (text === undefined) return [];
+  const present = parseJson(text);
+  const lacks = (key: string) => typeof present !== "object" || present === null || !(key in present);
+  const notes = Object.entries(oldStack ?? {})
+    .filter(([key]) => lacks(key))
+    .map(([key, value]) => `${configFile} has no "${key}"; give ${JSON.stringify(value)}, which is here`);
+  if (!isCommit || locks.length !== 1 || !lacks("lockName")) return notes;
+  const name = JSON.stringify(locks[0]?.name);
+  return [...notes, `${configFile} has no "lockName"; give ${name}, so that every clone calls it so`];
 }
 
-async function isOneOf(place: Place, contents: readonly string[]): Promise<boolean> {
-  return (await Promise.all(contents.map((content) => place.contains(content)))).some(Boolean);
-}
-
-async function planned(context: Context<InitKey>, folder: string, locks: readonly Lock[]): Promise<Plan[]> {
+async function planned(context: Context<InitKey>, { folder, locks, oldStack, compose }: Project): Promise<Plan[]> {
   const { config, paths } = context;
   const commit = config.commit || (await isCommitted(context));
   // The user's own folder, which may be reached through any link; below it, what we write goes through none.
@@ -135,30 +174,32 @@ async function planned(context: Context<InitKey>, folder: string, locks: readonl
     ...(commit ? [{ place: paths.gitattributes, content: gitattributes, ours: [gitattributesBefore] }] : []),
     {
       place: project.at("mirror/pre-commit"),
-      content: preCommit(relative(repositoryTop(folder), folder) || ".", relative(folder, paths.mirror.path)),
+      content: marked(preCommit(relative(repositoryTop(folder), folder) || ".", relative(folder, paths.mirror.path))),
       isExecutable: true as const,
     },
   ];
   const [lock, ...more] = locks;
-  if (config.commit && lock !== undefined && more.length === 0 && !exists(join(folder, configFile))) {
-    files.push({ place: project.at(configFile), content: `${JSON.stringify({ lockName: lock.name }, null, 2)}\n` });
-  }
+  const name = config.commit && lock !== undefined && more.length === 0 ? { lockName: lock.name } : {};
+  const settings = { ...oldStack, ...name };
+  const hasConfig = exists(join(folder, configFile));
+  const isWritten = !hasConfig && Object.keys(settings).length > 0;
+  if (isWritten) files.push({ place: project.at(configFile), content: `${JSON.stringify(settings, null, 2)}\n` });
   if (config.commit && isFolder(join(folder, ".github"))) {
-    files.push({ place: project.at(".github/workflows/mirror.yml"), content: workflow });
+    files.push({ place: project.at(".github/workflows/mirror.yml"), content: marked(workflow) });
   }
-  if (config.compose) {
+  if (compose !== undefined) {
     const named = repositoryJobs(locks, config).jobs.map(({ host }) => host);
     const held = listServedHosts(paths).filter((host) => !hexHosts.has(host));
     const input = {
-      service: config.service,
+      ...compose.project,
       gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),
       lockName: lock?.name ?? "app",
-      folders: foldersFrom(folder, context),
-      hasConfig: exists(join(folder, configFile)),
+      folders: foldersFrom(folder, context, oldStack),
+      hasConfig: hasConfig || isWritten,
     };
     files.push(
-      { place: project.at("docker-compose.mirror.yml"), content: composeOverride(input) },
-      { place: project.at("mirror/entrypoint.sh"), content: entrypoint, isExecutable: true },
+      { place: project.at(overrideName), content: marked(composeOverride(input)) },
+      { place: project.at("mirror/entrypoint.sh"), content: marked(entrypoint), isExecutable: true },
     );
   }
   return files;
@@ -173,17 +214,24 @@ function repositoryTop(folder: string): string {
 }
 
 /** As compose writes them: relative to its file where they lie below it. */
-function foldersFrom(folder: string, { paths }: Context): MirrorFolders {
+function foldersFrom(
+  folder: string,
+  { paths }: Context,
+  oldStack: Partial<Pick<Config, "hexDir" | "gitDir" | "privateKey">> | undefined,
+): MirrorFolders {
   const shown = (path: string) => {
     const below = relative(folder, path);
     return below.startsWith("..") || isAbsolute(below) ? path : `./${below}`;
   };
   const isWithin = (path: string) => path.startsWith(paths.mirror.path + sep);
-  const outside = (path: string) => (isWithin(path) ? undefined : shown(path));
+  const outside = (path: string, old: string | undefined) => {
+    const meant = old === undefined ? path : resolve(folder, old);
+    return isWithin(meant) ? undefined : shown(meant);
+  };
   return {
     mirror: shown(paths.mirror.path),
-    hex: outside(paths.hex.path),
-    git: outside(paths.git.path),
-    privateKey: outside(paths.privateKey.path),
+    hex: outside(paths.hex.path, oldStack?.hexDir),
+    git: outside(paths.git.path, oldStack?.gitDir),
+    privateKey: outside(paths.privateKey.path, oldStack?.privateKey),
   };
 }

@@ -117,7 +117,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       await tellWeakKey(context, gitEnvironments);
       return status(context, lenientKinds(), tools);
     },
-    init: (folder, locks) => init(context, folder, locks),
+    init: async (folder, locks) => init(context, folder, locks, gitEnvironments),
     clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
     examine: async (locks) => {

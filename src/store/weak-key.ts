@@ -18,22 +18,28 @@ export async function tellWeakKey(
   { paths, reporter }: Context,
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<void> {
-  const file = paths.privateKey.path;
+  for (const text of await keyProblems(paths.privateKey.path, gitEnvironments)) reporter.warn(text);
+}
+
+/** Who may have the key, and whether it is worth having. */
+export async function keyProblems(file: string, gitEnvironments: () => Promise<GitEnvironments>): Promise<string[]> {
   // One that cannot be read is told by what needs it.
   const pem = await readIfPresent(file).catch(() => undefined);
-  if (pem === undefined) return;
+  if (pem === undefined) return [];
+  const problems: string[] = [];
   if (await isTracked(file, gitEnvironments)) {
-    reporter.warn(
+    problems.push(
       `git keeps the registry's key ${file}: whoever has that repository can sign anything; take it out (git rm --cached) and ${remedy}`,
     );
   }
   if (isReadByOthers(file)) {
-    reporter.warn(`the registry's key ${file} may be read by others: run chmod 600, and if they did, ${remedy}`);
+    problems.push(`the registry's key ${file} may be read by others: run chmod 600, and if they did, ${remedy}`);
   }
   const bits = bitsOf(pem.toString("utf8"), file);
   if (bits !== undefined && bits < leastBits) {
-    reporter.warn(`the registry's key ${file} has ${bits} bits, fewer than ${leastBits}; ${remedy}`);
+    problems.push(`the registry's key ${file} has ${bits} bits, fewer than ${leastBits}; ${remedy}`);
   }
+  return problems;
 }
 
 /** Of what a link leads to. */
