@@ -28,12 +28,15 @@ export interface Running {
   readonly url: string;
   /** What it and this user know; of one that is known by TLS none. */
   readonly secret?: string;
+  /** Whether it fetches what it does not hold; absent: that is not known. */
+  readonly pulls?: boolean | undefined;
 }
 
 const schema = z.object({
   port: z.number().int().min(1).max(65535),
   secret: z.string().regex(/^[0-9a-f]{64}$/),
   host: z.string().optional(),
+  pulls: z.boolean().optional(),
   tlsPort: z.number().optional(),
   folders: z
     .object({
@@ -93,10 +96,10 @@ export async function findRunning({ config, paths }: Context<RunningKey>): Promi
   if (asked !== "something" && answer !== undefined) {
     const claim = { challenge, place: placeOf(asked.address, config.port), fingerprint: answer.fingerprint };
     const ours = registryFolder(paths);
-    for (const { secret } of await announcedAt({ config }, `${config.port}.json`)) {
+    for (const { secret, pulls } of await announcedAt({ config }, `${config.port}.json`)) {
       if (!isProof(answer.proof, secret, { ...claim, mirror: "" })) continue;
       const isThis = isProof(answer.mirror, secret, { ...claim, mirror: ours });
-      return { state: isThis ? "this" : "another", url, secret };
+      return { state: isThis ? "this" : "another", url, secret, pulls };
     }
   }
   return (await findByTls({ config, paths })) ?? { state: "unproven", url };

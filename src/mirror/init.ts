@@ -24,7 +24,7 @@ import { listServedHosts } from "../store/served-hosts.ts";
 import { asOnlyWriter, registryName, type Context } from "../store/context.ts";
 import { keyProblems } from "../store/weak-key.ts";
 import { parseJson } from "../text.ts";
-import { readComposeProject, type ComposeFindings } from "./compose-project.ts";
+import type { ComposeFindings } from "./compose-project.ts";
 
 /** What a project is to be given, and which repositories its locks may name. */
 export type InitKey =
@@ -81,7 +81,10 @@ export async function init(
   const oldStack = await oldStackOf(context, folder);
   const sources = { ...config, ...oldStack };
   const parts = [sources.hexDir, sources.gitDir].map((path) => resolve(folder, path));
-  const compose = config.compose ? await readComposeProject(folder, { service: config.service, parts }) : undefined;
+  // With libraries for YAML and Dockerfiles, for which nothing else has a use.
+  const readCompose = async () =>
+    (await import("./compose-project.ts")).readComposeProject(folder, { service: config.service, parts });
+  const compose = config.compose ? await readCompose() : undefined;
   const project = { folder, locks, oldStack, compose };
   const notes = [
     ...(compose?.notes ?? []),

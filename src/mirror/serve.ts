@@ -156,7 +156,8 @@ export async function serve(
   const front = inFrontOf(answer, { memory, logger, arrivals: where });
   const listening = workers ?? (await listen(front, { ...options, onError }));
   identity?.watch(listening.setCertificate);
-  const announced = secret === undefined ? undefined : announce(context, announcedBy(config, listening, secret));
+  const announced =
+    secret === undefined ? undefined : announce(context, announcedBy(config, listening, { secret, pulls: mode.pulls }));
   const announcement = await announced?.catch((error: unknown): undefined => {
     logger.warn(notAnnounced(error));
     return undefined;
@@ -205,10 +206,10 @@ function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: S
 function announcedBy(
   { host, mirror, hexDir, gitDir, privateKey, certsDir }: Pick<Config, ServeKey>,
   { port, tlsPort }: Listening,
-  secret: string,
+  known: Pick<Announced, "secret" | "pulls">,
 ): Announced {
   const folders = { mirror, hexDir, gitDir, privateKey, certsDir };
-  return { port, host, secret, folders, ...(tlsPort === undefined ? {} : { tlsPort }) };
+  return { port, host, ...known, folders, ...(tlsPort === undefined ? {} : { tlsPort }) };
 }
 
 /** The registry's key, as an answer to who asks which mirror this is. */

@@ -97,10 +97,11 @@ export async function withClients<T>(
   // One that is not there yet is made, and fetches what the command asks for.
   const isThere = paths.registry(hexpm).publicKey.look()?.isFile() === true;
   if (!isThere && (config.offline || config.pull === false || config.found.keys.has("mirror"))) throw noMirror(context);
-  // One that runs may fetch, which is not wanted.
-  const running: Running = config.offline ? { state: "none", url: "" } : await findRunning(context);
-  const { state, url } = running;
-  if (state === "this") return useAt(context, client, running, work);
+  const running = await findRunning(context);
+  const { state, url, pulls } = running;
+  // One that runs may fetch, which is not wanted, and knows nothing of whom else clients may ask.
+  const isMeant = config.hermetic ? false : !config.offline || pulls === false;
+  if (state === "this" && isMeant) return useAt(context, client, running, work);
   if (state === "another") reporter.note(`the server at ${url} serves another mirror, so it is not used`);
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.

@@ -29,7 +29,7 @@ export async function verify(
   given: readonly Lock[],
   { deep, dryRun }: VerifyOptions,
 ): Promise<VerifyResult> {
-  await requireMirror(context, "incomplete");
+  await requireMirror(context);
   await requireGivenKeys(context);
   const locks = [...given, ...configuredLocks(context.config)];
   // First, so that what goes into quarantine is found missing.

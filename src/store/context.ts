@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import type { Config } from "../config.ts";
 import { readText } from "../disk/files.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
-import { MirrorError, type ErrorCode } from "../errors.ts";
+import { MirrorError } from "../errors.ts";
 import { readPublicKey } from "../hex/keys.ts";
 import { foreignEntries, type ForeignEntry } from "./foreign-entries.ts";
 import { readMirrorFile } from "./mirror-file.ts";
@@ -43,15 +43,15 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
 }
 
 /** For what works on a mirror that is there, and must not make one where a name was mistyped. @throws MirrorError */
-export async function requireMirror(context: Context<"nearby">, code: ErrorCode = "config"): Promise<void> {
+export async function requireMirror(context: Context<"nearby">): Promise<void> {
   const { mirror, hex, git } = context.paths;
-  if ([mirror, hex, git].every((place) => place.look()?.isDirectory() !== true)) throw noMirror(context, code);
+  if ([mirror, hex, git].every((place) => place.look()?.isDirectory() !== true)) throw noMirror(context);
 }
 
-export function noMirror({ config, paths }: Context<"nearby">, code: ErrorCode = "config"): MirrorError {
+export function noMirror({ config, paths }: Context<"nearby">): MirrorError {
   const nearby = config.nearby.length === 0 ? "" : ` (${config.nearby.join("; ")})`;
   return new MirrorError(
-    code,
+    "config",
     `there is no mirror in ${paths.mirror.path}; sync one, or give --mirror or --url${nearby}`,
   );
 }

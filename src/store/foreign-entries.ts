@@ -44,7 +44,7 @@ export async function foreignEntries(paths: StorePaths): Promise<ForeignEntry[]>
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** What a repository's hooks are is never looked at, and the folder of Hex's packages is a link that we make. */
+/** What a repository's hooks are is never looked at, and Hex's packages and documentation are links that we make. */
 function isOurs(path: string): boolean {
-  return path.endsWith(".git/hooks") || /\/clients\/[^/]+\/hex\/packages$/.test(path);
+  return path.endsWith(".git/hooks") || /\/clients\/[^/]+\/hex\/(?:packages|docs)$/.test(path);
 }

@@ -41,8 +41,8 @@ describe("wrong usage", () => {
     [["sync", "--hex-public-key", "none.pem", "a.lock"], /--hex-public-key: cannot read .*none\.pem/],
     [["sync", "--lock-name", "x", "a.lock", "b.lock"], /--lock-name names one lock, but there are 2/],
     [["serve", "--config", "none.json"], /cannot read the configuration file .*none\.json/],
-    [["build"], /there is no mirror in .*\.mirror; give --mirror/],
-    [["status"], /there is no mirror in .*\.mirror; give --mirror/],
+    [["build"], /there is no mirror in .*\.mirror; sync one, or give --mirror/],
+    [["status"], /there is no mirror in .*\.mirror; sync one, or give --mirror/],
     [["sync", "empty.lock", "--private-key", "a.lock"], /a\.lock holds no RSA private key in PEM format/],
     [["sync", "bad.lock"], /bad\.lock:2:3: unexpected "<"/],
   ])("%j", async (args, message) => {

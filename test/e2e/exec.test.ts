@@ -26,6 +26,7 @@ beforeEach(async () => {
   cwd = await temporaryFolder();
   home = join(cwd, "home");
   await mkdir(join(home, ".hex/packages/hexpm"), { recursive: true });
+  await mkdir(join(home, ".hex/docs"), { recursive: true });
   await writeFile(join(home, ".hex/hex.config"), "{'$write_key',<<\"the user's own token\">>}.\n");
   await writeFile(join(home, ".gitconfig"), "[user]\n\tname = Somebody\n");
   revision = await makeRepository(join(cwd, "upstream/owner/repo.git"), {
@@ -65,7 +66,7 @@ describe("exec", () => {
         /^using the mirror .*\(registry SHA256:.+, hexpm SHA256:.+\)\n[^\n]*everything is here[^\n]*\n$/,
       ),
     ]);
-    expect(JSON.parse(stdout)).toMatchObject({ status: "ok", hex: { releases: 2 } });
+    expect(JSON.parse(stdout)).toMatchObject({ status: "ok", hex: { releases: 2 }, problems: [] });
   });
 
   test("uses the mirror that runs, and not another one at that port", async () => {
@@ -75,7 +76,8 @@ describe("exec", () => {
     const stranger = join(cwd, "stranger");
     await mkdir(stranger);
     const other = await startServer(["--no-tls", ...cache()], { cwd: stranger });
-    const elsewhere = await exec(["--port", String(other.port), "--", "sh", "-c", "echo $HEX_MIRROR"]);
+    const there = ["--mirror", ".mirror", "--port", String(other.port)];
+    const elsewhere = await exec([...there, "--", "sh", "-c", "echo $HEX_MIRROR"]);
     expect(elsewhere.stdout).not.toContain(String(other.port));
   });
 
@@ -84,10 +86,10 @@ describe("exec", () => {
     expect(code).toBe(143);
   });
 
-  test("Ctrl-C is for the command, which may live on", async () => {
-    const script = "trap 'echo interrupted' INT; kill -INT $PPID; kill -INT $PPID; sleep 0.3; echo alive";
+  test.each(["INT", "TERM", "HUP"])("SIG%s to exec alone reaches the command, which may live on", async (name) => {
+    const script = `trap 'echo heard' ${name}; kill -${name} $PPID; sleep 0.3; echo alive`;
     const { code, stdout } = await exec(["--", "sh", "-c", script]);
-    expect([code, stdout]).toEqual([0, "alive\n"]);
+    expect([code, stdout]).toEqual([0, "heard\nalive\n"]);
   });
 
   test.each([
@@ -99,14 +101,14 @@ describe("exec", () => {
   });
 
   test("in a folder without a mirror none is made, and what to do is said", async () => {
-    const empty = join(cwd, "empty");
-    await mkdir(empty);
-    const { code, stderr } = await mirrorServer(["exec", ...cache(), "--", "true"], {
-      cwd: empty,
-      env: { HOME: home },
-    });
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/there is no mirror in .*empty\/\.mirror; sync one/)]);
-    expect(await readdir(empty)).toEqual([]);
+    const empty = await temporaryFolder();
+    for (const command of [["exec", ...cache(), "--", "true"], ["verify"], ["status"]]) {
+      await writeFile(join(empty, "mix.lock"), "%{}\n");
+      const { code, stderr } = await mirrorServer(command, { cwd: empty, env: { HOME: home } });
+      const where = `there is no mirror in ${empty}/.mirror; sync one, or give --mirror or --url\n`;
+      expect([code, stderr]).toEqual([2, `mirror-server: ${where}`]);
+    }
+    expect(await readdir(empty)).toEqual(["mix.lock"]);
   });
 
   test("a mirror that was never filled says what to do", async () => {
@@ -191,7 +193,8 @@ describe("env", () => {
     const stranger = join(cwd, "stranger");
     await mkdir(stranger);
     const other = await startServer(["--no-tls", ...cache()], { cwd: stranger });
-    const wrong = await mirrorServer(["env", "--port", String(other.port), ...cache()], { cwd, env: { HOME: home } });
+    const there = ["--mirror", ".mirror", "--port", String(other.port)];
+    const wrong = await mirrorServer(["env", ...there, ...cache()], { cwd, env: { HOME: home } });
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("serves another mirror")]);
     const right = await mirrorServer(["env", "--url", other.url, "--format", "json", ...cache()], {
       cwd,

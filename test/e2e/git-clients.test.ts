@@ -89,7 +89,7 @@ test("a push is refused with a sentence that git shows", async () => {
 
 test("a repository that is not here is named, with what to do", async () => {
   await expect(git(cwd, ["clone", "-q", `${server.url}/nobody/nothing`])).rejects.toThrow(
-    /remote: https:\/\/github\.com\/nobody\/nothing is not in this mirror\. To add it, run "mirror-server sync"/,
+    /remote: https:\/\/github\.com\/nobody\/nothing is not in this mirror\. Online, run the same command in "mirror-server exec --pull --"/,
   );
 });
 

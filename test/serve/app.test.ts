@@ -100,7 +100,8 @@ describe("hosts", () => {
     const package_ = await get("/packages/alder", { host: "repo.example.org" });
     expect([package_.statusCode, package_.body]).toEqual([
       404,
-      "this mirror holds nothing of the host repo.example.org\n",
+      "this mirror holds nothing of the host repo.example.org; where that is a name of the mirror itself, serve it with " +
+        "--name repo.example.org\n",
     ]);
     const repository = await get("/owner/repo/info/refs?service=git-upload-pack", { host: "gitlab.com" });
     expect(repository.statusCode).toBe(404);
@@ -137,7 +138,8 @@ describe("git", () => {
     const answer = await refs("/owner/none");
     expect(answer.statusCode).toBe(404);
     expect(answer.body).toBe(
-      'https://github.com/owner/none is not in this mirror. To add it, run "mirror-server sync" with a mix.lock that names it.\n',
+      'https://github.com/owner/none is not in this mirror. Online, run the same command in "mirror-server exec --pull --", ' +
+        'which fetches it, or "mirror-server sync" where a lock names it.\n',
     );
     expect((await refs("/owner/none")).statusCode).toBe(404);
   });
