@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { commands, everywhere, type CommandDescription } from "../src/cli/program.ts";
 import { loadConfig } from "../src/config.ts";
 import { flagName, options, shownDefault, variableOf, type Option, type OptionKey } from "../src/options.ts";
+import { between, table } from "./support/documentation.ts";
 import { mirrorServer } from "./support/cli.ts";
 import { temporaryFolder } from "./support/folder.ts";
 
@@ -79,14 +80,4 @@ function code(text: string): string {
 
 function escape(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
-  return `${lines.join("\n")}\n`;
-}
-
-function between(text: string, name: string, content: string): string {
-  const [start, end] = [`<!-- ${name} -->\n`, `<!-- end of ${name} -->`];
-  return `${text.slice(0, text.indexOf(start) + start.length)}${content}${text.slice(text.indexOf(end))}`;
 }

@@ -326,7 +326,10 @@ describe("git repositories", () => {
       join(cwd, "mix.lock"),
       mixLock([], [`"repo": {:git, "git://github.com/owner/repo.git", "${first}", [branch: "main"]}`]),
     );
-    expect(await verify(["--json"])).toMatchObject({ code: 2, stderr: expect.stringContaining("there is no mirror in") });
+    expect(await verify(["--json"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("there is no mirror in"),
+    });
     const { code, stdout } = await sync([], env);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^added 1,/)]);
     expect(await git(mirror("git/github.com/owner/repo.git"), ["rev-parse", "main"])).toBe(first);

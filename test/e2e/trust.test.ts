@@ -247,7 +247,7 @@ describe("a server on the port", () => {
   test("of this user that serves a copy of the mirror is another's", async () => {
     await cp(mirror(""), join(cwd, "copy"), { recursive: true });
     const server = await startServer(["--no-tls", "--mirror", "copy", ...cache()], { cwd });
-    const { stdout, stderr } = await askedUrl(server.port);
+    const { stdout, stderr } = await askedUrl(server.port, "--mirror", ".mirror");
     expect(stdout).not.toBe(server.url);
     expect(stderr).toContain("serves another mirror, so it is not used");
   });
@@ -266,22 +266,16 @@ describe("a server on the port", () => {
 
   test("of somebody else is known by TLS with the authority that is held, and by nothing else", async () => {
     const server = await startServer([], { cwd });
-    const args = ["--tls-port", String(server.tlsPort)];
-    // Its secret lies in another cache.
-    const known = await run([
-      "exec",
-      "--port",
-      String(server.port),
-      ...args,
-      ...cache(),
-      "--",
-      "sh",
-      "-c",
-      'curl -sS "$HEX_MIRROR/names" -o /dev/null -w "%{http_code} $HEX_MIRROR"',
-    ]);
+    const at = ["--port", String(server.port), "--tls-port", String(server.tlsPort), ...cache()];
+    const script = 'curl -sS "$HEX_MIRROR/names" -o /dev/null -w "%{http_code} $HEX_MIRROR"';
+    // Its secret lies in another cache. Whether it fetches is not known, so it is nobody's who is to be offline.
+    const online = { MIRROR_OFFLINE: "" };
+    const known = await run(["exec", ...at, "--", "sh", "-c", script], online);
+    const offline = await run(["exec", ...at, "--", "sh", "-c", script]);
+    expect(offline.stdout).not.toContain(String(server.tlsPort));
     expect(known.stdout).toBe(`200 https://localhost:${server.tlsPort}`);
     await rm(join(cwd, "certs"), { recursive: true });
-    expect((await askedUrl(server.port, ...args)).stdout).not.toContain(String(server.tlsPort));
+    expect((await run(["exec", ...at, "--", "sh", "-c", script], online)).stdout).not.toContain(String(server.tlsPort));
   });
 
   test("is not known by an authority that came with the working folder, for a mirror elsewhere", async () => {
