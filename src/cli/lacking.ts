@@ -66,6 +66,10 @@ function wayOut(items: readonly Item[], { args, lacked }: { args: readonly strin
     ...(items.some(({ kind }) => kind === "installer") ? ["--installers"] : []),
     ...(items.some(({ kind }) => kind === "documentation") ? ["--docs"] : []),
   ];
+  // No mirror fetches these by itself: they are an organisation's.
+  if (items.every(({ kind }) => kind === "policy")) {
+    return "Hex brings nothing without it; where you may, run without HEX_POLICY (and mix hex.config policy)";
+  }
   const isFile = items.some((item) => item.kind === "file" && !item.url.includes(installersHost));
   return [
     again,
