@@ -49,7 +49,7 @@ export interface Examined {
   };
   /** Where nothing can be written, though it should be. */
   readonly folders: readonly { readonly option: string; readonly folder: string; readonly isWritable: boolean }[];
-  readonly server: Running;
+  readonly server: Pick<Running, "state" | "url">;
   readonly ports: readonly {
     readonly option: string;
     readonly port: number;
@@ -74,7 +74,7 @@ export async function examine(
     () => undefined,
     (error: unknown) => describeError(error),
   );
-  const server = await findRunning(context);
+  const { state, url } = await findRunning(context);
   await tellForeign(context);
   await tellTrustProblems(context);
   if (gitProblem === undefined) await tellWeakKey(context, gitEnvironments);
@@ -90,8 +90,9 @@ export async function examine(
       nearby: config.nearby,
     },
     folders: foldersOf(config),
-    server,
-    ports: server.state === "none" ? await portsOf(config) : [],
+    // What it is known by is nobody's to read.
+    server: { state, url },
+    ports: state === "none" ? await portsOf(config) : [],
     certificate: await certificateOf(config),
     proxyProblem: problemOf(() => requireProxies(config.proxy)),
     future: futureOf([paths.mirrorFile.path, paths.mirror.path, caFileOf(config)]),
