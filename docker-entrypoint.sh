@@ -8,6 +8,18 @@ set -eu
 
 run() { exec "$@"; }
 
+# `init` is about the project that it is run in, not about the image's folders, and what it writes is its owner's.
+if [ "${1:-}" = init ]; then
+  unset MIRROR_DIR MIRROR_CERTS_DIR MIRROR_CACHE_DIR
+  uid=$(stat -c %u .)
+  gid=$(stat -c %g .)
+  export HOME=/tmp
+  if [ "$(id -u)" = 0 ] && [ "$uid" != 0 ]; then
+    run() { exec setpriv --reuid="$uid" --regid="$gid" --clear-groups -- "$@"; }
+  fi
+  run node /app/dist/main.js "$@"
+fi
+
 if [ "$(id -u)" = 0 ]; then
   uid=$(stat -c %u "$MIRROR_DIR")
   gid=$(stat -c %g "$MIRROR_DIR")

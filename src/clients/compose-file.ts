@@ -59,21 +59,28 @@ export function readServices(files: readonly ComposeFile[]): ReadonlyMap<string,
   const services = new Map<string, Service>();
   for (const { name, text } of files) {
     for (const [service, found] of Object.entries(readOne(name, text))) {
-      const { entrypoint, command, image, build, ...rest } = found;
-      const before = services.get(service);
-      services.set(service, {
-        ...rest,
-        entrypoint: entrypoint ?? before?.entrypoint,
-        command: command ?? before?.command,
-        image: image ?? before?.image,
-        build: build ?? before?.build,
-        links: [...(before?.links ?? []), ...found.links],
-        volumes: [...(before?.volumes ?? []), ...found.volumes],
-        depends_on: { ...dependenciesOf(before), ...dependenciesOf(found) },
-      });
+      services.set(service, layOver(services.get(service), found));
     }
   }
   return services;
+}
+
+/** As compose does: single values are replaced, lists and maps grow. */
+function layOver(before: Service | undefined, found: Service): Service {
+  if (before === undefined) return found;
+  return {
+    ...before,
+    ...found,
+    entrypoint: found.entrypoint ?? before.entrypoint,
+    command: found.command ?? before.command,
+    image: found.image ?? before.image,
+    build: found.build ?? before.build,
+    networks: found.networks ?? before.networks,
+    environment: [...variableNamesOf(before), ...variableNamesOf(found)],
+    links: [...before.links, ...found.links],
+    volumes: [...before.volumes, ...found.volumes],
+    depends_on: { ...dependenciesOf(before), ...dependenciesOf(found) },
+  };
 }
 
 function readOne(name: string, text: string): Record<string, Service> {

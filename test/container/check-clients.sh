@@ -36,6 +36,7 @@ cat >"$work/app/docker-compose.yml" <<'YAML'
 services:
   web:
     image: check-clients
+    entrypoint: ["sh", "own-entrypoint.sh"]
     command: ["sleep", "infinity"]
     working_dir: /project
     volumes: [".:/project"]
@@ -51,22 +52,26 @@ end
 ELIXIR
 printf '%%{"repo": {:git, "https://github.com/owner/repo.git", "%s", []}}\n' "$commit" >"$work/app/mix.lock"
 echo '{deps, [{elm, "0.0.1"}]}.' >"$work/app/rebar.config"
+printf 'echo "own entrypoint: $HEX_REGISTRY"; touch own-entrypoint-ran; exec "$@"\n' >"$work/app/own-entrypoint.sh"
 # Its owner, as on a developer's machine, is not root.
 own() { chown -R 1234:1234 "$work/app"; }
 echo '{application, app, [{vsn, "1"}, {applications, [kernel, stdlib]}]}.' >"$work/app/src/app.app.src"
 
 own
 
-step "init writes beside it, and a second run changes nothing"
+step "init from the image writes beside it as its owner, and a second run changes nothing"
+init() { docker run --rm --network none -v "$work/app:/project" -w /project mirror-server init --compose; }
 # Kept first: `grep -q` would close the pipe while the engine still writes.
-said=$(mirror_server init --compose --service web)
+said=$(init)
 grep -q "wrote docker-compose.mirror.yml" <<<"$said" || fail "init wrote no compose file: $said"
-said=$(mirror_server init --compose --service web)
+[ "$(stat -c %u "$work/app/docker-compose.mirror.yml" "$work/app/mirror/entrypoint.sh" | sort -u)" = 1234 ] || fail "what init wrote belongs to another user"
+said=$(init)
 if grep -q "^wrote" <<<"$said"; then fail "init wrote again: $said"; fi
 mirror_server build >/dev/null
 
 step "what it wrote comes up, and the app starts when the mirror is healthy"
 compose up -d --wait || { compose logs; fail "it does not come up"; }
+[ -e "$work/app/own-entrypoint-ran" ] || fail "the service's own entrypoint did not run"
 compose exec -T web sh -c 'cat /proc/net/route' | grep -qE '^[a-z0-9]+[[:space:]]+00000000' && fail "the app has a default route"
 
 step "mix deps.get of git dependencies at https://github.com, verification on"

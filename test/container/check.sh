@@ -75,5 +75,6 @@ done
 [ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] || { docker logs check-bind; fail "not healthy read-only"; }
 
 "$(dirname "$0")/check-clients.sh"
+"$(dirname "$0")/check-old-stack.sh"
 
 step "all of it holds"

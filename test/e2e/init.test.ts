@@ -1,7 +1,8 @@
 /** `init`: what it writes, that it writes over nothing, and that what it wrote works. */
-import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { mirrorHere } from "../support/here.ts";
 import { startServer } from "../support/cli.ts";
 import { isInstalled, runClient } from "../support/clients.ts";
@@ -22,6 +23,17 @@ beforeEach(async () => {
 });
 
 const init = (...args: string[]) => mirrorHere(["init", ...args], { cwd });
+const readOverride = async () => {
+  const text = await readFile(join(cwd, "docker-compose.mirror.yml"), "utf8");
+  const withTags = { customTags: [overrideTag("seq"), overrideTag("map")] };
+  return parse(text, withTags) as { services: Record<string, Record<string, unknown>> };
+};
+/** Compose's own, which says that what stands here takes the place of what stands in the file below. */
+const overrideTag = (collection: "seq" | "map") => ({
+  tag: "!override",
+  collection,
+  resolve: (value: unknown) => value,
+});
 const written = async () => (await readdir(cwd, { recursive: true })).filter((path) => path !== "mix.lock").sort();
 
 describe("init", () => {
@@ -85,13 +97,109 @@ describe("init", () => {
     expect((await init()).stdout).toContain("left .mirror/.gitignore alone");
   });
 
-  test("--compose tells of a service that is not there, and of what the old stack left behind", async () => {
-    const compose = `services:\n  web:\n    image: x\n    links:\n      - git_deps:github.com\n    environment:\n      GIT_SSL_NO_VERIFY: "true"\n  db:\n    image: y\nvolumes:\n  app:\n`;
+  test("--compose refuses a service that is not there, and asks which it is, before anything is written", async () => {
+    const compose = "services:\n  web:\n    image: x\n  db:\n    image: y\nvolumes:\n  app:\n";
     await writeFile(join(cwd, "docker-compose.yml"), compose);
+    for (const [args, words] of [
+      [["--service", "app"], 'docker-compose.yml has no service "app"; give --service, one of: web, db'],
+      [[], "which service of docker-compose.yml is the app? give --service, one of: web, db"],
+    ] as const) {
+      const { code, stderr } = await init("--compose", ...args);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(words)]);
+    }
+    await writeFile(join(cwd, "docker-compose.yml"), "services:\n  - nonsense");
+    expect(await init("--compose")).toMatchObject({ code: 2, stderr: expect.stringContaining("docker-compose.yml: ") });
+    expect(await written()).toEqual(["docker-compose.yml"]);
+  });
+
+  test("--compose takes the only service, with its own entrypoint, and names the files that are there", async () => {
+    const compose =
+      "services:\n  web:\n    build: .\n    entrypoint: /app/start.sh --now\n    links: ['x:github.com']\n" +
+      "    environment:\n      GIT_SSL_NO_VERIFY: '1'\n";
+    await writeFile(join(cwd, "compose.yaml"), compose);
+    await writeFile(join(cwd, "compose.override.yml"), "services:\n  web:\n    command: mix phx.server\n");
     const { stdout } = await init("--compose");
-    expect(stdout).toContain('has no service "app"; give --service, one of: web, db');
-    expect(stdout).toMatch(/mind: .*switches verification off/);
-    expect(stdout).toMatch(/mind: .*links github\.com/);
+    expect(stdout).toContain("docker compose -f compose.yaml -f compose.override.yml -f docker-compose.mirror.yml up");
+    expect(stdout).toContain("mind: web switches verification off (GIT_SSL_NO_VERIFY)");
+    expect(stdout).toContain("mind: compose.yaml links github.com or app_deps to something else (x:github.com)");
+    const override = await readOverride();
+    expect(override.services["web"]).toMatchObject({
+      entrypoint: ["sh", "/mirror-setup/entrypoint.sh", "/app/start.sh", "--now"],
+    });
+    expect(override.services["web"]).not.toHaveProperty("command");
+  });
+
+  test("--compose finds the entrypoint and the command in the Dockerfile; what nobody knows it says", async () => {
+    await writeFile(
+      join(cwd, "compose.yml"),
+      "services:\n  app:\n    build: {context: ., dockerfile: D}\n  db: {image: y}\n",
+    );
+    await writeFile(join(cwd, "D"), 'FROM elixir:1.17\nENTRYPOINT ["/start"]\nCMD ["iex", "-S", "mix"]\n');
+    expect((await init("--compose")).stdout).not.toContain("mind:");
+    expect((await readOverride()).services["app"]).toMatchObject({
+      entrypoint: ["sh", "/mirror-setup/entrypoint.sh", "/start"],
+      command: ["iex", "-S", "mix"],
+    });
+    await writeFile(join(cwd, "D"), "FROM corp/base\n");
+    expect((await init("--compose")).stdout).toMatch(
+      /wrote docker-compose\.mirror\.yml\n[^]*mind: what corp\/base itself has for an entrypoint or a command is not known here/,
+    );
+  });
+
+  test("--compose mends what it wrote itself when a mistake is mended, and nothing that somebody changed", async () => {
+    await writeFile(join(cwd, "compose.yml"), "services:\n  wep: {image: elixir, command: iex}\n");
+    await init("--compose");
+    await writeFile(join(cwd, "compose.yml"), "services:\n  web: {image: elixir, command: iex}\n");
+    expect((await init("--compose")).stdout).toContain("wrote docker-compose.mirror.yml");
+    expect(Object.keys((await readOverride()).services)).toEqual(["mirror", "web"]);
+    const file = join(cwd, "docker-compose.mirror.yml");
+    await writeFile(file, (await readFile(file, "utf8")).replace("15s", "30s"));
+    await writeFile(join(cwd, "compose.yml"), "services:\n  other: {image: elixir, command: iex}\n");
+    expect((await init("--compose")).stdout).toContain("left docker-compose.mirror.yml alone");
+    expect(await readFile(file, "utf8")).toContain("30s");
+  });
+
+  test("beside the older stack it writes what serves that in place, and takes its services out", async () => {
+    await cp(join(fixtures, "golden/hex"), join(cwd, ".hex_repo"), { recursive: true });
+    await cp(join(fixtures, "golden/private_key.pem"), join(cwd, "private_key.pem"));
+    await chmod(join(cwd, "private_key.pem"), 0o644);
+    await writeFile(
+      join(cwd, "docker-compose.yml"),
+      `services:
+  db: {image: postgres}
+  registry: {image: nginx, volumes: ["./.hex_repo:/usr/share/nginx/html"]}
+  app:
+    image: elixir
+    command: iex
+    entrypoint: ./own.sh
+    depends_on: [registry, db]
+    links: ["registry:app_deps", "db:db"]
+  worker: {image: elixir, depends_on: {registry: {condition: service_started}}}
+`,
+    );
+    const { code, stdout } = await init("--compose");
+    expect(code).toBe(0);
+    expect(JSON.parse(await readFile(join(cwd, "mirror.config.json"), "utf8"))).toEqual({
+      hexDir: ".hex_repo",
+      privateKey: "private_key.pem",
+    });
+    expect(stdout).toContain("mind: registry of docker-compose.yml did what the mirror does");
+    expect(stdout).toMatch(/mind: the registry's key \S+private_key\.pem may be read by others: run chmod 600/);
+    const { services } = await readOverride();
+    expect(services["registry"]).toEqual({ profiles: ["before-the-mirror"] });
+    expect(services["app"]).toMatchObject({
+      links: ["db:db", "mirror:app_deps", "mirror:github.com", "mirror:gitlab.example.org"],
+      depends_on: { mirror: { condition: "service_healthy" }, db: { condition: "service_started" } },
+      entrypoint: ["sh", "/mirror-setup/entrypoint.sh", "./own.sh"],
+    });
+    expect(services["worker"]).toEqual({ depends_on: {} });
+    expect(JSON.stringify(services["mirror"])).toContain("./.hex_repo:/mirror/hex");
+    // It serves what is there.
+    const status = await mirrorHere(["status"], { cwd });
+    expect(status.stdout).toContain("Hex: 5 packages, 10 releases");
+    const again = await snapshot(cwd);
+    await init("--compose");
+    expect(await snapshot(cwd)).toEqual(again);
   });
 
   test("--compose mounts the folders that the configuration names", async () => {
@@ -131,6 +239,7 @@ describe("init", () => {
     expect(compose).toContain('links: ["mirror:app_deps", "mirror:github.com", "mirror:gitlab.example.org"]');
     expect(compose).toMatch(/^ {2}web:$/m);
     expect(compose).not.toMatch(/VERIFY|private_key/);
+    expect(stdout).toContain("mind: there is no compose file here");
     const bad = await init("--compose", "--service", "../x");
     expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining("--service")]);
   });
