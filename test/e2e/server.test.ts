@@ -1,5 +1,5 @@
 /** The serving process as a whole: listeners, health, shutdown, children. */
-import { createHash } from "node:crypto";
+import { X509Certificate, createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -240,4 +240,13 @@ test("a certs folder that cannot be looked at does not end the server", async ()
   await symlink("ca.pem", join(cwd, "certs/ca.pem"));
   await waitUntil(() => server.log().includes("the server certificate stays as it is"), "a warning");
   expect(await shownCertificate(server.tlsPort)).toEqual(before);
+});
+
+test("an idle connection is kept for longer than balancers keep theirs, and names of containers are the mirror's own", async () => {
+  const server = await startServer([], { cwd });
+  const answer = await fetch(`${server.url}/health/live`);
+  expect(answer.headers.get("keep-alive")).toBe("timeout=75");
+  const certificate = new X509Certificate(await readFile(join(cwd, "certs/server.pem")));
+  expect(certificate.subjectAltName).toContain("DNS:host.docker.internal");
+  expect(server.log()).not.toContain("will not trust");
 });

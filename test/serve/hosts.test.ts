@@ -56,6 +56,11 @@ test.each([
   ["localhost", "/a/%2e%2e/b", { kind: "unknown", host: "", path: "/a/%2e%2e/b" }],
   ["localhost", "/%zz", { kind: "unknown", host: "", path: "/%zz" }],
   ["github.com", "/", { kind: "unknown", host: "github.com", path: "/" }],
+  // By these containers reach the machine that they run on.
+  ["host.docker.internal:8000", "/packages/jason", { kind: "own", path: "/packages/jason" }],
+  ["host.containers.internal", "/github.com/a/b/info/refs", git("github.com", "a/b")],
+  // No owner at GitHub has a dot: what nothing is held of is told by its own name.
+  ["localhost", "/git.example.com/a/b/info/refs", git("git.example.com", "a/b")],
   // A first segment that is no served host is just a path.
   ["localhost", "/example.org/x", { kind: "own", path: "/example.org/x" }],
 ])("%s %s", (host, path, target) => {

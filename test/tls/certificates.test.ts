@@ -350,3 +350,10 @@ test("health warns in time of an end that nothing here prevents", async () => {
   expect(identityProblem(identity, before(29))).toMatch(/ends on \d{4}-\d\d-\d\d .*certs renew --new-ca/);
   expect(identityProblem({ ...identity, isRenewable: true }, before(1))).toBeUndefined();
 });
+
+test("certificates hold from a day before, for clients whose clocks are late", () => {
+  for (const { cert } of [authority, server]) {
+    const hours = (now.getTime() - Date.parse(new X509Certificate(cert).validFrom)) / 3_600_000;
+    expect(Math.round(hours)).toBe(24);
+  }
+});
