@@ -3,9 +3,11 @@
  * mirror could not give, and whether the next run needs a network.
  */
 import type { Item } from "../names/item.ts";
+import type { Lacked } from "../clients/running-server.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import type { Use } from "../mirror/use.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { declaredNames } from "./declared.ts";
 import { showItem } from "./items.ts";
 import { lackingLines } from "./lacking.ts";
 import { projectLocks, readLocks } from "./locks.ts";
@@ -37,16 +39,30 @@ export const exec: Command = async (context, args) => {
 
 /** @returns whether there was anything */
 async function tellWhatWasMissed(
-  { tell }: CommandContext,
+  context: CommandContext,
   { lacked, refused }: Use,
   { args, code }: { readonly args: readonly string[]; readonly code: number },
 ): Promise<boolean> {
-  const lines = lackingLines(await lacked(), { args, hasFailed: code !== 0 });
+  const found = await lacked();
+  const lines = lackingLines(found, {
+    args,
+    hasFailed: code !== 0,
+    empty: await emptyPackages(context, { found, code }),
+  });
   const hosts = refused();
   if (hosts.length > 0)
     lines.push(`refused, since --hermetic lets nobody but the mirror be asked: ${hosts.join(", ")}`);
-  for (const line of lines) tell(line);
+  for (const line of lines) context.tell(line);
   return lines.length > 0;
+}
+
+/** What the project names, and the mirror has a record of that lists nothing: that was no answer that looks like a lack. */
+async function emptyPackages(
+  { mirror, cwd }: CommandContext,
+  { found, code }: { readonly found: Lacked | undefined; readonly code: number },
+): Promise<readonly string[]> {
+  if (code === 0 || found === undefined || found.pulls) return [];
+  return mirror.withoutReleases(await declaredNames(cwd)).catch(() => []);
 }
 
 const shownMissing = 5;

@@ -1,5 +1,6 @@
 /** What the mirror could not give, for people: which things, and the way out of it. Pure. */
 import { installersHost } from "../names/known-hosts.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import { idOf, type Item } from "../names/item.ts";
 import type { Lacked } from "../clients/running-server.ts";
 import { itemOf } from "../serve/lacking.ts";
@@ -10,6 +11,8 @@ export interface Told {
   /** The command that ran. */
   readonly args: readonly string[];
   readonly hasFailed: boolean;
+  /** Packages of hexpm's that the project names and the mirror holds no release of. */
+  readonly empty?: readonly string[];
 }
 
 const shown = 5;
@@ -17,12 +20,16 @@ const shown = 5;
 const essential: ReadonlySet<Item["kind"]> = new Set(["package", "release", "git", "policy"]);
 
 /** @returns a line, or two where upstream could be asked for some and not for others */
-export function lackingLines(lacked: Lacked | undefined, { args, hasFailed }: Told): string[] {
+export function lackingLines(lacked: Lacked | undefined, { args, hasFailed, empty = [] }: Told): string[] {
   if (lacked === undefined) return [];
   const found = new Map<string, { item: Item; code: string; reason: string }>();
   for (const each of lacked.lacking) {
     const item = itemOf(each);
     if (item !== undefined && (hasFailed || essential.has(item.kind))) found.set(idOf(item), { ...each, item });
+  }
+  for (const name of empty) {
+    const item = { kind: "package", repository: hexpm, name } as const;
+    found.set(idOf(item), { item, code: "not_found", reason: "" });
   }
   const all = [...found.values()];
   // A package that is not there has no releases: one word for both.
@@ -79,5 +86,5 @@ function wayOut(items: readonly Item[], { args, lacked }: { args: readonly strin
 }
 
 function spec({ repository, name }: { readonly repository: string; readonly name: string }): string {
-  return repository === "hexpm" ? name : `${repository}/${name}`;
+  return repository === hexpm ? name : `${repository}/${name}`;
 }

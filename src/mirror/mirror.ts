@@ -11,6 +11,9 @@ import { isTracked } from "../git/tracked.ts";
 import { noSettings, readUsersGit, takesSystemFile } from "../git/users-settings.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
+import { isPackageName } from "../names/hex-names.ts";
+import { hexpm } from "../names/hex-repository.ts";
+import { listTarballs } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildOptions, BuildResult } from "../registry/build.ts";
@@ -55,6 +58,11 @@ export interface Mirror {
   readonly clientVariables: (locks: readonly Lock[], revert: boolean) => Promise<Change>;
   /** Runs `work` with what makes clients use this mirror; it is served meanwhile where it was not. */
   readonly withClients: <T>(locks: readonly Lock[], work: (use: Use) => Promise<T>) => Promise<T>;
+  /**
+   * Which of these packages of hexpm's have a record here and no release: it stands for an optional dependency of something
+   * else, and a client that wants it finds nothing and is not told why.
+   */
+  readonly withoutReleases: (names: readonly string[]) => Promise<string[]>;
   /** What stands in the way on this machine. */
   readonly examine: (locks: readonly Lock[]) => Promise<Examined & { readonly warnings: readonly string[] }>;
   /** Makes the locks known, where this mirror fetches what it is asked for. */
@@ -120,6 +128,11 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     init: async (folder, locks) => init(context, folder, locks, gitEnvironments),
     clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
+    withoutReleases: async (names) => {
+      const registry = paths.registry(hexpm);
+      const held = new Set((await listTarballs(registry)).map(({ name }) => name));
+      return names.filter((name) => !held.has(name) && isPackageName(name) && registry.packagesDir.at(name).isFile());
+    },
     examine: async (locks) => {
       const warnings: string[] = [];
       const collecting = { ...silentReporter, warn: (text: string) => void warnings.push(text) };

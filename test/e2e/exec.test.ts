@@ -111,6 +111,17 @@ describe("exec", () => {
     expect(await readdir(empty)).toEqual(["mix.lock"]);
   });
 
+  test("a folder of something else is not made a mirror", async () => {
+    await mkdir(join(cwd, "letters"));
+    await writeFile(join(cwd, "letters/one.txt"), "dear");
+    const { code, stderr } = await exec(["--mirror", "letters", "--port", "0", "--", "true"], { MIRROR_OFFLINE: "" });
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining("letters is no mirror, and holds something else (one.txt)"),
+    ]);
+    expect(await readdir(join(cwd, "letters"))).toEqual(["one.txt"]);
+  });
+
   test("a mirror that was never filled says what to do", async () => {
     const { code, stderr } = await mirrorServer(["env", "--mirror", "empty", ...cache()], { cwd, env: { HOME: home } });
     expect([code, stderr]).toEqual([

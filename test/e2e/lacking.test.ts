@@ -9,7 +9,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
 import { listenOnLoopback } from "../support/loopback.ts";
-import { alpha, mixLock } from "../support/tarballs.ts";
+import { alpha, makeTarball, mixLock } from "../support/tarballs.ts";
 
 let cwd: string;
 let revision: string;
@@ -75,6 +75,27 @@ describe("what was missed is named, with the way out,", () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(line)]);
     expect(stderr.match(/the mirror lacks/g)).toHaveLength(1);
     expect(stderr).not.toContain("everything is here");
+  });
+
+  test("a package that the project names and the mirror knows as somebody's optional dependency alone", async () => {
+    await writeFile(join(cwd, "mix.exs"), 'defp deps, do: [{:alpha, "~> 1.0"}, { :gamma, ">= 0.0.0"}]\n');
+    // A record without releases, as a registry has it for optional dependencies.
+    const gamma = makeTarball({
+      name: "delta",
+      version: "1.0.0",
+      requirements: [{ name: "gamma", requirement: "~> 1.0", optional: true }],
+    });
+    await writeFile(join(cwd, ".mirror/hex/tarballs/delta-1.0.0.tar"), gamma.bytes);
+    expect(await mirrorServer(["build", "--adopt", "delta@1.0.0"], { cwd })).toMatchObject({ code: 0 });
+    const { stderr } = await exec([
+      "--port",
+      "0",
+      "--",
+      "sh",
+      "-c",
+      'curl -sf "$HEX_MIRROR/packages/gamma" | cat >/dev/null; exit 1',
+    ]);
+    expect(stderr).toMatch(/the mirror lacks gamma: online, run /);
   });
 
   test("by one that runs, of this command alone", async () => {
