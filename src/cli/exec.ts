@@ -3,7 +3,6 @@
  * mirror could not give, and whether the next run needs a network.
  */
 import type { Item } from "../names/item.ts";
-import type { Lacked } from "../clients/running-server.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import type { Use } from "../mirror/use.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -44,25 +43,14 @@ async function tellWhatWasMissed(
   { args, code }: { readonly args: readonly string[]; readonly code: number },
 ): Promise<boolean> {
   const found = await lacked();
-  const lines = lackingLines(found, {
-    args,
-    hasFailed: code !== 0,
-    empty: await emptyPackages(context, { found, code }),
-  });
+  const declared = code === 0 ? [] : await declaredNames(context.cwd);
+  const empty = found?.pulls === true ? [] : await context.mirror.withoutReleases(declared).catch(() => []);
+  const lines = lackingLines(found, { args, hasFailed: code !== 0, declared, empty });
   const hosts = refused();
   if (hosts.length > 0)
     lines.push(`refused, since --hermetic lets nobody but the mirror be asked: ${hosts.join(", ")}`);
   for (const line of lines) context.tell(line);
   return lines.length > 0;
-}
-
-/** What the project names, and the mirror has a record of that lists nothing: that was no answer that looks like a lack. */
-async function emptyPackages(
-  { mirror, cwd }: CommandContext,
-  { found, code }: { readonly found: Lacked | undefined; readonly code: number },
-): Promise<readonly string[]> {
-  if (code === 0 || found === undefined || found.pulls) return [];
-  return mirror.withoutReleases(await declaredNames(cwd)).catch(() => []);
 }
 
 const shownMissing = 5;

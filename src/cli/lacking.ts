@@ -11,16 +11,18 @@ export interface Told {
   /** The command that ran. */
   readonly args: readonly string[];
   readonly hasFailed: boolean;
+  /** Packages that the project names itself. */
+  readonly declared: readonly string[];
   /** Packages of hexpm's that the project names and the mirror holds no release of. */
-  readonly empty?: readonly string[];
+  readonly empty: readonly string[];
 }
 
 const shown = 5;
-// What a command that went well may have asked for in passing.
-const essential: ReadonlySet<Item["kind"]> = new Set(["package", "release", "git", "policy"]);
+// Not what a command that went well may have asked for in passing, such as records of optional dependencies.
+const essential: ReadonlySet<Item["kind"]> = new Set(["release", "git", "policy"]);
 
 /** @returns a line, or two where upstream could be asked for some and not for others */
-export function lackingLines(lacked: Lacked | undefined, { args, hasFailed, empty = [] }: Told): string[] {
+export function lackingLines(lacked: Lacked | undefined, { args, hasFailed, declared, empty }: Told): string[] {
   if (lacked === undefined) return [];
   const found = new Map<string, { item: Item; code: string; reason: string }>();
   for (const each of lacked.lacking) {
@@ -31,7 +33,7 @@ export function lackingLines(lacked: Lacked | undefined, { args, hasFailed, empt
     const item = { kind: "package", repository: hexpm, name } as const;
     found.set(idOf(item), { item, code: "not_found", reason: "" });
   }
-  const all = [...found.values()];
+  const all = meant([...found.values()], declared);
   // A package that is not there has no releases: one word for both.
   const packages = new Set(all.flatMap(({ item }) => (item.kind === "package" ? [item.name] : [])));
   const told = all.filter(({ item }) => item.kind !== "release" || !packages.has(item.name));
@@ -53,6 +55,12 @@ export function lackingLines(lacked: Lacked | undefined, { args, hasFailed, empt
           `neither the mirror nor its upstream gives ${list(absent)}: ${[...new Set(absent.map(({ reason }) => reason))].slice(0, 2).join("; ")}`,
         ]),
   ];
+}
+
+/** Clients ask for every optional dependency of what they know: where the project names some of the packages, those are meant. */
+function meant<T extends { readonly item: Item }>(found: readonly T[], declared: readonly string[]): readonly T[] {
+  const isDeclared = ({ item }: T) => item.kind === "package" && declared.includes(item.name);
+  return found.some(isDeclared) ? found.filter((each) => each.item.kind !== "package" || isDeclared(each)) : found;
 }
 
 function list(found: readonly { readonly item: Item }[]): string {

@@ -98,6 +98,13 @@ describe("what was missed is named, with the way out,", () => {
     expect(stderr).toMatch(/the mirror lacks gamma: online, run /);
   });
 
+  test("what the project names comes first: clients ask for every optional dependency as well", async () => {
+    await writeFile(join(cwd, "mix.exs"), 'defp deps, do: [{:wanted, "~> 1.0"}]\n');
+    const { stderr } = await exec(["--port", "0", ...ask("/packages/optional", "/packages/wanted", "/health/live")]);
+    expect(stderr).toMatch(/the mirror lacks wanted: online/);
+    expect(stderr).not.toMatch(/lacks [^:]*optional/);
+  });
+
   test("by one that runs, of this command alone", async () => {
     const server = await startServer(["--no-tls"], { cwd });
     await fetch(`${server.url}/packages/before`);
@@ -118,7 +125,7 @@ describe("what was missed is named, with the way out,", () => {
 
 test("what a command that went well asked for in passing is no news", async () => {
   const script =
-    'curl -s "$HEX_MIRROR/docs/alpha-1.0.0.tar.gz" "$HEX_MIRROR/installs/x.csv" "$HEX_MIRROR/api/users/me"';
+    'curl -s "$HEX_MIRROR/packages/optional" "$HEX_MIRROR/docs/alpha-1.0.0.tar.gz" "$HEX_MIRROR/installs/x.csv" "$HEX_MIRROR/api/users/me"';
   const { stderr } = await exec(["--port", "0", "--", "sh", "-c", script]);
   expect(stderr).toContain("everything is here");
   expect(stderr).not.toContain("lacks");
