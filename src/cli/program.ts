@@ -7,6 +7,8 @@ import { version } from "../version.ts";
 /** Those of every command. */
 export const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "privateKey", "json", "logLevel"];
 const signing: OptionKey[] = ["registryName", "newKey"];
+/** What is wanted besides what locks name, and of whom. */
+const wanted: OptionKey[] = ["packages", "repos", "docs", "lists", "installers", "elixir", "otp"];
 /** Whether and how what is asked for is fetched. */
 const pulling: OptionKey[] = [
   "pull",
@@ -65,6 +67,11 @@ export const commands = {
       "watch",
       "lockName",
       "gitRefs",
+      "gitShallow",
+      "allowLocalGit",
+      "concurrency",
+      "deadline",
+      ...wanted,
       ...signing,
     ],
     examples: [
@@ -79,13 +86,7 @@ export const commands = {
     summary: "fetch and verify what locks name, then sign the registry",
     argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
     options: [
-      "packages",
-      "repos",
-      "docs",
-      "lists",
-      "installers",
-      "elixir",
-      "otp",
+      ...wanted,
       "cacheDir",
       "buildsUrl",
       "buildsPublicKey",
@@ -128,17 +129,7 @@ export const commands = {
   verify: {
     summary: "is everything that the locks name here and intact? exit 3 if not",
     argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
-    options: [
-      "lockName",
-      "allowLocalGit",
-      "allowHosts",
-      "allowOwners",
-      "packages",
-      "deep",
-      "dryRun",
-      "hexPublicKey",
-      "repos",
-    ],
+    options: ["lockName", "allowLocalGit", "allowHosts", "allowOwners", "deep", "dryRun", "hexPublicKey", ...wanted],
     examples: [
       "mirror-server verify",
       "mirror-server verify --deep                       # and whether all else is",
@@ -147,7 +138,7 @@ export const commands = {
   },
   prune: {
     summary: "remove what no known lock and no entry of the configuration needs",
-    options: ["keepLocks", "unused", "dryRun", "packages", "hexPublicKey", "repos", "cacheDir", ...signing],
+    options: ["keepLocks", "unused", "dryRun", "hexPublicKey", "cacheDir", ...wanted, ...signing],
     examples: [
       "mirror-server prune --dry-run",
       "mirror-server prune --keep-locks my_app,other_app",
@@ -173,10 +164,11 @@ export const commands = {
       "certsDir",
       "cacheDir",
       ...pulling,
+      "repos",
+      "lockName",
       "gitMaxProcesses",
       "gitCacheSize",
-      "registryName",
-      "newKey",
+      ...signing,
     ],
     examples: [
       "mirror-server exec -- mix deps.get",
@@ -208,7 +200,7 @@ export const commands = {
   },
   init: {
     summary: "write what a project needs to use a mirror, beside its own files, never over what is yours",
-    options: ["compose", "service", "commit", "allowLocalGit"],
+    options: ["compose", "service", "commit", "lockName", "registryName", "allowLocalGit", "allowHosts", "allowOwners"],
     examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
   },
   doctor: {
