@@ -89,9 +89,7 @@ export async function init(
   const notes = [
     ...(compose?.notes ?? []),
     ...(await configNotes(project, config.commit)),
-    ...(oldStack?.privateKey === undefined
-      ? []
-      : await keyProblems(resolve(folder, oldStack.privateKey), gitEnvironments)),
+    ...(await oldKeyNotes(project, gitEnvironments)),
     ...((await isCommitted(context)) && !config.commit ? [committedNote] : []),
   ];
   const result = { written: [] as string[], unchanged: [] as string[], kept: [] as string[], notes };
@@ -115,6 +113,16 @@ export async function init(
     composeArguments: compose === undefined ? undefined : composeArguments(compose.project.files),
     hook: join(relative(repositoryTop(folder), folder), "mirror/pre-commit"),
   };
+}
+
+/** By its name beside the lock: from within a container its path would be another. */
+async function oldKeyNotes(
+  { folder, oldStack }: Project,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<string[]> {
+  if (oldStack?.privateKey === undefined) return [];
+  const problems = await keyProblems(resolve(folder, oldStack.privateKey), gitEnvironments);
+  return problems.map((text) => text.replaceAll(folder + sep, ""));
 }
 
 /** Only where nobody said where the mirror lies, and none was made here since. */

@@ -184,7 +184,7 @@ describe("init", () => {
       privateKey: "private_key.pem",
     });
     expect(stdout).toContain("mind: registry of docker-compose.yml did what the mirror does");
-    expect(stdout).toMatch(/mind: the registry's key \S+private_key\.pem may be read by others: run chmod 600/);
+    expect(stdout).toMatch(/mind: the registry's key private_key\.pem may be read by others: run chmod 600/);
     const { services } = await readOverride();
     expect(services["registry"]).toEqual({ profiles: ["before-the-mirror"] });
     expect(services["app"]).toMatchObject({
