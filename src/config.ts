@@ -93,9 +93,12 @@ export interface Located {
   readonly values: Readonly<Partial<Record<OptionKey, unknown>>>;
   /** What there is besides, in words. */
   readonly nearby: readonly string[];
+  /** Whether a folder of another user's lies where a mirror would be made. */
+  readonly isBarred: boolean;
 }
 
-const nowhere: Located = { values: {}, nearby: [] };
+/** Nobody looked, or need have. */
+export const nowhere: Located = { values: {}, nearby: [], isBarred: false };
 
 let atStart: Environment | undefined;
 

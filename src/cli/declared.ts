@@ -1,6 +1,6 @@
 /**
  * Names of dependencies in a project's `mix.exs`, as far as they can be read without running it: what is written as
- * `{:name, …`. Enough to tell which of the packages without releases a client meant.
+ * `{:name, "…`, outside of comments. Enough to tell which of the packages without releases a client meant.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,14 @@ export async function declaredNames(project: string): Promise<string[]> {
   const texts = await Promise.all(files.map(async (file) => (await readIfPresent(file).catch(() => undefined)) ?? ""));
   return [
     ...new Set(
-      texts.flatMap((text) => [...text.toString().matchAll(/\{\s*:([a-z]\w*)\s*,/g)].map(([, name = ""]) => name)),
+      texts.flatMap((text) =>
+        [
+          ...text
+            .toString()
+            .replace(/#.*$/gm, "")
+            .matchAll(/\{\s*:"?([a-z]\w*)"?\s*,\s*"/g),
+        ].map(([, name = ""]) => name),
+      ),
     ),
   ];
 }

@@ -3,8 +3,10 @@
  * mirror could not give, and whether the next run needs a network.
  */
 import type { Item } from "../names/item.ts";
+import type { Lacked } from "../clients/running-server.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import type { Use } from "../mirror/use.ts";
+import { shellQuoted } from "../text.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { declaredNames } from "./declared.ts";
 import { showItem } from "./items.ts";
@@ -15,7 +17,7 @@ import { runProgram } from "./run-program.ts";
 export const exec: Command = async (context, args) => {
   const { mirror, config, cwd, signal, isTerminal, say } = context;
   const [program, ...rest] = args;
-  if (program === undefined) {
+  if (program === undefined || program === "") {
     throw new MirrorError("usage", 'give a command: "mirror-server exec -- mix deps.get"');
   }
   const before = await projectLocks(cwd, config);
@@ -26,12 +28,12 @@ export const exec: Command = async (context, args) => {
     if (isOwn) await mirror.makeKnown(before).catch(() => undefined);
     // Where nobody watches, what the command itself says comes first.
     if (isTerminal) say(use.description);
-    const code = await runProgram(program, rest, { ...context, environment: use.environment });
+    const { code, isBySignal } = await runProgram(program, rest, { ...context, environment: use.environment });
     if (!isTerminal) say(use.description);
     // Who has just stopped it does not want to wait for more.
-    if (code >= 128 || signal.aborted) return code;
+    if (isBySignal || signal.aborted) return code;
     const lacks = await tellWhatWasMissed(context, use, { args, code });
-    if (isOwn) await tellWhatIsHere(context, lacks);
+    if (isOwn) await tellWhatIsHere(context, { hasTold: lacks, hasFailed: code !== 0 });
     return code;
   });
 };
@@ -43,9 +45,7 @@ async function tellWhatWasMissed(
   { args, code }: { readonly args: readonly string[]; readonly code: number },
 ): Promise<boolean> {
   const found = await lacked();
-  const declared = code === 0 ? [] : await declaredNames(context.cwd);
-  const empty = found?.pulls === true ? [] : await context.mirror.withoutReleases(declared).catch(() => []);
-  const lines = lackingLines(found, { args, hasFailed: code !== 0, declared, empty });
+  const lines = found === undefined ? [] : await linesOf(context, found, { args, code });
   const hosts = refused();
   if (hosts.length > 0)
     lines.push(`refused, since --hermetic lets nobody but the mirror be asked: ${hosts.join(", ")}`);
@@ -53,21 +53,52 @@ async function tellWhatWasMissed(
   return lines.length > 0;
 }
 
+async function linesOf(
+  { mirror, config, cwd }: CommandContext,
+  found: Lacked,
+  { args, code }: { readonly args: readonly string[]; readonly code: number },
+): Promise<string[]> {
+  const hasFailed = code !== 0;
+  const declared = hasFailed ? await declaredNames(cwd) : [];
+  // Of these nobody knows whether they were asked for.
+  const isFetching = args.some((arg) => /deps|hex|setup/.test(arg));
+  const empty = found.pulls || !isFetching ? [] : await mirror.withoutReleases(declared).catch(() => []);
+  return lackingLines(found, { args, hasFailed, declared, empty, options: mirrorOptions(config) });
+}
+
+/** The flags that say which mirror is meant, for a command that is to be about the same. */
+function mirrorOptions(config: CommandContext["config"]): string {
+  const options = [
+    ["--mirror", "mirror"],
+    ["--hex-dir", "hexDir"],
+    ["--git-dir", "gitDir"],
+  ] as const;
+  const given = options.filter(([, key]) => config.said.has(key) && !config.found.keys.has(key));
+  return given.map(([flag, key]) => ` ${flag} ${shellQuoted(config[key])}`).join("");
+}
+
 const shownMissing = 5;
 
 /** @param hasTold whether something was missed: then that all of the lock is here is beside the point */
-async function tellWhatIsHere({ mirror, tell, cwd, config }: CommandContext, hasTold: boolean): Promise<void> {
+async function tellWhatIsHere(
+  { mirror, tell, cwd, config }: CommandContext,
+  { hasTold, hasFailed }: { readonly hasTold: boolean; readonly hasFailed: boolean },
+): Promise<void> {
   try {
     const locks = (await readLocks([], cwd, config, true)) ?? [];
     if (!locks.some(({ entries }) => entries.length > 0)) return;
     const missing = await mirror.complete(locks);
-    if (missing.length > 0 || !hasTold) tell(`${locks.map(({ name }) => name).join(", ")}: ${coverage(missing)}`);
+    if (missing.length > 0 || !hasTold) {
+      tell(`${locks.map(({ name }) => name).join(", ")}: ${coverage(missing, hasFailed)}`);
+    }
   } catch (error) {
     tell(`whether the next run needs no network cannot be told: ${describeError(error)}`);
   }
 }
 
-function coverage(missing: readonly Item[]): string {
+function coverage(missing: readonly Item[], hasFailed: boolean): string {
+  // Why it failed is not known; what the lock names was not lacking.
+  if (missing.length === 0 && hasFailed) return "everything that is locked is here";
   if (missing.length === 0) return "everything is here, the next run needs no network";
   const shown = missing.slice(0, shownMissing).map(showItem).join(", ");
   const more = missing.length > shownMissing ? ` and ${missing.length - shownMissing} more` : "";

@@ -1,4 +1,5 @@
 /** `mirror-server init` */
+import { shellQuoted } from "../text.ts";
 import type { InitResult } from "../mirror/init.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
 import { readLocks } from "./locks.ts";
@@ -36,6 +37,6 @@ function nextSteps(
           "  mirror-server sync                 fill the mirror from the lock here",
         ]),
     ...(commit ? ["  git add .mirror                        after each sync"] : []),
-    `  ln -s ../../${hook} .git/hooks/pre-commit    at the top of the repository, to refuse commits that the mirror does not cover`,
+    `  ln -s ${shellQuoted(`../../${hook}`)} .git/hooks/pre-commit    at the top of the repository, to refuse commits that the mirror does not cover`,
   ];
 }

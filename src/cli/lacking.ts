@@ -3,7 +3,7 @@ import { installersHost } from "../names/known-hosts.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { idOf, type Item } from "../names/item.ts";
 import type { Lacked } from "../clients/running-server.ts";
-import { itemOf } from "../serve/lacking.ts";
+import { itemOf } from "./lacking-items.ts";
 import { shellQuoted } from "../text.ts";
 import { showItem } from "./items.ts";
 
@@ -13,17 +13,20 @@ export interface Told {
   readonly hasFailed: boolean;
   /** Packages that the project names itself. */
   readonly declared: readonly string[];
+  /** Which mirror is meant, as flags, each with a blank before it. */
+  readonly options: string;
   /** Packages of hexpm's that the project names and the mirror holds no release of. */
   readonly empty: readonly string[];
 }
 
 const shown = 5;
+// Characters.
+const longestShown = 60;
 // Not what a command that went well may have asked for in passing, such as records of optional dependencies.
 const essential: ReadonlySet<Item["kind"]> = new Set(["release", "git", "policy"]);
 
 /** @returns a line, or two where upstream could be asked for some and not for others */
-export function lackingLines(lacked: Lacked | undefined, { args, hasFailed, declared, empty }: Told): string[] {
-  if (lacked === undefined) return [];
+export function lackingLines(lacked: Lacked, { args, hasFailed, declared, empty, options }: Told): string[] {
   const found = new Map<string, { item: Item; code: string; reason: string }>();
   for (const each of lacked.lacking) {
     const item = itemOf(each);
@@ -46,7 +49,7 @@ export function lackingLines(lacked: Lacked | undefined, { args, hasFailed, decl
       : [
           `the mirror lacks ${list(lacks)}: ${wayOut(
             lacks.map(({ item }) => item),
-            { args, lacked },
+            { args, lacked, options },
           )}`,
         ]),
     ...(absent.length === 0
@@ -69,26 +72,34 @@ function list(found: readonly { readonly item: Item }[]): string {
   return names.join(", ") + more;
 }
 
-function wayOut(items: readonly Item[], { args, lacked }: { args: readonly string[]; lacked: Lacked }): string {
-  const command = args.map(shellQuoted).join(" ");
-  const again = lacked.pulls ? "online, run the same again" : `online, run "mirror-server exec --pull -- ${command}"`;
+interface Way {
+  readonly args: readonly string[];
+  readonly lacked: Lacked;
+  readonly options: string;
+}
+
+function wayOut(items: readonly Item[], { args, lacked, options }: Way): string {
+  // No mirror fetches these by itself: they are an organisation's.
+  if (items.every(({ kind }) => kind === "policy")) {
+    return "Hex brings nothing without it; where you may, run without HEX_POLICY (and mix hex.config policy)";
+  }
+  const words = args.map(shellQuoted).join(" ");
+  // A long one is nothing to copy from a line, and may hold what a log should not.
+  const command = words.length > longestShown || /\s['"]|\n/.test(words) ? "…" : words;
+  const again = `online, run ${lacked.pulls ? "the same again" : `"mirror-server exec${options} --pull -- ${command}"`}`;
   const packages = items.flatMap((item) => {
-    if (item.kind === "release") return [`--package ${spec(item)}@${item.version}`];
-    return item.kind === "package" ? [`--package ${spec(item)}@VERSION`] : [];
+    if (item.kind === "release") return [`--package ${shellQuoted(`${spec(item)}@${item.version}`)}`];
+    return item.kind === "package" ? [`--package ${shellQuoted(`${spec(item)}@VERSION`)}`] : [];
   });
   const syncs = [
     ...packages,
     ...(items.some(({ kind }) => kind === "installer") ? ["--installers"] : []),
     ...(items.some(({ kind }) => kind === "documentation") ? ["--docs"] : []),
   ];
-  // No mirror fetches these by itself: they are an organisation's.
-  if (items.every(({ kind }) => kind === "policy")) {
-    return "Hex brings nothing without it; where you may, run without HEX_POLICY (and mix hex.config policy)";
-  }
   const isFile = items.some((item) => item.kind === "file" && !item.url.includes(installersHost));
   return [
     again,
-    ...(syncs.length === 0 ? [] : [`or "mirror-server sync ${syncs.slice(0, shown).join(" ")}"`]),
+    ...(syncs.length === 0 ? [] : [`or "mirror-server sync${options} ${syncs.slice(0, shown).join(" ")}"`]),
     ...(isFile ? ['or name it under "files" in mirror.config.json and sync'] : []),
   ].join(", ");
 }

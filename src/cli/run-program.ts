@@ -1,5 +1,6 @@
 /** Runs a command in the foreground, and gives it the signals that are for it. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import { MirrorError, hasErrno } from "../errors.ts";
 import type { CommandContext } from "./command.ts";
@@ -8,20 +9,27 @@ export interface ProgramOptions extends Pick<CommandContext, "cwd" | "handOverSi
   readonly environment: Readonly<Record<string, string>>;
 }
 
+export interface Ended {
+  /** Its exit code, or, as shells have it, 128 and the signal that ended it. */
+  readonly code: number;
+  /** Whether a signal ended it; a program may end with such a code by itself, as git does. */
+  readonly isBySignal: boolean;
+}
+
 // Milliseconds in which a terminal's Ctrl-C reaches all that it is for.
 const together = 200;
 
-/** @returns its exit code, or, as shells have it, 128 and the signal that ended it */
+/** @throws MirrorError `usage` for what cannot be run */
 export async function runProgram(
   program: string,
   args: readonly string[],
   { cwd, environment, handOverSignals }: ProgramOptions,
-): Promise<number> {
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env: { ...environment }, stdio: "inherit" });
-    const witness = isInteractive() ? watchGroup(cwd) : undefined;
+    const witness = hasTerminal() ? new Witness(cwd) : undefined;
     const takeBack = handOverSignals((name) => {
-      if (name === "SIGINT" && witness !== undefined) witness.unlessAll(() => child.kill(name));
+      if (name === "SIGINT" && witness !== undefined) witness.unlessForAll(() => child.kill(name));
       else child.kill(name);
     });
     const end = () => {
@@ -35,39 +43,55 @@ export async function runProgram(
     });
     child.once("close", (code, name) => {
       end();
-      resolve(code ?? 128 + (name === null ? 0 : constants.signals[name]));
+      resolve({ code: code ?? 128 + (name === null ? 0 : constants.signals[name]), isBySignal: name !== null });
     });
   });
 }
 
-function isInteractive(): boolean {
-  return process.platform !== "win32" && [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
+/** Whether there is a terminal whose Ctrl-C comes to us: also one that none of our streams leads to. */
+function hasTerminal(): boolean {
+  if (process.platform === "win32") return false;
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
  * Ctrl-C reaches the command by itself, which may live on after it, as `iex` does, and must not get it twice; `kill -INT` is
  * for us alone, and to be passed on. Which it was, another process of the same group tells: only Ctrl-C ends that one too.
  */
-function watchGroup(cwd: string): { readonly unlessAll: (pass: () => void) => void; readonly end: () => void } {
-  let witness: ChildProcess | undefined;
-  const start = () => {
+class Witness {
+  private readonly cwd: string;
+  private child: ChildProcess | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(cwd: string) {
+    this.cwd = cwd;
+    this.start();
+  }
+
+  private start(): void {
     // It reads what never comes, and so does not outlive us.
-    witness = spawn("cat", [], { cwd, stdio: ["pipe", "ignore", "ignore"] });
-    witness.once("error", () => (witness = undefined));
-  };
-  start();
-  return {
-    unlessAll: (pass) => {
-      const now = witness;
-      setTimeout(() => {
-        if (now?.signalCode !== "SIGINT") pass();
-        else if (now === witness) start();
-      }, together);
-    },
-    end: () => {
-      witness?.removeAllListeners();
-      witness?.stdin?.destroy();
-      witness?.kill("SIGKILL");
-    },
-  };
+    const child = spawn("cat", [], { cwd: this.cwd, stdio: ["pipe", "ignore", "ignore"] });
+    child.once("error", () => (this.child = undefined));
+    child.unref();
+    this.child = child;
+  }
+
+  unlessForAll(pass: () => void): void {
+    const now = this.child;
+    this.timer = setTimeout(() => {
+      if (now?.signalCode !== "SIGINT") pass();
+      else if (now === this.child) this.start();
+    }, together);
+  }
+
+  end(): void {
+    clearTimeout(this.timer);
+    this.child?.stdin?.destroy();
+    this.child?.kill("SIGKILL");
+  }
 }

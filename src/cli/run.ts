@@ -5,6 +5,7 @@
 import { usersEnvironment } from "../clients/variables.ts";
 import { join } from "node:path";
 import { locateMirror } from "../clients/find-mirror.ts";
+import { MirrorError } from "../errors.ts";
 import { loadConfig, type Config, type Sources } from "../config.ts";
 import { openMirror } from "../mirror/mirror.ts";
 import { printable } from "../text.ts";
@@ -54,22 +55,35 @@ export interface RunTools extends Pick<CommandContext, "signal" | "handOverSigna
 
 // Of these what runs is no answer: they start one, or write into the project.
 const startsOne: ReadonlySet<CommandName> = new Set(["serve", "init"]);
-
 const makesOne: ReadonlySet<CommandName> = new Set(["serve", "sync"]);
+/** These tell themselves which mirror they are about, or are about none. */
+const tellsItself: ReadonlySet<CommandName> = new Set(["exec", "env", "doctor", "health", "init"]);
 
-async function locate(name: CommandName, config: Config, sources: Sources): Promise<Config> {
-  if (name === "init") return config;
-  return loadConfig({ ...sources, located: await locateMirror(config, !startsOne.has(name)) });
+async function locate({ name, flags }: Invocation, config: Config, sources: Sources): Promise<Config> {
+  if (name === "init" || flags["revert"] === true) return config;
+  const located = await locateMirror(config, !startsOne.has(name));
+  const isUsed = !(name === "doctor" || name === "health") && config.url === undefined;
+  if (located.isBarred && isUsed) {
+    throw new MirrorError("config", `${located.nearby[0] ?? ""}; give --mirror if it is right`);
+  }
+  return loadConfig({ ...sources, located });
+}
+
+/** Which mirror is meant, where nobody said so and it is not the working folder's; and what else there is. */
+function tellMirror({ name }: Invocation, { mirror, nearby, said, cwd }: Config, tell: (text: string) => void): void {
+  const isElsewhere = !said.has("mirror") && mirror !== join(cwd, ".mirror");
+  if (isElsewhere && !tellsItself.has(name)) tell(`this is about the mirror ${mirror}`);
+  if (isElsewhere || makesOne.has(name)) for (const text of nearby) tell(text);
 }
 
 /** @returns the exit code */
-export async function run({ name, args, flags }: Invocation, tools: RunTools): Promise<number> {
+export async function run(invocation: Invocation, tools: RunTools): Promise<number> {
+  const { name, args, flags } = invocation;
   const { progress, tell, output, signal, handOverSignals, isTerminal, cwd, environment } = tools;
   const sources = { flags, environment: usersEnvironment(environment), cwd };
-  const config = await locate(name, loadConfig(sources), sources);
+  const config = await locate(invocation, loadConfig(sources), sources);
   for (const warning of config.warnings) tell(warning);
-  // Where one is made, what there is besides; where one was found, what was passed over on the way to it.
-  if (makesOne.has(name) || config.mirror !== join(cwd, ".mirror")) for (const text of config.nearby) tell(text);
+  tellMirror(invocation, config, tell);
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {

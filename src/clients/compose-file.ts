@@ -5,40 +5,52 @@ import { MirrorError, describeError } from "../errors.ts";
 
 const words = z.union([z.string(), z.array(z.coerce.string())]);
 const named = z.union([z.array(z.string()), z.record(z.string(), z.unknown())]);
+const filled = z.string().transform(fillIn);
 const mount = z.union([
-  z.string().transform((text) => text.split(":", 1)[0] ?? ""),
-  z.looseObject({ source: z.string().optional() }).transform(({ source }) => source ?? ""),
+  filled.transform((text) => text.split(":", 1)[0] ?? ""),
+  z.looseObject({ source: filled.optional() }).transform(({ source }) => source ?? ""),
+]);
+const build = z.union([
+  filled.transform((context) => ({ context })),
+  z.looseObject({
+    context: filled.optional(),
+    dockerfile: filled.optional(),
+    dockerfile_inline: z.string().optional(),
+    target: filled.optional(),
+  }),
 ]);
 const serviceSchema = z.looseObject({
   image: z.string().optional(),
-  build: z
-    .union([
-      z.string().transform((context) => ({ context, dockerfile: undefined, target: undefined })),
-      z.looseObject({
-        context: z.string().default("."),
-        dockerfile: z.string().optional(),
-        target: z.string().optional(),
-      }),
-    ])
-    .optional(),
+  build: build.optional(),
   entrypoint: words.nullish(),
   command: words.nullish(),
+  extends: z.unknown().optional(),
   links: z.array(z.string()).default([]),
   depends_on: named.default([]),
   environment: named.nullish(),
+  network_mode: z.string().optional(),
   networks: named.nullish(),
+  ports: z.array(z.unknown()).default([]),
   volumes: z.array(mount).default([]),
+  volumes_from: z.array(z.string()).default([]),
 });
 const schema = z.looseObject({
+  include: z.unknown().optional(),
+  networks: z.record(z.string(), z.looseObject({ external: z.unknown().optional() }).nullable()).nullish(),
   services: z
     .record(
       z.string(),
       serviceSchema.nullable().transform((each) => each ?? serviceSchema.parse({})),
     )
-    .default({}),
+    .nullish(),
 });
 
 export type Service = z.infer<typeof serviceSchema>;
+type Build = Exclude<Service["build"], undefined> & {
+  readonly dockerfile?: string | undefined;
+  readonly dockerfile_inline?: string | undefined;
+  readonly target?: string | undefined;
+};
 
 export interface ComposeFile {
   /** Without its folder. */
@@ -46,23 +58,30 @@ export interface ComposeFile {
   readonly text: string;
 }
 
-/** The names under which compose looks for a file by itself, and for one that is laid over it. */
-export const composeNames = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
-
-export function overrideNames(name: string): string[] {
-  const stem = name.slice(0, name.lastIndexOf("."));
-  return [`${stem}.override.yml`, `${stem}.override.yaml`];
+export interface ComposeContent {
+  readonly services: ReadonlyMap<string, Service>;
+  /** Whether the default network is one that somebody else made. */
+  readonly isDefaultExternal: boolean;
+  /** Whether there is more in files that are named there, which are not read. */
+  readonly hasIncludes: boolean;
 }
 
+/** The names under which compose looks for a file by itself, and for one that is laid over it. */
+export const composeNames = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+export const overrideNames = composeNames.map((name) => name.replace(/\.(\w+)$/, ".override.$1"));
+
 /** @param files each laid over those before it @throws MirrorError `usage` for what compose would not read either */
-export function readServices(files: readonly ComposeFile[]): ReadonlyMap<string, Service> {
+export function readCompose(files: readonly ComposeFile[]): ComposeContent {
+  const contents = files.map(readOne);
   const services = new Map<string, Service>();
-  for (const { name, text } of files) {
-    for (const [service, found] of Object.entries(readOne(name, text))) {
-      services.set(service, layOver(services.get(service), found));
-    }
+  for (const [name, found] of contents.flatMap((content) => Object.entries(content.services ?? {}))) {
+    services.set(name, layOver(services.get(name), found));
   }
-  return services;
+  return {
+    services,
+    isDefaultExternal: contents.some(({ networks }) => Boolean(networks?.["default"]?.external)),
+    hasIncludes: contents.some(({ include }) => include !== undefined),
+  };
 }
 
 /** As compose does: single values are replaced, lists and maps grow. */
@@ -74,40 +93,61 @@ function layOver(before: Service | undefined, found: Service): Service {
     entrypoint: found.entrypoint ?? before.entrypoint,
     command: found.command ?? before.command,
     image: found.image ?? before.image,
-    build: found.build ?? before.build,
-    networks: found.networks ?? before.networks,
+    build: found.build === undefined ? before.build : { ...before.build, ...found.build },
+    networks: [...namesOf(before.networks), ...namesOf(found.networks)],
     environment: [...variableNamesOf(before), ...variableNamesOf(found)],
     links: [...before.links, ...found.links],
+    ports: [...before.ports, ...found.ports],
     volumes: [...before.volumes, ...found.volumes],
+    volumes_from: [...before.volumes_from, ...found.volumes_from],
     depends_on: { ...dependenciesOf(before), ...dependenciesOf(found) },
   };
 }
 
-function readOne(name: string, text: string): Record<string, Service> {
+function readOne({ name, text }: ComposeFile): z.infer<typeof schema> {
   let content: unknown;
   try {
     // Anchors and merged maps are everyday business in compose files; tags of compose's own say nothing here.
     content = parse(text, { merge: true, logLevel: "error" }) ?? {};
   } catch (error) {
-    throw new MirrorError("usage", `${name} is not YAML: ${describeError(error).split("\n", 1)[0]}`);
+    const [words = ""] = describeError(error).split("\n", 1);
+    const why = words.includes("multiple documents") ? "it holds several documents" : words.replace(/:$/, "");
+    throw new MirrorError("usage", `${name} is no YAML that compose reads: ${why}`);
   }
   const found = schema.safeParse(content);
-  if (found.success) return found.data.services;
+  if (found.success) return found.data;
   const [issue] = found.error.issues;
-  throw new MirrorError("usage", `${name}: ${issue?.path.join(".") ?? ""} is not as compose wants it`);
+  const where = issue === undefined || issue.path.length === 0 ? "what stands there" : issue.path.join(".");
+  throw new MirrorError("usage", `${name}: ${where} is not as compose wants it`);
+}
+
+/** A mount or a folder with variables of compose's, as far as it says itself what they are. */
+function fillIn(text: string): string {
+  return text.replace(/\$\{\w+:?-([^}]*)\}/g, "$1").replace(/\$(?:PWD|\{PWD\})(?=\/|$)/g, ".");
+}
+
+export function buildOf({ build: found }: Service): (Build & { readonly context: string }) | undefined {
+  return found === undefined ? undefined : { ...found, context: found.context ?? "." };
 }
 
 /** By name, as compose wants them written where a condition stands beside each. */
-export function dependenciesOf(service: Service | undefined): Record<string, unknown> {
-  const given = service?.depends_on ?? [];
-  return Array.isArray(given)
-    ? Object.fromEntries(given.map((name) => [name, { condition: "service_started" }]))
-    : given;
+export function dependenciesOf({ depends_on: given }: Service): Record<string, unknown> {
+  if (!Array.isArray(given)) return given;
+  return Object.fromEntries(given.map((name) => [name, { condition: "service_started" }]));
 }
 
 export function variableNamesOf({ environment }: Service): string[] {
-  if (Array.isArray(environment)) return environment.map((pair) => pair.split("=", 1)[0] ?? "");
-  return Object.keys(environment ?? {});
+  return namesOf(environment).map((pair) => pair.split("=", 1)[0] ?? "");
+}
+
+/** Of what may be written as a list or a map. */
+export function namesOf(given: z.infer<typeof named> | null | undefined): string[] {
+  return Array.isArray(given) ? given : Object.keys(given ?? {});
+}
+
+/** `db:database` → `db` */
+export function linkedService(link: string): string {
+  return link.split(":", 1)[0] ?? "";
 }
 
 /** A command as compose splits it where it is written as one text: by blanks, with quotes, and no shell. */

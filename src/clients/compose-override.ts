@@ -1,24 +1,19 @@
 /** What `init --compose` lays over a project's compose files. Pure. */
 import { printable } from "../text.ts";
+import type { ComposePlan, Rest } from "./compose-plan.ts";
 
 /** What of the project's own compose files the mirror takes the place of, and goes along with. */
-export interface ComposeProject {
+export interface ComposeProject extends ComposePlan {
   /** The files that compose is given, in order. */
   readonly files: readonly string[];
-  /** What the app is called there. */
-  readonly service: string;
-  /** What its container starts with by itself; undefined: nothing that is known. */
+  /** What its container starts with by itself, as compose files write it; undefined: nothing that is known. */
   readonly entrypoint: readonly string[] | undefined;
   /** What it is to run, where only its image says so. */
   readonly command: readonly string[] | undefined;
-  /** Services of the stack before, which are not started any more. */
-  readonly replaced: readonly string[];
-  /** What services that wait for such depend on besides, by their names. */
-  readonly dependencies: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Networks of the app's own; empty: it is on the default one. */
   readonly networks: readonly string[];
-  /** Links of the app's to other services; undefined: none leads to what is replaced. */
-  readonly links: readonly string[] | undefined;
+  /** Whether the default network was made elsewhere, and can be made nothing else. */
+  readonly isDefaultExternal: boolean;
 }
 
 export interface ComposeInput extends ComposeProject {
@@ -88,12 +83,12 @@ services:
     environment:
       MIRROR_LOCK_NAME: ${yaml(lockName)}${hasConfig ? "\n      MIRROR_CONFIG: mirror.config.json" : ""}${places.join("")}
 
-  ${service}:
+  ${key(service)}:
     depends_on:${dependencies(input)}
     # On this side only: an alias on the network would hold for the mirror too.
     links: ${links(input, names)}
     # Before the service's own, which it starts with the service's command; Docker forgets what only the image says of both.
-    entrypoint: ${yaml(["sh", "/mirror-setup/entrypoint.sh", ...(input.entrypoint ?? [])])}${input.command === undefined ? "" : `\n    command: ${yaml(input.command)}`}
+    entrypoint: ${asWritten(["sh", "/mirror-setup/entrypoint.sh", ...(input.entrypoint ?? [])])}${input.command === undefined ? "" : `\n    command: ${asWritten(input.command)}`}
     volumes:
       - ./mirror/entrypoint.sh:/mirror-setup/entrypoint.sh:ro
       - ./mirror/certs/public:/mirror-setup/certs:ro
@@ -101,10 +96,8 @@ ${mount(hex, "/mirror-setup/hex", true).slice(1)}
     environment:
       HEX_REGISTRY: \${HEX_REGISTRY-http://app_deps}
       MIRROR_NAMES: ${yaml(names.join(","))}
-${replaced(input)}
-networks:
-  default:
-    internal: true
+${replacedServices(input)}
+networks:${input.isDefaultExternal ? "" : "\n  default:\n    internal: true"}
   mirror-online:
 `;
 }
@@ -118,38 +111,57 @@ function mount(source: string, target: string, isReadOnly = false): string {
 
 /** JSON is YAML, but for characters that YAML does not have; compose takes `$` for a variable of its own. */
 function yaml(value: unknown): string {
-  return printable(JSON.stringify(value)).replaceAll("$", "$$$$");
+  return asWritten(value).replaceAll("$", "$$$$");
 }
 
-function dependencies({ service, dependencies: all }: ComposeProject): string {
-  const others = all[service];
+/** A service's name, which must not be taken for a number or a truth value. */
+function key(name: string): string {
+  const isWord = /^[a-z_][\w.-]*$/i.test(name) && !/^(?:true|false|yes|no|on|off|null|y|n)$/i.test(name);
+  return isWord ? name : asWritten(name);
+}
+
+/** What stands in the project's own compose file: its variables are variables here as well. */
+function asWritten(value: unknown): string {
+  return printable(JSON.stringify(value));
+}
+
+function dependencies({ service, rests }: ComposeProject): string {
+  const others = rests[service]?.dependencies;
   const mirror = "\n      mirror:\n        condition: service_healthy";
   return `${others === undefined ? "" : " !override"}${mirror}${waitFor(others ?? {})}`;
 }
 
 function waitFor(others: Readonly<Record<string, unknown>>): string {
   return Object.entries(others)
-    .map(([name, how]) => `\n      ${name}: ${yaml(how)}`)
+    .map(([name, how]) => `\n      ${key(name)}: ${asWritten(how)}`)
     .join("");
 }
 
-function links({ links: others }: ComposeProject, names: readonly string[]): string {
+function links({ service, rests }: ComposeProject, names: readonly string[]): string {
+  const others = rests[service]?.links;
   const own = names.map((name) => `mirror:${name}`);
   return others === undefined ? list(own) : `!override ${list([...others, ...own])}`;
 }
 
 function list(texts: readonly string[]): string {
-  return `[${texts.map(yaml).join(", ")}]`;
+  return `[${texts.map(asWritten).join(", ")}]`;
 }
 
 /** They stay in the project's file; a profile that nobody names keeps them from being started. */
-function replaced({ service, replaced: names, dependencies: all }: ComposeProject): string {
-  if (names.length === 0) return "";
-  const waiting = Object.entries(all).filter(([name]) => name !== service && !names.includes(name));
+function replacedServices({ service, replaced, rests }: ComposeProject): string {
+  if (replaced.length === 0) return "";
+  const others = Object.entries(rests).filter(([name]) => name !== service);
   return [
     "\n  # The mirror does what these did; they can go from your compose file, and then from here.",
-    ...names.map((name) => `  ${name}:\n    profiles: ["before-the-mirror"]`),
-    ...waiting.map(([name, others]) => `  ${name}:\n    depends_on: !override${waitFor(others) || " {}"}`),
+    ...replaced.map((name) => `  ${key(name)}:\n    profiles: ["before-the-mirror"]`),
+    ...others.map(([name, rest]) => `  ${key(name)}:${restOf(rest)}`),
     "",
   ].join("\n");
+}
+
+function restOf({ dependencies: others, links: kept }: Rest): string {
+  return [
+    ...(others === undefined ? [] : [`\n    depends_on: !override${waitFor(others) || " {}"}`]),
+    ...(kept === undefined ? [] : [`\n    links: !override ${list(kept)}`]),
+  ].join("");
 }

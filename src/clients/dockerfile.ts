@@ -46,7 +46,8 @@ export function startOf(text: string, target: string | undefined): Start {
 /** A text that is no list is for a shell. */
 function wordsOf(instruction: Cmd | Entrypoint | undefined): readonly string[] | undefined {
   if (instruction === undefined) return undefined;
-  const text = (instruction.getRawArgumentsContent() ?? "").replace(/\\\r?\n/g, "");
+  // Lines of comments within an instruction are left out before lines are joined.
+  const text = (instruction.getRawArgumentsContent() ?? "").replace(/^\s*#.*\r?\n/gm, "").replace(/\\\r?\n/g, "");
   const list = z.array(z.string()).safeParse(parseJson(text));
   return list.success ? list.data : ["/bin/sh", "-c", text];
 }

@@ -1,7 +1,6 @@
 /** The files that go with the variables: what git reads first, Hex's and rebar3's configuration, and a bundle of authorities. */
-import { join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { isFolder, readIfPresent, readText } from "../disk/files.ts";
+import { isFolder, readText } from "../disk/files.ts";
 import type { Place } from "../disk/place.ts";
 import { certificatesIn } from "../tls/certs-files.ts";
 import { gitAuthorityFiles, systemConfig, type GitSetting } from "./git-rules.ts";
@@ -35,6 +34,8 @@ export interface ClientFiles {
   readonly rebarHome: string;
   readonly rebarCache: string;
   readonly gitSystem: string;
+  /** A folder in which curl finds a configuration that says nothing; wget one beside. */
+  readonly quietHome: string;
   /** The authorities that the user's clients trust, and the mirror's. */
   readonly caBundle: string | undefined;
   /** The same for Node, which adds them to its own. */
@@ -52,6 +53,7 @@ export async function writeClientFiles(input: ClientFilesInput): Promise<ClientF
   await writePrivate(hex.at("hex.config"), hexConfig(input, input.hexTerms, isUrlInFile));
   await writePrivate(ofUrl.at("rebar3/.config/rebar3/rebar.config"), rebarConfig(input, input.rebarTerms));
   await writePrivate(ofUrl.at("gitconfig"), systemConfig(input.gitRules, usersGit));
+  for (const name of [".curlrc", "wgetrc"]) await ofUrl.at(`quiet/${name}`).writeIfChanged("");
   // What Hex has fetched before is of use here too, and what it fetches here elsewhere: it checks each against the record.
   await linkTo(hex.at("packages"), input.hexPackages);
   await linkTo(hex.at("docs"), input.hexDocs);
@@ -62,13 +64,18 @@ export async function writeClientFiles(input: ClientFilesInput): Promise<ClientF
     rebarHome: ofUrl.at("rebar3").verifiedPath(),
     rebarCache: rebarCache.verifiedPath(),
     gitSystem: ofUrl.at("gitconfig").verifiedPath(),
+    quietHome: ofUrl.at("quiet").verifiedPath(),
     gitCredentials: await writeCredentials(ofUrl.at("git-credentials"), input),
   };
   if (ca === undefined) return { ...files, caBundle: undefined, ca };
-  const ofGit = gitAuthorityFiles(usersGit.settings, environment["HOME"]);
+  const { cacerts } = input.hexTerms;
+  const ofUsers = [
+    ...gitAuthorityFiles(usersGit.settings, environment["HOME"]),
+    ...(cacerts === undefined ? [] : [cacerts]),
+  ];
   return {
     ...files,
-    caBundle: await writeBundle(shared.at("ca-bundle.pem"), ca, await clientAuthorities(environment, ofGit)),
+    caBundle: await writeBundle(shared.at("ca-bundle.pem"), ca, await clientAuthorities(environment, ofUsers)),
     ca: await writeBundle(shared.at("ca-node.pem"), ca, await readGiven([environment["NODE_EXTRA_CA_CERTS"]])),
   };
 }
@@ -91,12 +98,6 @@ async function writeCredentials(file: Place, { url, token }: ClientFilesInput): 
 async function writePrivate(file: Place, text: string): Promise<void> {
   await file.writeIfChanged(text, 0o600);
   await file.setMode(0o600);
-}
-
-/** What the user has set for rebar3, for all projects; empty where nothing is. */
-export async function readRebarConfig(environment: Environment): Promise<string> {
-  const base = environment["REBAR_GLOBAL_CONFIG_DIR"] ?? environment["HOME"] ?? "";
-  return (await readIfPresent(join(base, ".config/rebar3/rebar.config")))?.toString("utf8") ?? "";
 }
 
 const systemBundles = [

@@ -3,49 +3,46 @@
  * user, which proves by its secret that it serves the folder that it left word of; else the nearest `.mirror` upwards, which
  * has to belong to this user, since what lies in it is believed. Never above the home folder, nor on another file system.
  */
-import { lstatSync, statSync, type Stats } from "node:fs";
+import { lstatSync, realpathSync, statSync, type Stats } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Config, Located } from "../config.ts";
+import { nowhere, type Config, type Located } from "../config.ts";
+import { exists } from "../disk/files.ts";
 import { isMirror } from "../disk/folder-kinds.ts";
-import { isOthers } from "../disk/root.ts";
 import { homeFolder } from "../disk/scratch.ts";
-import { MirrorError } from "../errors.ts";
 import { describeOldStack, oldStackIn } from "./old-stack.ts";
 import { allAnnounced, isRunning, type Announced } from "./running-server.ts";
 
 export type LocateKey =
-  "cwd" | "said" | "hasFile" | "port" | "url" | "offline" | "mirror" | "runtimeDir" | "ownCacheDir";
+  "cwd" | "said" | "hasFile" | "port" | "url" | "offline" | "mirror" | "hexDir" | "runtimeDir" | "ownCacheDir";
 
 const here = ".mirror";
 const folders = ["mirror", "hexDir", "gitDir"] as const;
 
-/**
- * @param withServers whether one that runs says which is meant; not for what starts one
- * @throws MirrorError `config` for a folder of another user's where one of this user's would be
- */
+/** @param withServers whether one that runs says which is meant; not for what starts one */
 export async function locateMirror(config: Pick<Config, LocateKey>, withServers: boolean): Promise<Located> {
   const { said, hasFile, cwd, url } = config;
-  if (hasFile || folders.some((key) => said.has(key))) return { values: {}, nearby: [] };
   const running = withServers && url === undefined ? await runningServers(config) : [];
-  const above = nearestAbove(cwd);
+  if (hasFile || folders.some((key) => said.has(key))) {
+    // Which mirror is known, and only whether it is served, and where.
+    const server = running.find((each) => realOrNone(each.folders.hexDir) === realOrNone(config.hexDir));
+    return server === undefined ? nowhere : { ...nowhere, values: addressOf(server, said) };
+  }
+  const { folder, passedOver, isBarred } = nearestAbove(cwd);
+  const others = passedOver.map((path) => `${path} belongs to another user, and is not used`);
   const [only, ...more] = running;
   // Of several the one whose mirror would be found anyway, or none.
-  const meant = more.length === 0 ? only : running.find(({ folders: { mirror } }) => mirror === above.folder);
-  if (meant !== undefined) return { values: valuesOf(meant, said), nearby: above.passedOver };
+  const meant = more.length === 0 ? only : running.find(({ folders: { mirror } }) => mirror === folder);
+  if (meant !== undefined) return { values: valuesOf(meant, said), nearby: others, isBarred: false };
   const oldStack = oldStackIn(cwd);
   const nearby = [
-    ...above.passedOver,
+    ...others,
     ...running.map(({ port, folders: { mirror } }) => `a server of yours serves ${mirror} on port ${port}`),
     ...(oldStack === undefined ? [] : [describeOldStack(oldStack)]),
   ];
-  if (above.folder === undefined) {
-    const foreign = above.passedOver.find((text) => text.startsWith(`${join(cwd, here)} `));
-    if (foreign !== undefined)
-      throw new MirrorError("config", `${foreign}, and is not used; give --mirror if it is right`);
-    return { values: {}, nearby };
-  }
-  const certsDir = join(dirname(above.folder), "certs");
-  return { values: { mirror: above.folder, certsDir }, nearby };
+  if (folder === undefined) return { values: {}, nearby, isBarred };
+  const certsDir = join(dirname(folder), "certs");
+  const hasCerts = !exists(certsDir) || isOwnedLike(certsDir, folder);
+  return { values: { mirror: folder, ...(hasCerts ? { certsDir } : {}) }, nearby, isBarred: false };
 }
 
 type Server = Announced & { readonly folders: NonNullable<Announced["folders"]> };
@@ -62,34 +59,68 @@ function hasFolders(announced: Announced): announced is Server {
   return announced.folders !== undefined;
 }
 
-function valuesOf({ port, host, tlsPort, folders: of }: Server, said: Config["said"]): Located["values"] {
-  // A port that somebody named is that of the server that is meant; so is where it listens.
+function valuesOf(server: Server, said: Config["said"]): Located["values"] {
+  return { ...server.folders, ...addressOf(server, said) };
+}
+
+/** A port that somebody named is that of the server that is meant; so is where it listens. */
+function addressOf({ port, host, tlsPort }: Server, said: Config["said"]): Located["values"] {
   const address = said.has("port") || said.has("host") ? {} : { port, ...(host === undefined ? {} : { host }) };
-  return { ...of, ...address, ...(tlsPort === undefined ? {} : { tlsPort }) };
+  return { ...address, ...(tlsPort === undefined ? {} : { tlsPort }) };
+}
+
+interface Nearest {
+  readonly folder: string | undefined;
+  /** Those of other users, on the way to it. */
+  readonly passedOver: readonly string[];
+  /** Whether one of these lies where a mirror would be made. */
+  readonly isBarred: boolean;
 }
 
 /** From the working folder up. */
-function nearestAbove(cwd: string): { readonly folder: string | undefined; readonly passedOver: readonly string[] } {
-  const home = homeFolder();
+function nearestAbove(cwd: string): Nearest {
+  const homes = new Set([homeFolder(), realOrNone(homeFolder())]);
   const passedOver: string[] = [];
+  const isBarred = () => passedOver.includes(join(cwd, here));
   const device = look(cwd)?.dev;
   for (let folder = cwd; look(folder)?.dev === device; folder = dirname(folder)) {
     const path = join(folder, here);
-    const link = lstatSync(path, { throwIfNoEntry: false });
-    const found = look(path);
-    if (link !== undefined && found?.isDirectory() === true) {
-      if (isOthers(link) || isOthers(found)) passedOver.push(`${path} belongs to another user`);
+    if (look(path)?.isDirectory() === true) {
+      if (!isOurs(path, cwd)) passedOver.push(path);
       // In the working folder it is what is meant, empty or not.
-      else if (folder === cwd || isMirror(path)) return { folder: path, passedOver };
+      else if (folder === cwd || isMirror(path)) return { folder: path, passedOver, isBarred: isBarred() };
     }
-    if (folder === home || folder === dirname(folder)) break;
+    if (homes.has(folder) || folder === dirname(folder)) break;
   }
-  return { folder: undefined, passedOver };
+  return { folder: undefined, passedOver, isBarred: isBarred() };
+}
+
+/**
+ * This user's, itself and what it leads to. Root believes besides what belongs to whom the working folder belongs to: in a
+ * container that is who has mounted it. Windows knows no users by number.
+ */
+function isOurs(path: string, cwd: string): boolean {
+  const own = process.getuid?.();
+  const isFine = (found: Stats | undefined) =>
+    own === undefined || found?.uid === own || (own === 0 && found?.uid === look(cwd)?.uid);
+  return isFine(lstatSync(path, { throwIfNoEntry: false })) && isFine(look(path));
+}
+
+function isOwnedLike(path: string, folder: string): boolean {
+  return look(path)?.uid === look(folder)?.uid;
 }
 
 function look(path: string): Stats | undefined {
   try {
     return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function realOrNone(path: string | undefined): string | undefined {
+  try {
+    return path === undefined ? undefined : realpathSync(path);
   } catch {
     return undefined;
   }

@@ -21,7 +21,11 @@ const shells: Readonly<Partial<Record<Format, Shell>>> = {
   },
   fish: {
     set: (name, value) => `set -gx ${name} '${value.replace(/[\\']/g, "\\$&")}'`,
-    unset: (names) => [`set -e ${names.join(" ")}`],
+    // Never those that are kept for all of fish: they are the user's, in a file.
+    unset: (names) => [
+      `set -eg ${names.join(" ")}`,
+      `for name in ${names.join(" ")}; set -q $name; and echo "mirror-server: $name is set for all of fish (set -U), and still counts" >&2; end`,
+    ],
     move: (from, to) => `set -gx ${to} $${from}`,
   },
   powershell: {
@@ -35,22 +39,27 @@ const shells: Readonly<Partial<Record<Format, Shell>>> = {
 /** @param isRevert whether it takes back what was set before @throws MirrorError `config` for what the format cannot say */
 export function formatVariables(format: Format, change: Change, isRevert: boolean): string {
   const { set, unset, moved } = change;
-  const pairs = Object.entries(set);
   const shell = shells[format];
   if (shell !== undefined) {
+    const pairs = Object.entries(set);
     return [
       ...moved.map(({ from, to }) => shell.move(from, to)),
       ...(unset.length > 0 ? shell.unset(unset) : []),
       ...pairs.map(([name, value]) => shell.set(name, value)),
     ].join("\n");
   }
+  // What only a shell can move stays where it is.
+  const stays = new Set(moved.map(({ from }) => from));
+  const pairs = Object.entries(set).filter(([name, value]) => value !== "" || !stays.has(name));
   switch (format) {
     case "json": {
-      const shown = isRevert ? { set, unset } : { ...set, ...Object.fromEntries(unset.map((name) => [name, null])) };
+      const shown = isRevert
+        ? { set, unset }
+        : { ...Object.fromEntries(pairs), ...Object.fromEntries(unset.map((name) => [name, null])) };
       return JSON.stringify(shown, null, 2);
     }
     case "github-actions":
-      if (unset.length > 0) throw cannotUnset(unset);
+      if (unset.length > 0) throw cannotUnset(unset, isRevert);
       return lines(format, pairs);
     case "gitlab":
       return isRevert ? "variables: {}" : gitlab(ofContainers(pairs));
@@ -82,7 +91,10 @@ function gitlab(pairs: readonly [string, string][]): string {
   ].join("\n");
 }
 
-function cannotUnset(names: readonly string[]): MirrorError {
-  const remedy = 'in a step of its own, eval "$(mirror-server env --revert)" does; or end the job';
-  return new MirrorError("config", `github-actions knows no way to unset ${names.join(", ")}; ${remedy}`);
+function cannotUnset(names: readonly string[], isRevert: boolean): MirrorError {
+  const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+  const remedy = isRevert
+    ? 'end the job, or in each step that is to be without them, eval "$(mirror-server env --revert)"'
+    : "take them out where they are set, or use exec";
+  return new MirrorError("config", `github-actions knows no way to unset ${shown}; ${remedy}`);
 }

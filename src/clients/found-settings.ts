@@ -31,8 +31,8 @@ export function findSettings({ environment, git, hex, rebar }: Settings): FoundS
     for (const name of present[place]) {
       const row = treatmentOf(place, name);
       if (row === undefined) continue;
-      // A rule of git's may hold a token.
-      const shown = name.replace(/^(url\.).*(\.\w+)$/is, "$1…$2").replace(/^(http\.).*@.*(\.\w+)$/is, "$1…$2");
+      // A URL in a name of git's may hold a token.
+      const shown = place === "git" ? name.replace(/^([^.]+\.).*[@:].*(\.[^.]+)$/s, "$1…$2") : name;
       found.set(row, (found.get(row) ?? new Set()).add(shown));
     }
   }

@@ -62,12 +62,14 @@ export function gitRules(setup: GitSetup): GitSetting[] {
 /** The user's own rules about what is mirrored, and which place of the mirror each is about: `github.com/owner/`. */
 export function contested({ gitHosts, gitPrefixes, users, isHermetic }: GitSetup): { prefix: string; place: string }[] {
   const hosts = new Set([...gitHosts, ...gitPrefixes.map(({ host }) => host)]);
-  // Without a dot it may be a word of the user's own for something else: `gh:`.
-  const isMirrored = (host: string) => hosts.has(host) || (isHermetic && host.includes("."));
+  const isMirrored = (host: string) => isHermetic || hosts.has(host);
   return users.settings.flatMap(({ name, value: prefix }) => {
     const base = /^url\.(.*)\.insteadof$/is.exec(name)?.[1];
     if (base === undefined || !prefix || /[\0-\x1f\x7f]/.test(prefix)) return [];
-    const place = [placeOf(prefix), placeOf(base)].find((found) => found !== undefined && isMirrored(found.host));
+    // What looks like a host may be a word of the user's own for something else: `gh:`.
+    const isUrl = prefix.includes("://") || hosts.has(placeOf(prefix)?.host ?? "");
+    const places = isUrl ? [placeOf(prefix), placeOf(base)] : [placeOf(base), placeOf(prefix)];
+    const place = places.find((found) => found !== undefined && isMirrored(found.host));
     return place === undefined ? [] : [{ prefix, place: `${place.host}/${place.rest}` }];
   });
 }
@@ -83,8 +85,23 @@ function placeOf(start: string): { host: string; rest: string } | undefined {
 }
 
 /**
+ * One for each repository and each way to begin its URL: longer than any rule about a host or an owner, also than those that
+ * hold in some folder only, such as by `includeIf`. @param repositories `github.com/owner/repo`, without `.git`
+ */
+export function rulesOfEach({ url, gitPrefixes }: GitSetup, repositories: readonly string[]): GitSetting[] {
+  return repositories.flatMap((repository) => {
+    const [host = ""] = repository.split("/", 1);
+    const own = gitPrefixes.filter((each) => each.host === host).map(({ prefix }) => prefix);
+    const path = repository.slice(host.length + 1);
+    return [...new Set([...formsOf(host), ...own])].map(
+      (form) => [`url.${url}/${repository}.insteadOf`, `${form}${path}`] as const,
+    );
+  });
+}
+
+/**
  * For git before 2.32, which reads the user's files first: one rule for each repository that a rule of the user's is about,
- * longer than theirs. @param repositories `github.com/owner/repo`, without `.git`
+ * longer than theirs. @param repositories likewise
  */
 export function repositoryRules(setup: GitSetup, repositories: readonly string[]): GitSetting[] {
   const found = contested(setup).flatMap(({ prefix, place }) =>
@@ -96,6 +113,11 @@ export function repositoryRules(setup: GitSetup, repositories: readonly string[]
       }),
   );
   return found;
+}
+
+/** Whether a rule may stand where it can be printed: a login in a URL may be a token. */
+export function isWithoutSecret([name, value]: GitSetting): boolean {
+  return !/\.insteadof$/i.test(name) || /^(?:[a-z+]+:\/\/)?(?:[\w.-]{0,16}@)?[^@]*$/i.test(value);
 }
 
 /** For the mirror's URL: nothing of what the user sends to all, no other address of it, and that it may be asked at all. */

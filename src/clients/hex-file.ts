@@ -2,7 +2,7 @@
  * Hex's configuration for a mirror: the user's own terms, since some of them protect (`cooldown`, `policy`), but for those
  * that would lead past the mirror, and the mirror as the place where packages come from. Pure.
  */
-import { nameOf, readWrittenTerms, valueOf, type ErlangTerm } from "../hex/erlang-terms.ts";
+import { nameOf, readWrittenTerms, textOf, valueOf, type ErlangTerm } from "../hex/erlang-terms.ts";
 import { hexpm, signedName, sourceOf } from "../names/hex-repository.ts";
 import { treatmentOf } from "./treatments.ts";
 import { binary, isOrganisation, isPublic, type RepositorySetup } from "./repository-setup.ts";
@@ -16,6 +16,8 @@ export interface HexTerms {
   readonly repositories: readonly string[];
   /** Terms that turn verification off, and are left out. */
   readonly switches: readonly string[];
+  /** A file of authorities, as `cacerts_path` names it. */
+  readonly cacerts: string | undefined;
   /** Whether the file cannot be read. */
   readonly isUnread: boolean;
 }
@@ -26,7 +28,7 @@ export function readHexTerms(source: string): HexTerms {
   try {
     terms = readWrittenTerms(source, "hex.config");
   } catch {
-    return { names: [], kept: [], repositories: [], switches: [], isUnread: true };
+    return { names: [], kept: [], repositories: [], switches: [], cacerts: undefined, isUnread: true };
   }
   const named = terms.map(({ term, text }) => ({ term, text, name: keyOf(term) }));
   const isKept = (name: string) => (treatmentOf("hex.config", name)?.treatment ?? "keep") === "keep";
@@ -39,6 +41,7 @@ export function readHexTerms(source: string): HexTerms {
       .flatMap(({ term }) => keysOf(valueOf(term, "$repos")))
       .filter((name) => sourceOf(name) !== hexpm),
     switches: switches.map(({ name }) => name),
+    cacerts: textOf(terms.map(({ term }) => valueOf(term, "cacerts_path")).find((value) => value !== undefined)),
     isUnread: false,
   };
 }

@@ -13,17 +13,13 @@ export interface RebarTerms {
   readonly own: string;
   /** Plugins for all projects, by name; those that cannot be told apart as one text. */
   readonly plugins: readonly string[];
-  /** `http_proxy`, where it names one. */
-  readonly proxies: readonly string[];
 }
 
 /** @param own what the user's `rebar.config` holds */
 export function readRebarTerms(own: string): RebarTerms {
   try {
     const terms = readErlangTerms(own, "rebar.config");
-    const keys = terms.map((term) =>
-      term.type === "tuple" && term.items[0] !== undefined ? nameOf(term.items[0]) : "",
-    );
+    const keys = terms.flatMap((term) => (term.type === "tuple" ? term.items.slice(0, 1) : [])).map(nameOf);
     const of = (key: string) => terms.map((term) => valueOf(term, key)).findLast((value) => value !== undefined);
     const plugins = of("plugins");
     const pluginNames = (plugins?.type === "list" ? plugins.items : []).map((item) => {
@@ -32,9 +28,8 @@ export function readRebarTerms(own: string): RebarTerms {
     });
     return {
       own,
-      names: keys.filter((key) => key !== undefined && key !== "") as string[],
+      names: keys.filter((key) => key !== undefined),
       plugins: pluginNames,
-      proxies: ["http_proxy", "https_proxy"].filter((key) => nameOf(of(key) ?? none) !== ""),
     };
   } catch {
     // It may hold what is no literal, such as funs.
@@ -42,15 +37,12 @@ export function readRebarTerms(own: string): RebarTerms {
       own,
       names: [],
       plugins: /^\s*\{\s*plugins\b/m.test(own) ? ["those of your rebar.config"] : [],
-      proxies: [],
     };
   }
 }
 
-const none = { type: "string", text: "" } as const;
-
 /** The URL of hexpm comes by HEX_CDN, which rebar3 prefers. */
-export function rebarConfig(setup: RepositorySetup, { own, plugins }: RebarTerms): string {
+export function rebarConfig(setup: RepositorySetup, { own, plugins, names }: RebarTerms): string {
   const { url, publicKey, repositories, token } = setup;
   const key = `repo_public_key => ${binary(publicKey)}, repo_verify => true, repo_verify_origin => true`;
   const secret = token === undefined ? "" : `, repo_key => ${binary(token)}`;
@@ -60,6 +52,9 @@ export function rebarConfig(setup: RepositorySetup, { own, plugins }: RebarTerms
     return `#{name => ${binary(name)}, repo_url => ${binary(`${url}/repos/${signedName(name)}`)}, ${key}${secret}}`;
   };
   const repos = [hexpm, ...repositories.filter((name) => !isPublic(name))].map(entryOf).join(", ");
-  const without = plugins.length === 0 ? "" : "{plugins, []}.\n";
+  const without = [
+    ...(plugins.length === 0 ? [] : ["{plugins, []}.\n"]),
+    ...(names.includes("offline") ? ["{offline, false}.\n"] : []),
+  ].join("");
   return `%% Written by mirror-server.\n${own.trimEnd()}\n${without}{hex, [{repos, [${repos}]}]}.\n`;
 }

@@ -4,7 +4,7 @@
  */
 import { createServer, request as ask, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { pipeline } from "node:stream";
+import { pipeline, type Duplex } from "node:stream";
 
 export interface RefusingProxy {
   readonly url: string;
@@ -13,9 +13,13 @@ export interface RefusingProxy {
   readonly close: () => Promise<void>;
 }
 
-/** @param mirror its URL @param host where to listen */
-export async function openRefusingProxy(mirror: string, host = "127.0.0.1"): Promise<RefusingProxy> {
+const host = "127.0.0.1";
+
+/** @param mirror its URL */
+export async function openRefusingProxy(mirror: string): Promise<RefusingProxy> {
   const refused = new Set<string>();
+  // Of clients that do not hang up, which Node's own closing does not know.
+  const tunnels = new Set<Duplex>();
   const refuse = (target: string): string => {
     refused.add(target);
     return `${target} cannot be reached: mirror-server exec --hermetic lets clients ask the mirror and nobody else\n`;
@@ -27,8 +31,11 @@ export async function openRefusingProxy(mirror: string, host = "127.0.0.1"): Pro
   });
   server.on("connect", (request: IncomingMessage, socket) => {
     const body = refuse(request.url ?? "");
+    const length = Buffer.byteLength(body);
+    tunnels.add(socket);
     socket.on("error", () => undefined);
-    socket.end(`HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    socket.once("close", () => tunnels.delete(socket));
+    socket.end(`HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\n\r\n${body}`);
   });
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, host, resolve));
   return {
@@ -37,6 +44,7 @@ export async function openRefusingProxy(mirror: string, host = "127.0.0.1"): Pro
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
+      for (const socket of tunnels) socket.destroy();
       await closed;
     },
   };
@@ -47,7 +55,9 @@ function hostIn(url: string): string {
 }
 
 function relay(request: IncomingMessage, response: ServerResponse, url: string): void {
-  const { method, headers } = request;
+  const { method } = request;
+  // For us alone.
+  const { "proxy-authorization": _login, "proxy-connection": _connection, ...headers } = request.headers;
   const onward = ask(url, { method: method ?? "GET", headers }, (answer) => {
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     pipeline(answer, response, () => undefined);

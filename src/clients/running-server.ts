@@ -26,8 +26,8 @@ export interface Running {
   readonly state: "this" | "another" | "unproven" | "none";
   /** Where clients reach it. */
   readonly url: string;
-  /** What it and this user know; of one that is known by TLS none. */
-  readonly secret?: string;
+  /** What it and this user know, and how it sees itself, by address; of one that is known by TLS none. */
+  readonly known?: { readonly secret: string; readonly place: string };
   /** Whether it fetches what it does not hold; absent: that is not known. */
   readonly pulls?: boolean | undefined;
 }
@@ -99,7 +99,7 @@ export async function findRunning({ config, paths }: Context<RunningKey>): Promi
     for (const { secret, pulls } of await announcedAt({ config }, `${config.port}.json`)) {
       if (!isProof(answer.proof, secret, { ...claim, mirror: "" })) continue;
       const isThis = isProof(answer.mirror, secret, { ...claim, mirror: ours });
-      return { state: isThis ? "this" : "another", url, secret, pulls };
+      return { state: isThis ? "this" : "another", url, known: { secret, place: claim.place }, pulls };
     }
   }
   return (await findByTls({ config, paths })) ?? { state: "unproven", url };
@@ -121,17 +121,11 @@ const lackingSchema = z.object({
 export type Lacked = z.infer<typeof lackingSchema>;
 
 /** What that server could not give since then; undefined where it does not say. @param since milliseconds since 1970 */
-export async function lackedAt({ url, secret }: Running, since: number): Promise<Lacked | undefined> {
-  if (secret === undefined) return undefined;
+export async function lackedAt({ url, known }: Running, since: number): Promise<Lacked | undefined> {
+  if (known === undefined) return undefined;
+  const proof = askersProofOf(known.secret, { since: String(since), place: known.place });
   try {
-    const { hostname, port } = new URL(url);
-    // As the server sees itself: by the address that is reached, which may have been given by name.
-    const { address } = await plainAnswer(`${url}/health/live`, { seconds });
-    const place = placeOf(address, Number(port || 80));
-    const proof = askersProofOf(secret, { since: String(since), place });
-    const answer = await plainGet(`http://${hostname}:${port || 80}/health/lacking?since=${since}&proof=${proof}`, {
-      seconds,
-    });
+    const answer = await plainGet(`${url}/health/lacking?since=${since}&proof=${proof}`, { seconds });
     return lackingSchema.safeParse(parseJson(answer)).data;
   } catch {
     return undefined;

@@ -1,6 +1,6 @@
 /** What `init` writes for containers, git and CI. Pure. */
 import { posix } from "node:path";
-import { printable, singleQuoted } from "../text.ts";
+import { printable, shellQuoted, singleQuoted } from "../text.ts";
 import { verificationSwitches } from "../verification.ts";
 
 export const entrypoint = `#!/bin/sh
@@ -18,6 +18,7 @@ if [ -z "\${HEX_REGISTRY:-}" ]; then
   exec "$@"
 fi
 
+HEX_REGISTRY=\${HEX_REGISTRY%/}
 setup=\${MIRROR_SETUP:-/mirror-setup}
 home=\${MIRROR_CLIENT_HOME:-/tmp/mirror-clients}
 for file in "$setup/hex/public_key" "$setup/certs/ca.pem"; do
@@ -70,8 +71,13 @@ export GIT_CONFIG_SYSTEM="$home/gitconfig"
 unset GIT_CONFIG_NOSYSTEM
 
 # A proxy of the engine's does not know the mirror, and offline Hex would not ask it.
-export NO_PROXY="\${NO_PROXY:+$NO_PROXY,}$names"
-export no_proxy="$NO_PROXY" HEX_OFFLINE=0
+case "\${NO_PROXY:-} \${no_proxy:-}" in
+*"*"*) without="*" ;;
+*) without="\${NO_PROXY:+$NO_PROXY,}\${no_proxy:+$no_proxy,}$names" ;;
+esac
+export NO_PROXY="$without" no_proxy="$without" HEX_OFFLINE=0
+# rebar3 before 3.28 reads this one, and no list of hosts without proxy.
+if [ -n "\${http_proxy:-}" ]; then export HTTP_PROXY="\${HTTP_PROXY:-$http_proxy}" http_proxy=""; fi
 
 # Keys for hex.pm are not for the mirror. rebar3 from 3.28 on checks no signature where HEX_MIRROR is set alone.
 unset HEX_API_KEY HEX_REPOS_KEY HEX_MIRROR_URL HEX_TRUSTED_MIRROR_URL
@@ -85,7 +91,7 @@ exec "$@"
 export function preCommit(project: string, mirror: string): string {
   return `#!/bin/sh
 # Written by "mirror-server init"; yours to change. Refuses a commit whose lock names what the mirror lacks.
-# To switch it on, at the top of the repository: ln -s ../../${printable(posix.join(project, "mirror/pre-commit"))} .git/hooks/pre-commit
+# To switch it on, at the top of the repository: ln -s ${printable(shellQuoted(posix.join("../..", project, "mirror/pre-commit")))} .git/hooks/pre-commit
 # mirror-server is what is installed, here or for all: nothing of that name is fetched from anywhere.
 project=${singleQuoted(project)}
 mirror=${singleQuoted(posix.join(project, mirror))}

@@ -78,6 +78,13 @@ export const described: readonly Described[] = [
   {
     client: "git",
     in: "git",
+    names: ["http.pinnedPubkey", "http.*.pinnedPubkey", "http.sslCAPath", "http.*.sslCAPath"],
+    treatment: "tell",
+    effect: "may keep git from a mirror that is asked over https",
+  },
+  {
+    client: "git",
+    in: "git",
     names: ["protocol.allow", "protocol.http.allow", "protocol.https.allow"],
     treatment: "neutralise",
     effect: "can forbid how the mirror is reached: that way is allowed",
@@ -107,6 +114,13 @@ export const described: readonly Described[] = [
   {
     client: "git",
     in: "environment",
+    names: ["GIT_CONFIG_PARAMETERS"],
+    treatment: "keep",
+    effect: "holds, but where it turns verification off: then it is taken out, and told",
+  },
+  {
+    client: "git",
+    in: "environment",
     names: ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_COUNT", "GIT_ASKPASS", "SSH_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND"],
     treatment: "keep",
     effect: "hold as before; git config --global writes where it always does",
@@ -116,7 +130,7 @@ export const described: readonly Described[] = [
     in: "environment",
     names: ["GIT_SSL_NO_VERIFY"],
     treatment: "neutralise",
-    effect: "turns verification off: taken out, and told; so is GIT_CONFIG_PARAMETERS where it does",
+    effect: "turns verification off: taken out, and told",
   },
   {
     client: "all",
@@ -125,7 +139,7 @@ export const described: readonly Described[] = [
     treatment: "keep",
     effect:
       "hold for what is not the mirror, which NO_PROXY and no_proxy name; of the mirror's scheme the lower-case one becomes the " +
-      "upper-case one, since rebar3 before 3.28 asks it for everything",
+      "upper-case one, since rebar3 before 3.28 asks it for everything (curl and git then go to other http URLs without it)",
   },
   {
     client: "all",
@@ -175,7 +189,14 @@ export const described: readonly Described[] = [
     in: "environment",
     names: ["HEX_UNSAFE_HTTPS", "HEX_UNSAFE_REGISTRY", "HEX_NO_VERIFY_REPO_ORIGIN"],
     treatment: "neutralise",
-    effect: "turn verification off: taken out, and told",
+    effect: "turn verification off: 0, and told; so for a project that asks for it under hex: in its mix.exs",
+  },
+  {
+    client: "Hex",
+    in: "environment",
+    names: ["MIX_XDG"],
+    treatment: "keep",
+    effect: "says where Hex lives, where HEX_HOME does not",
   },
   {
     client: "Hex",
@@ -183,7 +204,7 @@ export const described: readonly Described[] = [
     names: ["HEX_HOME"],
     treatment: "neutralise",
     effect:
-      "says where Hex lives: a home of the mirror's own, into which packages and documentation of yours are linked; so MIX_XDG",
+      "says where Hex lives: a home of the mirror's own, into which packages and documentation of yours are linked",
   },
   {
     client: "Hex",
@@ -237,6 +258,13 @@ export const described: readonly Described[] = [
   {
     client: "rebar3",
     in: "environment",
+    names: ["REBAR_OFFLINE"],
+    treatment: "neutralise",
+    effect: "makes rebar3 read nothing but its cache: taken out",
+  },
+  {
+    client: "rebar3",
+    in: "environment",
     names: ["HEX_CDN", "REBAR_GLOBAL_CONFIG_DIR", "REBAR_CACHE_DIR"],
     treatment: "neutralise",
     effect: "say where rebar3 asks and lives: the mirror, and a home of the mirror's own with your rebar.config in it",
@@ -254,6 +282,13 @@ export const described: readonly Described[] = [
     names: ["plugins"],
     treatment: "neutralise",
     effect: "are fetched past every mirror before rebar3 does anything else: left out, and told",
+  },
+  {
+    client: "rebar3",
+    in: "rebar.config",
+    names: ["offline"],
+    treatment: "neutralise",
+    effect: "makes rebar3 read nothing but its cache: off",
   },
   {
     client: "rebar3",

@@ -36,6 +36,8 @@ export interface ClientSetup {
   readonly ca: string | undefined;
   /** What git reads first of all, a file. */
   readonly gitSystem: string;
+  /** Where curl and wget find configurations that say nothing: those of the user's may name a proxy. */
+  readonly quietHome: string;
   /** The same by number, for git that knows no such file, and what is to be read last of all. */
   readonly gitSettings: readonly GitSetting[];
   /** Settings of the user's git that turn verification off: `http.sslVerify`, `http.https://host/.sslVerify`. */
@@ -44,10 +46,12 @@ export interface ClientSetup {
   readonly refusingProxy: string | undefined;
 }
 
-const active = "MIRROR_SERVER_ACTIVE";
-const saved = "MIRROR_SERVER_SAVED_";
+/** Of what says itself that clients are pointed at a mirror. */
+const prefix = "MIRROR_SERVER_";
+const active = `${prefix}ACTIVE`;
+const saved = `${prefix}SAVED_`;
 /** The names that were set, for whoever takes them back, or sets them for another mirror. */
-const setNames = "MIRROR_SERVER_NAMES";
+const setNames = `${prefix}NAMES`;
 
 /** @param present the environment that they are added to: its own rules for git, and hosts without proxy, stay */
 export function clientVariables(setup: ClientSetup, present: Environment): Record<string, string> {
@@ -57,8 +61,10 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
     ...(hasUrlInFiles ? {} : { HEX_MIRROR: url, HEX_TRUSTED_MIRROR: url }),
     HEX_BUILDS_URL: url,
     HEX_API_URL: `${url}/api`,
-    // Which a project may ask for as well.
+    // A project may ask for these as well.
     HEX_OFFLINE: "0",
+    HEX_UNSAFE_REGISTRY: "0",
+    HEX_NO_VERIFY_REPO_ORIGIN: "0",
     HEX_CDN: url,
     REBAR_GLOBAL_CONFIG_DIR: rebarHome,
     REBAR_CACHE_DIR: setup.rebarCache,
@@ -70,24 +76,29 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
       : { HEX_CACERTS_PATH: caBundle, GIT_SSL_CAINFO: caBundle, CURL_CA_BUNDLE: caBundle }),
     ...(ca === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
     ...proxyVariables(setup, present),
+    ...(setup.refusingProxy === undefined ? {} : { CURL_HOME: setup.quietHome, WGETRC: `${setup.quietHome}/wgetrc` }),
   };
-  const moved = movedProxy(url, present).map(({ to }) => to);
+  const added = upperProxy(url, present);
+  const numbered = gitConfigVariables({}, [
+    ...foreignGitConfig(present, present[active] ?? url),
+    ...setup.gitSettings,
+    ...setup.gitUnverified.map((key) => [key, verified] as const),
+  ]);
   return {
     ...plain,
-    ...savedValues(
-      [...new Set([...Object.keys(plain), ...neutralisedVariables, ...switchesIn(present)])].filter(isShown),
-      present,
-    ),
+    ...savedValues(affected(plain, present), present),
     [active]: url,
-    [setNames]: [
-      ...new Set([...namesSet(present), ...Object.keys(plain), ...moved.filter((name) => !name.startsWith(saved))]),
-    ].join(","),
-    ...gitConfigVariables({}, [
-      ...foreignGitConfig(present, present[active] ?? url),
-      ...setup.gitSettings,
-      ...setup.gitUnverified.map((key) => [key, verified] as const),
-    ]),
+    [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain), ...added])].join(","),
+    // What stands there already need not be said again, and may be a secret.
+    ...Object.fromEntries(Object.entries(numbered).filter(([name, value]) => present[name] !== value)),
   };
+}
+
+/** Names whose values of before are kept, so that they can be put back. @param set what is set instead */
+function affected(set: Environment, present: Environment): string[] {
+  const all = new Set([...Object.keys(set), ...neutralisedVariables, ...switchesIn(present)]);
+  const ours = namesSet(present);
+  return [...all].filter((name) => present[name] !== undefined && !ours.includes(name) && !name.startsWith(prefix));
 }
 
 /** What must not be set while clients are pointed at the mirror. @param set what is */
@@ -96,9 +107,9 @@ function variablesInTheWay(present: Environment, set: Environment): string[] {
   return [...all].filter((name) => present[name] !== undefined && set[name] === undefined);
 }
 
-/** Keys, and proxies, whose URL may hold a password, are never printed: a shell can keep them by itself, other formats forget them. */
-function isShown(name: string): boolean {
-  return !name.endsWith("_KEY") && !/(?:^|_)(?:https?|all)_proxy$/.test(name);
+/** Keys, proxies and URLs with a login are never printed: a shell can keep them by itself, other formats forget them. */
+function isShown(name: string, value = ""): boolean {
+  return !name.endsWith("_KEY") && !/(?:^|_)(?:https?|all)_proxy$/.test(name) && !/:\/\/[^/\s@]*@/.test(value);
 }
 
 export interface Change {
@@ -111,9 +122,11 @@ export interface Change {
 
 /** @param set what points at the mirror */
 export function changeTo(set: Readonly<Record<string, string>>, present: Environment): Change {
-  const unset = variablesInTheWay(present, set);
-  const kept = unset.filter((name) => !isShown(name)).map((name) => ({ from: name, to: `${saved}${name}` }));
-  return { set, unset, moved: [...kept, ...movedProxy(set[active] ?? "", present)] };
+  const hidden = affected(set, present).filter((name) => !isShown(name, present[name]));
+  const kept = hidden.map((name) => ({ from: name, to: `${saved}${name}` }));
+  const url = set[active] ?? "";
+  const proxies = upperProxy(url, present).map((to) => ({ from: to.toLowerCase(), to }));
+  return { set, unset: variablesInTheWay(present, set), moved: [...kept, ...proxies] };
 }
 
 /** @returns what a command that is started with the change gets; what is a key for others goes nowhere */
@@ -130,8 +143,9 @@ export function revertedVariables(present: Environment): Change {
   if (url === undefined) return { unset: [], set: {}, moved: [] };
   const kept = Object.keys(present).filter((name) => name.startsWith(saved));
   const nameOf = (name: string) => name.slice(saved.length);
-  const moved = kept.filter((name) => !isShown(name)).map((name) => ({ from: name, to: nameOf(name) }));
-  const before = Object.entries(present).filter(([name]) => name.startsWith(saved) && isShown(name));
+  const isPrinted = (name: string) => isShown(nameOf(name), present[name]);
+  const moved = kept.filter((name) => !isPrinted(name)).map((name) => ({ from: name, to: nameOf(name) }));
+  const before = kept.filter(isPrinted).map((name) => [name, present[name]] as const);
   const set = {
     ...Object.fromEntries(before.map(([name, value]) => [nameOf(name), value ?? ""])),
     ...gitConfigVariables({}, foreignGitConfig(present, url)),
@@ -155,10 +169,9 @@ export function usersEnvironment(present: Environment): Environment {
 
 /** What a variable said before, under another name, so that it can be put back. */
 function savedValues(names: readonly string[], present: Environment): Record<string, string> {
-  const ours = namesSet(present);
   const entries = [
-    ...Object.entries(present).filter(([name]) => name.startsWith(saved) && isShown(name)),
-    ...names.filter((name) => !ours.includes(name)).map((name) => [`${saved}${name}`, present[name]] as const),
+    ...Object.entries(present).filter(([name, value]) => name.startsWith(saved) && isShown(name, value)),
+    ...names.filter((name) => isShown(name, present[name])).map((name) => [`${saved}${name}`, present[name]] as const),
   ];
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
@@ -210,7 +223,8 @@ function isGitConfig(name: string): boolean {
 /** Git goes by no other way than these, where there is such a list. */
 function allowedProtocols({ url, refusingProxy }: ClientSetup, present: Environment): Record<string, string> {
   const own = new URL(url).protocol.slice(0, -1);
-  if (refusingProxy !== undefined) return { GIT_ALLOW_PROTOCOL: own };
+  // What lies on this machine is no way out.
+  if (refusingProxy !== undefined) return { GIT_ALLOW_PROTOCOL: `${own}:file` };
   const allowed = usersEnvironment(present)["GIT_ALLOW_PROTOCOL"]?.split(":");
   return allowed === undefined ? {} : { GIT_ALLOW_PROTOCOL: [...new Set([...allowed, own])].join(":") };
 }
@@ -233,17 +247,19 @@ function proxyVariables({ url, refusingProxy }: ClientSetup, present: Environmen
   const both = `${users["NO_PROXY"] ?? ""},${users["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
   // By itself it means all hosts; among others, to some, nothing.
   const without = both.includes("*") ? "*" : [...new Set([...both, ...own])].filter((host) => host !== "").join(",");
-  const emptied = movedProxy(url, users).map(({ from }) => [from, ""] as const);
-  return { ...Object.fromEntries(emptied), NO_PROXY: without, no_proxy: without };
+  const lower = lowerProxy(url);
+  return { ...(users[lower] ? { [lower]: "" } : {}), NO_PROXY: without, no_proxy: without };
+}
+
+function lowerProxy(url: string): "https_proxy" | "http_proxy" {
+  return url.startsWith("https:") ? "https_proxy" : "http_proxy";
 }
 
 /**
- * rebar3 before 3.28 reads the lower-case one, and no list of hosts without proxy; most others read either. Empty where it was
- * moved from.
+ * rebar3 before 3.28 reads the lower-case one, and no list of hosts without proxy; most others read either: so that one is
+ * empty, and this name has its value. @returns none where it is set already, or there is no proxy
  */
-function movedProxy(url: string, present: Environment): { from: string; to: string }[] {
-  const from = url.startsWith("https:") ? "https_proxy" : "http_proxy";
-  if (!present[from]) return [];
-  const upper = from.toUpperCase();
-  return [{ from, to: `${saved}${from}` }, ...(present[upper] === undefined ? [{ from, to: upper }] : [])];
+function upperProxy(url: string, present: Environment): string[] {
+  const upper = lowerProxy(url).toUpperCase();
+  return present[lowerProxy(url)] && present[upper] === undefined ? [upper] : [];
 }

@@ -53,7 +53,7 @@ export function lookAtRoot({ within, ...root }: Root): Stats | undefined {
 }
 
 /** Root may use what belongs to anybody. Windows knows no users by number. */
-export function isOthers({ uid }: Stats): boolean {
+function isOthers({ uid }: Stats): boolean {
   const own = process.getuid?.() ?? uid;
   return own !== 0 && uid !== own;
 }

@@ -49,6 +49,7 @@ export interface GitEnvironments {
 }
 
 const minimum: readonly [number, number] = [2, 30];
+const firstWithSystemFile: readonly [number, number] = [2, 32];
 const firstWithReftable: readonly [number, number] = [2, 45];
 
 const always = new Set(["PATH", "TMPDIR", "TEMP", "TMP", "SystemRoot", "ComSpec", "PATHEXT"]);
@@ -145,7 +146,10 @@ export async function createGitEnvironments(environment: Environment, cwd = proc
       return { GIT_CONFIG_GLOBAL: scratch.ensure(`local-${digest(path)}.gitconfig`, config) };
     },
     unverified,
-    features: { reftable: isAtLeast(version, firstWithReftable) },
+    features: {
+      reftable: isAtLeast(version, firstWithReftable),
+      systemFile: isAtLeast(version, firstWithSystemFile),
+    },
     openNameless: scratch.openNameless,
     scratchPlace: scratch.place,
     remove: scratch.remove,

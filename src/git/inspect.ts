@@ -16,6 +16,8 @@ import { judgeConfig } from "./settings.ts";
 /** What the git of this machine can do. */
 export interface GitFeatures {
   readonly reftable: boolean;
+  /** Whether it takes the name of the file that it reads first from its environment. */
+  readonly systemFile: boolean;
 }
 
 export type Inspection =
@@ -36,7 +38,7 @@ interface Remembered {
 
 const remembered = new LRUCache<string, Remembered>({ max: 10_000 });
 
-export function inspectRepository(place: Place, features: GitFeatures): Inspection {
+export function inspectRepository(place: Place, features: Pick<GitFeatures, "reftable">): Inspection {
   let dir: string;
   try {
     if (place.look()?.isDirectory() !== true) return damaged("it is no folder");
@@ -58,13 +60,13 @@ export function inspectRepository(place: Place, features: GitFeatures): Inspecti
 }
 
 /** Why a repository is not served; undefined where it is. */
-export function unservedReason(place: Place, features: GitFeatures): string | undefined {
+export function unservedReason(place: Place, features: Pick<GitFeatures, "reftable">): string | undefined {
   const inspection = inspectRepository(place, features);
   return inspection.state === "plain" ? inspection.unserved : inspection.reason;
 }
 
 /** @throws MirrorError `git` saying why it is not used and what to do */
-export function requirePlain(place: Place, features: GitFeatures): void {
+export function requirePlain(place: Place, features: Pick<GitFeatures, "reftable">): void {
   const inspection = inspectRepository(place, features);
   if (inspection.state === "plain") return;
   const { reason } = inspection;
@@ -88,7 +90,7 @@ const unread = /^(?:custom_)?hooks(?:\.old\..*)?$/;
 // What git reads of a repository and that no folder's time tells of.
 const files = ["HEAD", "config", "objects/info/alternates", "objects/info/http-alternates"];
 
-function inspect(dir: string, folders: (Buffer | string)[], features: GitFeatures): Inspection {
+function inspect(dir: string, folders: (Buffer | string)[], features: Pick<GitFeatures, "reftable">): Inspection {
   if (lstatSync(join(dir, ".git"), { throwIfNoEntry: false }) !== undefined) return damaged("it holds a .git");
   const foreign = foreignIn(Buffer.from(dir), folders);
   if (foreign !== undefined) return refused(`${foreign} is no regular file or folder`);

@@ -2,6 +2,7 @@
  * What the user's git is set to, where it runs so: the settings of the system, the user, the project and the environment,
  * in the order in which git reads them. Git itself reads its files; what follows from them is for others.
  */
+import { resolve } from "node:path";
 import type { Setting } from "./config-file.ts";
 import { booleanOf } from "./config-file.ts";
 import { tryGit } from "./run.ts";
@@ -11,9 +12,11 @@ export interface UsersGit {
   readonly settings: readonly Setting[];
   /** The file that git reads first; undefined where it says nothing. */
   readonly systemFile: string | undefined;
+  /** Why git cannot read them, in its own words; undefined: it can. */
+  readonly problem: string | undefined;
 }
 
-export const noSettings: UsersGit = { settings: [], systemFile: undefined };
+export const noSettings: UsersGit = { settings: [], systemFile: undefined, problem: undefined };
 
 interface Where {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -26,24 +29,24 @@ export async function readUsersGit({ env, cwd }: Where): Promise<UsersGit> {
     Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined),
   );
   const args = ["config", "--list", "--null", "--show-scope", "--show-origin"];
-  const { code, stdout } = await tryGit(args, { env: variables, cwd, idleSeconds: 30 });
-  return code === 0 ? parseList(stdout.toString("utf8")) : noSettings;
+  const { code, stdout, stderr } = await tryGit(args, { env: variables, cwd, idleSeconds: 30 });
+  return code === 0 ? parseList(stdout.toString("utf8"), cwd) : { ...noSettings, problem: stderr.trim() };
 }
 
 /** Pure: `SCOPE NUL ORIGIN NUL NAME [LF VALUE] NUL`, as often as there are settings. */
-export function parseList(output: string): UsersGit {
+export function parseList(output: string, cwd: string): UsersGit {
   const parts = output.split("\0");
   const settings: Setting[] = [];
   let systemFile: string | undefined;
   for (let at = 0; at + 2 < parts.length; at += 3) {
     const [scope, origin = "", entry = ""] = parts.slice(at, at + 3);
     // What is included has another origin, and comes after what includes it.
-    if (scope === "system") systemFile ??= origin.replace(/^file:/, "");
+    if (scope === "system") systemFile ??= resolve(cwd, origin.replace(/^file:/, ""));
     const end = entry.indexOf("\n");
     const name = end === -1 ? entry : entry.slice(0, end);
     settings.push({ name, shown: name, value: end === -1 ? undefined : entry.slice(end + 1) });
   }
-  return { settings, systemFile };
+  return { settings, systemFile, problem: undefined };
 }
 
 /**
@@ -54,12 +57,4 @@ export function parseList(output: string): UsersGit {
 export function unverifiedIn(settings: readonly Setting[]): string[] {
   const last = new Map(settings.filter(({ name }) => isSslVerify(name)).map(({ name, value }) => [name, value]));
   return [...last].filter(([, value]) => booleanOf(value) !== true).map(([name]) => name);
-}
-
-/** Whether git takes the name of the file that it reads first from its environment. @throws MirrorError where there is no git */
-export async function takesSystemFile({ env, cwd }: Where): Promise<boolean> {
-  const variables = { PATH: env["PATH"] ?? "" };
-  const { stdout } = await tryGit(["--version"], { env: variables, cwd, idleSeconds: 30 });
-  const [major = 0, minor = 0] = (/(\d{1,4})\.(\d{1,4})/.exec(stdout.toString("utf8")) ?? []).slice(1).map(Number);
-  return major > 2 || (major === 2 && minor >= 32);
 }

@@ -1,19 +1,21 @@
 /** Reads a project's compose files, and what its app's image starts with, for the mirror that is to stand beside them. */
 import { join, resolve } from "node:path";
 import {
+  buildOf,
   composeNames,
-  dependenciesOf,
+  namesOf,
   overrideNames,
-  readServices,
+  readCompose,
   splitWords,
   variableNamesOf,
+  type ComposeContent,
   type ComposeFile,
   type Service,
 } from "../clients/compose-file.ts";
-import type { ComposeProject } from "../clients/compose-override.ts";
+import { overrideName, type ComposeProject } from "../clients/compose-override.ts";
+import { planServices, type ComposePlan } from "../clients/compose-plan.ts";
 import { startOf } from "../clients/dockerfile.ts";
 import { readIfPresent } from "../disk/files.ts";
-import { MirrorError } from "../errors.ts";
 import { verificationSwitches } from "../verification.ts";
 
 export interface ComposeFindings {
@@ -29,151 +31,135 @@ interface Wanted {
   readonly parts: readonly string[];
 }
 
-// The app's name where nobody says one and there are several services.
-const usual = "app";
-
 /** @throws MirrorError `usage` for a file that cannot be read, and where the app cannot be told */
 export async function readComposeProject(folder: string, { service: given, parts }: Wanted): Promise<ComposeFindings> {
-  const files = await readFiles(folder);
-  const services = readServices(files);
-  const replaced = [...services].filter(([, { volumes }]) =>
-    volumes.some((each) => parts.includes(resolve(folder, each))),
-  );
-  const names = replaced.map(([name]) => name);
-  const service = serviceOf(given, services, { files, replaced: names });
-  const gone = new Set(names.filter((name) => name !== service));
-  const app = services.get(service);
+  const files = [...(await firstOf(folder, composeNames)), ...(await firstOf(folder, overrideNames))];
+  const content = readCompose(files);
+  // Without a path it is a volume's name.
+  const isAt = (source: string, paths: readonly string[]) =>
+    /^[./~]/.test(source) && paths.includes(resolve(folder, source));
+  const plan = planServices(content, {
+    given,
+    where: files.map(({ name }) => name).join(" and "),
+    isPart: (source) => isAt(source, parts),
+    isProject: (source) => isAt(source, [folder]),
+  });
+  const app = content.services.get(plan.service);
   const start = app === undefined ? noStart : await startOfService(folder, app);
-  const links = app?.links.filter((link) => !gone.has(link.split(":", 1)[0] ?? ""));
   const project: ComposeProject = {
+    ...plan,
     files: files.map(({ name }) => name),
-    service,
     entrypoint: start.entrypoint,
     command: start.command,
-    networks: networksOf(app),
-    replaced: [...gone],
-    dependencies: withoutGone(services, gone),
-    links: links !== undefined && links.length < (app?.links.length ?? 0) ? links : undefined,
+    networks: [...new Set(namesOf(app?.networks))],
+    isDefaultExternal: content.isDefaultExternal,
   };
-  return { project, notes: [...start.notes, ...notesOf(files, service, { app, gone: [...gone], links: links ?? [] })] };
+  return { project, notes: [...start.notes, ...notesOf(files, content, plan)] };
 }
 
-async function readFiles(folder: string): Promise<ComposeFile[]> {
-  const read = async (name: string): Promise<ComposeFile | undefined> => {
+async function firstOf(folder: string, names: readonly string[]): Promise<ComposeFile[]> {
+  for (const name of names) {
     const text = (await readIfPresent(join(folder, name)))?.toString("utf8");
-    return text === undefined ? undefined : { name, text };
-  };
-  const first = async (names: readonly string[]) => {
-    for (const name of names) {
-      const found = await read(name);
-      if (found !== undefined) return [found];
-    }
-    return [];
-  };
-  const [main] = await first(composeNames);
-  return main === undefined ? [] : [main, ...(await first(overrideNames(main.name)))];
-}
-
-function serviceOf(
-  given: string | undefined,
-  services: ReadonlyMap<string, Service>,
-  { files, replaced }: { readonly files: readonly ComposeFile[]; readonly replaced: readonly string[] },
-): string {
-  if (files.length === 0) return given ?? usual;
-  const names = [...services.keys()].filter((name) => !replaced.includes(name));
-  const where = files.map(({ name }) => name).join(" and ");
-  const all = names.join(", ") || "none found";
-  if (given !== undefined) {
-    if (services.has(given)) return given;
-    throw new MirrorError("usage", `${where} has no service "${given}"; give --service, one of: ${all}`);
+    if (text !== undefined) return [{ name, text }];
   }
-  const [only, ...more] = names;
-  if (only !== undefined && more.length === 0) return only;
-  if (names.includes(usual)) return usual;
-  throw new MirrorError("usage", `which service of ${where} is the app? give --service, one of: ${all}`);
+  return [];
 }
 
-interface Found {
+interface Start {
   readonly entrypoint: readonly string[] | undefined;
   readonly command: readonly string[] | undefined;
   readonly notes: readonly string[];
 }
 
-const noStart: Found = { entrypoint: undefined, command: undefined, notes: [] };
+const noStart: Start = { entrypoint: undefined, command: undefined, notes: [] };
 
 /** Compose's own words win; else those of the Dockerfile, as far as it says them. */
-async function startOfService(folder: string, { entrypoint, command, build, image }: Service): Promise<Found> {
-  const hasCommand = command !== undefined && command !== null && command.length > 0;
-  // Compose forgets the image's command as soon as it has an entrypoint.
-  if (entrypoint !== undefined && entrypoint !== null && entrypoint.length > 0) {
+async function startOfService(folder: string, service: Service): Promise<Start> {
+  const { entrypoint, image } = service;
+  const hasCommand = service.command !== undefined && service.command !== null;
+  // Compose forgets the image's command as soon as it has an entrypoint, an empty one included.
+  if (entrypoint !== undefined && entrypoint !== null) {
     return { entrypoint: splitWords(entrypoint), command: undefined, notes: [] };
   }
-  const file = build === undefined ? undefined : join(folder, build.context, build.dockerfile ?? "Dockerfile");
-  const text = file === undefined ? undefined : (await readIfPresent(file).catch(() => undefined))?.toString("utf8");
-  const built = text === undefined ? undefined : startOf(text, build?.target);
-  const base = built === undefined ? image : built.base;
+  const { file, text } = await readDockerfile(folder, service);
+  const built = text === undefined ? undefined : startOf(text, buildOf(service)?.target);
+  const base = built?.base ?? (file === undefined ? image : undefined);
   const own = hasCommand ? undefined : built?.command;
   const isKnown = built?.entrypoint !== undefined || isPlain(base);
   const what = [...(isKnown ? [] : ["an entrypoint"]), ...(hasCommand || own !== undefined ? [] : ["a command"])].join(
     " or ",
   );
-  const note = `what ${base ?? "the image"} itself has for ${what} is not known here, and Docker forgets it: name it in your compose file, and run init again`;
-  return { entrypoint: built?.entrypoint, command: own, notes: what === "" ? [] : [note] };
+  const whose = base ?? (file === undefined ? "the image" : `what ${file} builds`);
+  const note = `${whose} may have ${what} of its own, which is not known here, and which Docker forgets: name it in your compose file, and run init again`;
+  return {
+    entrypoint: built?.entrypoint?.map(forCompose),
+    command: own?.map(forCompose),
+    notes: what === "" ? [] : [note],
+  };
+}
+
+/** @returns no file where nothing is built here */
+async function readDockerfile(folder: string, service: Service): Promise<{ file?: string; text?: string | undefined }> {
+  const build = buildOf(service);
+  if (build === undefined) return {};
+  const file = join(build.context, build.dockerfile ?? "Dockerfile");
+  const path = resolve(folder, build.context, build.dockerfile ?? "Dockerfile");
+  const text = build.dockerfile_inline ?? (await readIfPresent(path).catch(() => undefined))?.toString("utf8");
+  return { file, text };
+}
+
+/** Compose takes `$` for a variable of its own; a Dockerfile means what it says. */
+function forCompose(word: string): string {
+  return word.replaceAll("$", "$$$$");
 }
 
 /** Images that start nothing of their own before the command. */
-function isPlain(image: string | undefined): boolean {
-  const name =
-    (image ?? "")
-      .replace(/^docker\.io\//, "")
-      .replace(/^library\//, "")
-      .split(/[:@]/, 1)[0] ?? "";
-  return /^(?:(?:hexpm\/)?(?:elixir|erlang)|alpine|debian|ubuntu|bitwalker\/alpine-[\w-]+)$/.test(name);
+function isPlain(image = ""): boolean {
+  const name = image.replace(/^docker\.io\//, "").replace(/^library\//, "");
+  return /^(?:(?:hexpm\/)?(?:elixir|erlang)|alpine|debian|ubuntu|bitwalker\/alpine-[\w-]+)(?:[:@].*)?$/.test(name);
 }
 
-function networksOf(app: Service | undefined): string[] {
-  const networks = app?.networks ?? [];
-  return Array.isArray(networks) ? networks : Object.keys(networks);
-}
-
-/** What those depend on besides that depend on something that is gone. */
-function withoutGone(services: ReadonlyMap<string, Service>, gone: ReadonlySet<string>) {
-  const changed = [...services].flatMap(([name, service]) => {
-    const all = Object.entries(dependenciesOf(service));
-    const kept = all.filter(([other]) => !gone.has(other));
-    return kept.length < all.length ? [[name, Object.fromEntries(kept)] as const] : [];
-  });
-  return Object.fromEntries(changed);
-}
-
-function notesOf(
-  files: readonly ComposeFile[],
-  service: string,
-  {
-    app,
-    gone,
-    links,
-  }: { readonly app: Service | undefined; readonly gone: readonly string[]; readonly links: readonly string[] },
-): string[] {
+function notesOf(files: readonly ComposeFile[], content: ComposeContent, plan: ComposePlan): string[] {
   const [first] = files;
-  if (first === undefined) return ["there is no compose file here; docker-compose.mirror.yml adds to one"];
-  const switches = app === undefined ? [] : variableNamesOf(app).filter((name) => verificationSwitches.includes(name));
+  if (first === undefined) return [`there is no compose file here; ${overrideName} adds to one`];
+  const { service, replaced, rests } = plan;
+  const app = content.services.get(service);
+  if (app === undefined) return [];
+  const switches = variableNamesOf(app).filter((name) => verificationSwitches.includes(name));
+  const links = rests[service]?.links ?? app.links;
   const taken = links.filter((link) => /:(?:github\.com|app_deps)$/.test(link));
-  const networks = networksOf(app);
-  return [
-    ...(gone.length === 0
-      ? []
-      : [`${gone.join(" and ")} of ${first.name} did what the mirror does, and are not started any more`]),
-    ...(switches.length === 0
-      ? []
-      : [`${service} switches verification off (${switches.join(", ")}): take that out, it is not needed any more`]),
-    ...(taken.length === 0
-      ? []
-      : [
-          `${first.name} links github.com or app_deps to something else (${taken.join(", ")}): take that out, or it wins over the mirror`,
-        ]),
-    ...(networks.length === 0
-      ? []
-      : [`${service} is on networks of its own (${networks.join(", ")}), which may lead out: they stay as they are`]),
+  const networks = namesOf(app.networks);
+  const isInternal = networks.length === 0 && !content.isDefaultExternal;
+  const notes: readonly (readonly [boolean, string])[] = [
+    [
+      replaced.length > 0,
+      `${replaced.join(" and ")} of ${first.name} did what the mirror does, and are not started any more`,
+    ],
+    [
+      switches.length > 0,
+      `${service} switches verification off (${switches.join(", ")}): take that out, it is not needed any more`,
+    ],
+    [
+      taken.length > 0,
+      `${first.name} links github.com or app_deps to something else (${taken.join(", ")}): take that out, or it wins over the mirror`,
+    ],
+    [
+      networks.length > 0,
+      `${service} is on networks of its own (${networks.join(", ")}), which may lead out: they stay as they are`,
+    ],
+    [
+      content.isDefaultExternal,
+      `the default network is one that was made elsewhere, and may lead out: it stays as it is`,
+    ],
+    [
+      isInternal && app.ports.length > 0,
+      `ports that ${service} publishes are not reached while its network is internal: take that out of ${overrideName} where you need them`,
+    ],
+    [
+      app.extends !== undefined,
+      `${service} extends another service, which is not read: an entrypoint or a command from there is to be named here`,
+    ],
+    [content.hasIncludes, `${first.name} includes other files, which are not read`],
   ];
+  return notes.filter(([holds]) => holds).map(([, text]) => text);
 }

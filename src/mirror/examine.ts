@@ -6,22 +6,21 @@ import { X509Certificate } from "node:crypto";
 import { accessSync, constants, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
-import type { Client } from "../clients/client-setup.ts";
-import { readRebarConfig } from "../clients/files.ts";
+import type { Client } from "../clients/client.ts";
 import { findSettings, type FoundSetting } from "../clients/found-settings.ts";
-import { readHexTerms } from "../clients/hex-file.ts";
-import { readRebarTerms } from "../clients/rebar-file.ts";
+import { readUsersFiles } from "../clients/users-files.ts";
 import { findRunning, type Running, type RunningKey } from "../clients/running-server.ts";
-import { usersEnvironment } from "../clients/variables.ts";
 import type { Config } from "../config.ts";
 import { isFile, readIfPresent } from "../disk/files.ts";
-import { describeError, hasErrno } from "../errors.ts";
+import { MirrorError, describeError, hasErrno } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { describeMode, pullMode, type PullModeKey } from "../store/pull-mode.ts";
+import { silentReporter } from "../reporter.ts";
 import { tellForeign, type Context } from "../store/context.ts";
 import { caFileOf, tellTrustProblems, type AuthorityKey } from "../store/trust.ts";
 import { tellWeakKey } from "../store/weak-key.ts";
+import { certsPlace } from "../tls/certs-files.ts";
 import { requireProxies } from "../upstream/proxies.ts";
 
 export type ExamineKey =
@@ -37,6 +36,9 @@ export type ExamineKey =
   | "hexConfigFile"
   | "cwd";
 
+/** `unknown`: there is no such address here, or it cannot be listened on for another reason. */
+export type PortState = "free" | "taken" | "barred" | "unknown";
+
 export interface Examined {
   readonly node: string;
   /** undefined: there is none, or an old one, for this reason. */
@@ -47,13 +49,12 @@ export interface Examined {
     readonly mode: string;
     readonly nearby: readonly string[];
   };
-  /** Where nothing can be written, though it should be. */
   readonly folders: readonly { readonly option: string; readonly folder: string; readonly isWritable: boolean }[];
   readonly server: Pick<Running, "state" | "url">;
   readonly ports: readonly {
     readonly option: string;
     readonly port: number;
-    readonly state: "free" | "taken" | "barred";
+    readonly state: PortState;
   }[];
   /** Of the server's certificate; undefined: there is none yet. */
   readonly certificate: { readonly from: string; readonly until: string; readonly isGood: boolean } | undefined;
@@ -62,46 +63,57 @@ export interface Examined {
   /** The newest time that is written here, when it lies in the future. */
   readonly future: string | undefined;
   readonly settings: readonly FoundSetting[];
+  /** What was told of the mirror, or could not be looked at. */
+  readonly warnings: readonly string[];
 }
 
+/** Whatever is wrong with one thing, the others are looked at. */
 export async function examine(
-  context: Context<ExamineKey>,
+  given: Context<ExamineKey>,
   client: Client,
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<Examined> {
+  const warnings: string[] = [];
+  const context = { ...given, reporter: { ...silentReporter, warn: (text: string) => void warnings.push(text) } };
   const { config, paths } = context;
+  const look = async <T>(what: () => T | Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await what();
+    } catch (error) {
+      warnings.push(describeError(error));
+      return otherwise;
+    }
+  };
   const gitProblem = await gitEnvironments().then(
     () => undefined,
     (error: unknown) => describeError(error),
   );
-  const { state, url } = await findRunning(context);
-  await tellForeign(context);
-  await tellTrustProblems(context);
-  if (gitProblem === undefined) await tellWeakKey(context, gitEnvironments);
-  const environment = usersEnvironment(client.environment);
-  const hexFile = await readIfPresent(config.hexConfigFile).catch(() => undefined);
+  const running: Running = { state: "none", url: "" };
+  // What it is known by is nobody's to read.
+  const { state, url } = await look(async () => findRunning(context), running);
+  const { environment, hex, rebar } = await readUsersFiles(config, client.environment);
+  await look(async () => tellForeign(context), undefined);
+  await look(async () => tellTrustProblems(context), undefined);
+  if (gitProblem === undefined) await look(async () => tellWeakKey(context, gitEnvironments), undefined);
+  if (client.git.problem !== undefined) warnings.push(`git cannot read its settings: ${client.git.problem}`);
+  if (hex.isUnread) warnings.push(`${config.hexConfigFile} cannot be read, and nothing that it says counts in exec`);
   return {
     node: process.versions.node,
     git: { problem: gitProblem },
     mirror: {
       folder: paths.mirror.path,
-      isThere: paths.registry(hexpm).publicKey.look()?.isFile() === true,
-      mode: describeMode(await pullMode(context, client.isTracked)),
+      isThere: await look(() => paths.registry(hexpm).publicKey.look()?.isFile() === true, false),
+      mode: await look(async () => describeMode(await pullMode(context, client.isTracked)), "which cannot be read"),
       nearby: config.nearby,
     },
     folders: foldersOf(config),
-    // What it is known by is nobody's to read.
     server: { state, url },
     ports: state === "none" ? await portsOf(config) : [],
-    certificate: await certificateOf(config),
+    certificate: await look(async () => certificateOf(config), undefined),
     proxyProblem: problemOf(() => requireProxies(config.proxy)),
-    future: futureOf([paths.mirrorFile.path, paths.mirror.path, caFileOf(config)]),
-    settings: findSettings({
-      environment,
-      git: client.git,
-      hex: readHexTerms(hexFile?.toString("utf8") ?? ""),
-      rebar: readRebarTerms(await readRebarConfig(environment).catch(() => "")),
-    }),
+    future: await look(() => futureOf([paths.mirrorFile.path, paths.mirror.path, caFileOf(config)]), undefined),
+    settings: findSettings({ environment, git: client.git, hex, rebar }),
+    warnings,
   };
 }
 
@@ -135,10 +147,13 @@ async function portsOf({ host, port, tlsPort }: Pick<Config, "host" | "port" | "
   return Promise.all(asked.map(async (each) => ({ ...each, state: await stateOf(host, each.port) })));
 }
 
-async function stateOf(host: string, port: number): Promise<"free" | "taken" | "barred"> {
+async function stateOf(host: string, port: number): Promise<PortState> {
   const server = createServer();
   return new Promise((resolve) => {
-    server.once("error", (error) => resolve(hasErrno(error, "EADDRINUSE") ? "taken" : "barred"));
+    const states = { EADDRINUSE: "taken", EACCES: "barred" } as const;
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resolve(states[error.code as keyof typeof states] ?? "unknown"),
+    );
     server.listen(port, host, () => server.close(() => resolve("free")));
   });
 }
@@ -147,7 +162,7 @@ async function certificateOf({
   certsDir,
   ownCertificate,
 }: Pick<Config, AuthorityKey>): Promise<Examined["certificate"]> {
-  const file = ownCertificate?.cert ?? `${certsDir}/server.pem`;
+  const file = ownCertificate?.cert ?? certsPlace(certsDir).at("server.pem").path;
   const pem = isFile(file) ? await readIfPresent(file).catch(() => undefined) : undefined;
   if (pem === undefined) return undefined;
   try {
@@ -155,8 +170,8 @@ async function certificateOf({
     const [from, until] = [new Date(validFrom), new Date(validTo)];
     const isGood = from.getTime() <= Date.now() && Date.now() < until.getTime();
     return { from: from.toISOString(), until: until.toISOString(), isGood };
-  } catch {
-    return { from: "", until: "", isGood: false };
+  } catch (cause) {
+    throw new MirrorError("config", `${file} is no certificate`, { cause });
   }
 }
 

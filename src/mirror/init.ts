@@ -13,7 +13,7 @@ import {
 } from "../clients/templates.ts";
 import type { Config } from "../config.ts";
 import { exists, isFolder, readIfPresent } from "../disk/files.ts";
-import { giveToOwnerOf } from "../disk/give.ts";
+import { givingToOwnerOf } from "../disk/give.ts";
 import { Place } from "../disk/place.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { Lock } from "../lock/entries.ts";
@@ -89,25 +89,35 @@ export async function init(
   const notes = [
     ...(compose?.notes ?? []),
     ...(await configNotes(project, config.commit)),
-    ...(await oldKeyNotes(project, gitEnvironments)),
+    ...(await keyNotes(context, project, gitEnvironments)),
     ...((await isCommitted(context)) && !config.commit ? [committedNote] : []),
   ];
   const result = { written: [] as string[], unchanged: [] as string[], kept: [] as string[], notes };
-  for (const { place, content, isExecutable, ours = [] } of await planned(context, project)) {
+  // All are looked at before any is written.
+  const looked: (Plan & { readonly present: string | undefined; readonly isTheirs: boolean })[] = [];
+  for (const plan of await planned(context, project)) {
+    const found = plan.place.look();
+    const present = found?.isFile() === true ? (await plan.place.read())?.toString("utf8") : undefined;
+    const isOurs = present !== undefined && (plan.ours?.includes(present) === true || isUnchanged(present));
+    looked.push({ ...plan, present, isTheirs: found !== undefined && !isOurs });
+  }
+  for (const { place, content, isExecutable, present, isTheirs } of looked) {
     const shown = relative(folder, place.path);
-    const present = place.look() === undefined ? undefined : (await place.read())?.toString("utf8");
     if (present === content) result.unchanged.push(shown);
-    else if (place.look() !== undefined && !(present !== undefined && (ours.includes(present) || isUnchanged(present))))
-      result.kept.push(shown);
+    else if (isTheirs) result.kept.push(shown);
     else {
+      const give = givingToOwnerOf(folder, place.path);
       await place.write(content);
       if (isExecutable) await place.setMode(0o755);
-      giveToOwnerOf(folder, place.path);
+      give();
       result.written.push(shown);
     }
   }
-  if (config.commit && (await keepOffline(context)))
-    result.written.push(relative(folder, context.paths.mirrorFile.path));
+  if (config.commit) {
+    const gives = [context.paths.mirrorFile, context.paths.lockDir].map(({ path }) => givingToOwnerOf(folder, path));
+    if (await keepOffline(context)) result.written.push(relative(folder, context.paths.mirrorFile.path));
+    for (const give of gives) give();
+  }
   return {
     ...result,
     composeArguments: compose === undefined ? undefined : composeArguments(compose.project.files),
@@ -116,13 +126,13 @@ export async function init(
 }
 
 /** By its name beside the lock: from within a container its path would be another. */
-async function oldKeyNotes(
+async function keyNotes(
+  { config }: Context<InitKey>,
   { folder, oldStack }: Project,
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<string[]> {
-  if (oldStack?.privateKey === undefined) return [];
-  const problems = await keyProblems(resolve(folder, oldStack.privateKey), gitEnvironments);
-  return problems.map((text) => text.replaceAll(folder + sep, ""));
+  const file = resolve(folder, oldStack?.privateKey ?? config.privateKey);
+  return (await keyProblems(file, gitEnvironments)).map((text) => text.replaceAll(folder + sep, ""));
 }
 
 /** Only where nobody said where the mirror lies, and none was made here since. */

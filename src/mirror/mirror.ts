@@ -4,16 +4,13 @@
  * 4 the jobs. Those that bring in a large library, for HTTP or for records, are loaded when they are asked for.
  */
 import { setMaxListeners } from "node:events";
-import { usersEnvironment, type Change } from "../clients/variables.ts";
+import { revertedVariables, usersEnvironment, type Change } from "../clients/variables.ts";
 import type { Config } from "../config.ts";
 import { createGitEnvironments, type GitEnvironments } from "../git/environment.ts";
 import { isTracked } from "../git/tracked.ts";
-import { noSettings, readUsersGit, takesSystemFile } from "../git/users-settings.ts";
+import { noSettings, readUsersGit } from "../git/users-settings.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
-import { isPackageName } from "../names/hex-names.ts";
-import { hexpm } from "../names/hex-repository.ts";
-import { listTarballs } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildOptions, BuildResult } from "../registry/build.ts";
@@ -27,12 +24,13 @@ import { leniently, openKinds } from "./kinds.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
 import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
 import { loggingReporter } from "./logging-reporter.ts";
-import { silentReporter, type Reporter } from "../reporter.ts";
+import type { Reporter } from "../reporter.ts";
 import type { Serving } from "./serve.ts";
 import { pulledHosts } from "../upstream/named-hosts.ts";
 import { pullMode } from "../store/pull-mode.ts";
 import type { Item } from "../names/item.ts";
 import { status, type Status } from "./status.ts";
+import { withoutReleases } from "./without-releases.ts";
 import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "../store/trust.ts";
@@ -64,7 +62,7 @@ export interface Mirror {
    */
   readonly withoutReleases: (names: readonly string[]) => Promise<string[]>;
   /** What stands in the way on this machine. */
-  readonly examine: (locks: readonly Lock[]) => Promise<Examined & { readonly warnings: readonly string[] }>;
+  readonly examine: (locks: readonly Lock[]) => Promise<Examined>;
   /** Makes the locks known, where this mirror fetches what it is asked for. */
   readonly makeKnown: (locks: readonly Lock[]) => Promise<void>;
   /** Likewise, with what they name. @returns what of it is not here then */
@@ -99,7 +97,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     environment,
     locks,
     git: await readUsersGit(where).catch(() => noSettings),
-    readsOursFirst: async () => takesSystemFile(where),
+    readsOursFirst: async () => (await gitEnvironments()).features.systemFile,
     isTracked: (path: string) => isTracked(path, gitEnvironments),
   });
   const tools = { gitEnvironments };
@@ -126,19 +124,11 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       return status(context, lenientKinds(), tools);
     },
     init: async (folder, locks) => init(context, folder, locks, gitEnvironments),
-    clientVariables: async (locks, revert) => variables(context, await client(locks), revert),
+    clientVariables: async (locks, revert) =>
+      revert ? revertedVariables(environment) : variables(context, await client(locks)),
     withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
-    withoutReleases: async (names) => {
-      const registry = paths.registry(hexpm);
-      const held = new Set((await listTarballs(registry)).map(({ name }) => name));
-      return names.filter((name) => !held.has(name) && isPackageName(name) && registry.packagesDir.at(name).isFile());
-    },
-    examine: async (locks) => {
-      const warnings: string[] = [];
-      const collecting = { ...silentReporter, warn: (text: string) => void warnings.push(text) };
-      const found = await examine({ ...context, reporter: collecting }, await client(locks), gitEnvironments);
-      return { ...found, warnings };
-    },
+    withoutReleases: async (names) => withoutReleases(paths, names),
+    examine: async (locks) => examine(context, await client(locks), gitEnvironments),
     makeKnown: async (locks) => {
       if ((await mode()).pulls) await makeKnown(context, locks);
     },

@@ -1,16 +1,12 @@
 /** A mirror as clients use it: `env`, and `exec`. */
-import { applied, revertedVariables, type Change } from "../clients/variables.ts";
+import { applied, type Change } from "../clients/variables.ts";
 import { isMirror } from "../disk/folder-kinds.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
+import { isLoopback } from "../names/addresses.ts";
 import { hexpm } from "../names/hex-repository.ts";
-import {
-  clientEnvironment,
-  containerEnvironment,
-  type Client,
-  type ClientKey,
-  type Server,
-} from "../clients/client-setup.ts";
+import type { Client, ClientKey, Server } from "../clients/client.ts";
+import { clientEnvironment, containerEnvironment } from "../clients/client-setup.ts";
 import { openRefusingProxy } from "../clients/refusing-proxy.ts";
 import { noMirror, tellForeign, type Context } from "../store/context.ts";
 import type { ServeKey, Serving } from "./serve.ts";
@@ -29,13 +25,19 @@ import {
 export async function variables(
   context: Context<ClientKey | RunningKey | NamingKey | PullModeKey | "format">,
   client: Client,
-  revert: boolean,
 ): Promise<Change> {
   const { config, reporter } = context;
-  if (revert) return revertedVariables(client.environment);
-  const isContainer = config.format === "container";
+  // Both are read where there is no shell to take a path or a secret from.
+  const isContainer = config.format === "container" || config.format === "gitlab";
+  if (config.format === "gitlab" && config.url === undefined) {
+    throw new MirrorError(
+      "config",
+      "--format gitlab is for jobs elsewhere: give --url, by which they reach the mirror",
+    );
+  }
+  const begins = config.format === "docker" ? { ...client, addedTo: {} } : client;
   const environmentAt = async (asked: string, server: Server) => {
-    if (!isContainer) return (await clientEnvironment(context, asked, client, server)).change;
+    if (!isContainer) return (await clientEnvironment(context, asked, begins, server)).change;
     return containerEnvironment(context, { url: config.url ?? urlOfContainers(context), asked }, client, server);
   };
   if (config.url !== undefined) return environmentAt(config.url, { isRunning: true });
@@ -57,7 +59,7 @@ export async function variables(
 /** The machine that containers run on, by the name that engines give it. */
 function urlOfContainers({ config, reporter }: Context<"host" | "port">): string {
   const { host, port } = config;
-  if (["127.0.0.1", "::1", "localhost"].includes(host)) {
+  if (isLoopback(host)) {
     reporter.note(
       `the server listens on ${host}, which containers reach where Docker Desktop runs; elsewhere serve with --host 0.0.0.0, ` +
         "and start them with --add-host host.docker.internal:host-gateway",
@@ -102,7 +104,8 @@ export async function withClients<T>(
   const running = await findRunning(context);
   const { state, url, pulls } = running;
   // One that runs may fetch, which is not wanted, and knows nothing of whom else clients may ask.
-  const isMeant = config.hermetic ? false : !config.offline || pulls === false;
+  const isOther = (config.offline && pulls !== false) || (config.pull === true && pulls === false);
+  const isMeant = !config.hermetic && !isOther;
   if (state === "this" && isMeant) return useAt(context, client, running, work);
   if (state === "another") reporter.note(`the server at ${url} serves another mirror, so it is not used`);
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);

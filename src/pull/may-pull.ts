@@ -2,10 +2,10 @@
  * Which git repositories are fetched because a client asks for them: of listed hosts only, and where others than this machine's
  * users ask, of listed owners, or as a lock or the configuration names them.
  */
-import { isIP } from "node:net";
 import type { Config } from "../config.ts";
 import type { Lock } from "../lock/entries.ts";
 import { MirrorError } from "../errors.ts";
+import { isLoopback } from "../names/addresses.ts";
 import { repositoryJobs, repositoryKey } from "../plan/repositories.ts";
 
 export type MayPullKey = "host" | "allowOwners";
@@ -49,8 +49,4 @@ export function createMayPull(
     const why = owners.size > 0 ? "its owner is none of --allow-owners" : "it serves others than this machine";
     throw new MirrorError("not_found", `${shown}, and is not fetched, since ${why}; --allow-owners ${owner} lets it`);
   };
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }

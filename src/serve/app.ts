@@ -20,6 +20,7 @@ import Fastify, {
 import type { Logger } from "pino";
 import { MirrorError, describeError, hasErrno, outcomeOf, type ErrorCode } from "../errors.ts";
 import { onGone } from "../listeners.ts";
+import { isLoopback } from "../names/addresses.ts";
 import { printable } from "../text.ts";
 import { onBehalfOf } from "../via.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
@@ -67,8 +68,9 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     if (payload instanceof Readable) onGone(reply.raw, request.raw.socket, () => payload.destroy());
     done();
   });
-  const lacks = ({ raw, method }: FastifyRequest, error: Pick<MirrorError, "code" | "message">) => {
-    if (method !== "HEAD") dependencies.lacking.note(targets.get(raw), error);
+  // Of clients on this machine, for who started them.
+  const lacks = ({ raw, method, ip }: FastifyRequest, error: Pick<MirrorError, "code" | "message">) => {
+    if (method === "GET" && isLoopback(ip)) dependencies.lacking.note(targets.get(raw), error);
   };
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     if (error instanceof MirrorError) lacks(request, error);

@@ -1,14 +1,10 @@
 /**
- * What clients asked for and could not be given, for who started them: `exec` tells it in a line at its end. Kept in memory,
- * for as long as it may be asked for; of each thing the last time counts.
+ * What clients on this machine asked for and could not be given, for who started them: `exec` tells it in a line at its end.
+ * The last thousand are kept in memory, of each thing the last time.
  */
 import { LRUCache } from "lru-cache";
 import type { MirrorError } from "../errors.ts";
-import type { Item } from "../names/item.ts";
 import { normalisePath } from "../names/git-url.ts";
-import { hexpm } from "../names/hex-repository.ts";
-import { hexHosts } from "../names/known-hosts.ts";
-import { parseDocsName, parseTarballName } from "../store/registry-paths.ts";
 import type { Target } from "./hosts.ts";
 
 export interface Lack {
@@ -42,33 +38,5 @@ export class Lacking {
   since(time: number): Lack[] {
     const found = [...this.asked.values()].filter(({ at }) => at >= time).sort((a, b) => a.at - b.at);
     return found.map(({ kind, host, path, code, reason }) => ({ kind, host, path, code, reason }));
-  }
-}
-
-/** What was asked for; undefined for what is no part of any mirror, such as a list of all packages. Pure. */
-export function itemOf({ kind, host, path }: Pick<Lack, "kind" | "host" | "path">): Item | undefined {
-  if (kind === "git") return { kind: "git", host, path };
-  if (kind === "file" || kind === "unknown") {
-    return host === "" || hexHosts.has(host) ? undefined : { kind: "file", url: `https://${host}${path}` };
-  }
-  const [, organisation, room = "", name = ""] = /^(?:\/repos\/([^/]+))?\/([a-z]+)\/(.+)$/.exec(path) ?? [];
-  const repository = organisation === undefined || organisation === hexpm ? hexpm : `${hexpm}:${organisation}`;
-  switch (room) {
-    case "packages":
-      return { kind: "package", repository, name };
-    case "policies":
-      return { kind: "policy", repository, name };
-    case "tarballs": {
-      const release = parseTarballName(name);
-      return release === undefined ? undefined : { kind: "release", repository, ...release };
-    }
-    case "docs": {
-      const release = parseDocsName(name);
-      return release === undefined ? undefined : { kind: "documentation", repository, ...release };
-    }
-    case "installs":
-      return { kind: "installer", path: name };
-    default:
-      return undefined;
   }
 }

@@ -3,7 +3,6 @@
  * the user's proxies have no say. `fetch()` would refuse some ports.
  */
 import { get, type IncomingMessage } from "node:http";
-import { text } from "node:stream/consumers";
 
 export interface PlainGetOptions {
   readonly seconds: number;
@@ -32,12 +31,29 @@ export async function plainAnswer(
   return new Promise((resolve, reject) => {
     const onAnswer = (answer: IncomingMessage) => {
       const address = answer.socket.remoteAddress;
-      text(answer).then((body) => resolve({ body, address }), reject);
+      readBody(answer).then((body) => resolve({ body, address }), reject);
     };
     const tls = { ...options, rejectUnauthorized: true, ...(trusted === undefined ? {} : { ca: trusted }) };
     const request = secure === undefined ? get(url, options, onAnswer) : secure.get(url, tls, onAnswer);
     request.once("error", reject);
   });
+}
+
+// Bytes: whoever answers may be anybody.
+const longest = 4 * 1024 * 1024;
+
+async function readBody(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > longest) {
+      answer.destroy();
+      throw new Error(`it answers with more than ${longest} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** The body alone. @throws likewise */

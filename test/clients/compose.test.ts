@@ -1,6 +1,7 @@
 /** What is read of compose files and Dockerfiles, and the mark on what `init` wrote. */
 import { describe, expect, test } from "vitest";
-import { dependenciesOf, readServices, splitWords, variableNamesOf } from "../../src/clients/compose-file.ts";
+import { dependenciesOf, readCompose, splitWords, variableNamesOf } from "../../src/clients/compose-file.ts";
+import { planServices } from "../../src/clients/compose-plan.ts";
 import { startOf } from "../../src/clients/dockerfile.ts";
 import { isUnchanged, marked } from "../../src/clients/mark.ts";
 
@@ -40,14 +41,15 @@ services:
     environment: [X=1, Y]
 `;
     const over =
-      "services:\n  web:\n    command: [run]\n    depends_on:\n      cache:\n        condition: service_healthy\n  cache: {image: redis}\n";
-    const services = readServices([
+      "services:\n  web:\n    command: [run]\n    build: {target: dev}\n    depends_on:\n      cache:\n        condition: service_healthy\n  cache: {image: redis}\n";
+    const { services } = readCompose([
       { name: "compose.yaml", text: main },
       { name: "compose.override.yml", text: over },
     ]);
     const web = services.get("web");
     expect([...services.keys()]).toEqual(["web", "db", "cache"]);
-    expect(web).toMatchObject({ build: { context: "./web" }, command: ["run"], links: ["db:database"] });
+    expect(web).toMatchObject({ build: { context: "./web", target: "dev" }, command: ["run"], links: ["db:database"] });
+    if (web === undefined) return;
     expect(web?.volumes).toEqual(["./data", "./more"]);
     expect(dependenciesOf(web)).toEqual({
       db: { condition: "service_started" },
@@ -58,15 +60,70 @@ services:
   });
 
   test.each([
-    ["services: [", /compose\.yml is not YAML: /],
+    ["services: [", /compose\.yml is no YAML that compose reads: .*[^:]$/],
     ["services:\n  web:\n    links: 3\n", /compose\.yml: services\.web\.links is not as compose wants it/],
     ["- a\n", /compose\.yml: .*is not as compose wants it/],
   ])("%j is told by its place", (text, words) => {
-    expect(() => readServices([{ name: "compose.yml", text }])).toThrow(words);
+    expect(() => readCompose([{ name: "compose.yml", text }])).toThrow(words);
   });
 
   test("an empty one has no services", () => {
-    expect(readServices([{ name: "compose.yml", text: "" }]).size).toBe(0);
+    expect(readCompose([{ name: "compose.yml", text: "" }]).services.size).toBe(0);
+  });
+});
+
+describe("which service is the app, and which are not needed,", () => {
+  const at = (list: string) => (source: string) => list.split(" ").includes(source);
+  const plan = (text: string, given?: string) =>
+    planServices(readCompose([{ name: "c.yml", text }]), {
+      given,
+      where: "c.yml",
+      isPart: at("./.hex_repo ./.git_repo"),
+      isProject: at("."),
+    });
+
+  test("who mounts the registry alone is replaced; the app is not, nor who works in the whole project", () => {
+    const text =
+      "services:\n  db: {image: p}\n  r: {image: n, volumes: ['./.hex_repo:/x']}\n" +
+      "  app: {image: e, volumes: ['./.hex_repo:/x'], depends_on: [db, r], links: [r, 'db:d']}\n" +
+      "  job: {image: e, volumes: ['.:/app', './.git_repo:/g'], links: ['r:x']}\n";
+    expect(plan(text)).toEqual({
+      service: "app",
+      replaced: ["r"],
+      rests: {
+        app: { dependencies: { db: { condition: "service_started" } }, links: ["db:d"] },
+        job: { links: [] },
+      },
+    });
+  });
+
+  test("who others lean on in other ways stays; a default of compose's is filled in", () => {
+    const text =
+      "services:\n  r: {image: n, volumes: ['${REPO:-./.hex_repo}:/x']}\n  s: {image: n, volumes: ['$PWD/.hex_repo:/x']}\n" +
+      "  app: {image: e, volumes_from: [r]}\n";
+    const isPart = (source: string) => /^\.\/\.hex_repo$/.test(source);
+    const content = readCompose([{ name: "c.yml", text }]);
+    const input = { given: undefined, where: "c.yml", isPart, isProject: () => false };
+    expect(planServices(content, input).replaced).toEqual(["s"]);
+  });
+
+  test.each([
+    ["services:\n  mirror: {image: x}\n", undefined, /a service is called "mirror" already/],
+    ["services:\n  web: {image: x}\n", "mirror", /a service is called "mirror" already/],
+    [
+      "services:\n  app: {image: x, network_mode: host}\n",
+      undefined,
+      /app has network_mode: host, in which the mirror/,
+    ],
+    [
+      "include: [a.yml]\nservices:\n  a: {image: x}\n  b: {image: y}\n",
+      undefined,
+      /a, b \(what it includes is not read\)/,
+    ],
+    ["services: {}\n", undefined, /one of: none found/],
+    ["services:\n  web: {image: x}\n", "wep", /has no service "wep"; give --service, one of: web/],
+  ])("%j is refused", (text, given, words) => {
+    expect(() => plan(text, given)).toThrow(words);
   });
 });
 
@@ -84,6 +141,7 @@ describe("an image from a Dockerfile starts with", () => {
       undefined,
       "elixir:1.17",
     ],
+    ['FROM elixir\nCMD ["mix", \\\n  # a comment\n  "run"]\n', undefined, ["mix", "run"], "elixir"],
     ["FROM elixir\nCMD iex\n", undefined, ["/bin/sh", "-c", "iex"], "elixir"],
     ['FROM a AS base\nENTRYPOINT ["/e"]\nCMD ["c"]\nFROM base\nCMD ["d"]\n', ["/e"], ["d"], "a"],
     // An entrypoint of its own forgets the command below it.

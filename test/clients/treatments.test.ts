@@ -85,12 +85,18 @@ describe("Hex's file", () => {
 
 describe("rebar3's file", () => {
   test("stays as it is, but for plugins, and the API is the mirror's", () => {
-    const own = '{plugins, [rebar3_hex, {other, "1.0"}]}.\n{http_proxy, "http://p"}.\n{profiles, []}.\n';
+    const own =
+      '{plugins, [rebar3_hex, {other, "1.0"}]}.\n{http_proxy, "http://p"}.\n{profiles, []}.\n{offline, true}.\n';
     const terms = readRebarTerms(own);
-    expect(terms).toMatchObject({ plugins: ["rebar3_hex", "other"], proxies: ["http_proxy"] });
+    expect(terms).toMatchObject({
+      plugins: ["rebar3_hex", "other"],
+      names: ["plugins", "http_proxy", "profiles", "offline"],
+    });
     const text = rebarConfig(mirror, terms);
     expect(text).toContain(own);
-    expect(text).toMatch(/\{plugins, \[\]\}\.\n\{hex, .*api_url => <<"http:\/\/127\.0\.0\.1:1\/api">>/);
+    expect(text).toMatch(
+      /\{plugins, \[\]\}\.\n\{offline, false\}\.\n\{hex, .*api_url => <<"http:\/\/127\.0\.0\.1:1\/api">>/,
+    );
   });
 
   test("with what is no literal is kept as well, and plugins in it are found", () => {
@@ -105,7 +111,7 @@ test("what is found is told by name alone, without what it is set to", () => {
     "global\0file:/h\0url.https://me:s3cret@github.com/.insteadof\nhttps://github.com/\0global\0file:/h\0user.name\nx\0";
   const found = findSettings({
     environment: { HEX_API_KEY: "s3cret", HTTP_PROXY: "http://me:s3cret@p", PATH: "/" },
-    git: parseList(list),
+    git: parseList(list, "/"),
     hex: readHexTerms('{api_key,<<"s3cret">>}.'),
     rebar: readRebarTerms(""),
   });

@@ -29,6 +29,7 @@ function setupAt(url: string): ClientSetup {
     url,
     gitSettings: [...rules, ...gitSettings({ url, gitCredentials: undefined })],
     gitSystem: "/dev/null",
+    quietHome: "/cache/quiet",
     hexHome: "/cache/hex",
     rebarHome: "/cache/rebar3",
     rebarCache: "/cache/rebar3-cache",
@@ -189,7 +190,8 @@ describe("what was there before", () => {
       HTTPS_PROXY: "http://127.0.0.1:9",
       all_proxy: "http://127.0.0.1:9",
       NO_PROXY: "127.0.0.1,localhost,::1",
-      GIT_ALLOW_PROTOCOL: "http",
+      GIT_ALLOW_PROTOCOL: "http:file",
+      CURL_HOME: "/cache/quiet",
     });
   });
 });
@@ -224,7 +226,9 @@ describe("as text", () => {
   test("fish, as fish reads it", () => {
     const awkward = { A: "it's \\ $HOME\nline", B: "two words" };
     const text = formatVariables("fish", { set: awkward, unset: ["C"], moved: [{ from: "C", to: "D" }] }, false);
-    expect(text).toBe("set -gx D $C\nset -e C\nset -gx A 'it\\'s \\\\ $HOME\nline'\nset -gx B 'two words'");
+    expect(text).toBe(
+      "set -gx D $C\nset -eg C\nfor name in C; set -q $name; and echo \"mirror-server: $name is set for all of fish (set -U), and still counts\" >&2; end\nset -gx A 'it\\'s \\\\ $HOME\nline'\nset -gx B 'two words'",
+    );
     const script = `set -gx C 1\n${text}\nprintf '%s|%s|%s|%s' $A $B "$C" $D`;
     if (!isInstalled("fish", "--version")) return;
     expect(execFileSync("fish", ["-c", script], { encoding: "utf8" })).toBe(`${awkward.A}|two words||1`);

@@ -63,7 +63,7 @@ describe("exec", () => {
     expect([code, stderr]).toEqual([
       7,
       expect.stringMatching(
-        /^using the mirror .*\(registry SHA256:.+, hexpm SHA256:.+\)\n[^\n]*everything is here[^\n]*\n$/,
+        /^using the mirror .*\(registry SHA256:.+, hexpm SHA256:.+\)\n[^\n]*everything that is locked is here\n$/,
       ),
     ]);
     expect(JSON.parse(stdout)).toMatchObject({ status: "ok", hex: { releases: 2 }, problems: [] });

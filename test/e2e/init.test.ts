@@ -142,7 +142,7 @@ describe("init", () => {
     });
     await writeFile(join(cwd, "D"), "FROM corp/base\n");
     expect((await init("--compose")).stdout).toMatch(
-      /wrote docker-compose\.mirror\.yml\n[^]*mind: what corp\/base itself has for an entrypoint or a command is not known here/,
+      /wrote docker-compose\.mirror\.yml\n[^]*mind: corp\/base may have an entrypoint or a command of its own, which is not known here/,
     );
   });
 

@@ -42,7 +42,7 @@ describe("what was missed is named, with the way out,", () => {
     [
       "a package",
       ["/packages/nimble_csv"],
-      /the mirror lacks nimble_csv: online, run .*--pull -- sh.*, or "mirror-server sync --package nimble_csv@VERSION"/,
+      /the mirror lacks nimble_csv: online, run .*--pull -- …", or "mirror-server sync --package nimble_csv@VERSION"/,
     ],
     ["a release", ["/tarballs/nimble_csv-1.2.0.tar"], /lacks nimble_csv 1\.2\.0: .*sync --package nimble_csv@1\.2\.0"/],
     ["both, once", ["/packages/alpha", "/packages/x", "/tarballs/x-1.0.0.tar"], /lacks x: online/],
@@ -93,7 +93,7 @@ describe("what was missed is named, with the way out,", () => {
       "--",
       "sh",
       "-c",
-      'curl -sf "$HEX_MIRROR/packages/gamma" | cat >/dev/null; exit 1',
+      ': deps; curl -sf "$HEX_MIRROR/packages/gamma" | cat >/dev/null; exit 1',
     ]);
     expect(stderr).toMatch(/the mirror lacks gamma: online, run /);
   });
