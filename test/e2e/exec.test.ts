@@ -92,6 +92,35 @@ describe("exec", () => {
     expect([code, stdout]).toEqual([0, "heard\nalive\n"]);
   });
 
+  describe.skipIf(!isInstalled("script", "--version"))("Ctrl-C on a terminal (skipped without script)", () => {
+    /** Runs a shell's script by exec on a terminal of its own, and types Ctrl-C when it says `ready`. */
+    const interrupted = async (script: string) => {
+      const command = [process.execPath, main, "exec", "--port", "0", ...cache(), "--", "sh", "-c", script];
+      const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+      const env = { PATH: process.env["PATH"] ?? "", HOME: home, MIRROR_OFFLINE: "true", SHELL: "/bin/sh" };
+      const child = spawn("script", ["-qec", `exec ${quoted}`, "/dev/null"], { cwd, env, stdio: ["pipe", "pipe", "ignore"] });
+      let output = "";
+      child.stdout.on("data", (chunk: Buffer) => {
+        const was = output.includes("ready");
+        output += chunk.toString();
+        if (!was && output.includes("ready")) child.stdin.write("\u0003");
+      });
+      const [code] = (await once(child, "close")) as [number | null];
+      return { code, output };
+    };
+
+    test("ends a command that does not heed it, and exec with it", async () => {
+      expect(await interrupted("echo ready; exec sleep 60")).toMatchObject({ code: 130 });
+    });
+
+    test("comes once to one that lives on", async () => {
+      const { code, output } = await interrupted("trap 'echo heard' INT; echo ready; sleep 0.7; sleep 0.7; echo alive");
+      expect(code).toBe(0);
+      expect(output.match(/heard/g)).toHaveLength(1);
+      expect(output).toContain("alive");
+    });
+  });
+
   test.each([
     [[], /give a command/],
     [["--", "no-such-program"], /no-such-program: there is no such program/],
