@@ -67,6 +67,7 @@ chown -R 1234:1234 "$work/app"
 step "init says what is not needed any more, and warns of the key"
 said=$(docker run --rm --network none -v "$work/app:/project" -w /project mirror-server init --compose)
 grep -q "git_deps and app_deps of docker-compose.yml did what the mirror does" <<<"$said" || fail "init said: $said"
+grep -q "the registry's key private_key.pem may be read by others" <<<"$said" || fail "init said nothing of the key: $said"
 
 step "it comes up: the project's own entrypoint fetched everything, from the mirror and with verification"
 compose up -d --wait || { compose logs; fail "it does not come up"; }
