@@ -3,7 +3,7 @@
  * mirror could not give, and whether the next run needs a network.
  */
 import type { Item } from "../names/item.ts";
-import type { Lacked } from "../clients/running-server.ts";
+import type { LackReport } from "../clients/running-server.ts";
 import { MirrorError, describeError } from "../errors.ts";
 import type { Use } from "../mirror/use.ts";
 import { shellQuoted } from "../text.ts";
@@ -32,8 +32,8 @@ export const exec: Command = async (context, args) => {
     if (!isTerminal) say(use.description);
     // Who has just stopped it does not want to wait for more.
     if (isBySignal || signal.aborted) return code;
-    const lacks = await tellWhatWasMissed(context, use, { args, code });
-    if (isOwn) await tellWhatIsHere(context, { hasTold: lacks, hasFailed: code !== 0 });
+    const hasTold = await tellWhatWasMissed(context, use, { args, code });
+    if (isOwn) await tellWhatIsHere(context, { hasTold, hasFailed: code !== 0 });
     return code;
   });
 };
@@ -41,12 +41,12 @@ export const exec: Command = async (context, args) => {
 /** @returns whether there was anything */
 async function tellWhatWasMissed(
   context: CommandContext,
-  { lacked, refused }: Use,
+  { lacks, refusals }: Use,
   { args, code }: { readonly args: readonly string[]; readonly code: number },
 ): Promise<boolean> {
-  const found = await lacked();
+  const found = await lacks();
   const lines = found === undefined ? [] : await linesOf(context, found, { args, code });
-  const hosts = refused();
+  const hosts = refusals();
   if (hosts.length > 0)
     lines.push(`refused, since --hermetic lets nobody but the mirror be asked: ${hosts.join(", ")}`);
   for (const line of lines) context.tell(line);
@@ -55,7 +55,7 @@ async function tellWhatWasMissed(
 
 async function linesOf(
   { mirror, config, cwd }: CommandContext,
-  found: Lacked,
+  found: LackReport,
   { args, code }: { readonly args: readonly string[]; readonly code: number },
 ): Promise<string[]> {
   const hasFailed = code !== 0;

@@ -2,12 +2,12 @@
 import { installersHost } from "../names/known-hosts.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { idOf, type Item } from "../names/item.ts";
-import type { Lacked } from "../clients/running-server.ts";
+import type { LackReport } from "../clients/running-server.ts";
 import { itemOf } from "./lacking-items.ts";
 import { shellQuoted } from "../text.ts";
 import { showItem } from "./items.ts";
 
-export interface Told {
+export interface Circumstances {
   /** The command that ran. */
   readonly args: readonly string[];
   readonly hasFailed: boolean;
@@ -26,9 +26,12 @@ const longestShown = 60;
 const essential: ReadonlySet<Item["kind"]> = new Set(["release", "git", "policy"]);
 
 /** @returns a line, or two where upstream could be asked for some and not for others */
-export function lackingLines(lacked: Lacked, { args, hasFailed, declared, empty, options }: Told): string[] {
+export function lackingLines(
+  report: LackReport,
+  { args, hasFailed, declared, empty, options }: Circumstances,
+): string[] {
   const found = new Map<string, { item: Item; code: string; reason: string }>();
-  for (const each of lacked.lacking) {
+  for (const each of report.lacking) {
     const item = itemOf(each);
     if (item !== undefined && (hasFailed || essential.has(item.kind))) found.set(idOf(item), { ...each, item });
   }
@@ -40,7 +43,7 @@ export function lackingLines(lacked: Lacked, { args, hasFailed, declared, empty,
   // A package that is not there has no releases: one word for both.
   const packages = new Set(all.flatMap(({ item }) => (item.kind === "package" ? [item.name] : [])));
   const told = all.filter(({ item }) => item.kind !== "release" || !packages.has(item.name));
-  const isAbsent = ({ code }: { code: string }) => lacked.pulls && code === "not_found";
+  const isAbsent = ({ code }: { code: string }) => report.pulls && code === "not_found";
   const absent = told.filter(isAbsent);
   const lacks = told.filter((each) => !isAbsent(each));
   return [
@@ -49,7 +52,7 @@ export function lackingLines(lacked: Lacked, { args, hasFailed, declared, empty,
       : [
           `the mirror lacks ${list(lacks)}: ${wayOut(
             lacks.map(({ item }) => item),
-            { args, lacked, options },
+            { args, report, options },
           )}`,
         ]),
     ...(absent.length === 0
@@ -74,11 +77,11 @@ function list(found: readonly { readonly item: Item }[]): string {
 
 interface Way {
   readonly args: readonly string[];
-  readonly lacked: Lacked;
+  readonly report: LackReport;
   readonly options: string;
 }
 
-function wayOut(items: readonly Item[], { args, lacked, options }: Way): string {
+function wayOut(items: readonly Item[], { args, report, options }: Way): string {
   // No mirror fetches these by itself: they are an organisation's.
   if (items.every(({ kind }) => kind === "policy")) {
     return "Hex brings nothing without it; where you may, run without HEX_POLICY (and mix hex.config policy)";
@@ -86,7 +89,7 @@ function wayOut(items: readonly Item[], { args, lacked, options }: Way): string 
   const words = args.map(shellQuoted).join(" ");
   // A long one is nothing to copy from a line, and may hold what a log should not.
   const command = words.length > longestShown || /\s['"]|\n/.test(words) ? "…" : words;
-  const again = `online, run ${lacked.pulls ? "the same again" : `"mirror-server exec${options} --pull -- ${command}"`}`;
+  const again = `online, run ${report.pulls ? "the same again" : `"mirror-server exec${options} --pull -- ${command}"`}`;
   const packages = items.flatMap((item) => {
     if (item.kind === "release") return [`--package ${shellQuoted(`${spec(item)}@${item.version}`)}`];
     return item.kind === "package" ? [`--package ${shellQuoted(`${spec(item)}@VERSION`)}`] : [];

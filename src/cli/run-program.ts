@@ -5,7 +5,7 @@ import { constants } from "node:os";
 import { MirrorError, hasErrno } from "../errors.ts";
 import type { CommandContext } from "./command.ts";
 
-export interface ProgramOptions extends Pick<CommandContext, "cwd" | "handOverSignals"> {
+interface ProgramOptions extends Pick<CommandContext, "cwd" | "handOverSignals"> {
   readonly environment: Readonly<Record<string, string>>;
 }
 

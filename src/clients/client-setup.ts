@@ -15,7 +15,7 @@ import { readKnownLocks } from "../store/known-locks.ts";
 import type { Client, ClientKey, Server } from "./client.ts";
 import { writeClientFiles } from "./files.ts";
 import {
-  contested,
+  rivalRules,
   gitRules,
   gitSettings,
   isWithoutSecret,
@@ -142,7 +142,7 @@ async function rulesForOldGit(
   setup: GitSetup,
   { client, repositories }: { readonly client: Client; readonly repositories: readonly string[] },
 ) {
-  const theirs = contested(setup);
+  const theirs = rivalRules(setup);
   if (theirs.length === 0 || (await client.readsOursFirst())) return [];
   reporter.note(
     `git before 2.32 reads your rules before the mirror's (${theirs.length} of them are about what it has): what the mirror ` +

@@ -16,7 +16,7 @@ export interface ComposeProject extends ComposePlan {
   readonly isDefaultExternal: boolean;
 }
 
-export interface ComposeInput extends ComposeProject {
+interface ComposeInput extends ComposeProject {
   /** Hosts whose repositories the app fetches. */
   readonly gitHosts: readonly string[];
   /** What the mirror calls the app's lock. */

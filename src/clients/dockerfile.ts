@@ -3,7 +3,7 @@ import { DockerfileParser, type Cmd, type Dockerfile, type Entrypoint } from "do
 import * as z from "zod";
 import { parseJson } from "../text.ts";
 
-export interface Start {
+interface Start {
   /** undefined: that of the image that it begins with. */
   readonly entrypoint: readonly string[] | undefined;
   readonly command: readonly string[] | undefined;

@@ -11,7 +11,7 @@ import { isUrlInHexFile, type RepositorySetup } from "./repository-setup.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface ClientFilesInput extends RepositorySetup {
+interface ClientFilesInput extends RepositorySetup {
   /** For what holds for the mirror wherever it is reached; made. */
   readonly shared: Place;
   /** For what holds for this URL only; made. */

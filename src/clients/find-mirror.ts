@@ -12,7 +12,7 @@ import { homeFolder } from "../disk/scratch.ts";
 import { describeOldStack, oldStackIn } from "./old-stack.ts";
 import { allAnnounced, isRunning, type Announced } from "./running-server.ts";
 
-export type LocateKey =
+type LocateKey =
   "cwd" | "said" | "hasFile" | "port" | "url" | "offline" | "mirror" | "hexDir" | "runtimeDir" | "ownCacheDir";
 
 const here = ".mirror";

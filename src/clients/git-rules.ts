@@ -50,7 +50,7 @@ export function gitRules(setup: GitSetup): GitSetting[] {
   ]);
   return [
     ...[...known].map(([prefix, host]) => [to(`${host}/`), prefix] as const),
-    ...contested(setup).flatMap(({ prefix, place }): GitSetting[] => (known.has(prefix) ? [] : [[to(place), prefix]])),
+    ...rivalRules(setup).flatMap(({ prefix, place }): GitSetting[] => (known.has(prefix) ? [] : [[to(place), prefix]])),
     // What is asked of the mirror itself stays as it is.
     ...(isHermetic ? [[`url.${url}/.insteadOf`, `${url}/`] as const] : []),
     ...(isHermetic
@@ -60,7 +60,12 @@ export function gitRules(setup: GitSetup): GitSetting[] {
 }
 
 /** The user's own rules about what is mirrored, and which place of the mirror each is about: `github.com/owner/`. */
-export function contested({ gitHosts, gitPrefixes, users, isHermetic }: GitSetup): { prefix: string; place: string }[] {
+export function rivalRules({
+  gitHosts,
+  gitPrefixes,
+  users,
+  isHermetic,
+}: GitSetup): { prefix: string; place: string }[] {
   const hosts = new Set([...gitHosts, ...gitPrefixes.map(({ host }) => host)]);
   const isMirrored = (host: string) => isHermetic || hosts.has(host);
   return users.settings.flatMap(({ name, value: prefix }) => {
@@ -104,7 +109,7 @@ export function rulesOfEach({ url, gitPrefixes }: GitSetup, repositories: readon
  * longer than theirs. @param repositories likewise
  */
 export function repositoryRules(setup: GitSetup, repositories: readonly string[]): GitSetting[] {
-  const found = contested(setup).flatMap(({ prefix, place }) =>
+  const found = rivalRules(setup).flatMap(({ prefix, place }) =>
     repositories
       .filter((repository) => repository.startsWith(place))
       .flatMap((repository) => {

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 
 const line = /^# mirror-server init ([0-9a-f]{16})\n?$/m;
 
-export function marked(content: string): string {
+export function withMark(content: string): string {
   return `${content}# mirror-server init ${digest(content)}\n`;
 }
 

@@ -6,7 +6,7 @@ import { createServer, request as ask, type IncomingMessage, type ServerResponse
 import type { AddressInfo } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 
-export interface RefusingProxy {
+interface RefusingProxy {
   readonly url: string;
   /** Whom clients asked for: `repo.hex.pm:443` */
   readonly refused: () => readonly string[];

@@ -118,10 +118,10 @@ const lackingSchema = z.object({
   ),
 });
 
-export type Lacked = z.infer<typeof lackingSchema>;
+export type LackReport = z.infer<typeof lackingSchema>;
 
 /** What that server could not give since then; undefined where it does not say. @param since milliseconds since 1970 */
-export async function lackedAt({ url, known }: Running, since: number): Promise<Lacked | undefined> {
+export async function askLacking({ url, known }: Running, since: number): Promise<LackReport | undefined> {
   if (known === undefined) return undefined;
   const proof = askersProofOf(known.secret, { since: String(since), place: known.place });
   try {

@@ -8,7 +8,7 @@
  * keep: it holds, and does no harm or protects; neutralise: it does not count while clients are pointed at the mirror; tell: it
  * counts, and what that means is told.
  */
-export type Treatment = "keep" | "neutralise" | "tell";
+type Treatment = "keep" | "neutralise" | "tell";
 
 export interface Described {
   readonly client: "git" | "Hex" | "Mix" | "rebar3" | "all";

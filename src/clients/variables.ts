@@ -130,7 +130,7 @@ export function changeTo(set: Readonly<Record<string, string>>, present: Environ
 }
 
 /** @returns what a command that is started with the change gets; what is a key for others goes nowhere */
-export function applied({ set, unset, moved }: Change, present: Environment): Record<string, string> {
+export function environmentWith({ set, unset, moved }: Change, present: Environment): Record<string, string> {
   const passed = moved.filter(({ from }) => !from.endsWith("_KEY")).map(({ from, to }) => [to, present[from]] as const);
   const kept = Object.entries(present).filter(([name]) => !unset.includes(name));
   const all = [...kept, ...passed, ...Object.entries(set)];

@@ -23,7 +23,7 @@ import { tellWeakKey } from "../store/weak-key.ts";
 import { certsPlace } from "../tls/certs-files.ts";
 import { requireProxies } from "../upstream/proxies.ts";
 
-export type ExamineKey =
+type ExamineKey =
   | RunningKey
   | PullModeKey
   | AuthorityKey

@@ -1,7 +1,7 @@
 /** Writes what a project needs to use a mirror beside its own files, and never over them. */
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { composeArguments, composeOverride, overrideName, type MirrorFolders } from "../clients/compose-override.ts";
-import { isUnchanged, marked } from "../clients/mark.ts";
+import { isUnchanged, withMark } from "../clients/mark.ts";
 import { oldStackIn, type OldStack } from "../clients/old-stack.ts";
 import {
   entrypoint,
@@ -195,7 +195,7 @@ async function planned(context: Context<InitKey>, { folder, locks, oldStack, com
     ...(commit ? [{ place: paths.gitattributes, content: gitattributes, ours: [gitattributesBefore] }] : []),
     {
       place: project.at("mirror/pre-commit"),
-      content: marked(preCommit(relative(repositoryTop(folder), folder) || ".", relative(folder, paths.mirror.path))),
+      content: withMark(preCommit(relative(repositoryTop(folder), folder) || ".", relative(folder, paths.mirror.path))),
       isExecutable: true as const,
     },
   ];
@@ -206,7 +206,7 @@ async function planned(context: Context<InitKey>, { folder, locks, oldStack, com
   const isWritten = !hasConfig && Object.keys(settings).length > 0;
   if (isWritten) files.push({ place: project.at(configFile), content: `${JSON.stringify(settings, null, 2)}\n` });
   if (config.commit && isFolder(join(folder, ".github"))) {
-    files.push({ place: project.at(".github/workflows/mirror.yml"), content: marked(workflow) });
+    files.push({ place: project.at(".github/workflows/mirror.yml"), content: withMark(workflow) });
   }
   if (compose !== undefined) {
     const named = repositoryJobs(locks, config).jobs.map(({ host }) => host);
@@ -219,8 +219,8 @@ async function planned(context: Context<InitKey>, { folder, locks, oldStack, com
       hasConfig: hasConfig || isWritten,
     };
     files.push(
-      { place: project.at(overrideName), content: marked(composeOverride(input)) },
-      { place: project.at("mirror/entrypoint.sh"), content: marked(entrypoint), isExecutable: true },
+      { place: project.at(overrideName), content: withMark(composeOverride(input)) },
+      { place: project.at("mirror/entrypoint.sh"), content: withMark(entrypoint), isExecutable: true },
     );
   }
   return files;

@@ -1,5 +1,5 @@
 /** A mirror as clients use it: `env`, and `exec`. */
-import { applied, type Change } from "../clients/variables.ts";
+import { environmentWith, type Change } from "../clients/variables.ts";
 import { isMirror } from "../disk/folder-kinds.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
@@ -15,9 +15,9 @@ import { pulledHosts, type NamingKey } from "../upstream/named-hosts.ts";
 import { caFileOf, fingerprintsOf, tellTrustProblems, type AuthorityKey } from "../store/trust.ts";
 import {
   findRunning,
-  lackedAt,
+  askLacking,
   unproven,
-  type Lacked,
+  type LackReport,
   type Running,
   type RunningKey,
 } from "../clients/running-server.ts";
@@ -78,9 +78,9 @@ export interface Use {
   /** Which mirror it is, in a line. */
   readonly description: string;
   /** What clients could not be given so far; undefined where that cannot be told. */
-  readonly lacked: () => Promise<Lacked | undefined>;
+  readonly lacks: () => Promise<LackReport | undefined>;
   /** Whom clients asked for besides, where that is refused. */
-  readonly refused: () => readonly string[];
+  readonly refusals: () => readonly string[];
 }
 
 type UseKey = ClientKey | RunningKey | ServeKey | "nearby" | "logLevel" | "hermetic";
@@ -142,10 +142,10 @@ async function useAt<T>(
   const since = Date.now();
   const { change } = await clientEnvironment(context, running.url, client, { isRunning: true });
   return work({
-    environment: applied(change, client.environment),
+    environment: environmentWith(change, client.environment),
     description: await describeUse(context, running.url),
-    lacked: async () => lackedAt(running, since),
-    refused: () => [],
+    lacks: async () => askLacking(running, since),
+    refusals: () => [],
   });
 }
 
@@ -165,10 +165,10 @@ async function useOwn<T>(
     const held = proxy === undefined ? {} : { MIRROR_HERMETIC: "true" };
     try {
       return await work({
-        environment: { ...applied(change, client.environment), ...held },
+        environment: { ...environmentWith(change, client.environment), ...held },
         description: await describeUse(context, url, mode),
-        lacked: async () => ({ pulls: mode.pulls, lacking: lackingSince(0) }),
-        refused: () => proxy?.refused() ?? [],
+        lacks: async () => ({ pulls: mode.pulls, lacking: lackingSince(0) }),
+        refusals: () => proxy?.refused() ?? [],
       });
     } finally {
       // Nobody will come back to a port that was free just now.

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { dependenciesOf, readCompose, splitWords, variableNamesOf } from "../../src/clients/compose-file.ts";
 import { planServices } from "../../src/clients/compose-plan.ts";
 import { startOf } from "../../src/clients/dockerfile.ts";
-import { isUnchanged, marked } from "../../src/clients/mark.ts";
+import { isUnchanged, withMark } from "../../src/clients/mark.ts";
 
 describe("a command in one text is split as compose splits it", () => {
   test.each([
@@ -160,7 +160,7 @@ describe("an image from a Dockerfile starts with", () => {
 
 describe("what init wrote", () => {
   test("is known until somebody changes it, whatever git does to ends of lines", () => {
-    const text = marked("#!/bin/sh\necho\n");
+    const text = withMark("#!/bin/sh\necho\n");
     expect(isUnchanged(text)).toBe(true);
     expect(isUnchanged(text.replaceAll("\n", "\r\n"))).toBe(true);
     expect(isUnchanged(text.replace("echo", "echo mine"))).toBe(false);

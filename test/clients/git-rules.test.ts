@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
-  contested,
+  rivalRules,
   gitRules,
   gitSettings,
   isOurSetting,
@@ -121,7 +121,7 @@ describe("where nothing but the mirror may be reached", () => {
 
 test("each of our settings is known for ours, and none of the user's is", async () => {
   const { setup } = await environment({ global: usual.join("") });
-  expect(contested(setup).length).toBeGreaterThan(5);
+  expect(rivalRules(setup).length).toBeGreaterThan(5);
   const ours = [...gitRules(setup), ...gitSettings({ url, gitCredentials: "/x" })];
   expect(ours.filter(([key, value]) => !isOurSetting(key, value, url))).toEqual([]);
   const theirs = [

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import { isInstalled } from "../support/clients.ts";
 import { formatVariables } from "../../src/clients/formats.ts";
 import {
-  applied,
+  environmentWith,
   containerVariables,
   clientVariables,
   revertedVariables,
@@ -158,10 +158,10 @@ describe("what was there before", () => {
   test("a proxy that rebar3 would ask for the mirror goes by its other name, and is never printed", () => {
     const own = { http_proxy: "http://me:s3cret@proxy:3128", no_proxy: "corp.example" };
     const change = changeTo(clientVariables(setup, own), own);
-    expect(applied(change, own)).toMatchObject({ http_proxy: "", HTTP_PROXY: own.http_proxy });
-    const during = applied(change, own);
+    expect(environmentWith(change, own)).toMatchObject({ http_proxy: "", HTTP_PROXY: own.http_proxy });
+    const during = environmentWith(change, own);
     expect(usersEnvironment(during)).toEqual(own);
-    expect(applied(changeTo(clientVariables(setup, during), during), during)).toEqual(during);
+    expect(environmentWith(changeTo(clientVariables(setup, during), during), during)).toEqual(during);
     const there = formatVariables("sh", change, false);
     const back = formatVariables("sh", revertedVariables(during), true);
     for (const text of [there, back]) expect(text).not.toContain("s3cret");
@@ -173,7 +173,7 @@ describe("what was there before", () => {
 
   test("what git may go by gets the mirror's way, and gives it back", () => {
     const own = { GIT_ALLOW_PROTOCOL: "ssh", GIT_CONFIG_NOSYSTEM: "1" };
-    const during = applied(changeTo(clientVariables(setup, own), own), own);
+    const during = environmentWith(changeTo(clientVariables(setup, own), own), own);
     expect(during).toMatchObject({ GIT_ALLOW_PROTOCOL: "ssh:http", GIT_CONFIG_NOSYSTEM: "0" });
     expect(usersEnvironment(during)).toEqual(own);
   });

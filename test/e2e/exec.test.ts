@@ -98,7 +98,11 @@ describe("exec", () => {
       const command = [process.execPath, main, "exec", "--port", "0", ...cache(), "--", "sh", "-c", script];
       const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
       const env = { PATH: process.env["PATH"] ?? "", HOME: home, MIRROR_OFFLINE: "true", SHELL: "/bin/sh" };
-      const child = spawn("script", ["-qec", `exec ${quoted}`, "/dev/null"], { cwd, env, stdio: ["pipe", "pipe", "ignore"] });
+      const child = spawn("script", ["-qec", `exec ${quoted}`, "/dev/null"], {
+        cwd,
+        env,
+        stdio: ["pipe", "pipe", "ignore"],
+      });
       let output = "";
       child.stdout.on("data", (chunk: Buffer) => {
         const was = output.includes("ready");
