@@ -10,7 +10,8 @@ import { exists } from "../disk/files.ts";
 import { isMirror } from "../disk/folder-kinds.ts";
 import { homeFolder } from "../disk/scratch.ts";
 import { describeOldStack, oldStackIn } from "./old-stack.ts";
-import { allAnnounced, isRunning, type Announced } from "./running-server.ts";
+import { allAnnounced, type Announced } from "./announced-servers.ts";
+import { isRunning } from "./running-server.ts";
 
 type LocateKey =
   "cwd" | "said" | "hasFile" | "port" | "url" | "offline" | "mirror" | "hexDir" | "runtimeDir" | "ownCacheDir";

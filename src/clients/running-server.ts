@@ -7,17 +7,15 @@
 import { randomBytes } from "node:crypto";
 import { realpathSync } from "node:fs";
 import * as z from "zod";
-import { Place } from "../disk/place.ts";
-import { describeError, hasErrno } from "../errors.ts";
+import { hasErrno } from "../errors.ts";
 import { localUrl, plainAnswer, plainGet, type PlainAnswer } from "../upstream/plain-get.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { askersProofOf, isProof, placeOf } from "../serve/identity.ts";
-import { readJson } from "../store/json-file.ts";
 import { parseJson } from "../text.ts";
+import { announcedAt, type Announced, type FolderKey } from "./announced-servers.ts";
 import type { Context } from "../store/context.ts";
-import { knownAuthority, ownCache, type AuthorityKey } from "../store/trust.ts";
+import { knownAuthority, type AuthorityKey } from "../store/trust.ts";
 
-type FolderKey = "runtimeDir" | "ownCacheDir";
 /** The settings that say where a server of this mirror would answer, and how it can prove itself. */
 export type RunningKey = FolderKey | "host" | "port" | "tlsPort" | "isAuthorityKnown" | AuthorityKey;
 
@@ -32,59 +30,8 @@ export interface Running {
   readonly pulls?: boolean | undefined;
 }
 
-const schema = z.object({
-  port: z.number().int().min(1).max(65535),
-  secret: z.string().regex(/^[0-9a-f]{64}$/),
-  host: z.string().optional(),
-  pulls: z.boolean().optional(),
-  tlsPort: z.number().optional(),
-  folders: z
-    .object({
-      mirror: z.string(),
-      hexDir: z.string(),
-      gitDir: z.string(),
-      privateKey: z.string(),
-      certsDir: z.string(),
-    })
-    .optional(),
-});
-
-/** What a server leaves for its user's other commands. */
-export type Announced = z.infer<typeof schema>;
 const answerSchema = z.object({ fingerprint: z.string(), proof: z.string(), mirror: z.string() });
 const seconds = 2;
-
-export interface Announcement {
-  readonly withdraw: () => Promise<void>;
-}
-
-/** For the user's other commands. @throws MirrorError `storage` when there is no folder to write to */
-export async function announce(
-  context: Pick<Context<FolderKey>, "config">,
-  announced: Announced,
-): Promise<Announcement> {
-  const content = `${JSON.stringify({ ...announced, pid: process.pid })}\n`;
-  const { port } = announced;
-  let failure: unknown;
-  for (const folder of folders(context)) {
-    try {
-      folder.makeFolder(0o700);
-      const file = folder.at(`${port}.json`);
-      await file.write(content, 0o600);
-      // Another server may have taken the port meanwhile.
-      const isOurs = () => file.contains(content).catch(() => false);
-      return {
-        withdraw: async () => {
-          // What stays proves nothing without the server.
-          if (await isOurs()) await file.remove().catch(() => undefined);
-        },
-      };
-    } catch (error) {
-      failure ??= error;
-    }
-  }
-  throw failure;
-}
 
 export async function findRunning({ config, paths }: Context<RunningKey>): Promise<Running> {
   const url = localUrl(config);
@@ -169,29 +116,6 @@ function secureUrl(host: string, port: number): string {
   return localUrl({ host: isLocal ? "localhost" : host, port }).replace("http:", "https:");
 }
 
-/** What servers of this user left, whether they still run or not. */
-export async function allAnnounced(context: Pick<Context<FolderKey>, "config">): Promise<Announced[]> {
-  const files = await Promise.all(folders(context).map(async (folder) => folder.list("file").catch(() => [])));
-  const names = new Set(files.flat().filter((name) => /^\d+\.json$/.test(name)));
-  return (await Promise.all([...names].map(async (name) => announcedAt(context, name)))).flat();
-}
-
-async function announcedAt(context: Pick<Context<FolderKey>, "config">, name: string): Promise<Announced[]> {
-  const found = await Promise.all(
-    folders(context).map(async (folder) => {
-      try {
-        const place = folder.at(name);
-        if (!isPrivate(place)) return [];
-        const found = await readJson({ place, schema, whenDamaged: "counts as none" });
-        return found === undefined ? [] : [found];
-      } catch {
-        return [];
-      }
-    }),
-  );
-  return found.flat();
-}
-
 /** Whether the server that left this still runs, and serves that folder. */
 export async function isRunning({ port, host = "127.0.0.1", secret, folders }: Announced): Promise<boolean> {
   if (folders === undefined) return false;
@@ -213,31 +137,10 @@ function realOr(folder: string): string {
   }
 }
 
-/** What others could have written, or read, proves nothing. Windows knows neither users by number nor modes. */
-function isPrivate(file: Place): boolean {
-  const found = file.look();
-  if (found?.isFile() !== true) return false;
-  return process.getuid === undefined || (found.uid === process.getuid() && (found.mode & 0o077) === 0);
-}
-
-/** The session's own folder first; a service and a login may have different ones, and then share the cache. */
-function folders({ config }: Pick<Context<FolderKey>, "config">): Place[] {
-  const { runtimeDir } = config;
-  const inCache = ownCache(config).at("servers");
-  if (runtimeDir === undefined) return [inCache];
-  const root = { dir: runtimeDir, option: "XDG_RUNTIME_DIR", noun: "a runtime folder", isOne: () => true };
-  return [Place.root({ ...root, isTrusted: true }).at("mirror-server"), inCache];
-}
-
 /** What is said when something answers that does not prove to be ours. */
 export function unproven(port: number): string {
   return (
     `what answers on port ${port} does not prove to be this mirror's server, as it would to the user who started it, and ` +
     "over HTTPS with the authority in --certs-dir"
   );
-}
-
-/** @returns what is told to people where the server cannot be announced */
-export function notAnnounced(error: unknown): string {
-  return `exec and env of this user will not know this server: ${describeError(error)}`;
 }

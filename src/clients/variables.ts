@@ -17,13 +17,12 @@ import { gitConfigVariables } from "../git/config-variables.ts";
 import { hexRegistryHost } from "../names/known-hosts.ts";
 import { isSslVerify, switchesIn } from "../verification.ts";
 import { isOurSetting, type GitSetting } from "./git-rules.ts";
+import { proxyVariables, upperProxy, type ProxySetup } from "./proxy-variables.ts";
 import { neutralisedVariables } from "./treatments.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface ClientSetup {
-  /** Where the mirror is reached, without a slash at the end. */
-  readonly url: string;
+export interface ClientSetup extends ProxySetup {
   /** Folders that clients may write to, made for this. */
   readonly hexHome: string;
   readonly rebarHome: string;
@@ -42,8 +41,6 @@ export interface ClientSetup {
   readonly gitSettings: readonly GitSetting[];
   /** Settings of the user's git that turn verification off: `http.sslVerify`, `http.https://host/.sslVerify`. */
   readonly gitUnverified: readonly string[];
-  /** Where whatever is not for the mirror is refused; undefined: it goes where it always goes. */
-  readonly refusingProxy: string | undefined;
 }
 
 /** Of what says itself that clients are pointed at a mirror. */
@@ -75,7 +72,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
       ? {}
       : { HEX_CACERTS_PATH: caBundle, GIT_SSL_CAINFO: caBundle, CURL_CA_BUNDLE: caBundle }),
     ...(ca === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
-    ...proxyVariables(setup, present),
+    ...proxyVariables(setup, usersEnvironment(present)),
     ...(setup.refusingProxy === undefined ? {} : { CURL_HOME: setup.quietHome, WGETRC: `${setup.quietHome}/wgetrc` }),
   };
   const added = upperProxy(url, present);
@@ -227,39 +224,4 @@ function allowedProtocols({ url, refusingProxy }: ClientSetup, present: Environm
   if (refusingProxy !== undefined) return { GIT_ALLOW_PROTOCOL: `${own}:file` };
   const allowed = usersEnvironment(present)["GIT_ALLOW_PROTOCOL"]?.split(":");
   return allowed === undefined ? {} : { GIT_ALLOW_PROTOCOL: [...new Set([...allowed, own])].join(":") };
-}
-
-/** A proxy cannot reach this machine's own addresses, and need not be asked for the mirror's. */
-function proxyVariables({ url, refusingProxy }: ClientSetup, present: Environment): Record<string, string> {
-  // Some know an IPv6 address with its brackets, some without.
-  const { hostname } = new URL(url);
-  const own = [...new Set([hostname, hostname.replace(/^\[|\]$/g, "")])];
-  if (refusingProxy !== undefined) {
-    const without = [...new Set([...own, "localhost", "127.0.0.1", "::1"])].join(",");
-    const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
-    return {
-      ...Object.fromEntries(proxies.map((name) => [name, refusingProxy])),
-      NO_PROXY: without,
-      no_proxy: without,
-    };
-  }
-  const users = usersEnvironment(present);
-  const both = `${users["NO_PROXY"] ?? ""},${users["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
-  // By itself it means all hosts; among others, to some, nothing.
-  const without = both.includes("*") ? "*" : [...new Set([...both, ...own])].filter((host) => host !== "").join(",");
-  const lower = lowerProxy(url);
-  return { ...(users[lower] ? { [lower]: "" } : {}), NO_PROXY: without, no_proxy: without };
-}
-
-function lowerProxy(url: string): "https_proxy" | "http_proxy" {
-  return url.startsWith("https:") ? "https_proxy" : "http_proxy";
-}
-
-/**
- * rebar3 before 3.28 reads the lower-case one, and no list of hosts without proxy; most others read either: so that one is
- * empty, and this name has its value. @returns none where it is set already, or there is no proxy
- */
-function upperProxy(url: string, present: Environment): string[] {
-  const upper = lowerProxy(url).toUpperCase();
-  return present[lowerProxy(url)] && present[upper] === undefined ? [upper] : [];
 }
