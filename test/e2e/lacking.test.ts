@@ -1,5 +1,5 @@
 /** `exec` says at its end what the mirror could not give, whoever serves it; and with --hermetic nobody else can be asked. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -105,6 +105,16 @@ describe("what was missed is named, with the way out,", () => {
     expect(stderr).not.toMatch(/lacks [^:]*optional/);
   });
 
+  test("nothing that others may have asked for comes to be a command", async () => {
+    const { stderr } = await exec([
+      "--port",
+      "0",
+      ...ask("'/packages/x;touch$IFS/tmp/pwned;'", "/repos/A$(id)/packages/y", "/packages/fine"),
+    ]);
+    expect(stderr).toMatch(/the mirror lacks fine: /);
+    expect(stderr).not.toMatch(/mirror-server sync[^\n]*(?:touch|id)/);
+  });
+
   test("by one that runs, of this command alone", async () => {
     const server = await startServer(["--no-tls"], { cwd });
     await fetch(`${server.url}/packages/before`);
@@ -116,7 +126,7 @@ describe("what was missed is named, with the way out,", () => {
   test("that one tells it to its user alone", async () => {
     const server = await startServer(["--no-tls"], { cwd });
     await fetch(`${server.url}/packages/secret_name`);
-    for (const query of ["", "?since=0", `?since=0&proof=${"0".repeat(64)}`]) {
+    for (const query of ["", "?since=0", `?since=0&proof=${"0".repeat(64)}`, `?since=0&proof=${"%C3%A9".repeat(64)}`]) {
       const answer = await fetch(`${server.url}/health/lacking${query}`);
       expect([answer.status, await answer.text()]).toEqual([403, expect.not.stringContaining("secret_name")]);
     }
@@ -199,6 +209,8 @@ describe("--hermetic", () => {
     const { code, stderr } = await exec(["--hermetic", "--", "git", "ls-remote", url], env);
     expect([code, stderr]).toEqual([128, expect.stringMatching(words)]);
     expect(stderr).not.toMatch(/^asked/m);
+    // Git's own failure is 128, as a signal's might be.
+    if (!url.startsWith("git@")) expect(stderr).toContain("the mirror lacks https://git.example.org/o/r: ");
   });
 
   test.skipIf(!isInstalled("rebar3", "--version"))("rebar3 still has what the mirror holds", async () => {
@@ -207,6 +219,23 @@ describe("--hermetic", () => {
     await writeFile(join(cwd, "app/src/app.app.src"), '{application, app, [{vsn, "1"}, {applications, [kernel]}]}.\n');
     const { code, stdout } = await exec(["--hermetic", "--", "sh", "-c", "cd app && rebar3 get-deps"]);
     expect([code, stdout]).toEqual([0, expect.stringContaining("Fetching alpha v1.0.0")]);
+  });
+
+  test("ends although a client of its own keeps a refused connection open", async () => {
+    await writeFile(
+      join(cwd, "client.mjs"),
+      `import { connect } from "node:net";
+       import { writeFileSync } from "node:fs";
+       const port = Number(new URL(process.env.HTTPS_PROXY).port);
+       const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+       socket.write("CONNECT a.example:443 HTTP/1.1\\r\\n\\r\\n");
+       socket.on("data", () => writeFileSync("refused", ""));
+       socket.on("close", () => process.exit());
+       setTimeout(() => { writeFileSync("waited", ""); process.exit(); }, 20_000);`,
+    );
+    const script = `"${process.execPath}" client.mjs >/dev/null 2>&1 & until [ -e refused ]; do sleep 0.1; done`;
+    expect(await exec(["--hermetic", "--", "sh", "-c", script])).toMatchObject({ code: 0 });
+    expect(await readdir(cwd)).not.toContain("waited");
   });
 
   test("holds for what is started within, and does not go with a mirror elsewhere", async () => {

@@ -107,7 +107,7 @@ async function furnish(): Promise<void> {
   );
   await writeFile(
     join(home, ".config/rebar3/rebar.config"),
-    '{plugins, [rebar3_nowhere]}.\n{hex, [{repos, [#{name => <<"hexpm">>, repo_key => <<"s3cret">>}]}]}.\n',
+    '{plugins, [rebar3_nowhere]}.\n{offline, true}.\n{hex, [{repos, [#{name => <<"hexpm">>, repo_key => <<"s3cret">>}]}]}.\n',
   );
   environment = {
     HOME: home,
@@ -125,6 +125,7 @@ async function furnish(): Promise<void> {
     HEX_CDN: url,
     HEX_BUILDS_URL: url,
     HEX_UNSAFE_REGISTRY: "1",
+    REBAR_OFFLINE: "1",
     GIT_ALLOW_PROTOCOL: "ssh:https",
     GIT_PROTOCOL_FROM_USER: "0",
     GIT_SSL_NO_VERIFY: "1",
@@ -168,6 +169,22 @@ test.each([
   expect(stderr).toContain(`verification is on: ${off} would turn it off, and is taken out`);
   expect(await snapshot(home)).toEqual(before);
   await expectNobodyAsked();
+});
+
+test("git, by a rule that holds in one clone only", async () => {
+  const script =
+    `git init -q clone && git -C clone config url.${watcher.url}/.insteadOf https://github.com/owner/ && ` +
+    "git -C clone ls-remote https://github.com/owner/repo.git HEAD";
+  expect(await exec(["--", "sh", "-c", script])).toMatchObject({ code: 0, stdout: `${revision}\tHEAD\n` });
+  await expectNobodyAsked();
+});
+
+test("what a rule begins with may hold a token: env does not print it", async () => {
+  await writeFile(join(home, ".gitconfig"), '[url "git@github.com:"]\n\tinsteadOf = https://me:s3cret@github.com/\n');
+  const args = ["env", "--port", "9", "--cache-dir", join(cwd, "cache")];
+  const { code, stdout } = await mirrorServer(args, { cwd, env: { ...environment, HEX_MIRROR: "http://me:s3cret@x" } });
+  expect(code).toBe(0);
+  expect(stdout).not.toContain("s3cret");
 });
 
 test.skipIf(!isInstalled("rebar3", "--version"))("rebar3: packages, and what it knows of them", async () => {
