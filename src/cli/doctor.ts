@@ -1,5 +1,5 @@
 /** `mirror-server doctor`: what stands in the way on this machine, and what is done with each setting of the user's. */
-import type { Examined } from "../mirror/examine.ts";
+import type { Examined, PortState } from "../mirror/examine.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
 import { projectLocks } from "./locks.ts";
 
@@ -24,11 +24,15 @@ function lines(checks: readonly Check[]): string[] {
   return [
     ...checks.map(({ subject, state, text }) => `${marks[state]} ${subject}: ${text}`),
     "",
-    wrong === 0 ? "nothing stands in the way" : `${wrong} of this stands in the way`,
+    wrong === 0
+      ? "nothing stands in the way"
+      : wrong === 1
+        ? "one of these stands in the way"
+        : `${wrong} of these stand in the way`,
   ];
 }
 
-function checksOf(found: Examined & { readonly warnings: readonly string[] }, { config }: CommandContext): Check[] {
+function checksOf(found: Examined, { config }: CommandContext): Check[] {
   const check = (
     subject: string,
     isGood: boolean,
@@ -48,18 +52,20 @@ function checksOf(found: Examined & { readonly warnings: readonly string[] }, { 
       "mind",
     ),
     ...mirror.nearby.map((text): Check => ({ subject: "mirror", state: "mind", text })),
-    ...found.warnings.map((text): Check => ({ subject: "mirror", state: "wrong", text })),
+    ...found.warnings.map((text): Check => ({ subject: "looking", state: "wrong", text })),
     ...folders.map(({ option, folder, isWritable }) =>
       check(
         "folder",
         isWritable,
         `${folder} can be written`,
         `${folder} cannot be written; give another with ${option}`,
+        // What is there is served as it is.
+        option === "--mirror" && mirror.isThere ? "mind" : "wrong",
       ),
     ),
     serverCheck(server),
     ...ports.map(({ option, port, state }) =>
-      check("port", state === "free", `${port} is free`, portText(option, port, state === "barred")),
+      check("port", state === "free", `${port} is free`, portText(option, port, state)),
     ),
     certificate === undefined
       ? { subject: "certificate", state: "ok", text: `none yet; serve makes one in ${config.certsDir}` }
@@ -74,7 +80,7 @@ function checksOf(found: Examined & { readonly warnings: readonly string[] }, { 
       "clock",
       future === undefined,
       new Date().toISOString(),
-      `something here was written at ${future}, which is in the future: the clock is late, and certificates may not hold`,
+      `something here was written at ${future}, which is in the future: this machine's clock is slow, and certificates may not hold`,
     ),
     ...found.settings.map(({ names, described: { client, in: place, treatment, effect } }): Check => ({
       subject: `${client === "all" ? "clients" : client} (${place === "git" ? "its configuration" : place})`,
@@ -106,10 +112,14 @@ function serverCheck({ state, url }: Examined["server"]): Check {
   }
 }
 
-function portText(option: string, port: number, isBarred: boolean): string {
-  return isBarred
-    ? `${port} may not be opened by this user; give another with ${option}`
-    : `${port} is taken by something else; give another with ${option}`;
+function portText(option: string, port: number, state: PortState): string {
+  const why = {
+    free: "is free",
+    taken: "is taken by something else",
+    barred: "may not be opened by this user",
+    unknown: "cannot be listened on at that address (--host)",
+  };
+  return `${port} ${why[state]}; give another with ${option}`;
 }
 
 function proxyText({ httpProxy, httpsProxy }: CommandContext["config"]["proxy"]): string {

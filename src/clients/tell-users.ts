@@ -13,7 +13,10 @@ export function tellUsers(
   { client, repositories }: { readonly client: Client; readonly repositories: readonly string[] },
 ): void {
   const off = [...switchesIn(client.environment), ...unverifiedIn(client.git.settings), ...hex.switches];
-  if (off.length > 0) reporter.note(`verification is on: ${off.join(", ")} would turn it off, and is taken out`);
+  if (off.length > 0) {
+    const are = off.length === 1 ? "is" : "are";
+    reporter.note(`verification is on: ${off.join(", ")} would turn it off, and ${are} taken out`);
+  }
   if (hex.isUnread) reporter.note(`${config.hexConfigFile} cannot be read, and nothing that it says counts here`);
   const unknown = hex.repositories.filter((name) => !repositories.includes(name));
   if (unknown.length > 0) {

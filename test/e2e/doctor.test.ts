@@ -45,7 +45,7 @@ test("what is wrong ends it with 1: a port that is taken, a proxy that is none, 
   expect(stdout).toMatch(/WRONG server: what answers at http:\S+ does not prove to be a server of yours/);
   expect(stdout).toMatch(/WRONG proxy: HTTP_PROXY names no proxy/);
   expect(stdout).toMatch(/WRONG clock: something here was written at 2099-01-01/);
-  expect(stdout).toMatch(/\n3 of this stands in the way\n$/);
+  expect(stdout).toMatch(/\n3 of these stand in the way\n$/);
 });
 
 test("a server that runs is known, and --json tells all of it", async () => {

@@ -166,7 +166,7 @@ test.each([
   const { code, stdout, stderr } = await exec(["--", "git", "ls-remote", url, "HEAD"]);
   expect([code, stdout]).toEqual([0, `${revision}\tHEAD\n`]);
   const off = "GIT_SSL_NO_VERIFY, HEX_UNSAFE_REGISTRY, http.sslverify";
-  expect(stderr).toContain(`verification is on: ${off} would turn it off, and is taken out`);
+  expect(stderr).toContain(`verification is on: ${off} would turn it off, and are taken out`);
   expect(await snapshot(home)).toEqual(before);
   await expectNobodyAsked();
 });
