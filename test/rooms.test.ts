@@ -23,6 +23,7 @@ const rooms = [
   "registry",
   "artifacts",
   "serve",
+  "project",
   "clients",
   "pull",
   "mirror",

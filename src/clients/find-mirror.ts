@@ -9,7 +9,7 @@ import { nowhere, type Config, type Located } from "../config.ts";
 import { exists } from "../disk/files.ts";
 import { isMirror } from "../disk/folder-kinds.ts";
 import { homeFolder } from "../disk/scratch.ts";
-import { describeOldStack, oldStackIn } from "./old-stack.ts";
+import { describeOldStack, oldStackIn } from "../project/old-stack.ts";
 import { allAnnounced, type Announced } from "./announced-servers.ts";
 import { isRunning } from "./running-server.ts";
 

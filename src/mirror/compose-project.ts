@@ -11,10 +11,10 @@ import {
   type ComposeContent,
   type ComposeFile,
   type Service,
-} from "../clients/compose-file.ts";
-import { overrideName, type ComposeProject } from "../clients/compose-override.ts";
-import { planServices, type ComposePlan } from "../clients/compose-plan.ts";
-import { startOf } from "../clients/dockerfile.ts";
+} from "../project/compose-file.ts";
+import { overrideName, type ComposeProject } from "../project/compose-override.ts";
+import { planServices, type ComposePlan } from "../project/compose-plan.ts";
+import { startOf } from "../project/dockerfile.ts";
 import { readIfPresent } from "../disk/files.ts";
 import { verificationSwitches } from "../verification.ts";
 

@@ -1,8 +1,8 @@
 /** The files that `init` writes, and what stands in each. */
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { composeOverride, overrideName, type MirrorFolders } from "../clients/compose-override.ts";
-import { withMark } from "../clients/mark.ts";
-import type { OldStack } from "../clients/old-stack.ts";
+import { composeOverride, overrideName, type MirrorFolders } from "../project/compose-override.ts";
+import { withMark } from "../project/mark.ts";
+import type { OldStack } from "../project/old-stack.ts";
 import {
   entrypoint,
   gitattributes,
@@ -10,7 +10,7 @@ import {
   gitignoreAll,
   preCommit,
   workflow,
-} from "../clients/templates.ts";
+} from "../project/templates.ts";
 import { exists, isFolder } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";

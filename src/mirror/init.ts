@@ -1,8 +1,8 @@
 /** Writes what a project needs to use a mirror beside its own files, and never over them. */
 import { join, relative, resolve, sep } from "node:path";
-import { composeArguments } from "../clients/compose-override.ts";
-import { isUnchanged } from "../clients/mark.ts";
-import { oldStackIn, type OldStack } from "../clients/old-stack.ts";
+import { composeArguments } from "../project/compose-override.ts";
+import { isUnchanged } from "../project/mark.ts";
+import { oldStackIn, type OldStack } from "../project/old-stack.ts";
 import { readIfPresent } from "../disk/files.ts";
 import { givingToOwnerOf } from "../disk/give.ts";
 import type { GitEnvironments } from "../git/environment.ts";

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { entrypoint } from "../../src/clients/templates.ts";
+import { entrypoint } from "../../src/project/templates.ts";
 import { verificationSwitches } from "../../src/verification.ts";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
 import { runClient } from "../support/clients.ts";

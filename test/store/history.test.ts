@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { gitattributes } from "../../src/clients/templates.ts";
+import { gitattributes } from "../../src/project/templates.ts";
 import { Place } from "../../src/disk/place.ts";
 import { ambiguousVersions, readHistory, writeHistory, type HistoryLine } from "../../src/store/history.ts";
 import { temporaryFolder } from "../support/folder.ts";

@@ -1,9 +1,9 @@
 /** What is read of compose files and Dockerfiles, and the mark on what `init` wrote. */
 import { describe, expect, test } from "vitest";
-import { dependenciesOf, readCompose, splitWords, variableNamesOf } from "../../src/clients/compose-file.ts";
-import { planServices } from "../../src/clients/compose-plan.ts";
-import { startOf } from "../../src/clients/dockerfile.ts";
-import { isUnchanged, withMark } from "../../src/clients/mark.ts";
+import { dependenciesOf, readCompose, splitWords, variableNamesOf } from "../../src/project/compose-file.ts";
+import { planServices } from "../../src/project/compose-plan.ts";
+import { startOf } from "../../src/project/dockerfile.ts";
+import { isUnchanged, withMark } from "../../src/project/mark.ts";
 
 describe("a command in one text is split as compose splits it", () => {
   test.each([
