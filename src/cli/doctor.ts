@@ -1,7 +1,8 @@
 /** `mirror-server doctor`: what stands in the way on this machine, and what is done with each setting of the user's. */
+import { describeError } from "../errors.ts";
 import type { Examined, PortState } from "../mirror/examine.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
-import { projectLocks } from "./locks.ts";
+import { projectLocks, readLocks } from "./locks.ts";
 
 interface Check {
   readonly subject: string;
@@ -11,8 +12,13 @@ interface Check {
 
 export const doctor: Command = async (context) => {
   const { config, mirror, cwd } = context;
+  // A lock that cannot be read is one of the things to find.
+  const lockProblem = await readLocks([], cwd, config, true).then(
+    () => [],
+    (error: unknown): Check[] => [{ subject: "lock", state: "wrong", text: describeError(error) }],
+  );
   const found = await mirror.examine(await projectLocks(cwd, config));
-  const checks = checksOf(found, context);
+  const checks = [...checksOf(found, context), ...lockProblem];
   const ok = checks.every(({ state }) => state !== "wrong");
   printResult(context, { ok, ...found, checks }, () => lines(checks));
   return ok ? 0 : 1;

@@ -14,6 +14,7 @@ import type { Config } from "../config.ts";
 import { isFile, readIfPresent } from "../disk/files.ts";
 import { MirrorError, describeError, hasErrno } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
+import { readPrivateKey } from "../hex/keys.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { describeMode, pullMode, type PullModeKey } from "../store/pull-mode.ts";
 import { silentReporter } from "../reporter.ts";
@@ -95,6 +96,12 @@ export async function examine(
   await look(async () => tellForeign(context), undefined);
   await look(async () => tellTrustProblems(context), undefined);
   if (gitProblem === undefined) await look(async () => tellWeakKey(context, gitEnvironments), undefined);
+  // One that is no key at all is told by what needs it, which may be long from now.
+  const key = paths.privateKey.path;
+  await look(async () => {
+    const pem = await readIfPresent(key);
+    if (pem !== undefined) readPrivateKey(pem.toString("utf8"), key);
+  }, undefined);
   if (client.git.problem !== undefined) warnings.push(`git cannot read its settings: ${client.git.problem}`);
   if (hex.isUnread) warnings.push(`${config.hexConfigFile} cannot be read, and nothing that it says counts in exec`);
   return {

@@ -39,13 +39,19 @@ test("what is wrong ends it with 1: a port that is taken, a proxy that is none, 
   const cwd = await temporaryFolder();
   const port = new URL(await listenOnLoopback(createServer((request) => request.socket.destroy()))).port;
   await mkdir(join(cwd, ".mirror"));
+  await writeFile(join(cwd, ".mirror/private_key.pem"), "no key", { mode: 0o600 });
+  await writeFile(join(cwd, "mix.lock"), "nonsense");
+  await writeFile(join(cwd, ".gitconfig"), "[http\n");
   await utimes(join(cwd, ".mirror"), new Date("2099-01-01"), new Date("2099-01-01"));
   const { code, stdout } = await doctor(cwd, ["--port", port], { HTTP_PROXY: "ftp://proxy" });
   expect(code).toBe(1);
   expect(stdout).toMatch(/WRONG server: what answers at http:\S+ does not prove to be a server of yours/);
   expect(stdout).toMatch(/WRONG proxy: HTTP_PROXY names no proxy/);
   expect(stdout).toMatch(/WRONG clock: something here was written at 2099-01-01/);
-  expect(stdout).toMatch(/\n3 of these stand in the way\n$/);
+  expect(stdout).toMatch(/WRONG looking: .*private_key\.pem/);
+  expect(stdout).toMatch(/WRONG looking: git cannot read its settings: .*bad config/);
+  expect(stdout).toMatch(/WRONG lock: .*mix\.lock/);
+  expect(stdout).toMatch(/\n6 of these stand in the way\n$/);
 });
 
 test("a server that runs is known, and --json tells all of it", async () => {
