@@ -36,7 +36,7 @@ export function readRebarTerms(own: string): RebarTerms {
     return {
       own,
       names: [],
-      plugins: /^\s*\{\s*plugins\b/m.test(own) ? ["those of your rebar.config"] : [],
+      plugins: /\{\s*plugins\b/.test(own) ? ["those of your rebar.config"] : [],
     };
   }
 }

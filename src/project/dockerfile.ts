@@ -47,7 +47,7 @@ export function startOf(text: string, target: string | undefined): Start {
 function wordsOf(instruction: Cmd | Entrypoint | undefined): readonly string[] | undefined {
   if (instruction === undefined) return undefined;
   // Lines of comments within an instruction are left out before lines are joined.
-  const text = (instruction.getRawArgumentsContent() ?? "").replace(/^\s*#.*\r?\n/gm, "").replace(/\\\r?\n/g, "");
+  const text = (instruction.getRawArgumentsContent() ?? "").replace(/^[ \t]*#[^\n]*\n/gm, "").replace(/\\\r?\n/g, "");
   const list = z.array(z.string()).safeParse(parseJson(text));
   return list.success ? list.data : ["/bin/sh", "-c", text];
 }
