@@ -121,7 +121,17 @@ export const described: readonly Described[] = [
   {
     client: "git",
     in: "environment",
-    names: ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_COUNT", "GIT_ASKPASS", "SSH_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND"],
+    names: [
+      "GIT_CONFIG_GLOBAL",
+      "GIT_CONFIG_COUNT",
+      "GIT_ASKPASS",
+      "SSH_ASKPASS",
+      "GIT_SSH",
+      "GIT_SSH_COMMAND",
+      "GIT_SSL_CAPATH",
+      "GIT_SSL_CERT*",
+      "GIT_SSL_KEY",
+    ],
     treatment: "keep",
     effect: "hold as before; git config --global writes where it always does",
   },

@@ -1,5 +1,5 @@
 /** Reads a project's compose files, and what its app's image starts with, for the mirror that is to stand beside them. */
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import {
   buildOf,
   composeNames,
@@ -54,7 +54,23 @@ export async function readComposeProject(folder: string, { service: given, parts
     networks: [...new Set(namesOf(app?.networks))],
     isDefaultExternal: content.isDefaultExternal,
   };
-  return { project, notes: [...start.notes, ...notesOf(files, content, plan)] };
+  const switched = await switchesOf(folder, start.entrypoint ?? []);
+  return { project, notes: [...start.notes, ...switched, ...notesOf(files, content, plan)] };
+}
+
+/** What an entrypoint of the older stack does, and is done before it now. */
+async function switchesOf(folder: string, entrypoint: readonly string[]): Promise<string[]> {
+  const notes = entrypoint.map(async (word) => {
+    // By its name: in the container it lies where the project is mounted.
+    const name = basename(word);
+    const text = (await readIfPresent(join(folder, name)).catch(() => undefined))?.toString("utf8") ?? "";
+    const found = verificationSwitches.filter((each) => text.includes(each));
+    if (found.length > 0)
+      return [`${name} switches verification off (${found.join(", ")}): take that out, it is not needed any more`];
+    const isSetup = /mix hex\.repo (?:add|set)/.test(text);
+    return isSetup ? [`${name} sets Hex up (mix hex.repo), which is done before it now: that can go`] : [];
+  });
+  return (await Promise.all(notes)).flat();
 }
 
 async function firstOf(folder: string, names: readonly string[]): Promise<ComposeFile[]> {

@@ -177,8 +177,10 @@ describe("init", () => {
   worker: {image: elixir, depends_on: {registry: {condition: service_started}}}
 `,
     );
+    await writeFile(join(cwd, "own.sh"), "export HEX_NO_VERIFY_REPO_ORIGIN=1\nmix hex.repo add hexpm $HEX_REGISTRY\n");
     const { code, stdout } = await init("--compose");
     expect(code).toBe(0);
+    expect(stdout).toContain("mind: own.sh switches verification off (HEX_NO_VERIFY_REPO_ORIGIN)");
     expect(JSON.parse(await readFile(join(cwd, "mirror.config.json"), "utf8"))).toEqual({
       hexDir: ".hex_repo",
       privateKey: "private_key.pem",

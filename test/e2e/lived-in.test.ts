@@ -46,8 +46,17 @@ beforeEach(async () => {
 
 /** Every setting of the table in clients/treatments.ts that can do harm. */
 async function furnish(): Promise<void> {
-  for (const folder of [".hex/packages", ".hex/docs", ".config/rebar3", "bin"]) {
+  for (const folder of [".hex/packages", ".hex/docs", ".config/rebar3", ".config/git", ".config/fish", "bin"]) {
     await mkdir(join(home, folder), { recursive: true });
+  }
+  for (const [file, content] of [
+    [join(home, ".config/git/config"), "[alias]\n\tst = status\n"],
+    [join(home, ".bashrc"), "alias ll='ls -l'\n"],
+    [join(home, ".profile"), "umask 022\n"],
+    [join(home, ".config/fish/config.fish"), "set -g fish_greeting\n"],
+    [join(cwd, "docker-compose.yml"), "services:\n  app: {image: elixir, command: iex}\n"],
+  ] as const) {
+    await writeFile(file, content);
   }
   const tell = join(home, "bin/tell");
   await writeFile(tell, `#!/bin/sh\necho "$0 $*" >>"${join(cwd, "told")}"\nexit 1\n`);
@@ -144,9 +153,20 @@ const exec = async (args: string[], env: Record<string, string> = {}) =>
   });
 
 /** What people have written, and what `exec` has no business in. */
+const ofHome = [
+  ".gitconfig",
+  ".config/git/config",
+  ".hex/hex.config",
+  ".config/rebar3/rebar.config",
+  ".bashrc",
+  ".profile",
+  ".config/fish/config.fish",
+];
+const ofProject = ["mix.lock", "mix.exs", "docker-compose.yml", "rebar.config"];
+
 async function written(): Promise<unknown> {
-  const files = [".gitconfig", ".hex/hex.config", ".config/rebar3/rebar.config"].map((file) => join(home, file));
-  return Promise.all([...files, join(cwd, "mix.lock")].map(async (file) => [file, await readFile(file, "utf8")]));
+  const files = [...ofHome.map((file) => join(home, file)), ...ofProject.map((file) => join(cwd, file))];
+  return Promise.all(files.map(async (file) => [file, await readFile(file, "utf8").catch(() => "none")]));
 }
 
 async function expectNobodyAsked(): Promise<void> {
