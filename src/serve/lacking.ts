@@ -20,6 +20,8 @@ export interface Lack {
 }
 
 const most = 1000;
+// Characters: no name of anything is longer.
+const longestPath = 500;
 // What is not there, and what could not be asked for; not what was refused, or came and was wrong.
 const counted = new Set(["not_found", "away", "upstream"]);
 
@@ -30,6 +32,7 @@ export class Lacking {
     if (target === undefined || !counted.has(code)) return;
     const path = target.kind === "git" ? (normalisePath(target.repository) ?? "") : target.path;
     const host = target.kind === "own" || target.kind === "upstream" ? "" : target.host;
+    if (path.length > longestPath) return;
     const lack = { kind: target.kind, host, path, code, reason: message };
     this.asked.set(`${lack.kind} ${host}${path}`, { ...lack, at: Date.now() });
   }
