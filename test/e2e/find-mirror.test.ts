@@ -119,12 +119,16 @@ describe("the nearest .mirror upwards", () => {
     async () => {
       await makeMirror(join(home, "code"));
       await chmod(home, 0o755);
+      // The program where that user can read it, wherever this clone lies.
+      const program = join(home, "program");
+      await cp(join(main, ".."), join(program, "dist"), { recursive: true });
+      await cp(join(main, "../../package.json"), join(program, "package.json"));
       // As nobody, whose home is elsewhere, in a folder of their own below somebody else's.
       const work = join(home, "code/theirs");
       await mkdir(work);
       await rename(app, join(work, "app"));
       const run = (cwd: string) =>
-        spawnSync(process.execPath, [main, "status"], {
+        spawnSync(process.execPath, [join(program, "dist/main.js"), "status"], {
           cwd,
           uid: 65_534,
           gid: 65_534,
