@@ -17,7 +17,7 @@ export interface Ended {
 }
 
 // Milliseconds in which a terminal's Ctrl-C reaches all that it is for.
-const together = 200;
+const together = 1000;
 
 /** @throws MirrorError `usage` for what cannot be run */
 export async function runProgram(
@@ -66,7 +66,8 @@ function hasTerminal(): boolean {
 class Witness {
   private readonly cwd: string;
   private child: ChildProcess | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private isOver = false;
 
   constructor(cwd: string) {
     this.cwd = cwd;
@@ -83,14 +84,23 @@ class Witness {
 
   unlessForAll(pass: () => void): void {
     const now = this.child;
-    this.timer = setTimeout(() => {
-      if (now?.signalCode !== "SIGINT") pass();
+    let isSettled = false;
+    const settle = (isForAll: boolean) => {
+      if (isSettled || this.isOver) return;
+      isSettled = true;
+      now?.off("exit", hear);
+      if (!isForAll) pass();
       else if (now === this.child) this.start();
-    }, together);
+    };
+    const hear = (_code: number | null, signal: NodeJS.Signals | null) => settle(signal === "SIGINT");
+    now?.once("exit", hear);
+    // Where this process has not had its turn for long, timers come before what ended meanwhile is heard of.
+    this.timers.add(setTimeout(() => setImmediate(() => settle(false)), together));
   }
 
   end(): void {
-    clearTimeout(this.timer);
+    this.isOver = true;
+    for (const timer of this.timers) clearTimeout(timer);
     this.child?.stdin?.destroy();
     this.child?.kill("SIGKILL");
   }
