@@ -26,8 +26,9 @@ export async function runProgram(
   { cwd, environment, handOverSignals }: ProgramOptions,
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env: { ...environment }, stdio: "inherit" });
+    // First: what reaches the command has to reach it as well.
     const witness = hasTerminal() ? new Witness(cwd) : undefined;
+    const child = spawn(program, args, { cwd, env: { ...environment }, stdio: "inherit" });
     const takeBack = handOverSignals((name) => {
       if (name === "SIGINT" && witness !== undefined) witness.unlessForAll(() => child.kill(name));
       else child.kill(name);
