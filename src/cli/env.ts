@@ -9,7 +9,9 @@ export const env: Command = async ({ config, mirror, cwd, write }) => {
     throw new MirrorError("config", "--port: give the port that the server listens on");
   }
   const format = config.json ? "json" : config.format;
-  const change = await mirror.clientVariables(await projectLocks(cwd, config), config.revert);
+  // What is taken back has nothing to do with any project.
+  const locks = config.revert ? [] : await projectLocks(cwd, config);
+  const change = await mirror.clientVariables(locks, config.revert);
   write(`${formatVariables(format, change, config.revert)}\n`);
   return 0;
 };

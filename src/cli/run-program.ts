@@ -28,7 +28,14 @@ export async function runProgram(
   return new Promise((resolve, reject) => {
     // First: what reaches the command has to reach it as well.
     const witness = hasTerminal() ? new Witness(cwd) : undefined;
-    const child = spawn(program, args, { cwd, env: { ...environment }, stdio: "inherit" });
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, { cwd, env: { ...environment }, stdio: "inherit" });
+    } catch (cause) {
+      // What the system refuses at once, such as more arguments than it takes: nobody waits for an end then.
+      witness?.end();
+      throw new MirrorError("usage", `${program}: it cannot be run`, { cause });
+    }
     const takeBack = handOverSignals((name) => {
       if (name === "SIGINT" && witness !== undefined) witness.unlessForAll(() => child.kill(name));
       else child.kill(name);

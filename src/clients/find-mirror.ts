@@ -13,8 +13,7 @@ import { describeOldStack, oldStackIn } from "../project/old-stack.ts";
 import { allAnnounced, type Announced } from "./announced-servers.ts";
 import { isRunning } from "./running-server.ts";
 
-type LocateKey =
-  "cwd" | "said" | "hasFile" | "port" | "url" | "offline" | "mirror" | "hexDir" | "runtimeDir" | "ownCacheDir";
+type LocateKey = "cwd" | "said" | "hasFile" | "port" | "url" | "hexDir" | "runtimeDir" | "ownCacheDir";
 
 const here = ".mirror";
 const folders = ["mirror", "hexDir", "gitDir"] as const;

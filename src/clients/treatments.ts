@@ -199,7 +199,8 @@ export const described: readonly Described[] = [
     in: "environment",
     names: ["HEX_UNSAFE_HTTPS", "HEX_UNSAFE_REGISTRY", "HEX_NO_VERIFY_REPO_ORIGIN"],
     treatment: "neutralise",
-    effect: "turn verification off: 0, and told; so for a project that asks for it under hex: in its mix.exs",
+    effect:
+      "turn verification off: taken out or 0, and told; so for a project that asks for it under hex: in its mix.exs",
   },
   {
     client: "Hex",

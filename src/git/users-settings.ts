@@ -3,8 +3,7 @@
  * in the order in which git reads them. Git itself reads its files; what follows from them is for others.
  */
 import { resolve } from "node:path";
-import type { Setting } from "./config-file.ts";
-import { booleanOf } from "./config-file.ts";
+import { booleanOf, type Setting } from "./config-file.ts";
 import { tryGit } from "./run.ts";
 import { isSslVerify } from "../verification.ts";
 

@@ -4,8 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-step() { printf 'container: %s\n' "$*"; }
-fail() { printf 'container: FAILED %s\n' "$*" >&2; exit 1; }
+. test/container/lib.sh
 work=$(mktemp -d)
 files=(-f "$work/app/docker-compose.yml" -f "$work/app/docker-compose.mirror.yml")
 compose() { docker compose -p check-clients --project-directory "$work/app" "${files[@]}" "$@"; }
@@ -26,12 +25,7 @@ mkdir -p "$work/app/src" "$work/app/.mirror/hex" "$work/app/.mirror/upstream/hex
 cp -r test/fixtures/golden/hex/tarballs "$work/app/.mirror/hex/"
 # Records as upstream signed them, with another key than the mirror's.
 cp -r test/fixtures/golden/hex/packages test/fixtures/golden/hex/public_key "$work/app/.mirror/upstream/hexpm/"
-git init -q --bare "$work/app/.mirror/git/github.com/owner/repo.git"
-seed=$work/app/.mirror/git/github.com/owner/repo.git
-tree=$(git --git-dir="$seed" mktree </dev/null)
-export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
-commit=$(git --git-dir="$seed" commit-tree "$tree" -m seed)
-git --git-dir="$seed" update-ref "$(git --git-dir="$seed" symbolic-ref HEAD)" "$commit"
+commit=$(seed_repository "$work/app/.mirror/git/github.com/owner/repo.git")
 cat >"$work/app/docker-compose.yml" <<'YAML'
 services:
   web:

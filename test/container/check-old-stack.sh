@@ -5,8 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-step() { printf 'container: %s\n' "$*"; }
-fail() { printf 'container: FAILED %s\n' "$*" >&2; exit 1; }
+. test/container/lib.sh
 work=$(mktemp -d)
 files=(-f "$work/app/docker-compose.yml" -f "$work/app/docker-compose.mirror.yml")
 compose() { docker compose -p check-old-stack --project-directory "$work/app" "${files[@]}" "$@"; }
@@ -16,12 +15,7 @@ step "a project with the older stack beside its lock"
 mkdir -p "$work/app/.git_repo/owner"
 cp -r test/fixtures/golden/hex "$work/app/.hex_repo"
 cp test/fixtures/golden/private_key.pem "$work/app/"
-git init -q --bare "$work/app/.git_repo/owner/repo.git"
-seed=$work/app/.git_repo/owner/repo.git
-tree=$(git --git-dir="$seed" mktree </dev/null)
-export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
-commit=$(git --git-dir="$seed" commit-tree "$tree" -m seed)
-git --git-dir="$seed" update-ref "$(git --git-dir="$seed" symbolic-ref HEAD)" "$commit"
+commit=$(seed_repository "$work/app/.git_repo/owner/repo.git")
 cat >"$work/app/docker-compose.yml" <<'YAML'
 services:
   git_deps:

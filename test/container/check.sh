@@ -10,8 +10,7 @@ if ! docker compose version >/dev/null 2>&1 || ! docker info >/dev/null 2>&1; th
 fi
 docker image inspect mirror-server >/dev/null 2>&1 || docker compose build
 
-step() { printf 'container: %s\n' "$*"; }
-fail() { printf 'container: FAILED %s\n' "$*" >&2; exit 1; }
+. "$(dirname "$0")/lib.sh"
 work=$(mktemp -d)
 trap 'docker rm -f check-bind >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 
@@ -23,11 +22,7 @@ uids=$(docker compose exec -T mirror sh -c 'for p in /proc/[0-9]*; do
 [ "$(docker compose exec -T mirror stat -c %u /mirror/private_key.pem)" = 1000 ] || fail "the key is not node's"
 
 step "a repository put into the volume is served to the app as https://github.com, certificate verified"
-git init -q --bare "$work/seed.git"
-tree=$(git --git-dir="$work/seed.git" mktree </dev/null)
-export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
-commit=$(git --git-dir="$work/seed.git" commit-tree "$tree" -m seed)
-git --git-dir="$work/seed.git" update-ref "$(git --git-dir="$work/seed.git" symbolic-ref HEAD)" "$commit"
+commit=$(seed_repository "$work/seed.git")
 docker compose exec -T mirror mkdir -p /mirror/git/github.com/owner
 docker compose cp "$work/seed.git" mirror:/mirror/git/github.com/owner/repo.git
 cloned=$(docker compose run --rm -T --no-deps app sh -c \

@@ -133,6 +133,15 @@ describe("exec", () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
   });
 
+  test.skipIf(process.platform !== "linux")(
+    "what the system refuses to start is told (one variable of Linux's size)",
+    async () => {
+      // With the mirror's address behind it, it is longer than Linux takes.
+      const { code, stderr } = await exec(["--port", "0", "--", "true"], { NO_PROXY: "x".repeat(131_060) });
+      expect([code, stderr]).toEqual([2, expect.stringContaining("true: it cannot be run (spawn E2BIG)")]);
+    },
+  );
+
   test("in a folder without a mirror none is made, and what to do is said", async () => {
     const empty = await temporaryFolder();
     for (const command of [["exec", ...cache(), "--", "true"], ["verify"], ["status"]]) {
