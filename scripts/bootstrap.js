@@ -1,6 +1,7 @@
 /**
  * What `npm start` and `npm test` begin with, in plain JavaScript since nothing is built yet: installs and builds only
- * when something is missing or stale, so that a restart needs no network, then goes on in this very process.
+ * when something is missing or stale, so that a restart needs no network, then goes on in this very process. npm's
+ * `prepare` begins here, too: for `npm link`, `npm pack` and whoever installs by a git URL.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -29,22 +30,39 @@ function isStamped(file, expected) {
   return existsSync(file) && readFileSync(file, "utf8") === expected;
 }
 
-/** @param {string} what @param {string} command @param {string[]} args */
-function run(what, command, args) {
+/** @param {string} what @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} [env] */
+function run(what, command, args, env = process.env) {
   process.stderr.write(`mirror-server: ${what}\n`);
   const shell = process.platform === "win32";
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell });
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell, env });
   if (status === 0) return;
   process.stderr.write(`mirror-server: ${what} failed${error === undefined ? "" : `: ${error.message}`}\n`);
   process.exit(1);
 }
 
+// What was said to the npm that runs us is about its own work: where to, for whom, of what. The rest (registry, cache,
+// certificates) holds for ours.
+const ofOuterNpm = [
+  ...["global", "location", "prefix", "local_prefix", "global_prefix", "dry_run", "pack_destination", "json"],
+  ...["omit", "include", "only", "production", "also", "ignore_scripts", "package_lock", "package_lock_only"],
+  ...["workspace", "workspaces", "save", "bin_links", "install_links", "node_options"],
+];
+
 function install() {
   const stamp = digest(["package.json", "package-lock.json"]);
   if (isStamped(installStamp, stamp)) return;
+  const ours = Object.entries(process.env).filter(
+    ([name]) => !ofOuterNpm.some((key) => name.toLowerCase() === `npm_config_${key}`) && name !== "NODE_ENV",
+  );
   // The build follows by itself, and needs to run once only.
-  run("installing (npm ci)", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+  run("installing (npm ci)", "npm", args, Object.fromEntries(ours));
   writeFileSync(installStamp, stamp);
+}
+
+/** Whether npm has just installed what the build needs, before it called us. */
+function isInstalled() {
+  return existsSync(join(root, "node_modules", "esbuild", "package.json"));
 }
 
 function build() {
@@ -63,8 +81,8 @@ function build() {
 }
 
 const [task = "", ...args] = process.argv.slice(2);
-// `compile` is what npm's own `prepare` asks for: npm has just installed, or is about to pack.
-if (task !== "compile") install();
+// `compile` is what npm's own `prepare` asks for: npm has just installed, or links or packs a clone as it is.
+if (task !== "compile" || !isInstalled()) install();
 build();
 if (task === "start") {
   process.argv = [process.argv[0] ?? "node", join(root, "dist", "main.js"), "serve", ...args];

@@ -154,6 +154,7 @@ export function loadConfig({ flags, environment, cwd, located = nowhere }: Sourc
 
   return Object.freeze({
     ...settings,
+    logLevel: said.get("logLevel") === undefined ? levelFor(settings) : settings.logLevel,
     cwd,
     said: new Set(keys.filter((key) => said.get(key) !== undefined)),
     hasFile: file.isThere,
@@ -189,6 +190,12 @@ export function loadConfig({ flags, environment, cwd, located = nowhere }: Sourc
     found: { path: file.path, keys: found, isOfMirror: isBelow(mirror, dirname(file.path)) },
     warnings,
   });
+}
+
+/** How much is logged where nobody said. */
+function levelFor({ quiet, verbose, logLevel }: Settings): Settings["logLevel"] {
+  if (verbose) return "debug";
+  return quiet ? "warn" : logLevel;
 }
 
 /** Where another mirror has what hex.pm's hosts have, as upstream signed it. */

@@ -61,6 +61,8 @@ const changed = z
   .refine(
     ({ repository, name, version }) => isRepositoryName(repository) && isPackageName(name) && isVersionOrNone(version),
   );
+const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+const formats = ["sh", "fish", "powershell", "docker", "container", "github-actions", "gitlab", "json"] as const;
 /** Files, and the word `all`. */
 const tokenFiles = z
   .union([z.array(z.string()), z.string()])
@@ -122,6 +124,8 @@ export interface Option {
   readonly isPath?: true;
   /** Likewise for paths within the value. */
   readonly resolvePaths?: (value: never, resolve: (path: string) => string) => unknown;
+  /** All words that its value may be, where these are few. */
+  readonly choices?: readonly string[];
   /** The flag may come several times, and gives a list. */
   readonly isRepeatable?: true;
 }
@@ -390,13 +394,30 @@ export const options = {
     flag: "--log-level <level>",
     help: "how much is logged",
     allowed: "trace, debug, info, warn, error, fatal or silent",
-    schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
+    choices: levels,
+    schema: z.enum(levels),
   },
   json: {
     scope: "setting",
     default: false,
     flag: "--json",
     help: "print one JSON document instead of text",
+    allowed: "true or false",
+    schema: flag,
+  },
+  quiet: {
+    scope: "command",
+    default: false,
+    flag: "-q, --quiet",
+    help: "print only what was asked for, and what goes wrong",
+    allowed: "true or false",
+    schema: flag,
+  },
+  verbose: {
+    scope: "command",
+    default: false,
+    flag: "-v, --verbose",
+    help: "log each request of a probe too, and tell where an error came from",
     allowed: "true or false",
     schema: flag,
   },
@@ -430,6 +451,7 @@ export const options = {
     flag: "--git-refs <which>",
     help: "mirror all heads and tags, or only what locks name",
     allowed: "all or locked",
+    choices: ["all", "locked"],
     schema: z.enum(["all", "locked"]),
   },
   gitShallow: {
@@ -724,7 +746,8 @@ export const options = {
     flag: "--format <format>",
     help: "sh, fish, powershell, docker, container (no path of this machine), github-actions, gitlab or json",
     allowed: "sh, fish, powershell, docker, container, github-actions, gitlab or json",
-    schema: z.enum(["sh", "fish", "powershell", "docker", "container", "github-actions", "gitlab", "json"]),
+    choices: formats,
+    schema: z.enum(formats),
   },
   revert: {
     scope: "command",
@@ -818,9 +841,9 @@ export function variableOf(key: OptionKey): string {
   return key === "mirror" ? "MIRROR_DIR" : `MIRROR_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
-/** `--no-tls` → `--no-tls`, `--hex-dir <dir>` → `--hex-dir` */
+/** `--no-tls` → `--no-tls`, `--hex-dir <dir>` → `--hex-dir`, `-q, --quiet` → `--quiet` */
 export function flagName({ flag = "" }: Option): string {
-  return flag.split(" ", 1)[0] ?? "";
+  return flag.split(" ").find((word) => word.startsWith("--")) ?? "";
 }
 
 /** What people are told of the default; undefined where there is nothing to tell. */

@@ -49,7 +49,7 @@ function say(message: FromWorker, onSaid: () => void = () => undefined): void {
 
 async function serve(work: Work): Promise<Listening> {
   const { listen: options, socketPath, folders, views, trustedProxies, logLevel } = work;
-  const logger = await createLogger(logLevel);
+  const logger = createLogger(logLevel);
   const paths = new StorePaths(folders);
   const memory = createFileMemory();
   const online = Place.root({ dir: views, noun: "a temporary folder", isOne: () => false, isTrusted: true });

@@ -1,7 +1,7 @@
 /** The table of options is the only source: `Config`, help, and docs/configuration.md, which `vitest -u` writes anew. */
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { commands, everywhere, type CommandDescription } from "../src/cli/program.ts";
+import { commands, everywhere, optionsOf, type CommandDescription } from "../src/cli/commands.ts";
 import { loadConfig } from "../src/config.ts";
 import { flagName, options, shownDefault, variableOf, type Option, type OptionKey } from "../src/options.ts";
 import { between, table } from "./support/documentation.ts";
@@ -13,7 +13,7 @@ const keys = Object.keys(options) as OptionKey[];
 const optionOf = (key: OptionKey): Option => options[key];
 const described: Readonly<Record<string, CommandDescription>> = commands;
 const takers = (key: OptionKey) =>
-  everywhere.includes(key) ? [] : Object.keys(described).filter((name) => described[name]?.options.includes(key));
+  everywhere.includes(key) ? [] : Object.entries(described).flatMap(([name, each]) => (optionsOf(each).includes(key) ? [name] : []));
 
 test("docs/configuration.md lists each option as the table has it", async () => {
   const before = await readFile(documentation, "utf8");
@@ -30,8 +30,10 @@ describe.each(Object.keys(commands))("%s --help", (name) => {
   test("lists its options, with what holds where nothing is said", async () => {
     const { stdout } = await mirrorServer([name, "--help"], { cwd: await temporaryFolder() });
     const text = stdout.replaceAll(/\s+/g, " ");
-    for (const key of [...(described[name]?.options ?? []), ...everywhere]) {
-      const { help, flag = "" } = optionOf(key);
+    const description: CommandDescription = commands[name as keyof typeof commands];
+    for (const key of optionsOf(description)) {
+      const { flag = "" } = optionOf(key);
+      const help = description.meanings?.[key] ?? optionOf(key).help;
       const usual = shownDefault(optionOf(key));
       expect(text).toContain(`${flag} ${help}${usual === undefined ? "" : ` (default: ${usual})`}`);
     }

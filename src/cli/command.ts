@@ -21,6 +21,8 @@ export interface CommandContext {
   readonly say: (text: string) => void;
   /** Whether standard error is somebody's terminal. */
   readonly isTerminal: boolean;
+  /** Likewise standard output. */
+  readonly isOutputTerminal: boolean;
   /** Writes text of our own making that a program is to read, to the letter. */
   readonly write: (text: string) => void;
 }

@@ -21,7 +21,7 @@ export const exec: Command = async (context, args) => {
     throw new MirrorError("usage", 'give a command: "mirror-server exec -- mix deps.get"');
   }
   const before = await projectLocks(cwd, config);
-  return mirror.withClients(before, async (use) => {
+  return mirror.withClients(before, logOf(config), async (use) => {
     if (signal.aborted) throw new MirrorError("cancelled", `stopped before ${program} was begun`);
     // A mirror elsewhere is its own keeper's.
     const isOwn = config.url === undefined;
@@ -37,6 +37,11 @@ export const exec: Command = async (context, args) => {
     return code;
   });
 };
+
+/** Among what the command says only what goes wrong is of interest, unless more was asked for. */
+function logOf({ logLevel }: CommandContext["config"]) {
+  return async () => (await import("./logger.ts")).createErrorLog(logLevel === "info" ? "warn" : logLevel);
+}
 
 /** @returns whether there was anything */
 async function tellWhatWasMissed(
@@ -88,7 +93,7 @@ async function tellWhatIsHere(
     const locks = (await readLocks([], cwd, config, true)) ?? [];
     if (!locks.some(({ entries }) => entries.length > 0)) return;
     const missing = await mirror.complete(locks);
-    if (missing.length > 0 || !hasTold) {
+    if (missing.length > 0 || !(hasTold || config.quiet)) {
       tell(`${locks.map(({ name }) => name).join(", ")}: ${coverage(missing, hasFailed)}`);
     }
   } catch (error) {

@@ -1,9 +1,23 @@
-/** The server's log: JSON lines on stderr, readable lines where that is a terminal. */
+/** The log, on standard error: JSON lines for machines, sentences where that is a terminal, or beside what a command says. */
 import { pino, type Logger } from "pino";
+import { logSentence } from "./log-sentence.ts";
 
-export async function createLogger(level: string): Promise<Logger> {
+/** @param level as `--log-level` takes it */
+export function createLogger(level: string): Logger {
+  // What a client sends along may be a credential.
   const options = { level, base: null, redact: ["req.headers", "headers"] };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
-  // By a file of ours: what Node makes of a package that is loaded later differs from what a bundle does.
-  return (await import("./terminal-logger.ts")).createTerminalLogger(options);
+  return pino(options, { write: (json: string) => void process.stderr.write(`${withTime(json)}\n`) });
+}
+
+/** For a server that serves one command: what goes wrong, in sentences among those of the command. */
+export function createErrorLog(level: string, write = (text: string) => void process.stderr.write(text)): Logger {
+  return pino({ level, base: null }, { write: (json) => write(`mirror-server: ${logSentence(json).text}\n`) });
+}
+
+/** `21:05:07 warning: …` */
+function withTime(json: string): string {
+  const { level, time, text } = logSentence(json);
+  const word = level >= 50 ? "error: " : level >= 40 ? "warning: " : "";
+  return `${new Date(time).toTimeString().slice(0, 8)} ${word}${text}`;
 }

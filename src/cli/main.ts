@@ -1,9 +1,9 @@
 /** Arguments in, exit code out. Signals are heard here; nothing else ends the process. */
 import { constants } from "node:os";
 import { CommanderError } from "commander";
-import { createProgress } from "./progress.ts";
+import { createProgress, type Progress } from "./progress.ts";
 import { parseCommandLine } from "./program.ts";
-import { describeError, hasErrno, outcomeOf } from "../errors.ts";
+import { MirrorError, describeError, hasErrno, outcomeOf } from "../errors.ts";
 import { printable } from "../text.ts";
 
 function tell(text: string): void {
@@ -33,25 +33,31 @@ export async function main(argv: readonly string[]): Promise<number> {
       if (!hasErrno(error, "EPIPE")) throw error;
     });
   }
-  const progress = createProgress({
-    write: (text) => process.stderr.write(text),
-    isTerminal: process.stderr.isTTY,
-    columns: () => process.stderr.columns ?? 80,
-    now: () => Date.now(),
-  });
   const handOverSignals = (hear: (name: NodeJS.Signals) => void) => {
     onSignal = hear;
     return () => (onSignal = undefined);
   };
+  let progress: Progress | undefined;
+  const output = (text: string) => void process.stdout.write(text);
   try {
-    const invocation = await parseCommandLine(argv);
-    if (invocation === undefined) return 0;
+    const asked = await parseCommandLine(argv);
+    if (asked === undefined) return 0;
+    if ("what" in asked) {
+      output(await textOf(asked));
+      return 0;
+    }
+    progress = createProgress({
+      write: (text) => process.stderr.write(text),
+      isTerminal: process.stderr.isTTY,
+      isQuiet: asked.flags["quiet"] === true,
+      columns: () => process.stderr.columns ?? 80,
+      now: () => Date.now(),
+    });
     // Whoever asks for help or the version has no use for the rest.
     const { run, processEnvironment } = await import("./run.ts");
-    const output = (text: string) => void process.stdout.write(text);
-    const isTerminal = process.stderr.isTTY;
     const tools = {
-      isTerminal,
+      isTerminal: process.stderr.isTTY,
+      isOutputTerminal: process.stdout.isTTY,
       cwd: process.cwd(),
       environment: processEnvironment(),
       output,
@@ -59,12 +65,41 @@ export async function main(argv: readonly string[]): Promise<number> {
       tell,
       handOverSignals,
     };
-    return await run(invocation, { ...tools, signal: stop.signal });
+    return await run(asked, { ...tools, signal: stop.signal });
   } catch (error) {
+    progress?.finish();
     // Commander has printed what was wrong and how to ask for help.
-    if (error instanceof CommanderError) return 2;
-    progress.finish();
-    tell(describeError(error));
-    return outcomeOf(error).exit;
+    if (!(error instanceof CommanderError)) tell(describeError(error));
+    const said = wordsBefore(argv);
+    if (said.has("--json")) output(`${JSON.stringify(errorDocument(error), null, 2)}\n`);
+    if ((said.has("--verbose") || said.has("-v")) && error instanceof Error) tell(traceOf(error));
+    return error instanceof CommanderError ? 2 : outcomeOf(error).exit;
   }
+}
+
+async function textOf({ name, what }: { readonly name: "guide" | "completion"; readonly what: string }) {
+  if (name === "completion") return (await import("./completion.ts")).completionOf(what);
+  return (await import("./guide.ts")).guide(what);
+}
+
+/** What was said to us: behind `--` it is said to somebody else. */
+function wordsBefore(argv: readonly string[]): ReadonlySet<string> {
+  const end = argv.indexOf("--");
+  return new Set(end === -1 ? argv : argv.slice(0, end));
+}
+
+/** What went wrong, in the place of the document that was asked for. */
+function errorDocument(error: unknown): { readonly error: Readonly<Record<string, string>> } {
+  if (error instanceof CommanderError) {
+    return { error: { code: "usage", message: error.message.replace(/^error: /, "") } };
+  }
+  const code = error instanceof MirrorError ? error.code : "internal";
+  return { error: { code, message: describeError(error) } };
+}
+
+/** Where it came from, cause by cause. */
+function traceOf(error: Error): string {
+  const own = (error.stack ?? "").split("\n").map((line) => line.trim());
+  const cause = error.cause instanceof Error ? ["caused by", traceOf(error.cause)] : [];
+  return [...own, ...cause].join("; ");
 }

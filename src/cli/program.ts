@@ -1,239 +1,10 @@
-/** The command line: commands, their options and examples. Parsing only; the work is in one file a command. */
-import { Command as Program, CommanderError } from "commander";
+/** The command line: parsing and help only; the work is in one file a command. */
+import { Command as Program, CommanderError, Option as Flag } from "commander";
 import { options, shownDefault, type Option, type OptionKey } from "../options.ts";
 import { printable } from "../text.ts";
-import { version } from "../version.ts";
-
-/** Those of every command. */
-export const everywhere: OptionKey[] = ["mirror", "hexDir", "gitDir", "privateKey", "json", "logLevel"];
-const signing: OptionKey[] = ["registryName", "newKey"];
-/** What is wanted besides what locks name, and of whom. */
-const wanted: OptionKey[] = ["packages", "repos", "docs", "lists", "installers", "elixir", "otp"];
-/** Whether and how what is asked for is fetched. */
-const pulling: OptionKey[] = [
-  "pull",
-  "offline",
-  "maxAge",
-  "upstreamTimeout",
-  "local",
-  "upstream",
-  "upstreamKey",
-  "hexUrl",
-  "hexPublicKey",
-  "buildsUrl",
-  "buildsPublicKey",
-  "allowHosts",
-  "allowOwners",
-  "maxSize",
-  "maxItemSize",
-  "pullPrivate",
-];
-
-export interface CommandDescription {
-  readonly summary: string;
-  /** As usage shows them; absent: the command takes no arguments. */
-  readonly argument?: { readonly name: string; readonly help: string };
-  /** Whether what follows the first argument belongs to that, options included. */
-  readonly passesOptions?: true;
-  readonly options: readonly OptionKey[];
-  readonly examples: readonly string[];
-}
-
-/** By name, as they are typed. */
-export const commands = {
-  serve: {
-    summary: "serve the mirror over HTTP and HTTPS",
-    options: [
-      ...([
-        "host",
-        "port",
-        "tlsPort",
-        "tls",
-        "name",
-        "certsDir",
-        "cacheDir",
-        "grace",
-        "workers",
-        "gitMaxProcesses",
-        "gitCacheSize",
-        "trustProxy",
-        "requireToken",
-        "tlsCert",
-        "tlsKey",
-        "tlsCa",
-        "forgetCaKey",
-      ] as const),
-      ...pulling,
-      "watch",
-      "lockName",
-      "gitRefs",
-      "gitShallow",
-      "allowLocalGit",
-      "concurrency",
-      "deadline",
-      ...wanted,
-      ...signing,
-    ],
-    examples: [
-      "mirror-server serve",
-      "mirror-server serve --watch ~/my_app             # sync its locks whenever they change",
-      "mirror-server serve --port 0 --no-tls            # any free port, HTTP only",
-      "mirror-server serve --offline                    # what is held, and nothing else",
-      "mirror-server serve --hex-dir .hex_repo --git-dir .git_repo --private-key private_key.pem",
-    ],
-  },
-  sync: {
-    summary: "fetch and verify what locks name, then sign the registry",
-    argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
-    options: [
-      ...wanted,
-      "cacheDir",
-      "buildsUrl",
-      "buildsPublicKey",
-      "upstream",
-      "hexUrl",
-      "hexPublicKey",
-      "concurrency",
-      "deadline",
-      "dryRun",
-      "ifChanged",
-      "lockName",
-      "gitRefs",
-      "gitShallow",
-      "allowLocalGit",
-      "allowHosts",
-      "allowOwners",
-      "newUpstreamKey",
-      "acceptChanged",
-      "local",
-      "fromUpstream",
-      ...signing,
-    ],
-    examples: [
-      "mirror-server sync                               # ./mix.lock",
-      "mirror-server sync ~/my_app ~/other/mix.lock     # several apps in one mirror",
-      "mirror-server sync --dry-run                     # what is missing; no network",
-      "mirror-server sync --package rebar3_hex@7.0.8    # what no lock names",
-      "mirror-server sync --installers --elixir 1.17.3 --otp 27",
-    ],
-  },
-  build: {
-    summary: "sign the registry anew from the tarballs in the folder",
-    options: ["adopt", "dryRun", "hexPublicKey", "repos", "cacheDir", ...signing],
-    examples: [
-      "mirror-server build",
-      "mirror-server build --adopt my_package@1.0.0     # what no upstream record covers",
-      "mirror-server build --private-key my_key.pem --new-key",
-    ],
-  },
-  verify: {
-    summary: "is everything that the locks name here and intact? exit 3 if not",
-    argument: { name: "lock", help: "mix.lock or rebar.lock files, or project folders; none: the working folder" },
-    options: ["lockName", "allowLocalGit", "allowHosts", "allowOwners", "deep", "dryRun", "hexPublicKey", ...wanted],
-    examples: [
-      "mirror-server verify",
-      "mirror-server verify --deep                       # and whether all else is",
-      "mirror-server verify ~/my_app --json | jq .missing",
-    ],
-  },
-  prune: {
-    summary: "remove what no known lock and no entry of the configuration needs",
-    options: ["keepLocks", "unused", "dryRun", "hexPublicKey", "cacheDir", ...wanted, ...signing],
-    examples: [
-      "mirror-server prune --dry-run",
-      "mirror-server prune --keep-locks my_app,other_app",
-      "mirror-server prune --unused 90d                 # of that, what nobody has asked for lately",
-    ],
-  },
-  status: {
-    summary: "what is held, for which locks, and how big",
-    options: ["certsDir"],
-    examples: ["mirror-server status", "mirror-server status --json | jq '.git[] | select(.shallow)'"],
-  },
-  exec: {
-    summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
-    argument: { name: "command", help: "after --, with its arguments" },
-    passesOptions: true,
-    options: [
-      "url",
-      "requireToken",
-      "hermetic",
-      "host",
-      "port",
-      "tlsPort",
-      "certsDir",
-      "cacheDir",
-      ...pulling,
-      "repos",
-      "lockName",
-      "gitMaxProcesses",
-      "gitCacheSize",
-      ...signing,
-    ],
-    examples: [
-      "mirror-server exec -- mix deps.get",
-      "mirror-server exec -- sh                         # a shell in which every client uses the mirror",
-      "mirror-server exec --hermetic -- mix test        # and in which nothing else can be reached",
-    ],
-  },
-  env: {
-    summary: "print the environment variables that point clients at the running mirror",
-    options: [
-      "format",
-      "revert",
-      "url",
-      "requireToken",
-      "host",
-      "port",
-      "tlsPort",
-      "certsDir",
-      "cacheDir",
-      "pull",
-      "offline",
-      "allowHosts",
-    ],
-    examples: [
-      'eval "$(mirror-server env)"',
-      'eval "$(mirror-server env --revert)"             # back online',
-      'mirror-server env --format github-actions >> "$GITHUB_ENV"',
-    ],
-  },
-  init: {
-    summary: "write what a project needs to use a mirror, beside its own files, never over what is yours",
-    options: ["compose", "service", "commit", "lockName", "registryName", "allowLocalGit", "allowHosts", "allowOwners"],
-    examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
-  },
-  doctor: {
-    summary: "what stands in the way on this machine, and what is done with your settings; exit 0 or 1",
-    options: [
-      "host",
-      "port",
-      "tlsPort",
-      "tls",
-      "certsDir",
-      "cacheDir",
-      "pull",
-      "offline",
-      "tlsCert",
-      "tlsKey",
-      "tlsCa",
-    ],
-    examples: ["mirror-server doctor", "mirror-server doctor --json | jq '.checks[] | select(.state != \"ok\")'"],
-  },
-  certs: {
-    summary: "renew the server certificate, or make a new local authority",
-    argument: { name: "action", help: "renew" },
-    options: ["newCa", "forgetCaKey", "certsDir", "host", "name"],
-    examples: ["mirror-server certs renew", "mirror-server certs renew --new-ca --name git.corp.example"],
-  },
-  health: {
-    summary: "ask the running server; exit 0 or 1",
-    options: ["host", "port"],
-    examples: ["mirror-server health", "mirror-server health --port 8080"],
-  },
-} satisfies Record<string, CommandDescription>;
-
-export type CommandName = keyof typeof commands;
+import { homepage, version } from "../version.ts";
+import { commands, optionGroups, optionsOf, type CommandDescription, type CommandName } from "./commands.ts";
+import { maybeMeant } from "./maybe-meant.ts";
 
 export interface Invocation {
   readonly name: CommandName;
@@ -242,50 +13,140 @@ export interface Invocation {
   readonly flags: Readonly<Record<string, unknown>>;
 }
 
+/** What needs no mirror and no configuration: a guide, or a shell's completion. */
+export interface Asked {
+  readonly name: "guide" | "completion";
+  /** As typed. */
+  readonly what: string;
+}
+
+// What fits everywhere, and what a line of examples may have.
+const columns = 80;
+
 /** @returns undefined when help or the version was printed @throws CommanderError on wrong usage, already printed */
-export async function parseCommandLine(argv: readonly string[]): Promise<Invocation | undefined> {
-  let invocation: Invocation | undefined;
+export async function parseCommandLine(argv: readonly string[]): Promise<Invocation | Asked | undefined> {
+  let asked: Invocation | Asked | undefined;
   const program = new Program("mirror-server")
     .description("A verified offline mirror for the dependencies of Elixir and Erlang apps.")
     .version(version)
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeErr: (text) => void process.stderr.write(text.split("\n").map(printable).join("\n")) })
+    .configureOutput(output)
+    .configureHelp({ helpWidth: helpWidth(), subcommandTerm: (command) => command.name() })
+    .helpCommand(false)
     .showHelpAfterError('Try "mirror-server --help".')
-    .addHelpText(
-      "after",
-      '\nEach setting is also an environment variable (--hex-dir: MIRROR_HEX_DIR; --mirror:\nMIRROR_DIR) and a key in mirror.config.json ("hexDir"). See docs/configuration.md.',
-    );
+    .addHelpText("after", afterAll);
   for (const [name, description] of Object.entries<CommandDescription>(commands)) {
-    const command = program.command(name).summary(description.summary).description(description.summary).exitOverride();
-    command.showHelpAfterError(`Try "mirror-server ${name} --help".`);
-    if (description.argument !== undefined)
-      command.argument(`[${description.argument.name}...]`, description.argument.help);
-    const keys = [...description.options, ...everywhere].map((key) => [addOption(command, options[key]), key] as const);
-    command.option("--config <file>", "configuration file, when not ./mirror.config.json");
-    command.addHelpText("after", `\nExamples:\n${description.examples.map((line) => `  ${line}`).join("\n")}`);
-    if (description.passesOptions) command.passThroughOptions();
-    command.action(() => {
-      invocation = { name: name as CommandName, args: command.args, flags: typed(command, new Map(keys)) };
-    });
+    addCommand(program, name as CommandName, description, (invocation) => (asked = invocation));
   }
+  program
+    .command("help")
+    .summary("help for a command, or a guide: help laptop")
+    .description("Shows the help of a command, or a guide.")
+    .argument("[topic]", "a command or a guide")
+    .action((topic?: string) => {
+      const command = program.commands.find((each) => each.name() === topic);
+      if (topic === undefined) program.outputHelp();
+      else if (command !== undefined) command.outputHelp();
+      else asked = { name: "guide", what: topic };
+    });
+  program
+    .command("completion")
+    .summary("print what a shell completes commands with: bash, zsh, fish")
+    .description("Prints what a shell completes commands and options with.")
+    .argument("<shell>", "bash, zsh or fish")
+    .addHelpText("after", completionHelp)
+    .action((shell: string) => void (asked = { name: "completion", what: shell }));
   try {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return undefined;
     throw error;
   }
-  return invocation;
+  return asked;
 }
 
-/** @returns the name under which commander keeps its value */
-function addOption(command: Program, described: Option): string {
-  const { flag = "", help, isRepeatable } = described;
+const output = {
+  writeErr: (text: string) => void process.stderr.write(text.split("\n").map(printable).join("\n")),
+  // All that goes wrong begins alike.
+  outputError: (text: string, write: (text: string) => void) => write(text.replace(/^error: /, "mirror-server: ")),
+};
+
+function helpWidth(): number {
+  return Math.min(columns, process.stdout.columns ?? columns);
+}
+
+const afterAll = `
+Guides: mirror-server help laptop, docker-compose, ci, troubleshooting and more;
+"mirror-server help guides" lists them. On the web:
+${homepage}
+
+Each setting is also an environment variable (--hex-dir: MIRROR_HEX_DIR;
+--mirror: MIRROR_DIR) and a key in mirror.config.json ("hexDir"):
+"mirror-server help configuration".`;
+
+const completionHelp = `
+Examples:
+  source <(mirror-server completion bash)      # in ~/.bashrc
+  source <(mirror-server completion zsh)       # in ~/.zshrc, after compinit
+  mirror-server completion fish | source       # in ~/.config/fish/config.fish`;
+
+function addCommand(
+  program: Program,
+  name: CommandName,
+  description: CommandDescription,
+  onAsked: (invocation: Invocation) => void,
+): void {
+  const { summary, argument, examples, guide, passesOptions } = description;
+  const command = program.command(name).summary(summary).description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
+  command.showHelpAfterError(`Try "mirror-server ${name} --help".`);
+  if (argument !== undefined) command.argument(`[${argument.name}...]`, argument.help);
+  const keys = new Map(
+    inOrder(description).map((key) => {
+      const flag = makeFlag(key, description);
+      command.addOption(flag);
+      return [flag.attributeName(), key] as const;
+    }),
+  );
+  const config = new Flag("--config <file>", "configuration file (default: ./mirror.config.json)");
+  command.addOption(config.helpGroup("Which mirror:"));
+  command.helpOption("-h, --help", "show this");
+  command.addHelpText(
+    "after",
+    `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}\n\nMore: mirror-server help ${guide}\n      ${homepage}`,
+  );
+  if (passesOptions) command.passThroughOptions();
+  command.action(() => {
+    refuseOtherChoices(command, argument?.choices);
+    onAsked({ name, args: command.args, flags: typed(command, keys) });
+  });
+}
+
+/** Its own first, then group by group. */
+function inOrder(description: CommandDescription): OptionKey[] {
+  const grouped = Object.values(optionGroups).flat();
+  const others = optionsOf(description).slice(description.own.length);
+  return [...description.own, ...others.toSorted((a, b) => grouped.indexOf(a) - grouped.indexOf(b))];
+}
+
+function makeFlag(key: OptionKey, { own, meanings = {} }: CommandDescription): Flag {
+  const described: Option = options[key];
   const usual = shownDefault(described);
-  const option = command.createOption(flag, usual === undefined ? help : `${help} (default: ${usual})`);
-  if (isRepeatable) option.argParser((value: string, earlier?: string[]) => [...(earlier ?? []), value]);
-  command.addOption(option);
-  return option.attributeName();
+  const help = meanings[key] ?? described.help;
+  const flag = new Flag(described.flag ?? "", usual === undefined ? help : `${help} (default: ${usual})`);
+  if (described.isRepeatable) {
+    flag.argParser((value: string, earlier?: string[]) => [...(earlier ?? []), value]);
+  }
+  const group = Object.entries(optionGroups).find(([, keys]) => keys.includes(key))?.[0];
+  return own.includes(key) || group === undefined ? flag : flag.helpGroup(`${group}:`);
+}
+
+function refuseOtherChoices(command: Program, choices: readonly string[] | undefined): void {
+  const [given] = command.args;
+  if (choices === undefined || given === undefined || choices.includes(given)) return;
+  command.error(`error: ${JSON.stringify(given)} is no ${command.name()} action; ${maybeMeant(given, choices)}`, {
+    exitCode: 2,
+  });
 }
 
 /** By option key. `--no-tls` gives commander's key `tls` a default; only what was typed counts. */

@@ -9,6 +9,8 @@ import { printable } from "../text.ts";
 export interface ProgressOutput {
   readonly write: (text: string) => unknown;
   readonly isTerminal: boolean;
+  /** Only what goes wrong is told. */
+  readonly isQuiet?: boolean;
   readonly columns: () => number;
   /** Milliseconds. */
   readonly now: () => number;
@@ -35,7 +37,7 @@ export function createProgress(output: ProgressOutput): Progress {
   };
   const draw = (force: boolean) => {
     // Ten times a second is as much as anyone can read.
-    if (!output.isTerminal || (!force && output.now() - drawn < 100)) return;
+    if (!output.isTerminal || output.isQuiet === true || (!force && output.now() - drawn < 100)) return;
     drawn = output.now();
     const seconds = Math.max(0.001, (drawn - started) / 1000);
     const text = `${finished}/${total}  ${formatBytes(bytes)}  ${formatBytes(bytes / seconds)}/s  ${current}`;
@@ -50,7 +52,7 @@ export function createProgress(output: ProgressOutput): Progress {
     done: ({ item, outcome, bytes: size }) => {
       finished += 1;
       current = showItem(item);
-      if (!output.isTerminal && (outcome === "added" || outcome === "updated")) {
+      if (!output.isTerminal && output.isQuiet !== true && (outcome === "added" || outcome === "updated")) {
         line(`[${finished}/${total}] ${outcome} ${current}${size > 0 ? ` (${formatBytes(size)})` : ""}`);
       }
       draw(false);
@@ -68,7 +70,9 @@ export function createProgress(output: ProgressOutput): Progress {
       current = `${showItem(item)}: ${text.trim()}`;
       draw(false);
     },
-    note: (text, item) => line(sentence(text, item)),
+    note: (text, item) => {
+      if (output.isQuiet !== true) line(sentence(text, item));
+    },
     warn: (text, item) => line(`warning: ${sentence(text, item)}`),
     finish: () => {
       clear();

@@ -17,13 +17,16 @@ import { env } from "./env.ts";
 import { exec } from "./exec.ts";
 import { health } from "./health.ts";
 import { init } from "./init.ts";
-import type { CommandName, Invocation } from "./program.ts";
+import { list } from "./list.ts";
+import type { CommandName } from "./commands.ts";
+import type { Invocation } from "./program.ts";
 import type { Progress } from "./progress.ts";
 import { prune } from "./prune.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
 import { verify } from "./verify.ts";
+import { why } from "./why.ts";
 
 export { processEnvironment } from "../config.ts";
 
@@ -34,6 +37,8 @@ const commands: Readonly<Record<CommandName, Command>> = {
   verify,
   prune,
   status,
+  list,
+  why,
   exec,
   env,
   init,
@@ -42,7 +47,7 @@ const commands: Readonly<Record<CommandName, Command>> = {
   health,
 };
 
-export interface RunTools extends Pick<CommandContext, "signal" | "handOverSignals" | "isTerminal"> {
+export interface RunTools extends Pick<CommandContext, "signal" | "handOverSignals" | "isTerminal" | "isOutputTerminal"> {
   readonly progress: Progress;
   /** Writes a line for people to standard error. */
   readonly tell: (text: string) => void;
@@ -56,6 +61,8 @@ export interface RunTools extends Pick<CommandContext, "signal" | "handOverSigna
 // Of these what runs is no answer: they start one, or write into the project.
 const startsOne: ReadonlySet<CommandName> = new Set(["serve", "init"]);
 const makesOne: ReadonlySet<CommandName> = new Set(["serve", "sync"]);
+/** What these print is an answer; the others tell what they have done. */
+const answers: ReadonlySet<CommandName> = new Set(["status", "list", "why", "env", "doctor", "health", "verify"]);
 /** These tell themselves which mirror they are about, or are about none. */
 const tellsItself: ReadonlySet<CommandName> = new Set(["exec", "env", "doctor", "health", "init"]);
 
@@ -79,20 +86,28 @@ function tellMirror({ name }: Invocation, { mirror, nearby, said, cwd }: Config,
 /** @returns the exit code */
 export async function run(invocation: Invocation, tools: RunTools): Promise<number> {
   const { name, args, flags } = invocation;
-  const { progress, tell, output, signal, handOverSignals, isTerminal, cwd, environment } = tools;
+  const { progress, output, signal, handOverSignals, isTerminal, isOutputTerminal, cwd, environment } = tools;
+  const isQuiet = flags["quiet"] === true;
+  const tell = (text: string) => {
+    progress.finish();
+    tools.tell(text);
+  };
   const sources = { flags, environment: usersEnvironment(environment), cwd };
   const config = await locate(invocation, loadConfig(sources), sources);
   for (const warning of config.warnings) tell(warning);
-  tellMirror(invocation, config, tell);
+  if (!isQuiet) tellMirror(invocation, config, tell);
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {
       progress.finish();
       output(text);
     };
-    const print = (lines: readonly string[]) => write(lines.map((line) => `${printable(line)}\n`).join(""));
+    const isSilent = isQuiet && !config.json && !answers.has(name);
+    const print = (lines: readonly string[]) => {
+      if (!isSilent) write(lines.map((line) => `${printable(line)}\n`).join(""));
+    };
     const say = (text: string) => progress.note(text);
-    const writers = { print, write, tell, say, isTerminal };
+    const writers = { print, write, tell, say, isTerminal, isOutputTerminal };
     return await commands[name]({ config, mirror, cwd, signal, handOverSignals, ...writers }, args);
   } finally {
     await mirror.close();

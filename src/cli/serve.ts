@@ -1,5 +1,5 @@
 /** `mirror-server serve` */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
 import { aborted } from "../listeners.ts";
@@ -15,16 +15,19 @@ import { lockPlaces, readLocks } from "./locks.ts";
 export const serve: Command = async (context) => {
   const { config, mirror, signal } = context;
   const { createLogger } = await import("./logger.ts");
-  const logger = await createLogger(config.logLevel);
+  const logger = createLogger(config.logLevel);
   const listening = await mirror.serve(logger, watched(context));
   const urls = {
     http: `http://${shownHost(config)}:${listening.port}`,
     https: listening.tlsPort === undefined ? undefined : `https://${shownHost(config)}:${listening.tlsPort}`,
   };
   const { port, tlsPort, fingerprints, mode } = listening;
-  printResult(context, { ...urls, port, tlsPort, pid: process.pid, pulls: mode.pulls, fingerprints }, () =>
-    banner(config, urls, { fingerprints, mode }),
-  );
+  const facts = { ...urls, port, tlsPort, pid: process.pid, pulls: mode.pulls, fingerprints };
+  // For people; where a machine reads, the log says the same.
+  if (config.json || context.isOutputTerminal) {
+    printResult(context, facts, () => banner(config, urls, { fingerprints, mode }));
+  }
+  if (!context.isOutputTerminal) logger.info({ ...facts, mirror: config.mirror }, `serving ${config.mirror}, ${describeMode(mode)}`);
   await aborted(signal);
   logger.info({ grace_s: config.grace }, "stopping: running requests may finish");
   await listening.close(config.grace);
@@ -42,35 +45,41 @@ function watched({ config, cwd }: CommandContext): WatchedLocks | undefined {
   };
 }
 
+/** What to do next, in words that hold in any folder. */
 function banner(
   config: Config,
-  urls: { http: string; https: string | undefined },
+  urls: { readonly http: string; readonly https: string | undefined },
   { fingerprints, mode }: { readonly fingerprints: Fingerprints; readonly mode: PullMode },
 ): string[] {
-  // What the other commands would not find by themselves.
-  const listening = new URL(urls.http).port || "80";
-  const mirror = join(config.cwd, ".mirror");
-  const folders = [
-    ["--mirror", config.mirror, mirror],
-    ["--hex-dir", config.hexDir, join(config.mirror, "hex")],
-    ["--git-dir", config.gitDir, join(config.mirror, "git")],
-    ["--certs-dir", config.certsDir, join(config.cwd, "certs")],
-    ["--port", listening, "8000"],
-  ].filter(([, value, usual]) => value !== usual);
-  const options = folders.map(([option = "", value = ""]) => ` ${option} ${shellQuoted(value)}`).join("");
+  const { https, http } = urls;
+  const isOwnAuthority = https !== undefined && config.ownCertificate === undefined;
+  const client = `mirror-server exec${optionsFor(config, http)} -- mix deps.get`;
+  const session = `eval "$(mirror-server env${optionsFor(config, http)})"`;
   return [
-    `mirror-server serves ${config.mirror}, ${describeMode(mode)}`,
-    `  on ${urls.http}${urls.https === undefined ? "" : ` and ${urls.https}`}`,
-    ...(urls.https === undefined || config.ownCertificate !== undefined
-      ? []
-      : [`  clients trust ${join(config.certsDir, "ca.pem")}, also at ${urls.http}/ca.pem`]),
+    `mirror-server serves ${config.mirror},`,
+    `  ${describeMode(mode)}`,
+    `  on ${http}${https === undefined ? "" : ` and ${https}`}`,
+    ...(isOwnAuthority ? [`  clients trust ${join(config.certsDir, "ca.pem")}`, `  also at ${http}/ca.pem`] : []),
     ...fingerprintLines(fingerprints).map((line) => `  ${line}`),
     "",
-    ...(mode.pulls ? [] : ["Fill it    mirror-server sync PATH/TO/mix.lock"]),
-    `Use it     mirror-server exec${options} -- mix deps.get`,
-    `           eval "$(mirror-server env${options})"`,
+    ...(mode.pulls ? [] : ["Fill it:", `  mirror-server sync --mirror ${shellQuoted(config.mirror)} PATH/TO/mix.lock`]),
+    "Use it:",
+    `  ${client}`,
+    `  ${session}`,
     "",
   ];
+}
+
+/** Which mirror it is, and what of it the other commands would not find by that. */
+function optionsFor(config: Config, http: string): string {
+  const given = [
+    ["--hex-dir", config.hexDir, join(config.mirror, "hex")],
+    ["--git-dir", config.gitDir, join(config.mirror, "git")],
+    ["--certs-dir", config.certsDir, join(dirname(config.mirror), "certs")],
+    ["--port", new URL(http).port || "80", "8000"],
+  ].filter(([, value, usual]) => value !== usual);
+  const all = [["--mirror", config.mirror], ...given];
+  return all.map(([option = "", value = ""]) => ` ${option} ${shellQuoted(value)}`).join("");
 }
 
 function shownHost({ host }: Config): string {

@@ -21,6 +21,7 @@ import { complete, makeKnown } from "./complete.ts";
 import { examine, type Examined } from "./examine.ts";
 import { init, type InitResult } from "./init.ts";
 import { leniently, openKinds } from "./kinds.ts";
+import { list, type ListedItem } from "./list.ts";
 import { previewSync, type SyncPreview } from "./preview.ts";
 import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
 import { loggingReporter } from "./logging-reporter.ts";
@@ -36,7 +37,8 @@ import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "../store/trust.ts";
 import type { VerifyOptions } from "./verify.ts";
 import type { WatchedLocks } from "./watch.ts";
-import { variables, withClients, type Use } from "./use.ts";
+import { variables, withClients, type Use, type UseTools } from "./use.ts";
+import { why, type Reason } from "./why.ts";
 import { tellWeakKey } from "../store/weak-key.ts";
 
 export interface Mirror {
@@ -48,6 +50,10 @@ export interface Mirror {
   readonly verify: (locks: readonly Lock[], options: VerifyOptions) => Promise<VerifyResult>;
   readonly prune: (options: PruneOptions) => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
+  /** What is held, thing by thing. */
+  readonly list: () => Promise<ListedItem[]>;
+  /** Why what has that name is held. */
+  readonly why: (name: string) => Promise<Reason[]>;
   readonly init: (folder: string, locks: readonly Lock[]) => Promise<InitResult>;
   /**
    * What points clients at the server that the configuration describes, or what takes that back.
@@ -55,7 +61,7 @@ export interface Mirror {
    */
   readonly clientVariables: (locks: readonly Lock[], revert: boolean) => Promise<Change>;
   /** Runs `work` with what makes clients use this mirror; it is served meanwhile where it was not. */
-  readonly withClients: <T>(locks: readonly Lock[], work: (use: Use) => Promise<T>) => Promise<T>;
+  readonly withClients: <T>(locks: readonly Lock[], log: UseTools["log"], work: (use: Use) => Promise<T>) => Promise<T>;
   /**
    * Which of these packages of hexpm's have a record here and no release: it stands for an optional dependency of something
    * else, and a client that wants it finds nothing and is not told why.
@@ -123,10 +129,13 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       await tellWeakKey(context, gitEnvironments);
       return status(context, lenientKinds(), tools);
     },
+    list: async () => list(context, lenientKinds()),
+    why: async (name) => why(context, lenientKinds(), name),
     init: async (folder, locks) => init(context, folder, locks, gitEnvironments),
     clientVariables: async (locks, revert) =>
       revert ? revertedVariables(environment) : variables(context, await client(locks)),
-    withClients: async (locks, work) => withClients(context, { ...(await client(locks)), gitEnvironments }, work),
+    withClients: async (locks, log, work) =>
+      withClients(context, { ...(await client(locks)), gitEnvironments, log }, work),
     withoutReleases: async (names) => withoutReleases(paths, names),
     examine: async (locks) => examine(context, await client(locks), gitEnvironments),
     makeKnown: async (locks) => {

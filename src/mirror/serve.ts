@@ -164,7 +164,6 @@ export async function serve(
     return undefined;
   });
   watching = await startWatching?.();
-  logger.info({ port: listening.port, tlsPort: listening.tlsPort, mirror: paths.mirror.path }, "serving");
   return {
     ...listening,
     fingerprints: (await trust()).fingerprints,

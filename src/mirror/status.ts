@@ -1,15 +1,13 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
-import type { Artifact, Held } from "../artifacts/artifact.ts";
-import { bytesOf } from "../artifacts/bytes-of.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { unservedReason } from "../git/inspect.ts";
-import type { Lock } from "../lock/entries.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import { describeForeign, requireMirror, type Context } from "../store/context.ts";
 import type { KindTools } from "./kinds.ts";
+import { listWithLocks, type Listed } from "./list.ts";
 import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
 
 export interface Status {
@@ -93,26 +91,6 @@ export async function status(
       ...(await unservedRepositories(context, tools)),
     ],
   };
-}
-
-interface Listed extends Held {
-  readonly bytes: number;
-  /** That name it. */
-  readonly locks: readonly string[];
-}
-
-async function listWithLocks<Job>(kind: Artifact<Job>, known: readonly Lock[]): Promise<Listed[]> {
-  const { jobs } = await kind.wanted({ locks: known, withHeld: true });
-  const locks = new Map(
-    jobs.flatMap((job) => kind.items(job)).flatMap((each) => each.keys.map((key) => [key, each.locks])),
-  );
-  return Promise.all(
-    (await kind.list()).map(async (held) => ({
-      ...held,
-      bytes: await bytesOf(held),
-      locks: locks.get(held.key) ?? [],
-    })),
-  );
 }
 
 function registryStatus(repository: string, packages: readonly Listed[], documentation: readonly Listed[]) {

@@ -3,6 +3,7 @@ import { environmentWith, type Change } from "../clients/variables.ts";
 import { isMirror } from "../disk/folder-kinds.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
+import type { Logger } from "pino";
 import { isLoopback } from "../names/addresses.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import type { Client, ClientKey, Server } from "../clients/client.ts";
@@ -70,6 +71,8 @@ function urlOfContainers({ config, reporter }: Context<"host" | "port">): string
 
 export interface UseTools extends Client {
   readonly gitEnvironments: () => Promise<GitEnvironments>;
+  /** Where a server that has to be begun tells what goes wrong. */
+  readonly log: () => Promise<Logger>;
 }
 
 /** What a command is given that works with a mirror. */
@@ -83,11 +86,11 @@ export interface Use {
   readonly refusals: () => readonly string[];
 }
 
-type UseKey = ClientKey | RunningKey | ServeKey | "nearby" | "logLevel" | "hermetic";
+type UseKey = ClientKey | RunningKey | ServeKey | "nearby" | "hermetic";
 
 export async function withClients<T>(
   context: Context<UseKey>,
-  { gitEnvironments, ...client }: UseTools,
+  { gitEnvironments, log, ...client }: UseTools,
   work: (use: Use) => Promise<T>,
 ): Promise<T> {
   const { config, paths, reporter } = context;
@@ -111,8 +114,7 @@ export async function withClients<T>(
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.
   const temporary = { ...config, host: "127.0.0.1", port: 0, tlsPort: undefined, workers: 1 };
-  const [{ createErrorLog }, { serve }] = await Promise.all([import("./error-log.ts"), import("./serve.ts")]);
-  const logger = createErrorLog(config.logLevel === "info" ? "warn" : config.logLevel);
+  const [logger, { serve }] = await Promise.all([log(), import("./serve.ts")]);
   const serving = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
   try {
     return await useOwn(context, client, serving, work);

@@ -14,6 +14,9 @@ export interface LoggedRequest {
   readonly client: () => string;
 }
 
+// Asked every few seconds, by those who hear of it themselves when something is wrong.
+const probes: ReadonlySet<string> = new Set(["/health", "/health/live", "/health/ready"]);
+
 /** @param log what tells which request it is */
 export function logWhenOver(log: FastifyBaseLogger, { request, response, url, client }: LoggedRequest): void {
   const started = performance.now();
@@ -21,10 +24,12 @@ export function logWhenOver(log: FastifyBaseLogger, { request, response, url, cl
   const writtenBefore = socket.bytesWritten;
   // "close" comes once, whether the client got its answer or hung up.
   onGone(response, socket, () => {
-    log.info(
+    const place = requestPlace(url, request.headers.host);
+    const level = probes.has(place.path) ? "debug" : "info";
+    log[level](
       {
         method: request.method,
-        ...requestPlace(url, request.headers.host),
+        ...place,
         status: response.statusCode,
         bytes: socket.bytesWritten - writtenBefore,
         ms: Math.round((performance.now() - started) * 10) / 10,

@@ -33,7 +33,7 @@ export async function mirrorHere(args: readonly string[], { cwd, env = {} }: Her
   };
   try {
     const invocation = await parseCommandLine(args);
-    if (invocation === undefined) return { code: 0, stdout, stderr };
+    if (invocation === undefined || "what" in invocation) return { code: 0, stdout, stderr };
     const code = await run(invocation, {
       cwd,
       environment,
@@ -43,6 +43,7 @@ export async function mirrorHere(args: readonly string[], { cwd, env = {} }: Her
       signal: new AbortController().signal,
       handOverSignals: () => () => undefined,
       isTerminal: false,
+      isOutputTerminal: false,
     });
     return { code, stdout, stderr };
   } catch (error) {

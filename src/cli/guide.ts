@@ -1,0 +1,27 @@
+/** `mirror-server help TOPIC`: a guide, for who has no network to read it on the web. */
+import { readDocument, topics } from "../documents.ts";
+import { MirrorError } from "../errors.ts";
+import { maybeMeant } from "./maybe-meant.ts";
+import { commands } from "./commands.ts";
+import { plainText } from "./plain-text.ts";
+import { wrapped } from "./wrapped.ts";
+
+/** @throws MirrorError `usage` for what there is no guide of */
+export function guide(topic: string): string {
+  const all = topics();
+  if (topic === "guides" || topic === "topics") return overview(all);
+  if (all.includes(topic)) return plainText(readDocument(topic).text);
+  const choices = [...all, ...Object.keys(commands), "guides"];
+  throw new MirrorError("usage", `there is no guide ${JSON.stringify(topic)}; ${maybeMeant(topic, choices)}`);
+}
+
+/** Each with its first sentence, which says what it gives. */
+function overview(all: readonly string[]): string {
+  const width = Math.max(...all.map((topic) => topic.length)) + 2;
+  const lines = all.flatMap((topic) => {
+    const [, first = ""] = plainText(readDocument(topic).text, 10_000).split("\n\n");
+    const [sentence = ""] = /^.*?[.:](?= |$)/.exec(first.replaceAll("\n", " ")) ?? [first];
+    return wrapped(sentence, 78 - width).map((line, index) => `${(index === 0 ? topic : "").padEnd(width)}${line}`);
+  });
+  return ["mirror-server help TOPIC shows one of these:", "", ...lines.map((line) => `  ${line}`), ""].join("\n");
+}

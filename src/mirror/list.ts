@@ -1,0 +1,41 @@
+/** What is held, thing by thing: how big it is, and which known locks want it. */
+import type { Artifact, Held } from "../artifacts/artifact.ts";
+import { bytesOf } from "../artifacts/bytes-of.ts";
+import { inTurn, type Kinds } from "../artifacts/kinds.ts";
+import type { Lock } from "../lock/entries.ts";
+import type { Item } from "../names/item.ts";
+import { requireMirror, type Context } from "../store/context.ts";
+import { readKnownLocks } from "../store/known-locks.ts";
+
+export interface Listed extends Held {
+  readonly bytes: number;
+  /** That name it. */
+  readonly locks: readonly string[];
+}
+
+export interface ListedItem {
+  readonly item: Item;
+  readonly bytes: number;
+  readonly locks: readonly string[];
+}
+
+export async function list(context: Context<"nearby">, kinds: Kinds): Promise<ListedItem[]> {
+  await requireMirror(context);
+  const known = await readKnownLocks(context.paths);
+  const all = (await inTurn(kinds, async (kind) => listWithLocks(kind, known))).flat();
+  return all.map(({ item, bytes, locks }) => ({ item, bytes, locks }));
+}
+
+export async function listWithLocks<Job>(kind: Artifact<Job>, known: readonly Lock[]): Promise<Listed[]> {
+  const { jobs } = await kind.wanted({ locks: known, withHeld: true });
+  const locks = new Map(
+    jobs.flatMap((job) => kind.items(job)).flatMap((each) => each.keys.map((key) => [key, each.locks])),
+  );
+  return Promise.all(
+    (await kind.list()).map(async (held) => ({
+      ...held,
+      bytes: await bytesOf(held),
+      locks: locks.get(held.key) ?? [],
+    })),
+  );
+}

@@ -1,0 +1,13 @@
+/** What a release needs, as its record in this mirror says. Apart, since reading records brings in a library. */
+import type { HexEntry } from "../lock/entries.ts";
+import { readSignedRecord } from "../registry/adoption.ts";
+import type { StorePaths } from "../store/paths.ts";
+import { publishedKey } from "../store/published-key.ts";
+
+/** @returns names of packages and of applications; none where its record is not here, or cannot be trusted */
+export async function needsOf(paths: StorePaths, { repository, name, version }: HexEntry): Promise<string[]> {
+  const key = await publishedKey(paths).catch(() => undefined);
+  const signed = await readSignedRecord(paths.registry(repository), name, key === undefined ? [] : [key]);
+  const release = signed?.record.releases.find((each) => each.version === version);
+  return release?.dependencies.flatMap(({ package: needed, app }) => (app ? [needed, app] : [needed])) ?? [];
+}
