@@ -3,6 +3,7 @@
  * what that process says and ends with it, whatever ends that; signals of the terminal and of `docker stop` are not for it.
  */
 import { createLogger } from "./cli/logger.ts";
+import { logSentence } from "./cli/log-sentence.ts";
 import { Place } from "./disk/place.ts";
 import { describeError } from "./errors.ts";
 import { hexpm } from "./names/hex-repository.ts";
@@ -49,7 +50,7 @@ function say(message: FromWorker, onSaid: () => void = () => undefined): void {
 
 async function serve(work: Work): Promise<Listening> {
   const { listen: options, socketPath, folders, views, trustedProxies, logLevel } = work;
-  const logger = createLogger(logLevel);
+  const logger = createLogger(logLevel, logSentence);
   const paths = new StorePaths(folders);
   const memory = createFileMemory();
   const online = Place.root({ dir: views, noun: "a temporary folder", isOne: () => false, isTrusted: true });

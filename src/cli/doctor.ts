@@ -11,13 +11,13 @@ interface Check {
 }
 
 export const doctor: Command = async (context) => {
-  const { config, mirror, cwd } = context;
+  const { mirror } = context;
   // A lock that cannot be read is one of the things to find.
-  const lockProblem = await readLocks([], cwd, config, true).then(
+  const lockProblem = await readLocks([], context, true).then(
     () => [],
     (error: unknown): Check[] => [{ subject: "lock", state: "wrong", text: describeError(error) }],
   );
-  const found = await mirror.examine(await projectLocks(cwd, config));
+  const found = await mirror.examine(await projectLocks(context));
   const checks = [...checksOf(found, context), ...lockProblem];
   const ok = checks.every(({ state }) => state !== "wrong");
   printResult(context, { ok, ...found, checks }, () => lines(checks));

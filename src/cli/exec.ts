@@ -12,15 +12,16 @@ import { declaredNames } from "./declared.ts";
 import { showItem } from "./items.ts";
 import { lackingLines } from "./lacking.ts";
 import { projectLocks, readLocks } from "./locks.ts";
+import { logSentence } from "./log-sentence.ts";
 import { runProgram } from "./run-program.ts";
 
 export const exec: Command = async (context, args) => {
-  const { mirror, config, cwd, signal, isTerminal, say } = context;
+  const { mirror, config, signal, isTerminal, say } = context;
   const [program, ...rest] = args;
   if (program === undefined || program === "") {
     throw new MirrorError("usage", 'give a command: "mirror-server exec -- mix deps.get"');
   }
-  const before = await projectLocks(cwd, config);
+  const before = await projectLocks(context);
   return mirror.withClients(before, logOf(config), async (use) => {
     if (signal.aborted) throw new MirrorError("cancelled", `stopped before ${program} was begun`);
     // A mirror elsewhere is its own keeper's.
@@ -40,7 +41,7 @@ export const exec: Command = async (context, args) => {
 
 /** Among what the command says only what goes wrong is of interest, unless more was asked for. */
 function logOf({ logLevel }: CommandContext["config"]) {
-  return async () => (await import("./logger.ts")).createErrorLog(logLevel === "info" ? "warn" : logLevel);
+  return async () => (await import("./logger.ts")).createErrorLog(logLevel === "info" ? "warn" : logLevel, logSentence);
 }
 
 /** @returns whether there was anything */
@@ -86,11 +87,12 @@ const shownMissing = 5;
 
 /** @param hasTold whether something was missed: then that all of the lock is here is beside the point */
 async function tellWhatIsHere(
-  { mirror, tell, cwd, config }: CommandContext,
+  context: CommandContext,
   { hasTold, hasFailed }: { readonly hasTold: boolean; readonly hasFailed: boolean },
 ): Promise<void> {
+  const { mirror, tell, config } = context;
   try {
-    const locks = (await readLocks([], cwd, config, true)) ?? [];
+    const locks = (await readLocks([], context, true)) ?? [];
     if (!locks.some(({ entries }) => entries.length > 0)) return;
     const missing = await mirror.complete(locks);
     if (missing.length > 0 || !(hasTold || config.quiet)) {

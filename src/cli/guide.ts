@@ -3,20 +3,19 @@ import { readDocument, topics } from "../documents.ts";
 import { MirrorError } from "../errors.ts";
 import { maybeMeant } from "./maybe-meant.ts";
 import { commands } from "./commands.ts";
-import { plainText } from "./plain-text.ts";
-import { wrapped } from "./wrapped.ts";
 
 /** @throws MirrorError `usage` for what there is no guide of */
-export function guide(topic: string): string {
+export async function guide(topic: string): Promise<string> {
   const all = topics();
   if (topic === "guides" || topic === "topics") return overview(all);
-  if (all.includes(topic)) return plainText(readDocument(topic).text);
+  if (all.includes(topic)) return (await import("./plain-text.ts")).plainText(readDocument(topic).text);
   const choices = [...all, ...Object.keys(commands), "guides"];
   throw new MirrorError("usage", `there is no guide ${JSON.stringify(topic)}; ${maybeMeant(topic, choices)}`);
 }
 
 /** Each with its first sentence, which says what it gives. */
-function overview(all: readonly string[]): string {
+async function overview(all: readonly string[]): Promise<string> {
+  const { plainText, wrapped } = await import("./plain-text.ts");
   const width = Math.max(...all.map((topic) => topic.length)) + 2;
   const lines = all.flatMap((topic) => {
     const [, first = ""] = plainText(readDocument(topic).text, 10_000).split("\n\n");

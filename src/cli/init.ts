@@ -5,8 +5,8 @@ import { printResult, type Command, type CommandContext } from "./command.ts";
 import { readLocks } from "./locks.ts";
 
 export const init: Command = async (context) => {
-  const { config, cwd, mirror } = context;
-  const locks = (await readLocks([], cwd, config, true)) ?? [];
+  const { cwd, mirror } = context;
+  const locks = (await readLocks([], context, true)) ?? [];
   printResult(context, await mirror.init(cwd, locks), (result) => lines(result, context));
   return 0;
 };

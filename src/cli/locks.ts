@@ -1,5 +1,5 @@
 /** Finds and reads the locks that a command was given: files, project folders, umbrellas, or the working folder. */
-import { readFile, readdir, stat } from "node:fs/promises";
+import { readFile, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Config } from "../config.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
@@ -9,6 +9,14 @@ import { readLock, type LockKind, type ReadLock } from "../lock/read-lock.ts";
 
 type Wanted = Pick<Config, "lockName" | "packages" | "files" | "installers">;
 
+/** Of a command (command.ts). */
+export interface LockReader {
+  readonly cwd: string;
+  readonly config: Wanted;
+  /** Under which name the mirror knows the lock at each real path. */
+  readonly mirror: { readonly lockNames: () => Promise<ReadonlyMap<string, string>> };
+}
+
 /**
  * @param given paths as typed; none means the working folder
  * @param isOptional whether the working folder may be without a lock; it also may where the configuration names what to
@@ -17,8 +25,7 @@ type Wanted = Pick<Config, "lockName" | "packages" | "files" | "installers">;
  */
 export async function readLocks(
   given: readonly string[],
-  cwd: string,
-  config: Wanted,
+  { cwd, config, mirror }: LockReader,
   isOptional = false,
 ): Promise<Lock[] | undefined> {
   const files: string[] = [];
@@ -36,19 +43,13 @@ export async function readLocks(
       `--lock-name names one lock, but there are ${unique.length}: ${unique.map(({ path }) => path).join(", ")}`,
     );
   }
-  const names = name === undefined ? nameLocks(unique) : [name];
-  const twice = names.find((each, index) => names.indexOf(each) !== index);
-  if (twice !== undefined) {
-    const same = unique.filter((_, index) => names[index] === twice);
-    const both = same.map(({ path }) => path).join(" and ");
-    throw new MirrorError("usage", `${both} would both be called "${twice}"; sync them one by one, with --lock-name`);
-  }
+  const names = name === undefined ? nameLocks(unique, await mirror.lockNames()) : [name];
   return unique.map(({ path, entries }, index) => ({ name: names[index] ?? "app", entries, origin: path }));
 }
 
 /** Those of the working folder, for what a command does with or without them: none where they cannot be read. */
-export async function projectLocks(cwd: string, config: Wanted): Promise<readonly Lock[]> {
-  return (await readLocks([], cwd, config, true).catch(() => undefined)) ?? [];
+export async function projectLocks(reader: LockReader): Promise<readonly Lock[]> {
+  return (await readLocks([], reader, true).catch(() => undefined)) ?? [];
 }
 
 /** The files that locks would be in, whether or not they are there. @param given as of `readLocks` */
@@ -67,6 +68,8 @@ export async function lockPlaces(given: readonly string[], cwd: string): Promise
 
 interface LockFile {
   readonly path: string;
+  /** Wherever links lead: one file is one lock. */
+  readonly realPath: string;
   readonly kind: LockKind;
 }
 
@@ -77,7 +80,7 @@ async function readFileOf(path: string): Promise<LockFile & ReadLock> {
   } catch (cause) {
     throw new MirrorError("usage", `cannot read the lock ${path}`, { cause });
   }
-  return { path, ...readLock(bytes, path) };
+  return { path, realPath: await realpath(path), ...readLock(bytes, path) };
 }
 
 /** An umbrella's own lock, and those of apps below it that keep one for themselves. */
@@ -122,14 +125,25 @@ async function candidatesIn(full: string): Promise<string[]> {
   return folders.flatMap((dir) => [join(dir, "mix.lock"), join(dir, "rebar.lock")]);
 }
 
-/** `~/my_app/mix.lock` → `my_app`, `~/my_app/rebar.lock` → `my_app-rebar`; where two projects have the same name, the folder above tells them apart. */
-export function nameLocks(files: readonly LockFile[]): string[] {
+/**
+ * A lock keeps the name that the mirror knows it by. A new one is called by its project's folder, `my_app` or
+ * `my_app-rebar`; where that is another's, by the folder above too, `work-my_app`; and where that is, too, by a number.
+ * @param known names, by real path
+ */
+export function nameLocks(files: readonly LockFile[], known: ReadonlyMap<string, string>): string[] {
   const suffix = { mix: "", rebar: "-rebar" };
   const short = files.map(({ path, kind }) => clean(basename(dirname(path))) + suffix[kind]);
-  return files.map(({ path }, index) => {
+  const taken = new Set(known.values());
+  return files.map(({ path, realPath }, index) => {
+    const given = known.get(realPath);
+    if (given !== undefined) return given;
     const own = short[index] ?? "app";
-    const isUnique = short.filter((other) => other === own).length === 1;
-    return isUnique ? own : clean(`${basename(dirname(dirname(path)))}-${own}`);
+    const isAlone = short.filter((other, at) => other === own && !known.has(files[at]?.realPath ?? "")).length === 1;
+    const longer = clean(`${basename(dirname(dirname(path)))}-${own}`);
+    const numbered = Array.from({ length: files.length + taken.size }, (_, count) => `${longer}-${count + 2}`);
+    const name = [...(isAlone ? [own] : []), longer, ...numbered].find((each) => !taken.has(each)) ?? longer;
+    taken.add(name);
+    return name;
   });
 }
 

@@ -42,8 +42,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const asked = await parseCommandLine(argv);
     if (asked === undefined) return 0;
+    // Whoever asks for help or the version has no use for the rest.
+    const { run, processEnvironment, textFor } = await import("./run.ts");
     if ("what" in asked) {
-      output(await textOf(asked));
+      output(await textFor(asked));
       return 0;
     }
     progress = createProgress({
@@ -53,8 +55,6 @@ export async function main(argv: readonly string[]): Promise<number> {
       columns: () => process.stderr.columns ?? 80,
       now: () => Date.now(),
     });
-    // Whoever asks for help or the version has no use for the rest.
-    const { run, processEnvironment } = await import("./run.ts");
     const tools = {
       isTerminal: process.stderr.isTTY,
       isOutputTerminal: process.stdout.isTTY,
@@ -75,11 +75,6 @@ export async function main(argv: readonly string[]): Promise<number> {
     if ((said.has("--verbose") || said.has("-v")) && error instanceof Error) tell(traceOf(error));
     return error instanceof CommanderError ? 2 : outcomeOf(error).exit;
   }
-}
-
-async function textOf({ name, what }: { readonly name: "guide" | "completion"; readonly what: string }) {
-  if (name === "completion") return (await import("./completion.ts")).completionOf(what);
-  return (await import("./guide.ts")).guide(what);
 }
 
 /** What was said to us: behind `--` it is said to somebody else. */

@@ -3,7 +3,6 @@
  * columns do not fit. Links into the documentation become the name of the guide that they lead to.
  */
 import { lexer, type Token, type Tokens } from "marked";
-import { wrapped } from "./wrapped.ts";
 
 const columns = 80;
 
@@ -85,4 +84,17 @@ function inlineOf(token: Token): string {
     default:
       return "tokens" in token && token.tokens !== undefined ? inline(token.tokens) : String((token as Tokens.Text).text);
   }
+}
+
+/** Text in lines of a width, broken at spaces. A word that is longer stays whole: it is a path or a command. */
+export function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/).filter(Boolean)) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return line === "" ? lines : [...lines, line];
 }

@@ -12,14 +12,16 @@ import { printable } from "../text.ts";
 import { build } from "./build.ts";
 import { certs } from "./certs.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { completionOf } from "./completion.ts";
 import { doctor } from "./doctor.ts";
 import { env } from "./env.ts";
 import { exec } from "./exec.ts";
+import { guide } from "./guide.ts";
 import { health } from "./health.ts";
 import { init } from "./init.ts";
 import { list } from "./list.ts";
 import type { CommandName } from "./commands.ts";
-import type { Invocation } from "./program.ts";
+import type { Asked, Invocation } from "./program.ts";
 import type { Progress } from "./progress.ts";
 import { prune } from "./prune.ts";
 import { serve } from "./serve.ts";
@@ -81,6 +83,11 @@ function tellMirror({ name }: Invocation, { mirror, nearby, said, cwd }: Config,
   const isElsewhere = !said.has("mirror") && mirror !== join(cwd, ".mirror");
   if (isElsewhere && !tellsItself.has(name)) tell(`this is about the mirror ${mirror}`);
   if (isElsewhere || makesOne.has(name)) for (const text of nearby) tell(text);
+}
+
+/** What needs neither a mirror nor a configuration. */
+export async function textFor({ name, what }: Asked): Promise<string> {
+  return name === "completion" ? completionOf(what) : guide(what);
 }
 
 /** @returns the exit code */

@@ -11,11 +11,12 @@ import { printResult, type Command, type CommandContext } from "./command.ts";
 import { MirrorError } from "../errors.ts";
 import type { WatchedLocks } from "../mirror/watch.ts";
 import { lockPlaces, readLocks } from "./locks.ts";
+import { logSentence } from "./log-sentence.ts";
 
 export const serve: Command = async (context) => {
   const { config, mirror, signal } = context;
   const { createLogger } = await import("./logger.ts");
-  const logger = createLogger(config.logLevel);
+  const logger = createLogger(config.logLevel, logSentence);
   const listening = await mirror.serve(logger, watched(context));
   const urls = {
     http: `http://${shownHost(config)}:${listening.port}`,
@@ -36,12 +37,13 @@ export const serve: Command = async (context) => {
 };
 
 /** Locks that are synced when they change; undefined: none are. */
-function watched({ config, cwd }: CommandContext): WatchedLocks | undefined {
+function watched(context: CommandContext): WatchedLocks | undefined {
+  const { config, cwd } = context;
   if (config.watch.length === 0) return undefined;
   if (config.offline) throw new MirrorError("config", "--watch fetches what locks name, and --offline says never to");
   return {
     files: async () => lockPlaces(config.watch, cwd),
-    read: async () => (await readLocks(config.watch, cwd, config)) ?? [],
+    read: async () => (await readLocks(config.watch, context)) ?? [],
   };
 }
 

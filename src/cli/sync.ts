@@ -9,9 +9,9 @@ import { readLocks } from "./locks.ts";
 import { formatBytes } from "./progress.ts";
 
 export const sync: Command = async (context, args) => {
-  const { config, mirror, cwd } = context;
+  const { config, mirror } = context;
   const started = Date.now();
-  const locks = (await readLocks(args, cwd, config)) ?? [];
+  const locks = (await readLocks(args, context)) ?? [];
   if (config.ifChanged && (await mirror.isUpToDate(locks))) return 0;
   if (config.dryRun) {
     printResult(context, await mirror.previewSync(locks), previewLines);

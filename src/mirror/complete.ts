@@ -10,6 +10,7 @@ import { redactUrl } from "../names/git-url.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import { silentReporter } from "../reporter.ts";
 import { namesTheSame } from "../store/known-locks.ts";
+import { writeOrigins } from "../store/lock-origins.ts";
 import type { PullMode } from "../store/pull-mode.ts";
 import { asOnlyWriter, type Context } from "../store/context.ts";
 import type { GitPolicyKey, KindTools } from "./kinds.ts";
@@ -25,7 +26,10 @@ export async function makeKnown(context: Context<GitPolicyKey>, locks: readonly 
     if (!(await namesTheSame(paths, lock, { redact: redactUrl, refused }))) unknown.push(lock);
   }
   if (unknown.length === 0) return;
-  await asOnlyWriter(context, async (locked) => remember(locked, { locks: unknown, found: [] }, "begun"));
+  await asOnlyWriter(context, async (locked) => {
+    await remember(locked, { locks: unknown, found: [] }, "begun");
+    await writeOrigins(paths, unknown);
+  });
 }
 
 /** @returns what the locks name and is not here, after all that could be fetched has been */

@@ -12,6 +12,7 @@ import { noSettings, readUsersGit } from "../git/users-settings.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { Logger } from "pino";
 import { readKnownLocks } from "../store/known-locks.ts";
+import { lockNames } from "../store/lock-origins.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildOptions, BuildResult } from "../registry/build.ts";
 import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
@@ -76,6 +77,8 @@ export interface Mirror {
   readonly renewCertificates: (options: { readonly newCa: boolean }) => Promise<RenewedCertificates>;
   /** @param watched locks that are synced when they change */
   readonly serve: (logger: Logger, watched?: WatchedLocks) => Promise<Serving>;
+  /** Under which name it knows the lock at each path of this machine. */
+  readonly lockNames: () => Promise<ReadonlyMap<string, string>>;
   /** The locks that were synced before. */
   readonly knownLocks: () => Promise<Lock[]>;
   /** Removes what lies outside the mirror's folder for as long as the program runs. */
@@ -170,6 +173,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       };
       return (await serving).serve(context, { logger, gitEnvironments, isAnnounced: true, startWatching });
     },
+    lockNames: () => lockNames(paths),
     knownLocks: () => readKnownLocks(paths),
     close: async () => (await environments?.catch(() => undefined))?.remove(),
   };

@@ -107,7 +107,7 @@ type Parents = ReadonlyMap<Wanting, readonly Wanting[]>;
 
 /** By entry, which others of its lock need it. Of git repositories nobody has written down what they need. */
 async function parentsOf({ paths }: Context, entries: readonly Wanting[]): Promise<Parents> {
-  const { needsOf } = await import("./needs.ts");
+  const { needsOf } = await import("../artifacts/with-records.ts");
   const byName = new Map(entries.flatMap((entry) => namesOf(entry).map((name) => [name, entry] as const)));
   const parents = new Map<Wanting, Wanting[]>();
   const add = (child: Wanting | undefined, parent: Wanting | undefined) => {

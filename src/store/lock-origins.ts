@@ -26,6 +26,12 @@ export async function refuseOtherOrigins(paths: StorePaths, locks: readonly Lock
   }
 }
 
+/** Under which name the mirror knows the lock at each real path of this machine that still has one. */
+export async function lockNames(paths: StorePaths): Promise<ReadonlyMap<string, string>> {
+  const known = Object.entries(await readOrigins(paths)).filter(([, path]) => isFile(path));
+  return new Map(await Promise.all(known.map(async ([name, path]) => [await realpath(path), name] as const)));
+}
+
 export async function writeOrigins(paths: StorePaths, locks: readonly Lock[]): Promise<void> {
   const given = locks.flatMap(({ name, origin }) => (origin === undefined ? [] : [[name, origin] as const]));
   const all = { ...(await readOrigins(paths)), ...Object.fromEntries(given) };

@@ -1,5 +1,5 @@
 /** What no lock names, what is no longer needed, what is damaged: `--package`, `prune`, `status`, `verify --deep`. */
-import { appendFile, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -192,17 +192,16 @@ describe("sync --if-changed", () => {
   });
 });
 
-test("a lock whose name another has, which is still there, is refused before it takes its place", async () => {
+test("a lock is not given the name of another that is still there", async () => {
   await lock("x/one", mixLock([plugin]));
   await sync("one");
-  const { code, stderr } = await sync("x/one");
+  const { code, stderr } = await sync("x/one", "--lock-name", "one");
   expect([code, stderr]).toEqual([
     2,
     expect.stringMatching(/the mirror knows .*\/one\/mix\.lock as "one"; give .*--lock-name/),
   ]);
-  expect((await sync("x/one", "--lock-name", "other")).code).toBe(0);
   await rm(join(cwd, "one"), { recursive: true });
-  expect((await sync("x/one")).code).toBe(0);
+  expect((await sync("x/one", "--lock-name", "one")).code).toBe(0);
 });
 
 test("verify tells what nothing can be mirrored for, which is no success but for the project's own", async () => {
@@ -240,13 +239,32 @@ test("a command on a mirror that is not there makes none", async () => {
   expect(await readdir(cwd)).not.toContain("typo");
 });
 
-test("two locks that would have one name are refused together", async () => {
-  await lock("app", `[{<<"plugin">>,{pkg,<<"plugin">>,<<"7.0.8">>},0}].`, "rebar.lock");
-  await lock("app-rebar", mixLock([plugin]));
-  await lock("x/app", mixLock([alpha]));
-  await lock("y/x/app", mixLock([alpha]));
-  const { code, stderr } = await sync("x/app", "y/x/app");
-  expect([code, stderr]).toEqual([2, expect.stringMatching(/would both be called "x-app"; .*--lock-name/)]);
+describe("of projects whose folders have one name", () => {
+  const names = async () => {
+    const { locks } = JSON.parse((await run("status", "--json")).stdout) as { locks: { name: string }[] };
+    return locks.map(({ name }) => name).toSorted();
+  };
+
+  test("each lock has a name, and keeps it, however it is named later", async () => {
+    await lock("x/app", mixLock([alpha]));
+    await lock("y/x/app", mixLock([plugin]));
+    await lock("z/x/app", mixLock([alpha, plugin]));
+    expect((await sync("x/app")).code).toBe(0);
+    expect((await sync("y/x/app", "z/x/app")).code).toBe(0);
+    expect(await names()).toEqual(["app", "x-app", "x-app-2"]);
+    await symlink(join(cwd, "y/x/app"), join(cwd, "link"));
+    for (const given of [["z/x/app", "x/app"], ["y/x/app"], ["link"]]) expect((await sync(...given)).code).toBe(0);
+    expect(await names()).toEqual(["app", "x-app", "x-app-2"]);
+    expect((await run("why", "plugin")).stdout).toMatch(/^ {2}x-app names it.*\n {2}x-app-2 names it/m);
+  });
+
+  test("a name that is free again is given again", async () => {
+    await lock("x/app", mixLock([alpha]));
+    expect((await sync("x/app")).code).toBe(0);
+    await rename(join(cwd, "x"), join(cwd, "moved"));
+    expect((await sync("moved/app")).code).toBe(0);
+    expect(await names()).toEqual(["app"]);
+  });
 });
 
 describe("documentation", () => {
