@@ -5,11 +5,17 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+if (createRequire(import.meta.url)("../bin/node-version.cjs")("mirror-server")) process.exit(1);
+
 const root = fileURLToPath(new URL("..", import.meta.url));
+const manifest = join(root, "package.json");
+/** package.json as it is kept, while a tarball is packed with another. */
+const keptManifest = join(root, "node_modules", ".mirror-server-package.json");
 const installStamp = join(root, "node_modules", ".mirror-server-installed");
 const buildStamp = join(root, "dist", ".built-from");
 
@@ -80,11 +86,39 @@ function build() {
   writeFileSync(buildStamp, stamp);
 }
 
+/** Who installs the tarball builds nothing, and is not asked whether scripts may run that would. */
+function trimManifest() {
+  const text = readFileSync(manifest, "utf8");
+  const { scripts: _scripts, devDependencies: _builtWith, overrides: _held, ...rest } = JSON.parse(text);
+  writeFileSync(keptManifest, text);
+  writeFileSync(manifest, `${JSON.stringify(rest, null, 2)}\n`);
+}
+
+/** Also after a packing that was killed. */
+function restoreManifest() {
+  if (existsSync(keptManifest)) renameSync(keptManifest, manifest);
+}
+
+/** npm ends by some signals without passing them on, and who ends npm means the server. */
+function endWithParent() {
+  const parent = process.ppid;
+  const watching = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watching);
+    process.kill(process.pid, "SIGTERM");
+  }, 500);
+  watching.unref();
+}
+
 const [task = "", ...args] = process.argv.slice(2);
+restoreManifest();
+if (task === "packed") process.exit(0);
 // `compile` is what npm's own `prepare` asks for: npm has just installed, or links or packs a clone as it is.
 if (task !== "compile" || !isInstalled()) install();
 build();
+if (task === "pack") trimManifest();
 if (task === "start") {
+  if (process.env["npm_lifecycle_event"] !== undefined) endWithParent();
   process.argv = [process.argv[0] ?? "node", join(root, "dist", "main.js"), "serve", ...args];
   await import(pathToFileURL(join(root, "dist", "main.js")).href);
 }
