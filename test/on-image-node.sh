@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-version=$(sed -n 's/^FROM node:\([0-9]*\).*/\1/p' Dockerfile | head -1)
+version=$(sed -n 's/^ARG NODE_IMAGE=node:\([0-9]*\).*/\1/p' Dockerfile | head -1)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
