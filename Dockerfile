@@ -24,7 +24,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates git openssh-client tini \
  && rm -rf /tmp/without-perl.sh /var/lib/apt/lists/* /var/cache/apt/* /var/log/* \
     /usr/lib/git-core/git-daemon /usr/lib/git-core/git-http-backend /usr/lib/git-core/git-http-push \
-    /usr/lib/git-core/git-imap-send /usr/lib/git-core/scalar /usr/bin/scalar /usr/share/doc/* /usr/share/locale/* \
+    /usr/lib/git-core/git-imap-send /usr/lib/git-core/scalar /usr/bin/scalar \
  && mkdir -p /mirror /certs /cache \
  && chown node:node /mirror /certs /cache \
  && chmod 1777 /mirror /certs /cache

@@ -12,7 +12,7 @@ docker image inspect mirror-server >/dev/null 2>&1 || docker compose build
 
 . "$(dirname "$0")/lib.sh"
 work=$(mktemp -d)
-trap 'docker rm -f check-bind >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 
 step "the mirror on a fresh volume is healthy, and runs as node, not as root"
 docker compose up -d --wait --no-build mirror
@@ -45,30 +45,7 @@ for address in $(docker compose exec -T mirror getent hosts github.com | awk '{p
   case " $own " in *" $address "*) fail "github.com leads to the mirror itself" ;; esac
 done
 
-step "a bind mount is served by its owner, and what is written belongs to them"
-mkdir -p "$work/mirror" "$work/certs"
-chown 1234:1234 "$work/mirror"
-docker run -d --name check-bind --network none -v "$work/mirror:/mirror" -v "$work/certs:/certs" mirror-server >/dev/null
-for _ in $(seq 100); do
-  [ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] && break
-  sleep 0.2
-done
-[ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] || { docker logs check-bind; fail "not healthy on a bind mount"; }
-[ "$(stat -c %u "$work/mirror/private_key.pem" "$work/certs/ca.key" | sort -u)" = 1234 ] || fail "files belong to another user"
-
-step "it stops in time, with exit code 0"
-docker stop -t 15 check-bind >/dev/null
-[ "$(docker inspect -f '{{.State.ExitCode}}' check-bind)" = 0 ] || fail "exit code $(docker inspect -f '{{.State.ExitCode}}' check-bind)"
-
-step "a mirror mounted read-only is served as it is"
-docker rm check-bind >/dev/null
-docker run -d --name check-bind --network none -v "$work/mirror:/mirror:ro" mirror-server >/dev/null
-for _ in $(seq 100); do
-  [ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] && break
-  sleep 0.2
-done
-[ "$(docker inspect -f '{{.State.Health.Status}}' check-bind)" = healthy ] || { docker logs check-bind; fail "not healthy read-only"; }
-
+"$(dirname "$0")/check-users.sh"
 "$(dirname "$0")/check-clients.sh"
 "$(dirname "$0")/check-old-stack.sh"
 
