@@ -64,5 +64,5 @@ test.skipIf(!isInstalled("zsh", "--version"))("zsh takes its script (skipped wit
 });
 
 test("another shell is told which there are", () => {
-  expect(() => completionOf("fsh")).toThrow(/did you mean "fish"/);
+  expect(() => completionOf("fihs")).toThrow(/did you mean "fish"/);
 });
