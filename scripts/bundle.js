@@ -53,12 +53,13 @@ await build({
 });
 writeFileSync(join(outdir, "package.json"), '{ "type": "commonjs" }\n');
 
-/** The licences of what is in there, as they ask for. */
+/** What is in there, and the licences of it, as they ask for. */
 const packages = new Map();
 for (const input of builds.flatMap(({ metafile }) => Object.keys(metafile.inputs))) {
   const [, dir] = /^((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input) ?? [];
   if (dir !== undefined) packages.set(dir, JSON.parse(readFileSync(join(root, dir, "package.json"), "utf8")));
 }
+writeFileSync(join(outdir, "sbom.cdx.json"), `${JSON.stringify(bom([...packages.values()]), null, 2)}\n`);
 const texts = [...packages].sort().map(([dir, { name, version, license }]) => {
   const text = ["LICENSE", "LICENSE.md", "LICENCE", "LICENSE.txt", "license", "LICENSE-MIT"]
     .map((file) => readIfPresent(join(root, dir, file)))
@@ -66,6 +67,31 @@ const texts = [...packages].sort().map(([dir, { name, version, license }]) => {
   return `${name} ${version} (${license})\n\n${text ?? "Its package holds no text of the licence.\n"}`;
 });
 writeFileSync(join(outdir, "LICENSES.txt"), texts.join(`\n${"-".repeat(80)}\n\n`));
+
+/**
+ * What the bundle is made of, for those who look for known holes: https://cyclonedx.org/docs/1.5/json/
+ * @param {{ name: string, version: string, license?: string }[]} parts
+ */
+function bom(parts) {
+  const own = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  /** @param {{ name: string, version: string, license?: string }} part @param {string} type */
+  const component = ({ name, version, license }, type) => ({
+    type,
+    name,
+    version,
+    purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+    ...(license === undefined ? {} : { licenses: [{ expression: license }] }),
+  });
+  return {
+    bomFormat: "CycloneDX",
+    specVersion: "1.5",
+    version: 1,
+    metadata: { component: component(own, "application") },
+    components: parts
+      .map((part) => component(part, "library"))
+      .sort((a, b) => (a.purl < b.purl ? -1 : a.purl > b.purl ? 1 : 0)),
+  };
+}
 
 /** @param {string} path @returns {string | undefined} */
 function readIfPresent(path) {

@@ -211,7 +211,7 @@ function isServiceVariable(key: OptionKey, value: string): boolean {
 
 // Tokens, what orchestrators make for a service called mirror, what `env` sets and the files that `init` writes read.
 const known =
-  /^MIRROR_(?:TOKEN_.*|(?:SERVER_)?(?:SERVICE|PORT|ENV)_.*|SERVER_(?:PORT|NAME|ACTIVE|NAMES|SAVED_.*|PACKAGE)|CONFIG|IMAGE|SETUP|CLIENT_HOME)$/;
+  /^MIRROR_(?:TOKEN_.*|(?:SERVER_)?(?:SERVICE|PORT|ENV)_.*|SERVER_(?:PORT|NAME|ACTIVE|NAMES|SAVED_.*|PACKAGE|LOCKS)|CONFIG|IMAGE|SETUP|CLIENT_HOME)$/;
 
 /** A name that was mistyped must not be taken for a setting that holds. */
 function unknownVariables(environment: Environment): string[] {

@@ -78,6 +78,12 @@ services:
       - .:/project:ro
     restart: unless-stopped
     stop_grace_period: 15s
+    read_only: true
+    tmpfs: [/tmp]
+    cap_drop: [ALL]
+    # To become the owner of these folders, once.
+    cap_add: [CHOWN, SETGID, SETUID]
+    security_opt: ["no-new-privileges:true"]
     sysctls:
       net.ipv4.ip_unprivileged_port_start: 0
     environment:
