@@ -9,7 +9,12 @@ module.exports = function refuseOldNode(program) {
   var major = Number(running[0]) - Number(wanted[1]);
   if (major > 0 || (major === 0 && Number(running[1]) >= Number(wanted[2]))) return false;
   process.stderr.write(
-    program + ": this is Node " + process.versions.node + ", and " + wanted[0] + " or later is needed: https://nodejs.org\n",
+    program +
+      ": this is Node " +
+      process.versions.node +
+      ", and " +
+      wanted[0] +
+      " or later is needed: https://nodejs.org\n",
   );
   return true;
 };

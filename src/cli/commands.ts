@@ -258,11 +258,7 @@ export const commands = {
     summary: "write what a project needs to use a mirror, over nothing of yours",
     own: ["compose", "service", "commit", "lockName"],
     more: ["registryName", ...hosts],
-    examples: [
-      "mirror-server init",
-      "mirror-server init --compose --service web",
-      "mirror-server init --commit",
-    ],
+    examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
     guide: "docker-compose",
   },
   env: {
@@ -285,19 +281,7 @@ export const commands = {
   doctor: {
     summary: "what stands in the way on this machine; exit 0 or 1",
     own: [],
-    more: [
-      "pull",
-      "offline",
-      "host",
-      "port",
-      "tlsPort",
-      "tls",
-      "certsDir",
-      "cacheDir",
-      "tlsCert",
-      "tlsKey",
-      "tlsCa",
-    ],
+    more: ["pull", "offline", "host", "port", "tlsPort", "tls", "certsDir", "cacheDir", "tlsCert", "tlsKey", "tlsCa"],
     examples: ["mirror-server doctor", "mirror-server doctor --json | jq '.checks[] | select(.state != \"ok\")'"],
     guide: "settings",
   },

@@ -34,7 +34,8 @@ export function completionOf(shell: string): string {
 function completed(): Completed[] {
   const all = Object.entries<CommandDescription>(commands).map(([name, description]): Completed => {
     const { summary, argument } = description;
-    const words = argument?.choices ?? (argument?.isFile === true || description.passesOptions === true ? undefined : []);
+    const words =
+      argument?.choices ?? (argument?.isFile === true || description.passesOptions === true ? undefined : []);
     const flags = optionsOf(description).map((key) => flagOf(key, description));
     const config: CompletedFlag = { long: "--config", short: undefined, help: "configuration file", value: "file" };
     return { name, summary, words, flags: [...flags, config] };
@@ -56,7 +57,8 @@ function flagOf(key: OptionKey, { meanings = {} }: CommandDescription): Complete
 }
 
 function bash(all: readonly Completed[]): string {
-  const flagsOf = ({ flags }: Completed) => flags.flatMap(({ long, short }) => (short === undefined ? [long] : [long, short]));
+  const flagsOf = ({ flags }: Completed) =>
+    flags.flatMap(({ long, short }) => (short === undefined ? [long] : [long, short]));
   const cases = all.map(({ name, words, ...rest }) => {
     const take = words === undefined ? "files=1" : `words=${singleQuoted(words.join(" "))}`;
     return `    ${name}) flags=${singleQuoted(flagsOf({ name, words, ...rest }).join(" "))}; ${take} ;;`;
@@ -99,10 +101,18 @@ function zsh(all: readonly Completed[]): string {
   const names = all.map(({ name, summary }) => `    ${singleQuoted(`${name}:${described(summary)}`)}`);
   const cases = all.map(({ name, flags, words }) => {
     const specs = flags.flatMap(({ long, short, help, value }) => {
-      const action = value === "none" ? "" : `:value:${value === "file" ? "_files" : value === "any" ? "" : `(${value.join(" ")})`}`;
-      return [long, ...(short === undefined ? [] : [short])].map((each) => singleQuoted(`*${each}[${described(help)}]${action}`));
+      const action =
+        value === "none" ? "" : `:value:${value === "file" ? "_files" : value === "any" ? "" : `(${value.join(" ")})`}`;
+      return [long, ...(short === undefined ? [] : [short])].map((each) =>
+        singleQuoted(`*${each}[${described(help)}]${action}`),
+      );
     });
-    const rest = name === "exec" ? "'*::command:_normal'" : words === undefined ? "'*:file:_files'" : `'*:what:(${words.join(" ")})'`;
+    const rest =
+      name === "exec"
+        ? "'*::command:_normal'"
+        : words === undefined
+          ? "'*:file:_files'"
+          : `'*:what:(${words.join(" ")})'`;
     return `    ${name}) _arguments ${[...specs, "'--help[show help]'", rest].join(" ")} ;;`;
   });
   return `#compdef mirror-server
@@ -135,7 +145,14 @@ function fish(all: readonly Completed[]): string {
       ...(words === undefined ? [] : [`${here} -f${words.length === 0 ? "" : ` -a ${fishQuoted(words.join(" "))}`}`]),
       ...flags.map(({ long, short, help, value }) => {
         const shortFlag = short === undefined ? "" : ` -s ${short.slice(1)}`;
-        const takes = value === "none" ? "" : value === "file" ? " -rF" : value === "any" ? " -x" : ` -x -a ${fishQuoted(value.join(" "))}`;
+        const takes =
+          value === "none"
+            ? ""
+            : value === "file"
+              ? " -rF"
+              : value === "any"
+                ? " -x"
+                : ` -x -a ${fishQuoted(value.join(" "))}`;
         return `${here} -l ${long.slice(2)}${shortFlag}${takes} -d ${fishQuoted(help)}`;
       }),
     ];

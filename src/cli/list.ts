@@ -29,7 +29,8 @@ function matches(name: string, pattern: string): boolean {
 }
 
 function lines(items: readonly ListedItem[], args: readonly string[]): string[] {
-  if (items.length === 0) return [args.length === 0 ? "nothing is held" : `nothing that is held is called ${args.join(" or ")}`];
+  if (items.length === 0)
+    return [args.length === 0 ? "nothing is held" : `nothing that is held is called ${args.join(" or ")}`];
   const rows = items.map(({ item, bytes, locks }) => ({
     name: showItem(item),
     size: formatBytes(bytes),

@@ -72,7 +72,8 @@ function inlineOf(token: Token): string {
     case "link": {
       const text = inline(token.tokens);
       const guide = /^(?!https?:)(?:.*\/)?([a-z-]+)\.md(?:#.*)?$/i.exec(String(token.href))?.[1];
-      if (guide !== undefined) return text.toLowerCase().includes(guide.toLowerCase()) ? text : `${text} (help ${guide.toLowerCase()})`;
+      if (guide !== undefined)
+        return text.toLowerCase().includes(guide.toLowerCase()) ? text : `${text} (help ${guide.toLowerCase()})`;
       return /^https?:/.test(String(token.href)) && text !== token.href ? `${text} (${token.href})` : text;
     }
     case "codespan":
@@ -82,7 +83,9 @@ function inlineOf(token: Token): string {
     case "html":
       return "";
     default:
-      return "tokens" in token && token.tokens !== undefined ? inline(token.tokens) : String((token as Tokens.Text).text);
+      return "tokens" in token && token.tokens !== undefined
+        ? inline(token.tokens)
+        : String((token as Tokens.Text).text);
   }
 }
 

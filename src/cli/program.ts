@@ -98,7 +98,10 @@ function addCommand(
   onAsked: (invocation: Invocation) => void,
 ): void {
   const { summary, argument, examples, guide, passesOptions } = description;
-  const command = program.command(name).summary(summary).description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
+  const command = program
+    .command(name)
+    .summary(summary)
+    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
   command.showHelpAfterError(`Try "mirror-server ${name} --help".`);
   if (argument !== undefined) command.argument(`[${argument.name}...]`, argument.help);
   const keys = new Map(

@@ -49,7 +49,10 @@ const commands: Readonly<Record<CommandName, Command>> = {
   health,
 };
 
-export interface RunTools extends Pick<CommandContext, "signal" | "handOverSignals" | "isTerminal" | "isOutputTerminal"> {
+export interface RunTools extends Pick<
+  CommandContext,
+  "signal" | "handOverSignals" | "isTerminal" | "isOutputTerminal"
+> {
   readonly progress: Progress;
   /** Writes a line for people to standard error. */
   readonly tell: (text: string) => void;

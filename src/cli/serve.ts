@@ -28,7 +28,8 @@ export const serve: Command = async (context) => {
   if (config.json || context.isOutputTerminal) {
     printResult(context, facts, () => banner(config, urls, { fingerprints, mode }));
   }
-  if (!context.isOutputTerminal) logger.info({ ...facts, mirror: config.mirror }, `serving ${config.mirror}, ${describeMode(mode)}`);
+  if (!context.isOutputTerminal)
+    logger.info({ ...facts, mirror: config.mirror }, `serving ${config.mirror}, ${describeMode(mode)}`);
   await aborted(signal);
   logger.info({ grace_s: config.grace }, "stopping: running requests may finish");
   await listening.close(config.grace);

@@ -19,7 +19,12 @@ export const why: Command = async (context, args) => {
 async function reasonsFor(ask: (name: string) => Promise<Reason[]>, name: string): Promise<Reason[]> {
   return ask(name).catch((error: unknown) => {
     const known = error instanceof MirrorError ? error.data["known"] : undefined;
-    const near = Array.isArray(known) ? nearest(name, known.filter((each) => typeof each === "string")) : undefined;
+    const near = Array.isArray(known)
+      ? nearest(
+          name,
+          known.filter((each) => typeof each === "string"),
+        )
+      : undefined;
     if (!(error instanceof MirrorError) || near === undefined) throw error;
     throw new MirrorError(error.code, `${error.message}; did you mean ${JSON.stringify(near)}?`);
   });
@@ -28,7 +33,7 @@ async function reasonsFor(ask: (name: string) => Promise<Reason[]>, name: string
 function lines({ item, isHeld, bytes, wantedBy }: Reason): string[] {
   return [
     `${showItem(item)} (${isHeld ? `held, ${formatBytes(bytes)}` : "not held"})`,
-    ...(wantedBy.length === 0 ? ['  no known lock wants it'] : []),
+    ...(wantedBy.length === 0 ? ["  no known lock wants it"] : []),
     ...wantedBy.flatMap(({ lock, through }) => through.map((way) => `  ${wayText(lock, way)}`)),
   ];
 }

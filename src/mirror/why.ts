@@ -163,6 +163,8 @@ function shortestTo(entry: Wanting, parents: Parents, not: Wanting): Wanting[] {
 
 function namesIn(locks: readonly Lock[], held: readonly ListedItem[]): string[] {
   const ofLocks = locks.flatMap(({ entries }) => entries.flatMap(({ app }) => app));
-  const ofHeld = held.flatMap(({ item }) => (item.kind === "release" ? [item.name] : item.kind === "git" ? [item.path] : []));
+  const ofHeld = held.flatMap(({ item }) =>
+    item.kind === "release" ? [item.name] : item.kind === "git" ? [item.path] : [],
+  );
   return [...new Set([...ofLocks, ...ofHeld])];
 }

@@ -63,7 +63,9 @@ const actionSchema = z.object({
 
 describe("action.yml", () => {
   /** Runs a job that uses the action, as a runner does. @returns the environment of the steps that follow */
-  async function use(given: Readonly<Record<string, string>>): Promise<{ env: Record<string, string>; output: string }> {
+  async function use(
+    given: Readonly<Record<string, string>>,
+  ): Promise<{ env: Record<string, string>; output: string }> {
     const action = actionSchema.parse(parse(await readFile(join(root, "action.yml"), "utf8")));
     const inputs = Object.fromEntries(Object.entries(action.inputs).map(([name, { default: usual }]) => [name, usual]));
     Object.assign(inputs, given);
@@ -79,7 +81,11 @@ describe("action.yml", () => {
       const [, name = "", sign, value] = /^inputs\.(\S+) (==|!=) '(.*)'$/.exec(condition) ?? [];
       return (inputs[name] === value) === (sign === "==");
     };
-    const files = { GITHUB_ENV: join(folder, "env"), GITHUB_PATH: join(folder, "path"), RUNNER_TEMP: join(folder, "temp") };
+    const files = {
+      GITHUB_ENV: join(folder, "env"),
+      GITHUB_PATH: join(folder, "path"),
+      RUNNER_TEMP: join(folder, "temp"),
+    };
     await mkdir(files.RUNNER_TEMP, { recursive: true });
     let now: Record<string, string> = { ...env, ...files };
     let output = "";
@@ -105,7 +111,9 @@ describe("action.yml", () => {
     const { env: next, output } = await use({});
     expect(output).toMatch(/^added 2,/m);
     expect(output).toMatch(/^complete and intact: 2 checked for project$/m);
-    const { stdout } = await run("bash", ["-c", 'curl -fsS "$HEX_MIRROR/tarballs/alpha-1.0.0.tar" | sha256sum'], { env: next });
+    const { stdout } = await run("bash", ["-c", 'curl -fsS "$HEX_MIRROR/tarballs/alpha-1.0.0.tar" | sha256sum'], {
+      env: next,
+    });
     expect(stdout).toMatch(/^[0-9a-f]{64}/);
     hex.log.length = 0;
     expect((await use({ serve: "false" })).output).toMatch(/^complete and intact/m);
@@ -123,13 +131,19 @@ describe("action.yml", () => {
 
 test("the GitLab template does the same", async () => {
   const template = z
-    .object({ ".mirror-server": z.object({ variables: z.record(z.string(), z.string()), before_script: z.array(z.string()) }) })
+    .object({
+      ".mirror-server": z.object({ variables: z.record(z.string(), z.string()), before_script: z.array(z.string()) }),
+    })
     .parse(parse(await readFile(join(root, "templates/gitlab-ci.yml"), "utf8")));
   const { variables, before_script: before } = template[".mirror-server"];
   await mkdir(join(folder, "bin"));
   await symlink(join(root, "bin/mirror-server.cjs"), join(folder, "bin/mirror-server"));
   const certs = join(folder, "certs");
-  const job: Record<string, string> = { ...env, CI_PROJECT_DIR: project, PATH: `${join(folder, "bin")}:${env["PATH"]}` };
+  const job: Record<string, string> = {
+    ...env,
+    CI_PROJECT_DIR: project,
+    PATH: `${join(folder, "bin")}:${env["PATH"]}`,
+  };
   for (const [name, value] of Object.entries(variables)) {
     job[name] = value.replace("$CI_PROJECT_DIR", project).replace("/tmp/mirror-server-certs", certs);
   }
@@ -147,7 +161,10 @@ function variablesOf(text: string): Record<string, string> {
     const [, name = "", mark] = /^(\w+)<<(.+)$/.exec(line) ?? [];
     if (mark !== undefined) {
       const end = lines.indexOf(mark);
-      found[name] = lines.splice(0, end + 1).slice(0, -1).join("\n");
+      found[name] = lines
+        .splice(0, end + 1)
+        .slice(0, -1)
+        .join("\n");
     } else if (line.includes("=")) found[line.slice(0, line.indexOf("="))] = line.slice(line.indexOf("=") + 1);
   }
   return found;

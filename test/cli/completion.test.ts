@@ -15,7 +15,8 @@ beforeEach(async () => {
   folder = await temporaryFolder();
   await mkdir(join(folder, "bin"));
   await writeFile(join(folder, "bin/mirror-server"), "#!/bin/sh\n", { mode: 0o755 });
-  for (const shell of ["bash", "zsh", "fish"]) await writeFile(join(folder, `completion.${shell}`), completionOf(shell));
+  for (const shell of ["bash", "zsh", "fish"])
+    await writeFile(join(folder, `completion.${shell}`), completionOf(shell));
   await mkdir(join(folder, "a_project"));
 });
 

@@ -28,8 +28,8 @@ test("what it is about comes first, what else is known last, and nothing twice",
 });
 
 test("no line steers a terminal, and what is no JSON is told as it is", () => {
-  expect(text({ msg: "request", method: "GET", host: "x", path: "/\u001b[2J", status: 404, bytes: 0, ms: 1 })).toContain(
-    "\\u001b[2J",
-  );
+  expect(
+    text({ msg: "request", method: "GET", host: "x", path: "/\u001b[2J", status: 404, bytes: 0, ms: 1 }),
+  ).toContain("\\u001b[2J");
   expect(logSentence("oops \u0007\n")).toEqual({ level: 30, time: 0, text: "oops \\u0007" });
 });

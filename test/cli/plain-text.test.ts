@@ -18,8 +18,17 @@ describe.each(topics())("the guide %s", (topic) => {
     const { text } = readDocument(topic);
     const shown = plainText(text);
     const code = new Set(text.split("\n").map((line) => `    ${line}`));
-    const tooLong = shown.split("\n").filter((line) => line.length > 80 && !code.has(line) && /\S\s+\S/.test(line.trim()));
-    expect(tooLong.filter((line) => line.trim().split(/\s+/).every((word) => word.length < 72))).toEqual([]);
+    const tooLong = shown
+      .split("\n")
+      .filter((line) => line.length > 80 && !code.has(line) && /\S\s+\S/.test(line.trim()));
+    expect(
+      tooLong.filter((line) =>
+        line
+          .trim()
+          .split(/\s+/)
+          .every((word) => word.length < 72),
+      ),
+    ).toEqual([]);
     // Columns are not named where there are no columns.
     const content = text.replace(/<!--[\s\S]*?-->|\]\([^)]*\)|^\|.*\n(?=\| *-)/gm, "");
     const words = (from: string) => from.match(/[A-Za-z]{4,}/g) ?? [];

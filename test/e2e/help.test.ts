@@ -17,7 +17,10 @@ beforeEach(async () => {
 
 describe.each(["", ...Object.keys(commands), "completion"])("help of %j", (name) => {
   test("fits into 80 columns, says where there is more, and is the same whichever way it is asked for", async () => {
-    const [help, flag] = [await run("help", ...(name === "" ? [] : [name])), await run(...(name === "" ? [] : [name]), "--help")];
+    const [help, flag] = [
+      await run("help", ...(name === "" ? [] : [name])),
+      await run(...(name === "" ? [] : [name]), "--help"),
+    ];
     expect(help.code).toBe(0);
     expect(help.stdout).toBe(flag.stdout);
     expect(help.stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
@@ -29,19 +32,26 @@ test("a command's own options come first, then groups, each with what holds wher
   const { stdout } = await run("serve", "--help");
   const headings = stdout.split("\n").filter((line) => /^[A-Z].*:$/.test(line));
   expect(headings[0]).toBe("Options:");
-  expect(headings).toEqual(expect.arrayContaining(["Which mirror:", "Whom it asks:", "How it listens:", "What it prints:"]));
+  expect(headings).toEqual(
+    expect.arrayContaining(["Which mirror:", "Whom it asks:", "How it listens:", "What it prints:"]),
+  );
   expect(stdout.indexOf("--watch")).toBeLessThan(stdout.indexOf("--mirror <dir>"));
   expect(stdout.replaceAll(/\s+/g, " ")).toContain("HTTP port; 0 takes any free one (default: 8000)");
 });
 
 describe("guides", () => {
   test("each is shown by its name; there is a list, and a hint for who mistypes one", async () => {
-    const names = (await readdir(new URL("../../docs/guides", import.meta.url))).map((file) => file.replace(/\.md$/, ""));
+    const names = (await readdir(new URL("../../docs/guides", import.meta.url))).map((file) =>
+      file.replace(/\.md$/, ""),
+    );
     const { stdout } = await run("help", "guides");
     for (const name of names) expect(stdout).toMatch(new RegExp(`^ {2}${name} +[A-Z]`, "m"));
     expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
     expect((await run("help", "laptop")).stdout).toMatch(/^\n?On a laptop\n=+\n/);
-    expect(await run("help", "labtop")).toMatchObject({ code: 2, stderr: expect.stringMatching(/did you mean "laptop"\?/) });
+    expect(await run("help", "labtop")).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/did you mean "laptop"\?/),
+    });
   });
 });
 
@@ -115,7 +125,10 @@ describe("with something held", () => {
     expect(JSON.parse((await run("why", "alpha", "--json")).stdout)).toMatchObject([
       { isHeld: true, wantedBy: [{ lock: "app", through: [["beta"]] }] },
     ]);
-    expect(await run("why", "aplha")).toMatchObject({ code: 1, stderr: expect.stringMatching(/did you mean "alpha"\?/) });
+    expect(await run("why", "aplha")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/did you mean "alpha"\?/),
+    });
     expect((await run("why")).code).toBe(2);
   });
 

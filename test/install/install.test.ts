@@ -37,7 +37,8 @@ interface Newcomer {
 async function newcomer(npm: string): Promise<Newcomer> {
   const home = await temporaryFolder();
   // Where the registry is, and how it is reached, is the machine's.
-  const unwanted = /^(?:npm_(?!config_(?:registry|cafile|proxy|https_proxy|noproxy)$)|MIRROR_|GIT_|NODE_(?:OPTIONS|ENV)|VITEST)/i;
+  const unwanted =
+    /^(?:npm_(?!config_(?:registry|cafile|proxy|https_proxy|noproxy)$)|MIRROR_|GIT_|NODE_(?:OPTIONS|ENV)|VITEST)/i;
   const own = Object.entries(process.env).filter(([name]) => !unwanted.test(name));
   const env = {
     ...Object.fromEntries(own),
@@ -79,65 +80,70 @@ async function repositoryOf(home: string, sh: Newcomer["sh"]): Promise<string> {
   return repository;
 }
 
-describe.skipIf(!hasRegistry()).each(["10", "11"])("npm %s (skipped without npm's registry, or outside a clone)", (wanted) => {
-  let npm: string;
+describe.skipIf(!hasRegistry()).each(["10", "11"])(
+  "npm %s (skipped without npm's registry, or outside a clone)",
+  (wanted) => {
+    let npm: string;
 
-  beforeAll(async () => {
-    npm = await mkdtemp(join(tmpdir(), "mirror-server-npm-"));
-    await run("npm", ["install", "--silent", "--no-save", "--prefix", npm, `npm@${wanted}`]);
-  }, minutes);
-  afterAll(async () => rm(npm, { recursive: true }));
+    beforeAll(async () => {
+      npm = await mkdtemp(join(tmpdir(), "mirror-server-npm-"));
+      await run("npm", ["install", "--silent", "--no-save", "--prefix", npm, `npm@${wanted}`]);
+    }, minutes);
+    afterAll(async () => rm(npm, { recursive: true }));
 
-  const works = expect.stringMatching(new RegExp(`^${version}$`, "m")) as string;
-  const quiet = expect.not.stringMatching(/EBADENGINE|install-scripts/) as string;
+    const works = expect.stringMatching(new RegExp(`^${version}$`, "m")) as string;
+    const quiet = expect.not.stringMatching(/EBADENGINE|install-scripts/) as string;
 
-  test("npm link, then the command anywhere", { timeout: 5 * minutes }, async () => {
-    const { sh, repository } = await newcomer(npm);
-    await sh(`git clone -q ${repository} clone && cd clone && npm link`);
-    expect(await sh("mirror-server --version", "/")).toEqual(works);
-    expect(await sh("git status --porcelain", join(dirname(repository), "clone"))).toBe("");
-  });
+    test("npm link, then the command anywhere", { timeout: 5 * minutes }, async () => {
+      const { sh, repository } = await newcomer(npm);
+      await sh(`git clone -q ${repository} clone && cd clone && npm link`);
+      expect(await sh("mirror-server --version", "/")).toEqual(works);
+      expect(await sh("git status --porcelain", join(dirname(repository), "clone"))).toBe("");
+    });
 
-  test("npm install -g of a clone", { timeout: 5 * minutes }, async () => {
-    const { sh, repository } = await newcomer(npm);
-    await sh(`git clone -q ${repository} clone && npm install -g ./clone`);
-    expect(await sh("mirror-server --version", "/")).toEqual(works);
-  });
+    test("npm install -g of a clone", { timeout: 5 * minutes }, async () => {
+      const { sh, repository } = await newcomer(npm);
+      await sh(`git clone -q ${repository} clone && npm install -g ./clone`);
+      expect(await sh("mirror-server --version", "/")).toEqual(works);
+    });
 
-  test("npx in a clone", { timeout: 5 * minutes }, async () => {
-    const { sh, repository } = await newcomer(npm);
-    expect(await sh(`git clone -q ${repository} clone && cd clone && npx --no mirror-server --version`)).toEqual(works);
-  });
+    test("npx in a clone", { timeout: 5 * minutes }, async () => {
+      const { sh, repository } = await newcomer(npm);
+      expect(await sh(`git clone -q ${repository} clone && cd clone && npx --no -- mirror-server --version`)).toEqual(
+        works,
+      );
+    });
 
-  test("npm pack, and the tarball elsewhere, without a network", { timeout: 5 * minutes }, async () => {
-    const { sh, home, repository } = await newcomer(npm);
-    await sh(`git clone -q ${repository} clone && cd clone && npm pack --pack-destination ..`);
-    expect(await sh("git status --porcelain", join(home, "clone"))).toBe("");
-    // What is packed needs nothing else, so nobody has to be asked.
-    const said = await sh(`npm install -g --offline --cache empty ./mirror-server-${version}.tgz`);
-    expect(said).toEqual(quiet);
-    expect(await sh("mirror-server --version", "/")).toEqual(works);
-    const installed = join(home, "prefix/lib/node_modules");
-    expect(await readdir(installed)).toEqual(["mirror-server"]);
-    const inside = await readdir(join(installed, "mirror-server"));
-    expect(inside).not.toEqual(expect.arrayContaining(["node_modules"]));
-    expect(inside).not.toEqual(expect.arrayContaining(["src"]));
-    expect(await sh("mirror-server help laptop", "/")).toContain("On a laptop");
-  });
+    test("npm pack, and the tarball elsewhere, without a network", { timeout: 5 * minutes }, async () => {
+      const { sh, home, repository } = await newcomer(npm);
+      await sh(`git clone -q ${repository} clone && cd clone && npm pack --pack-destination ..`);
+      expect(await sh("git status --porcelain", join(home, "clone"))).toBe("");
+      // What is packed needs nothing else, so nobody has to be asked.
+      const said = await sh(`npm install -g --offline --cache empty ./mirror-server-${version}.tgz`);
+      expect(said).toEqual(quiet);
+      expect(await sh("mirror-server --version", "/")).toEqual(works);
+      const installed = join(home, "prefix/lib/node_modules");
+      expect(await readdir(installed)).toEqual(["mirror-server"]);
+      const inside = await readdir(join(installed, "mirror-server"));
+      expect(inside).not.toEqual(expect.arrayContaining(["node_modules"]));
+      expect(inside).not.toEqual(expect.arrayContaining(["src"]));
+      expect(await sh("mirror-server help laptop", "/")).toContain("On a laptop");
+    });
 
-  test("npm install of a git URL, in a project", { timeout: 5 * minutes }, async () => {
-    const { sh, home, repository } = await newcomer(npm);
-    await mkdir(join(home, "project"));
-    const script = `npm init -y >/dev/null && npm install git+file://${repository} && npx --no mirror-server --version`;
-    expect(await sh(script, join(home, "project"))).toEqual(works);
-    expect((await readdir(join(home, "project/node_modules"))).filter((name) => !name.startsWith("."))).toEqual([
-      "mirror-server",
-    ]);
-  });
+    test("npm install of a git URL, in a project", { timeout: 5 * minutes }, async () => {
+      const { sh, home, repository } = await newcomer(npm);
+      await mkdir(join(home, "project"));
+      const script = `npm init -y >/dev/null && npm install git+file://${repository} && npx --no -- mirror-server --version`;
+      expect(await sh(script, join(home, "project"))).toEqual(works);
+      expect((await readdir(join(home, "project/node_modules"))).filter((name) => !name.startsWith("."))).toEqual([
+        "mirror-server",
+      ]);
+    });
 
-  test("npm pack of a git URL, installed for all", { timeout: 5 * minutes }, async () => {
-    const { sh, repository } = await newcomer(npm);
-    await sh(`npm pack git+file://${repository} && npm install -g ./mirror-server-${version}.tgz`);
-    expect(await sh("mirror-server --version", "/")).toEqual(works);
-  });
-});
+    test("npm pack of a git URL, installed for all", { timeout: 5 * minutes }, async () => {
+      const { sh, repository } = await newcomer(npm);
+      await sh(`npm pack git+file://${repository} && npm install -g ./mirror-server-${version}.tgz`);
+      expect(await sh("mirror-server --version", "/")).toEqual(works);
+    });
+  },
+);

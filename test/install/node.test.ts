@@ -24,7 +24,10 @@ describe.each([
   ["20.19.0", 0],
   ["24.1.0", 0],
 ])("Node %s", (version, code) => {
-  test.each([["bin/mirror-server.cjs", "--version"], ["scripts/bootstrap.js", "build"]])("%s", async (file, argument) => {
+  test.each([
+    ["bin/mirror-server.cjs", "--version"],
+    ["scripts/bootstrap.js", "build"],
+  ])("%s", async (file, argument) => {
     const pretend = join(await temporaryFolder(), "pretend.cjs");
     await writeFile(pretend, `Object.defineProperty(process.versions, "node", { value: ${JSON.stringify(version)} });`);
     const ran = await promisify(execFile)(process.execPath, ["--require", pretend, join(root, file), argument]).then(

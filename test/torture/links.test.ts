@@ -178,7 +178,13 @@ function jobs(dir: string, entry: string): Record<string, () => Promise<string>>
     status: job((mirror) => mirror.status()),
     build: job((mirror) => mirror.build({ dryRun: false, adopt: [] })),
     serve: job(served),
-    exec: job((mirror) => mirror.withClients([], async () => pino({ level: "silent" }), async () => 0)),
+    exec: job((mirror) =>
+      mirror.withClients(
+        [],
+        async () => pino({ level: "silent" }),
+        async () => 0,
+      ),
+    ),
     prune: job((mirror) => mirror.prune({ keepLocks: ["app"], dryRun: false })),
     sync: job((mirror) => mirror.sync([lockOf(entry)])),
     "verify --deep": job((mirror) => mirror.verify([lockOf(entry)], { deep: true, dryRun: false })),
