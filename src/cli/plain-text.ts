@@ -85,7 +85,7 @@ function inlineOf(token: Token): string {
     default:
       return "tokens" in token && token.tokens !== undefined
         ? inline(token.tokens)
-        : String((token as Tokens.Text).text);
+        : (token as Tokens.Text).text;
   }
 }
 

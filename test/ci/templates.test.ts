@@ -89,12 +89,12 @@ describe("action.yml", () => {
     await mkdir(files.RUNNER_TEMP, { recursive: true });
     let now: Record<string, string> = { ...env, ...files };
     let output = "";
-    for (const step of action.runs.steps.filter((each) => isMeant(each.if))) {
-      if (step.uses !== undefined) {
-        expect(step.uses).toMatch(/^actions\/cache@v\d+$/);
-        continue;
-      }
-      expect(step.shell).toBe("bash");
+    const [scripts, others] = [true, false].map((isScript) =>
+      action.runs.steps.filter((step) => (step.uses === undefined) === isScript),
+    );
+    expect(others?.map(({ uses }) => uses)).toEqual([expect.stringMatching(/^actions\/cache@v\d+$/)]);
+    expect(new Set(scripts?.map(({ shell }) => shell))).toEqual(new Set(["bash"]));
+    for (const step of scripts?.filter((each) => isMeant(each.if)) ?? []) {
       for (const file of [files.GITHUB_ENV, files.GITHUB_PATH]) await writeFile(file, "");
       const own = Object.fromEntries(Object.entries(step.env ?? {}).map(([name, value]) => [name, expand(value)]));
       const script = ["--noprofile", "--norc", "-eo", "pipefail", "-c", step.run ?? ""];
