@@ -44,7 +44,7 @@ ENV NODE_ENV=production \
     MIRROR_TLS_PORT=443
 VOLUME ["/mirror", "/certs"]
 EXPOSE 80 443
-HEALTHCHECK --interval=5s --timeout=6s --start-period=20s --retries=3 CMD ["/usr/local/lib/mirror-server/health.sh"]
+HEALTHCHECK --interval=2s --timeout=6s --start-period=20s --retries=8 CMD ["/usr/local/lib/mirror-server/health.sh"]
 ENTRYPOINT ["tini", "-g", "--", "/usr/local/lib/mirror-server/entrypoint.sh"]
 CMD ["serve"]
 ARG VERSION=0.0.0-local

@@ -30,7 +30,10 @@ function kindOf({ code }: Message): string {
 
 function listOf(messages: readonly Message[], kind: string): string {
   const texts = new Set(messages.filter((each) => kindOf(each) === kind).map(({ text }) => text));
-  return `\n${[...texts].toSorted().map((text) => `- ${code(text)}\n`).join("")}\n`;
+  return `\n${[...texts]
+    .toSorted()
+    .map((text) => `- ${code(text)}\n`)
+    .join("")}\n`;
 }
 
 /** As code, whatever marks of Markdown it holds. */

@@ -13,7 +13,9 @@ const keys = Object.keys(options) as OptionKey[];
 const optionOf = (key: OptionKey): Option => options[key];
 const described: Readonly<Record<string, CommandDescription>> = commands;
 const takers = (key: OptionKey) =>
-  everywhere.includes(key) ? [] : Object.entries(described).flatMap(([name, each]) => (optionsOf(each).includes(key) ? [name] : []));
+  everywhere.includes(key)
+    ? []
+    : Object.entries(described).flatMap(([name, each]) => (optionsOf(each).includes(key) ? [name] : []));
 
 test("docs/configuration.md lists each option as the table has it", async () => {
   const before = await readFile(documentation, "utf8");

@@ -83,9 +83,7 @@ function inlineOf(token: Token): string {
     case "html":
       return "";
     default:
-      return "tokens" in token && token.tokens !== undefined
-        ? inline(token.tokens)
-        : (token as Tokens.Text).text;
+      return "tokens" in token && token.tokens !== undefined ? inline(token.tokens) : (token as Tokens.Text).text;
   }
 }
 

@@ -1,0 +1,50 @@
+/** The steps of a release that need nobody else, in a clone of their own. */
+import { execFileSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { temporaryFolder } from "../support/folder.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+test("check.sh wants the tag, the version and the changelog to say one thing, and all of it committed", async () => {
+  const folder = await temporaryFolder();
+  const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
+  const sh = (script: string) =>
+    execFileSync("sh", ["-ec", script], { cwd: folder, env, encoding: "utf8", stdio: "pipe" });
+  const check = (tag: string) => {
+    try {
+      return sh(`scripts/release/check.sh ${tag} 2>&1`);
+    } catch (error) {
+      return (error as { stdout: string }).stdout;
+    }
+  };
+  sh(`git init -q && mkdir -p scripts/release && cp ${root}/scripts/release/check.sh scripts/release/`);
+  await writeFile(join(folder, "package.json"), '{"version": "1.2.3"}\n');
+  await writeFile(join(folder, "CHANGELOG.md"), "# Changelog\n\n## Unreleased\n");
+  sh("git add -A && git -c user.name=t -c user.email=t@t commit -qm all");
+  expect(check("v1.2.4")).toBe("release: the tag is v1.2.4, and package.json says 1.2.3\n");
+  expect(check("v1.2.3")).toBe("release: CHANGELOG.md has no section for 1.2.3\n");
+  await writeFile(join(folder, "CHANGELOG.md"), "# Changelog\n\n## 1.2.3\n");
+  expect(check("v1.2.3")).toMatch(/^release: there is what is not committed: +M CHANGELOG\.md/);
+  sh("git -c user.name=t -c user.email=t@t commit -qam all");
+  expect(check("v1.2.3")).toBe("release: 1.2.3\n");
+});
+
+test("dist tells what it is made of, part by part, and holds the licence of each", async () => {
+  const schema = z.object({
+    components: z.array(z.object({ name: z.string(), version: z.string(), purl: z.string() })),
+  });
+  const { components } = schema.parse(JSON.parse(await readFile(join(root, "dist/sbom.cdx.json"), "utf8")));
+  const licences = await readFile(join(root, "dist/LICENSES.txt"), "utf8");
+  const installed = (name: string) => readFile(join(root, "node_modules", name, "package.json"), "utf8");
+  expect(components.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["fastify", "undici", "pino", "node-forge"]),
+  );
+  for (const { name, version } of components) expect(licences).toContain(`${name} ${version} (`);
+  const fastify = components.find(({ name }) => name === "fastify");
+  expect(JSON.parse(await installed("fastify"))).toMatchObject({ version: fastify?.version });
+  expect(components.map(({ name }) => name)).not.toContain("vitest");
+});
