@@ -80,9 +80,9 @@ async function repositoryOf(home: string, sh: Newcomer["sh"]): Promise<string> {
   return repository;
 }
 
-describe.skipIf(!hasRegistry()).each(["10", "11"])(
-  "npm %s (skipped without npm's registry, or outside a clone)",
-  (wanted) => {
+/** @param wanted npm's major version */
+export function describeWays(wanted: string): void {
+  describe.skipIf(!hasRegistry())(`npm ${wanted} (skipped without npm's registry, or outside a clone)`, () => {
     let npm: string;
 
     beforeAll(async () => {
@@ -145,5 +145,5 @@ describe.skipIf(!hasRegistry()).each(["10", "11"])(
       await sh(`npm pack git+file://${repository} && npm install -g ./mirror-server-${version}.tgz`);
       expect(await sh("mirror-server --version", "/")).toEqual(works);
     });
-  },
-);
+  });
+}
