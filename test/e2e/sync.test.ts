@@ -38,7 +38,7 @@ describe("sync of Hex packages", () => {
     const { code, stdout, stderr } = await mirrorServer(args, { cwd });
     expect([code, stderr]).toEqual([0, expect.stringContaining("[2/2] added")]);
     expect(stdout).toMatch(
-      /^added 2, updated 0, unchanged 0, failed 0, [\d.]+ kB in [\d.]+ s\nregistry: 2 packages, 2 releases\ntrusts hexpm by the key SHA256:\S+, from http:\S+\nsigns its registry with the key SHA256:\S+\n$/,
+      /^added 2, updated 0, unchanged 0, failed 0, [\d.]+ kB in [\d.]+ s\nregistry: 2 packages, 2 releases\ntrusts hexpm by the key SHA256:\S+\n  from http:\S+\nsigns its registry with SHA256:\S+\n$/,
     );
     expect(await readFile(mirror("hex/tarballs/alpha-1.0.0.tar"))).toEqual(alpha.bytes);
     expect(await readFile(mirror("upstream/hexpm/packages/beta"))).toEqual(hex.files.get("/packages/beta"));

@@ -42,9 +42,9 @@ describe("upstream's URL and key", () => {
   test("are recorded with the first record that was verified, and shown", async () => {
     const { stdout } = await sync();
     const key = fingerprint(hex.key);
-    expect(stdout).toContain(`trusts hexpm by the key ${key}, from ${hex.url}\n`);
+    expect(stdout).toContain(`trusts hexpm by the key ${key}\n  from ${hex.url}\n`);
     expect(await readJson("mirror.json")).toMatchObject({ upstreams: { hexpm: { url: hex.url, key } } });
-    expect((await run(["status"])).stdout).toContain(`trusts hexpm by the key ${key}, from ${hex.url}\n`);
+    expect((await run(["status"])).stdout).toContain(`trusts hexpm by the key ${key}\n  from ${hex.url}\n`);
     const { url } = await startServer(["--no-tls"], { cwd });
     const { fingerprints } = (await (await fetch(`${url}/health`)).json()) as { fingerprints: unknown };
     expect(fingerprints).toEqual({
