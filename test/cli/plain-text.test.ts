@@ -30,7 +30,7 @@ describe.each(topics())("the guide %s", (topic) => {
       ),
     ).toEqual([]);
     // Columns are not named where there are no columns.
-    const content = text.replace(/<!--[\s\S]*?-->|\]\([^)]*\)|^\|.*\n(?=\| *-)/gm, "");
+    const content = text.replace(/<!--[\s\S]*?-->|^```\w*$|\]\([^)]*\)|^\|.*\n(?=\| *-)/gm, "");
     const words = (from: string) => from.match(/[A-Za-z]{4,}/g) ?? [];
     const missing = words(content).filter((word) => !shown.includes(word));
     expect(missing).toEqual([]);

@@ -45,6 +45,14 @@ for address in $(docker compose exec -T mirror getent hosts github.com | awk '{p
   case " $own " in *" $address "*) fail "github.com leads to the mirror itself" ;; esac
 done
 
+step "the image that is published is described: its architectures, its base by digest, what is told of it"
+if docker buildx version >/dev/null 2>&1; then
+  described=$(scripts/release/image.sh "$work/release" --print)
+  for part in linux/amd64 linux/arm64 'node:24-bookworm-slim@sha256:' type=sbom type=provenance; do
+    grep -q "$part" <<<"${described//\"type\": \"/type=}" || fail "docker-bake.hcl: no $part in $described"
+  done
+fi
+
 "$(dirname "$0")/check-users.sh"
 "$(dirname "$0")/check-clients.sh"
 "$(dirname "$0")/check-old-stack.sh"
