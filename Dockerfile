@@ -10,7 +10,6 @@ FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY bin ./bin
 COPY scripts ./scripts
 COPY src ./src
 RUN node scripts/bundle.js

@@ -56,7 +56,9 @@ if may_become_others; then
     gid=$(id -g node)
   fi
   for folder in "$MIRROR_CERTS_DIR/public" "$MIRROR_CERTS_DIR" "$MIRROR_CACHE_DIR" "$MIRROR_DIR"; do
-    if [ -d "$folder" ] && { [ "$(owner "$folder")" = 0 ] || is_fresh "$folder"; } && [ "$(owner "$folder")" != "$uid" ]; then
+    # A link may lead anywhere.
+    [ -d "$folder" ] && [ ! -L "$folder" ] || continue
+    if { [ "$(owner "$folder")" = 0 ] || is_fresh "$folder"; } && [ "$(owner "$folder")" != "$uid" ]; then
       chown "$uid:$gid" "$folder" 2>/dev/null || true # what is mounted read-only is read as it is
     fi
   done
@@ -77,7 +79,7 @@ elif [ ! -w /tmp ]; then
   mkdir -p -m 700 "$TMPDIR"
 fi
 [ -w "${HOME:-/nowhere}" ] || export HOME="$MIRROR_CACHE_DIR"
-if [ ! -w "$MIRROR_DIR" ] && [ "${1:-serve}" != health ] && ! grep -q " $MIRROR_DIR ro[, ]" /proc/mounts; then
+if [ ! -w "$MIRROR_DIR" ] && [ "${1:-serve}" != health ] && ! grep -q "^[^ ]* $MIRROR_DIR [^ ]* ro[, ]" /proc/mounts; then
   tell "$MIRROR_DIR belongs to user $(owner "$MIRROR_DIR"), and this is user $(id -u): it is read as it is. To have it written," \
     "start with --user $(owner "$MIRROR_DIR"):$(group "$MIRROR_DIR"), or give it to $(id -u) (chown)"
 fi

@@ -98,14 +98,22 @@ function build() {
 /** Who installs the tarball builds nothing, and is not asked whether scripts may run that would. */
 function trimManifest() {
   const text = readFileSync(manifest, "utf8");
-  const { scripts: _scripts, devDependencies: _builtWith, overrides: _held, ...rest } = JSON.parse(text);
   writeFileSync(keptManifest, text);
-  writeFileSync(manifest, `${JSON.stringify(rest, null, 2)}\n`);
+  writeFileSync(manifest, trimmed(text));
 }
 
-/** Also after a packing that was killed. */
+/** Also after a packing that was killed, unless package.json is another by now, as `git pull` makes it. */
 function restoreManifest() {
-  if (existsSync(keptManifest)) renameSync(keptManifest, manifest);
+  if (!existsSync(keptManifest)) return;
+  const isTrimmed = readFileSync(manifest, "utf8") === trimmed(readFileSync(keptManifest, "utf8"));
+  if (isTrimmed) renameSync(keptManifest, manifest);
+  else rmSync(keptManifest);
+}
+
+/** @param {string} text of package.json */
+function trimmed(text) {
+  const { scripts: _scripts, devDependencies: _builtWith, overrides: _held, ...rest } = JSON.parse(text);
+  return `${JSON.stringify(rest, null, 2)}\n`;
 }
 
 /** npm ends by some signals without passing them on, and who ends npm means the server. */

@@ -7,23 +7,16 @@ const security = new URL("../SECURITY.md", import.meta.url);
 // What the next person who works on this needs.
 const ofDevelopers: ReadonlySet<string> = new Set(["architecture"]);
 
-export interface Document {
-  /** As it is asked for: `laptop`, `configuration`. */
-  readonly topic: string;
-  /** Markdown. */
-  readonly text: string;
-}
-
-/** What there is, guides first. */
+/** What there is, as it is asked for: `laptop`, `configuration`; guides first. */
 export function topics(): string[] {
   return [...namesIn(new URL("guides/", docs)), ...namesIn(docs).filter((name) => !ofDevelopers.has(name)), "security"];
 }
 
-/** @param topic one of them */
-export function readDocument(topic: string): Document {
-  if (topic === "security") return { topic, text: readFileSync(security, "utf8") };
+/** @param topic one of them @returns Markdown */
+export function readDocument(topic: string): string {
+  if (topic === "security") return readFileSync(security, "utf8");
   const folder = namesIn(new URL("guides/", docs)).includes(topic) ? new URL("guides/", docs) : docs;
-  return { topic, text: readFileSync(new URL(`${topic}.md`, folder), "utf8") };
+  return readFileSync(new URL(`${topic}.md`, folder), "utf8");
 }
 
 function namesIn(folder: URL): string[] {

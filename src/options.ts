@@ -9,7 +9,7 @@ import * as z from "zod";
 import { maxUrlLength } from "./names/git-url.ts";
 import { isPackageName, isRepositoryName } from "./names/hex-names.ts";
 import { isVersion } from "./names/versions.ts";
-import { trimEnd } from "./text.ts";
+import { oneOf, trimEnd } from "./text.ts";
 
 // Not of an empty text, which would be zero.
 const whole = (least: number, most: number) =>
@@ -62,6 +62,7 @@ const changed = z
     ({ repository, name, version }) => isRepositoryName(repository) && isPackageName(name) && isVersionOrNone(version),
   );
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+const whichRefs = ["all", "locked"] as const;
 const formats = ["sh", "fish", "powershell", "docker", "container", "github-actions", "gitlab", "json"] as const;
 /** Files, and the word `all`. */
 const tokenFiles = z
@@ -393,7 +394,7 @@ export const options = {
     default: "info",
     flag: "--log-level <level>",
     help: "how much is logged",
-    allowed: "trace, debug, info, warn, error, fatal or silent",
+    allowed: oneOf(levels),
     choices: levels,
     schema: z.enum(levels),
   },
@@ -450,9 +451,9 @@ export const options = {
     default: "all",
     flag: "--git-refs <which>",
     help: "mirror all heads and tags, or only what locks name",
-    allowed: "all or locked",
-    choices: ["all", "locked"],
-    schema: z.enum(["all", "locked"]),
+    allowed: oneOf(whichRefs),
+    choices: whichRefs,
+    schema: z.enum(whichRefs),
   },
   gitShallow: {
     scope: "setting",
@@ -744,8 +745,8 @@ export const options = {
     scope: "setting",
     default: "sh",
     flag: "--format <format>",
-    help: "sh, fish, powershell, docker, container (no path of this machine), github-actions, gitlab or json",
-    allowed: "sh, fish, powershell, docker, container, github-actions, gitlab or json",
+    help: `${oneOf(formats)}; container and gitlab hold no path of this machine`,
+    allowed: oneOf(formats),
     choices: formats,
     schema: z.enum(formats),
   },

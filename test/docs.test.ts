@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { commands, optionsOf, type CommandDescription } from "../src/cli/commands.ts";
+import { topics } from "../src/documents.ts";
 import { flagName, options } from "../src/options.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -19,6 +20,7 @@ const files = [
   ...guides.map((file) => `docs/${file}`),
 ];
 const textOf = (file: string) => readFileSync(join(root, file), "utf8");
+const shown: readonly (string | undefined)[] = [...topics(), "guides", ...Object.keys(commands)];
 const known: Readonly<Record<string, CommandDescription>> = commands;
 
 /** What stands between fences, by the language that it is said to be. */
@@ -41,7 +43,8 @@ describe.each(files)("%s", (file) => {
       ...content.matchAll(/(?:^|[\s"(])mirror-server (?!\[)([a-z]+)(?![a-z:])([^\n#|)"&]*)/g),
     ]);
     const wrong = typed.flatMap(([whole, name = "", rest = ""]) => {
-      if (["serves", "serve's", "help", "completion"].includes(name)) return [];
+      if (name === "help") return [...shown, undefined].includes(/^ ([a-z-]+)/.exec(rest)?.[1]) ? [] : [whole];
+      if (name === "completion") return /^ (?:bash|zsh|fish)/.test(rest) ? [] : [whole];
       if (known[name] === undefined) return [whole];
       const own = rest.split(" -- ", 1)[0] ?? "";
       const unknown = (own.match(/--[a-z][a-z-]*/g) ?? []).filter((flag) => !flagsOf(name).has(flag));

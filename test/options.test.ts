@@ -55,6 +55,10 @@ test("every option can be given somewhere", () => {
   expect(unused.toSorted()).toEqual(["files", "upstreamTokens"]);
 });
 
+function takersOf(key: OptionKey): string {
+  return everywhere.includes(key) ? "all" : takers(key).join(", ");
+}
+
 function settingRow(key: OptionKey): string[] {
   const option = optionOf(key);
   const isFlag = option.flag !== undefined;
@@ -64,13 +68,13 @@ function settingRow(key: OptionKey): string[] {
     isFlag ? code(variableOf(key) + (isOff ? "=false" : "")) : "",
     isOff ? code(`"${key}": false`) : code(key),
     shownDefault(option) ?? "",
-    everywhere.includes(key) ? "all" : takers(key).join(", "),
+    takersOf(key),
     escape(option.help),
   ];
 }
 
 function commandRow(key: OptionKey): string[] {
-  return [code(shownFlag(optionOf(key))), takers(key).join(", "), escape(optionOf(key).help)];
+  return [code(shownFlag(optionOf(key))), takersOf(key), escape(optionOf(key).help)];
 }
 
 /** `--hex-dir <dir>` → `--hex-dir DIR` */

@@ -1,10 +1,10 @@
 /** `mirror-server completion SHELL`: a script for the shell, made of the tables of commands and options. */
+import { topics } from "../documents.ts";
 import { MirrorError } from "../errors.ts";
 import { flagName, options, type Option, type OptionKey } from "../options.ts";
 import { singleQuoted } from "../text.ts";
 import { commands, optionsOf, type CommandDescription } from "./commands.ts";
 import { maybeMeant } from "./maybe-meant.ts";
-import { topics } from "../documents.ts";
 
 interface Completed {
   readonly name: string;
@@ -67,10 +67,15 @@ function bash(all: readonly Completed[]): string {
   const valueCases = [...values].flatMap(([long, value]) => {
     if (value === "none") return [];
     if (value === "any") return [`    ${long}) return ;;`];
-    const reply = value === "file" ? '-f -- "$word"' : `-W ${singleQuoted(value.join(" "))} -- "$word"`;
-    return [`    ${long}) COMPREPLY=($(compgen ${reply})); return ;;`];
+    if (value === "file") return [`    ${long}) _mirror_server_paths -f; return ;;`];
+    return [`    ${long}) COMPREPLY=($(compgen -W ${singleQuoted(value.join(" "))} -- "$word")); return ;;`];
   });
   return `# mirror-server: completion for bash
+_mirror_server_paths() {
+  local path
+  COMPREPLY=()
+  while IFS= read -r path; do COMPREPLY+=("$path"); done < <(compgen "$@" -- "$word")
+}
 _mirror_server() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} flags='' words='' files='' i
   if [ "$COMP_CWORD" = 1 ]; then
@@ -79,7 +84,7 @@ _mirror_server() {
   fi
   # Behind -- it is another command's.
   for ((i = 2; i < COMP_CWORD; i++)); do
-    if [ "\${COMP_WORDS[i]}" = -- ]; then COMPREPLY=($(compgen -c -f -- "$word")); return; fi
+    if [ "\${COMP_WORDS[i]}" = -- ]; then _mirror_server_paths -c -f; return; fi
   done
   case $before in
 ${valueCases.join("\n")}
@@ -89,7 +94,7 @@ ${cases.join("\n")}
   esac
   case $word in
     -*) COMPREPLY=($(compgen -W "$flags --help" -- "$word")) ;;
-    *) if [ -n "$files" ]; then COMPREPLY=($(compgen -f -- "$word")); else COMPREPLY=($(compgen -W "$words" -- "$word")); fi ;;
+    *) if [ -n "$files" ]; then _mirror_server_paths -f; else COMPREPLY=($(compgen -W "$words" -- "$word")); fi ;;
   esac
 }
 complete -o filenames -o bashdefault -F _mirror_server mirror-server

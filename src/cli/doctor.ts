@@ -13,7 +13,7 @@ interface Check {
 export const doctor: Command = async (context) => {
   const { mirror } = context;
   // A lock that cannot be read is one of the things to find.
-  const lockProblem = await readLocks([], context, true).then(
+  const lockProblem = await readLocks([], context, { mayLack: true }).then(
     () => [],
     (error: unknown): Check[] => [{ subject: "lock", state: "wrong", text: describeError(error) }],
   );

@@ -92,7 +92,7 @@ async function tellWhatIsHere(
 ): Promise<void> {
   const { mirror, tell, config } = context;
   try {
-    const locks = (await readLocks([], context, true)) ?? [];
+    const locks = (await readLocks([], context, { mayLack: true })) ?? [];
     if (!locks.some(({ entries }) => entries.length > 0)) return;
     const missing = await mirror.complete(locks);
     if (missing.length > 0 || !(hasTold || config.quiet)) {

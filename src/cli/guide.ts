@@ -7,8 +7,8 @@ import { commands } from "./commands.ts";
 /** @throws MirrorError `usage` for what there is no guide of */
 export async function guide(topic: string): Promise<string> {
   const all = topics();
-  if (topic === "guides" || topic === "topics") return overview(all);
-  if (all.includes(topic)) return (await import("./plain-text.ts")).plainText(readDocument(topic).text);
+  if (topic === "guides") return overview(all);
+  if (all.includes(topic)) return (await import("./plain-text.ts")).plainText(readDocument(topic));
   const choices = [...all, ...Object.keys(commands), "guides"];
   throw new MirrorError("usage", `there is no guide ${JSON.stringify(topic)}; ${maybeMeant(topic, choices)}`);
 }
@@ -18,8 +18,8 @@ async function overview(all: readonly string[]): Promise<string> {
   const { plainText, wrapped } = await import("./plain-text.ts");
   const width = Math.max(...all.map((topic) => topic.length)) + 2;
   const lines = all.flatMap((topic) => {
-    const [, first = ""] = plainText(readDocument(topic).text, 10_000).split("\n\n");
-    const [sentence = ""] = /^.*?[.:](?= |$)/.exec(first.replaceAll("\n", " ")) ?? [first];
+    const [, first = ""] = plainText(readDocument(topic), 10_000).split("\n\n");
+    const [sentence = ""] = /^.*?\.(?= |$)/.exec(first.replaceAll("\n", " ")) ?? [first];
     return wrapped(sentence, 78 - width).map((line, index) => `${(index === 0 ? topic : "").padEnd(width)}${line}`);
   });
   return ["mirror-server help TOPIC shows one of these:", "", ...lines.map((line) => `  ${line}`), ""].join("\n");

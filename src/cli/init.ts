@@ -6,7 +6,7 @@ import { readLocks } from "./locks.ts";
 
 export const init: Command = async (context) => {
   const { cwd, mirror } = context;
-  const locks = (await readLocks([], context, true)) ?? [];
+  const locks = (await readLocks([], context, { mayLack: true })) ?? [];
   printResult(context, await mirror.init(cwd, locks), (result) => lines(result, context));
   return 0;
 };

@@ -1,5 +1,6 @@
 /** How people are told of the things of a mirror. */
 import type { Item } from "../names/item.ts";
+import { packagesLock } from "../mirror/wanted.ts";
 import { hexpm, shownPackage } from "../names/hex-repository.ts";
 
 export function showItem(item: Item): string {
@@ -35,6 +36,21 @@ export function showItem(item: Item): string {
     case "place":
       return item.path;
   }
+}
+
+/** Whether it goes with what it is about: nobody wants it for itself. */
+export function isCompanion({ kind }: Item): boolean {
+  return kind === "record" || kind === "registry" || kind === "upstream-lists";
+}
+
+/** Who wants something, by the names of locks. */
+export function showLocks(locks: readonly string[]): string {
+  return locks.length === 0 ? "(no known lock)" : locks.map(showLock).join(", ");
+}
+
+/** What no project's lock names is asked for by the configuration. */
+export function showLock(name: string): string {
+  return name === packagesLock ? "--package" : name;
 }
 
 /** `jason@1.4.1`, as options take it. */

@@ -19,20 +19,20 @@ export interface LockReader {
 
 /**
  * @param given paths as typed; none means the working folder
- * @param isOptional whether the working folder may be without a lock; it also may where the configuration names what to
+ * @param mayLack whether the working folder may be without a lock; it also may where the configuration names what to
  *   mirror
  * @returns undefined when it is @throws MirrorError `usage`, `lock_syntax`
  */
 export async function readLocks(
   given: readonly string[],
   { cwd, config, mirror }: LockReader,
-  isOptional = false,
+  { mayLack = false } = {},
 ): Promise<Lock[] | undefined> {
   const files: string[] = [];
   for (const path of given) files.push(...(await findLockFiles(path, cwd)));
   if (given.length === 0) files.push(...(await lockFilesIn(cwd)));
   if (files.length === 0) {
-    if (isOptional || namesSomething(config)) return undefined;
+    if (mayLack || namesSomething(config)) return undefined;
     throw noLock(cwd);
   }
   const name = config.lockName;
@@ -49,7 +49,7 @@ export async function readLocks(
 
 /** Those of the working folder, for what a command does with or without them: none where they cannot be read. */
 export async function projectLocks(reader: LockReader): Promise<readonly Lock[]> {
-  return (await readLocks([], reader, true).catch(() => undefined)) ?? [];
+  return (await readLocks([], reader, { mayLack: true }).catch(() => undefined)) ?? [];
 }
 
 /** The files that locks would be in, whether or not they are there. @param given as of `readLocks` */

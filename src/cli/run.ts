@@ -12,6 +12,7 @@ import { printable } from "../text.ts";
 import { build } from "./build.ts";
 import { certs } from "./certs.ts";
 import type { Command, CommandContext } from "./command.ts";
+import type { CommandName } from "./commands.ts";
 import { completionOf } from "./completion.ts";
 import { doctor } from "./doctor.ts";
 import { env } from "./env.ts";
@@ -20,10 +21,10 @@ import { guide } from "./guide.ts";
 import { health } from "./health.ts";
 import { init } from "./init.ts";
 import { list } from "./list.ts";
-import type { CommandName } from "./commands.ts";
 import type { Asked, Invocation } from "./program.ts";
 import type { Progress } from "./progress.ts";
 import { prune } from "./prune.ts";
+import { report } from "./report.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
@@ -32,7 +33,7 @@ import { why } from "./why.ts";
 
 export { processEnvironment } from "../config.ts";
 
-const commands: Readonly<Record<CommandName, Command>> = {
+const works: Readonly<Record<CommandName, Command>> = {
   serve,
   sync,
   build,
@@ -97,7 +98,6 @@ export async function textFor({ name, what }: Asked): Promise<string> {
 export async function run(invocation: Invocation, tools: RunTools): Promise<number> {
   const { name, args, flags } = invocation;
   const { progress, output, signal, handOverSignals, isTerminal, isOutputTerminal, cwd, environment } = tools;
-  const isQuiet = flags["quiet"] === true;
   const tell = (text: string) => {
     progress.finish();
     tools.tell(text);
@@ -105,20 +105,22 @@ export async function run(invocation: Invocation, tools: RunTools): Promise<numb
   const sources = { flags, environment: usersEnvironment(environment), cwd };
   const config = await locate(invocation, loadConfig(sources), sources);
   for (const warning of config.warnings) tell(warning);
-  if (!isQuiet) tellMirror(invocation, config, tell);
+  if (!config.quiet) tellMirror(invocation, config, tell);
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {
       progress.finish();
       output(text);
     };
-    const isSilent = isQuiet && !config.json && !answers.has(name);
+    const isSilent = config.quiet && !config.json && !config.dryRun && !answers.has(name);
     const print = (lines: readonly string[]) => {
       if (!isSilent) write(lines.map((line) => `${printable(line)}\n`).join(""));
     };
     const say = (text: string) => progress.note(text);
     const writers = { print, write, tell, say, isTerminal, isOutputTerminal };
-    return await commands[name]({ config, mirror, cwd, signal, handOverSignals, ...writers }, args);
+    return await works[name]({ config, mirror, cwd, signal, handOverSignals, ...writers }, args);
+  } catch (error) {
+    return report(error, { json: config.json, verbose: config.verbose, tell, output });
   } finally {
     await mirror.close();
   }

@@ -2,7 +2,7 @@
 import type { Status } from "../mirror/status.ts";
 import { printResult, type Command } from "./command.ts";
 import { fingerprintLines } from "./fingerprints.ts";
-import { showItem } from "./items.ts";
+import { showItem, showLocks } from "./items.ts";
 import { formatBytes } from "./progress.ts";
 
 export const status: Command = async (context) => {
@@ -22,7 +22,7 @@ function lines(found: Status, now: number): string[] {
     `git: ${git.length} repositories, ${formatBytes(git.reduce((sum, { bytes }) => sum + bytes, 0))}`,
     ...git.map(({ host, path, bytes, shallow, locks: users }) => {
       const mark = shallow ? ", shallow: only for clients that ask with a depth" : "";
-      return `  ${showItem({ kind: "git", host, path })}  ${formatBytes(bytes)}${mark}  ${users.length === 0 ? "(no known lock)" : `(${users.join(", ")})`}`;
+      return `  ${showItem({ kind: "git", host, path })}  ${formatBytes(bytes)}${mark}  ${users.length === 0 ? showLocks(users) : `(${showLocks(users)})`}`;
     }),
     ...(installers.files === 0 ? [] : [`installers: ${installers.files} files, ${formatBytes(installers.bytes)}`]),
     ...(files.files === 0 ? [] : [`files: ${files.files}, ${formatBytes(files.bytes)}`]),

@@ -16,7 +16,7 @@ export const verify: Command = async (context, args) => {
 /** Those given; else the working folder's; else all that were synced before, as in a container without the apps. */
 async function locksToVerify(context: CommandContext, args: readonly string[]): Promise<Lock[]> {
   const known = args.length === 0 ? await context.mirror.knownLocks() : [];
-  return (await readLocks(args, context, known.length > 0)) ?? known;
+  return (await readLocks(args, context, { mayLack: known.length > 0 })) ?? known;
 }
 
 function lines(result: VerifyResult, names: string, dryRun: boolean): string[] {

@@ -1,9 +1,8 @@
 /** `mirror-server why NAME` */
 import { MirrorError } from "../errors.ts";
 import type { Reason } from "../mirror/why.ts";
-import { packagesLock } from "../mirror/wanted.ts";
 import { printResult, type Command } from "./command.ts";
-import { showItem } from "./items.ts";
+import { showItem, showLock } from "./items.ts";
 import { nearest } from "./maybe-meant.ts";
 import { formatBytes } from "./progress.ts";
 
@@ -26,7 +25,7 @@ async function reasonsFor(ask: (name: string) => Promise<Reason[]>, name: string
         )
       : undefined;
     if (!(error instanceof MirrorError) || near === undefined) throw error;
-    throw new MirrorError(error.code, `${error.message}; did you mean ${JSON.stringify(near)}?`);
+    throw new MirrorError("not_found", `${error.message}; did you mean ${JSON.stringify(near)}?`);
   });
 }
 
@@ -39,6 +38,6 @@ function lines({ item, isHeld, bytes, wantedBy }: Reason): string[] {
 }
 
 function wayText(lock: string, way: readonly string[]): string {
-  const from = lock === packagesLock ? "--package, or the configuration" : lock;
+  const from = showLock(lock);
   return way.length === 0 ? `${from} names it, and nothing else there needs it` : `${from} → ${way.join(" → ")} → it`;
 }

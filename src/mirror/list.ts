@@ -35,7 +35,7 @@ export async function listWithLocks<Job>(kind: Artifact<Job>, known: readonly Lo
     (await kind.list()).map(async (held) => ({
       ...held,
       bytes: await bytesOf(held),
-      locks: locks.get(held.key) ?? [],
+      locks: [...new Set(locks.get(held.key))],
     })),
   );
 }

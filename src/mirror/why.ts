@@ -42,9 +42,7 @@ export async function why(context: Context<"nearby">, kinds: Kinds, name: string
     }
   }
   for (const { item, bytes } of held) {
-    // Records and lists go with what they are about.
-    const isThing = item.kind !== "record" && item.kind !== "registry" && item.kind !== "upstream-lists";
-    if (isThing && isItemCalled(item, name) && !reasons.has(idOf(item)))
+    if (isItemCalled(item, name) && !reasons.has(idOf(item)))
       reasons.set(idOf(item), { item, isHeld: true, bytes, wantedBy: [] });
   }
   if (reasons.size > 0) return [...reasons.values()];

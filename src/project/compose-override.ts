@@ -75,6 +75,7 @@ services:
     networks: ${list([...(input.networks.length === 0 ? ["default"] : input.networks), "mirror-online"])}
     volumes:${mounts.join("")}
       - ./mirror/certs:/certs
+      - mirror-cache:/cache
       - .:/project:ro
     restart: unless-stopped
     stop_grace_period: 15s
@@ -105,6 +106,9 @@ ${mount(hex, "/mirror-setup/hex", true).slice(1)}
 ${replacedServices(input)}
 networks:${input.isDefaultExternal ? "" : "\n  default:\n    internal: true"}
   mirror-online:
+volumes:
+  # What can be made again at any time.
+  mirror-cache:
 `;
 }
 

@@ -3,7 +3,7 @@
  * `verify` without arguments) although the lock itself may be on another machine by then.
  */
 import * as z from "zod";
-import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { compareNames, isPackageName, isRepositoryName } from "../names/hex-names.ts";
 import { isVersion } from "../names/versions.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import type { Place } from "../disk/place.ts";
@@ -129,7 +129,9 @@ async function readContent(place: Place): Promise<z.infer<typeof schema> | undef
 export async function readKnownLocks(paths: StorePaths): Promise<Lock[]> {
   // A link, too, which then says so: what a lock that is barred needs must not be taken for what nobody needs.
   const files = (await paths.knownLocksDir.entries()).filter(({ name }) => name.endsWith(".json"));
-  return Promise.all(files.map(({ name }) => readKnownLock(paths.knownLocksDir.at(name))));
+  const locks = await Promise.all(files.map(({ name }) => readKnownLock(paths.knownLocksDir.at(name))));
+  // By names, which their files are not in the order of: `app-2.json` comes before `app.json`.
+  return locks.sort((a, b) => compareNames(a.name, b.name));
 }
 
 /** The same, for who asks often while others sync: read anew when a file is another. */

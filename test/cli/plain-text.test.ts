@@ -15,7 +15,7 @@ test("paragraphs are wrapped, code is not, tables become entries, links name the
 
 describe.each(topics())("the guide %s", (topic) => {
   test("fits into 80 columns, and holds what its source says", () => {
-    const { text } = readDocument(topic);
+    const text = readDocument(topic);
     const shown = plainText(text);
     const code = new Set(text.split("\n").map((line) => `    ${line}`));
     const tooLong = shown

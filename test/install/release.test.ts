@@ -26,7 +26,7 @@ test("check.sh wants the tag, the version and the changelog to say one thing, an
   await writeFile(join(folder, "CHANGELOG.md"), "# Changelog\n\n## Unreleased\n");
   sh("git add -A && git -c user.name=t -c user.email=t@t commit -qm all");
   expect(check("v1.2.4")).toBe("release: the tag is v1.2.4, and package.json says 1.2.3\n");
-  expect(check("v1.2.3")).toBe("release: CHANGELOG.md has no section for 1.2.3\n");
+  expect(check("v1.2.3")).toBe("release: CHANGELOG.md begins with Unreleased, not with 1.2.3\n");
   await writeFile(join(folder, "CHANGELOG.md"), "# Changelog\n\n## 1.2.3\n");
   expect(check("v1.2.3")).toMatch(/^release: there is what is not committed: +M CHANGELOG\.md/);
   sh("git -c user.name=t -c user.email=t@t commit -qam all");

@@ -44,9 +44,8 @@ function messagesOf(each: Node): { code: string; texts: string[] }[] {
   if (each.type === "CallExpression") {
     const name = nameOf(callee);
     if (["tell", "note", "say"].includes(name)) return [{ code: "told", texts: textsOf(first) }];
-    // What reads a lock, or a term in it, says where first.
-    if (["fail", "refuse"].includes(name))
-      return [{ code: "lock_syntax", texts: [...textsOf(first), ...textsOf(second)] }];
+    // A function of the file's own, which makes an error of it, and may be given where first.
+    if (["fail", "refuse"].includes(name)) return [{ code: "reason", texts: [...textsOf(first), ...textsOf(second)] }];
     // A logger is given fields before the sentence.
     if (["warn", "error"].includes(name)) return [{ code: "told", texts: [...textsOf(first), ...textsOf(second)] }];
   }
