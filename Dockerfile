@@ -30,7 +30,7 @@ RUN apt-get update \
 WORKDIR /app
 # All libraries are in there: docs/decisions/0013-bundle.md
 COPY --from=build /app/dist ./dist
-COPY package.json LICENSE SECURITY.md ./
+COPY package.json LICENSE SECURITY.md CHANGELOG.md ./
 COPY docs ./docs
 COPY docker/mirror-server.sh /usr/local/bin/mirror-server
 COPY docker/entrypoint.sh docker/health.sh /usr/local/lib/mirror-server/
@@ -43,7 +43,7 @@ ENV NODE_ENV=production \
     MIRROR_TLS_PORT=443
 VOLUME ["/mirror", "/certs"]
 EXPOSE 80 443
-HEALTHCHECK --interval=2s --timeout=6s --start-period=20s --retries=8 CMD ["/usr/local/lib/mirror-server/health.sh"]
+HEALTHCHECK --interval=2s --timeout=8s --start-period=20s --retries=5 CMD ["/usr/local/lib/mirror-server/health.sh"]
 ENTRYPOINT ["tini", "-g", "--", "/usr/local/lib/mirror-server/entrypoint.sh"]
 CMD ["serve"]
 ARG VERSION=0.0.0-local

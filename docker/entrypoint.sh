@@ -10,6 +10,7 @@ case ${1:-} in
   # What it is called like, where the image has a program of that name, too. test/container/commands.test.ts compares.
   exec | serve | sync | verify | list | why | status | prune | build | init | env | doctor | certs | health | help | completion) ;;
   "" | -*) ;;
-  *) if command -v -- "$1" >/dev/null; then exec "$@"; fi ;;
+  # Not what only the shell has.
+  *) case $(command -v -- "$1") in /*) exec "$@" ;; esac ;;
 esac
 exec mirror-server "$@"

@@ -15,8 +15,14 @@ become() {
   exec setpriv --reuid="$as_user" --regid="$as_group" --clear-groups -- "$0" "$@"
 }
 tell() { printf 'mirror-server: %s\n' "$*" >&2; }
-owner() { stat -c %u "$1"; }
-group() { stat -c %g "$1"; }
+# nearest PATH   as much of it as there is
+nearest() {
+  place=$1
+  while [ ! -e "$place" ] && [ "$place" != / ] && [ "$place" != . ]; do place=$(dirname -- "$place"); done
+  printf %s "$place"
+}
+owner() { stat -L -c %u -- "$(nearest "$1")"; }
+group() { stat -L -c %g -- "$(nearest "$1")"; }
 
 # Everything below is for who may become somebody: root, with these powers, that is root outside as well.
 may_become_others() {
@@ -26,46 +32,62 @@ may_become_others() {
   setpriv --reuid=node --regid=node --clear-groups -- true 2>/dev/null
 }
 
-# As the image or an engine makes it: nothing is in it but a folder that an engine made for another container's mount.
+# Not there yet; or as the image or an engine makes it, with nothing in it but a folder that an engine made for another
+# container's mount. One that cannot be read holds who knows what.
 is_fresh() {
+  [ -e "$1" ] || return 0
   case $(owner "$1") in 0 | "$(id -u node)") ;; *) return 1 ;; esac
-  for entry in "$1"/* "$1"/.[!.]*; do
-    [ ! -e "$entry" ] || [ "${entry##*/}" = public ] || return 1
+  [ -r "$1" ] && [ -x "$1" ] || return 1
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -e "$entry" ] || [ -L "$entry" ]; then [ "${entry##*/}" = public ] || return 1; fi
   done
 }
 
-# `init` is about the project that it is run in, not about the image's folders, and what it writes is its owner's.
-if [ "${1:-}" = init ]; then
-  unset MIRROR_DIR MIRROR_CERTS_DIR MIRROR_CACHE_DIR
-  if may_become_others && [ "$(owner .)" != 0 ]; then
-    become "$(owner .)" "$(group .)" "$@"
+# give FOLDER UID GID   where it is nobody's yet: root's, or fresh. A link may lead anywhere.
+give() {
+  [ ! -L "$1" ] || return 0
+  if [ ! -e "$1" ]; then
+    # Who owns what is above it makes it themselves.
+    [ "$(owner "$1")" != "$2" ] && mkdir -p -- "$1" 2>/dev/null || return 0
   fi
-  export HOME=/tmp
-  run "$@"
-fi
+  [ -d "$1" ] && [ "$(owner "$1")" != "$2" ] || return 0
+  if [ "$(owner "$1")" = 0 ] || is_fresh "$1"; then
+    chown -h "$2:$3" "$1" 2>/dev/null || true # what is mounted read-only is read as it is
+  fi
+}
 
-if may_become_others; then
-  uid=$(owner "$MIRROR_DIR")
-  gid=$(group "$MIRROR_DIR")
-  if is_fresh "$MIRROR_DIR" && ! is_fresh "$MIRROR_CERTS_DIR"; then
-    uid=$(owner "$MIRROR_CERTS_DIR")
-    gid=$(group "$MIRROR_CERTS_DIR")
-  fi
-  if [ "$uid" = 0 ] || { is_fresh "$MIRROR_DIR" && is_fresh "$MIRROR_CERTS_DIR"; }; then
-    uid=$(id -u node)
-    gid=$(id -g node)
-  fi
-  for folder in "$MIRROR_CERTS_DIR/public" "$MIRROR_CERTS_DIR" "$MIRROR_CACHE_DIR" "$MIRROR_DIR"; do
-    # A link may lead anywhere.
-    [ -d "$folder" ] && [ ! -L "$folder" ] || continue
-    if { [ "$(owner "$folder")" = 0 ] || is_fresh "$folder"; } && [ "$(owner "$folder")" != "$uid" ]; then
-      chown "$uid:$gid" "$folder" 2>/dev/null || true # what is mounted read-only is read as it is
+case ${1:-} in
+  # Of the project that it is run in, not of the image's folders, and what it writes is its owner's.
+  init)
+    unset MIRROR_DIR MIRROR_CERTS_DIR MIRROR_CACHE_DIR
+    if may_become_others && [ "$(owner .)" != 0 ]; then become "$(owner .)" "$(group .)" "$@"; fi
+    export HOME=/tmp
+    run "$@"
+    ;;
+  # The command that it runs is whoever's who asks for it.
+  exec) ;;
+  *)
+    if may_become_others; then
+      uid=$(owner "$MIRROR_DIR")
+      gid=$(group "$MIRROR_DIR")
+      if is_fresh "$MIRROR_DIR" && ! is_fresh "$MIRROR_CERTS_DIR"; then
+        uid=$(owner "$MIRROR_CERTS_DIR")
+        gid=$(group "$MIRROR_CERTS_DIR")
+      fi
+      if [ "$uid" = 0 ]; then
+        uid=$(id -u node)
+        gid=$(id -g node)
+      fi
+      for folder in "$MIRROR_CERTS_DIR/public" "$MIRROR_CERTS_DIR" "$MIRROR_CACHE_DIR" "$MIRROR_DIR"; do
+        if [ -e "$folder" ] || [ "$folder" != "$MIRROR_CERTS_DIR/public" ]; then give "$folder" "$uid" "$gid"; fi
+      done
+      become "$uid" "$gid" "$@"
     fi
-  done
-  become "$uid" "$gid" "$@"
-fi
+    ;;
+esac
 
 # One folder for temporary files is enough, whichever it is.
+mkdir -p -m 700 -- "$MIRROR_CACHE_DIR" 2>/dev/null || true
 if [ ! -w "$MIRROR_CACHE_DIR" ]; then
   if [ ! -w /tmp ]; then
     tell "the file system is read-only, and there is no folder for temporary files: add --tmpfs /tmp (compose: tmpfs: [/tmp];" \
@@ -79,8 +101,12 @@ elif [ ! -w /tmp ]; then
   mkdir -p -m 700 "$TMPDIR"
 fi
 [ -w "${HOME:-/nowhere}" ] || export HOME="$MIRROR_CACHE_DIR"
-if [ ! -w "$MIRROR_DIR" ] && [ "${1:-serve}" != health ] && ! grep -q "^[^ ]* $MIRROR_DIR [^ ]* ro[, ]" /proc/mounts; then
-  tell "$MIRROR_DIR belongs to user $(owner "$MIRROR_DIR"), and this is user $(id -u): it is read as it is. To have it written," \
-    "start with --user $(owner "$MIRROR_DIR"):$(group "$MIRROR_DIR"), or give it to $(id -u) (chown)"
+if [ "${1:-serve}" != health ]; then
+  for folder in "$MIRROR_DIR" "$MIRROR_CERTS_DIR"; do
+    if [ -d "$folder" ] && [ ! -w "$folder" ] && ! grep -q "^[^ ]* $folder [^ ]* ro[, ]" /proc/mounts; then
+      tell "$folder belongs to user $(owner "$folder"), and this is user $(id -u): it is read as it is. To have it written," \
+        "start with --user $(owner "$folder"):$(group "$folder"), or give it to $(id -u) (chown)"
+    fi
+  done
 fi
 run "$@"

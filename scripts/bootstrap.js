@@ -60,7 +60,7 @@ function run(what, command, args, env = process.env) {
 const ofOuterNpm = [
   ...["global", "location", "prefix", "local_prefix", "global_prefix", "dry_run", "pack_destination", "json"],
   ...["omit", "include", "only", "production", "also", "ignore_scripts", "package_lock", "package_lock_only"],
-  ...["workspace", "workspaces", "save", "bin_links", "install_links", "node_options"],
+  ...["workspace", "workspaces", "save", "bin_links", "install_links", "node_options", "allow_scripts"],
 ];
 
 function install() {
@@ -69,8 +69,9 @@ function install() {
   const ours = Object.entries(process.env).filter(
     ([name]) => !ofOuterNpm.some((key) => name.toLowerCase() === `npm_config_${key}`) && name !== "NODE_ENV",
   );
-  // The build follows by itself, and needs to run once only.
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+  // The build follows by itself, and needs to run once only. What files of npm's say besides is about other work, too.
+  const whole = ["--include=dev", "--include=optional", "--no-dry-run", "--no-package-lock-only"];
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-global", "--no-workspaces", ...whole];
   run("installing (npm ci)", "npm", args, Object.fromEntries(ours));
   writeFileSync(installStamp, stamp);
 }
@@ -112,8 +113,9 @@ function restoreManifest() {
 
 /** @param {string} text of package.json */
 function trimmed(text) {
-  const { scripts: _scripts, devDependencies: _builtWith, overrides: _held, ...rest } = JSON.parse(text);
-  return `${JSON.stringify(rest, null, 2)}\n`;
+  const { scripts, ...rest } = JSON.parse(text);
+  const { prepare: _builds, ...others } = scripts;
+  return `${JSON.stringify({ ...rest, scripts: others }, null, 2)}\n`;
 }
 
 /** npm ends by some signals without passing them on, and who ends npm means the server. */

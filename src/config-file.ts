@@ -8,6 +8,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "nod
 import * as z from "zod";
 import { readTextSync } from "./disk/files.ts";
 import { MirrorError, hasErrno } from "./errors.ts";
+import { nearest } from "./maybe-meant.ts";
 import { flagName, options, type Option, type OptionKey } from "./options.ts";
 import { holdsRepositories, isMirror, isRegistry } from "./disk/folder-kinds.ts";
 
@@ -29,7 +30,9 @@ export function readConfigFile(given: string | undefined, cwd: string): ConfigFi
     source = readTextSync(path).replace(/^\uFEFF/, "");
   } catch (cause) {
     if (isFound && hasErrno(cause, "ENOENT")) return { path, values: {}, isFound, isThere: false };
-    throw new MirrorError("config", `cannot read the configuration file ${path}`, { cause });
+    throw new MirrorError("config", `cannot read the configuration file ${path}; correct --config or MIRROR_CONFIG`, {
+      cause,
+    });
   }
   let values: unknown;
   try {
@@ -41,7 +44,9 @@ export function readConfigFile(given: string | undefined, cwd: string): ConfigFi
   if (!object.success) throw new MirrorError("config", `${path} must hold one JSON object`);
   const unknown = Object.keys(object.data).filter((key) => !Object.hasOwn(options, key));
   if (unknown.length > 0) {
-    throw new MirrorError("config", `${path}: unknown option "${unknown.join('", "')}"; known are ${lasting()}`);
+    const meant = nearest(unknown[0] ?? "", Object.keys(options));
+    const remedy = meant === undefined ? `known are ${lasting()}` : `did you mean "${meant}"?`;
+    throw new MirrorError("config", `${path}: unknown option "${unknown.join('", "')}"; ${remedy}`);
   }
   refuseCommands(object.data, path);
   return { path, values: object.data, isFound, isThere: true };

@@ -7,8 +7,10 @@ import { platform, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { authorityFiles, type AuthorityFile } from "./authorities.ts";
 import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } from "./config-file.ts";
+import { lookAt } from "./disk/files.ts";
 import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
+import { nearest } from "./maybe-meant.ts";
 import { redactUrl } from "./names/git-url.ts";
 import { hexRegistryHost, installersHost } from "./names/known-hosts.ts";
 import { switchesIn } from "./verification.ts";
@@ -225,19 +227,38 @@ function unknownVariables(environment: Environment): string[] {
   );
   if (unknown.length === 0) return [];
   const are = unknown.length === 1 ? "is no option" : "are no options";
-  return [`${unknown.sort().join(", ")} ${are} of mirror-server, and not used; docs/configuration.md lists them`];
+  const meant = nearest(unknown[0] ?? "", [...variables]);
+  const remedy = meant === undefined ? '"mirror-server help configuration" lists them' : `did you mean ${meant}?`;
+  return [`${unknown.sort().join(", ")} ${are} of mirror-server, and not used; ${remedy}`];
+}
+
+/** What may come several times is given as a list, one of which is most often all. */
+function shownValue(value: unknown): string {
+  return Array.isArray(value) ? value.map((each) => JSON.stringify(each)).join(", ") : JSON.stringify(value);
 }
 
 function parse(option: Option, value: unknown, where: string, resolvePath: (path: string) => string): unknown {
   const result = option.schema.safeParse(value);
   if (!result.success) {
-    throw new MirrorError(
-      "config",
-      `${where}: ${redactUrl(JSON.stringify(value))} is not allowed; give ${option.allowed}`,
-    );
+    throw new MirrorError("config", `${where}: ${redactUrl(shownValue(value))} is not allowed; give ${option.allowed}`);
   }
-  if (option.isPath && typeof result.data === "string") return resolvePath(result.data);
+  if (option.path !== undefined && typeof result.data === "string") {
+    const path = resolvePath(result.data);
+    requireKind(path, option.path, where);
+    return path;
+  }
   return option.resolvePaths?.(result.data as never, resolvePath) ?? result.data;
+}
+
+/** What lies there may be of another kind than is meant. @param where as it was given @throws MirrorError `config` */
+function requireKind(path: string, kind: NonNullable<Option["path"]>, where: string): void {
+  const found = lookAt(path);
+  if (found === undefined && kind === "given file")
+    throw new MirrorError("config", `${where}: there is no file ${path}`);
+  if (found === "folder" && kind !== "folder")
+    throw new MirrorError("config", `${where}: ${path} is a folder; give a file`);
+  if (found === "file" && kind === "folder")
+    throw new MirrorError("config", `${where}: ${path} is no folder; give another`);
 }
 
 /** The nth --otp belongs to the nth --elixir. */

@@ -121,8 +121,11 @@ export interface Option {
    * has no say in that for a mirror elsewhere.
    */
   readonly decidesTrust?: true;
-  /** Relative paths count from the working folder, or from the configuration file that holds them. */
-  readonly isPath?: true;
+  /**
+   * What lies at the path that it is, if anything: relative ones count from the working folder, or from the configuration
+   * file that holds them. `given file`: one that has to be there.
+   */
+  readonly path?: "folder" | "file" | "given file";
   /** Likewise for paths within the value. */
   readonly resolvePaths?: (value: never, resolve: (path: string) => string) => unknown;
   /** All words that its value may be, where these are few. */
@@ -139,7 +142,7 @@ export const options = {
     help: "the mirror's folder",
     allowed: "a folder",
     schema: text,
-    isPath: true,
+    path: "folder",
   },
   hexDir: {
     scope: "setting",
@@ -149,7 +152,7 @@ export const options = {
     help: "the registry's folder",
     allowed: "a folder",
     schema: text,
-    isPath: true,
+    path: "folder",
   },
   gitDir: {
     scope: "setting",
@@ -159,7 +162,7 @@ export const options = {
     help: "the bare repositories' folder",
     allowed: "a folder",
     schema: text,
-    isPath: true,
+    path: "folder",
   },
   certsDir: {
     scope: "setting",
@@ -169,7 +172,7 @@ export const options = {
     help: "where TLS keys and certificates are kept",
     allowed: "a folder",
     schema: text,
-    isPath: true,
+    path: "folder",
   },
   cacheDir: {
     scope: "setting",
@@ -179,7 +182,7 @@ export const options = {
     help: "what can be made again at any time",
     allowed: "a folder",
     schema: text,
-    isPath: true,
+    path: "folder",
   },
   privateKey: {
     scope: "setting",
@@ -189,7 +192,7 @@ export const options = {
     help: "the key that signs the registry; made on first use",
     allowed: "a PEM file, PKCS#1 or PKCS#8",
     schema: text,
-    isPath: true,
+    path: "file",
   },
   host: {
     scope: "setting",
@@ -278,7 +281,7 @@ export const options = {
     help: "public key of the Hex registry that is mirrored",
     allowed: "a PEM file",
     schema: text,
-    isPath: true,
+    path: "given file",
   },
   concurrency: {
     scope: "setting",
@@ -595,7 +598,7 @@ export const options = {
     help: "the key that signs their lists, when it is not Mix's own",
     allowed: "a PEM file",
     schema: text,
-    isPath: true,
+    path: "given file",
   },
   trustProxy: {
     scope: "setting",
@@ -696,7 +699,7 @@ export const options = {
     help: "a certificate of your own, with its chain, instead of the local authority's",
     allowed: "a PEM file",
     schema: text,
-    isPath: true,
+    path: "given file",
   },
   tlsKey: {
     scope: "setting",
@@ -705,7 +708,7 @@ export const options = {
     help: "its key",
     allowed: "a PEM file",
     schema: text,
-    isPath: true,
+    path: "given file",
   },
   tlsCa: {
     scope: "setting",
@@ -714,7 +717,7 @@ export const options = {
     help: "the authority that clients have to trust for it, when they do not yet",
     allowed: "a PEM file",
     schema: text,
-    isPath: true,
+    path: "given file",
   },
   forgetCaKey: {
     scope: "command",

@@ -85,7 +85,7 @@ describe("bad values name the option, where it was set, and what is allowed", ()
   test.each([
     ["not json", /is not JSON/],
     ["[]", /must hold one JSON object/],
-    ['{"prot": 1}', /unknown option "prot"; known are mirror, hexDir/],
+    ['{"prot": 1}', /unknown option "prot"; did you mean "port"\?/],
     ['{"port": "x"}', /"port" in .*mirror\.config\.json: "x" is not allowed/],
   ])("in a file: %s", async (content, message) => {
     const cwd = await temporaryFolder();
@@ -127,7 +127,7 @@ test("variables that are no options are told once, but for tokens, services of t
   };
   const { warnings } = load({}, { ...others, MIRROR_PRIVTE_KEY: "k", MIRROR_FILES: "[]", MIRROR_PORT: "1" });
   expect(warnings).toEqual([
-    "MIRROR_FILES, MIRROR_PRIVTE_KEY are no options of mirror-server, and not used; docs/configuration.md lists them",
+    "MIRROR_FILES, MIRROR_PRIVTE_KEY are no options of mirror-server, and not used; did you mean MIRROR_PRIVATE_KEY?",
     "MIRROR_NAME=/app/mirror is ignored: an orchestrator sets such variables for services",
   ]);
 });

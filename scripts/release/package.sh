@@ -7,6 +7,8 @@ cd "$(dirname "$0")/../.."
 out=${1:?usage: package.sh FOLDER}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+# What an earlier run left there is not this release's.
+rm -f "$out"/mirror-server-*.tgz
 npm pack --silent --pack-destination "$out" >/dev/null
 cp dist/sbom.cdx.json "$out/mirror-server.cdx.json"
 # The newest section: what is new.

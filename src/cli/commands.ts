@@ -95,9 +95,9 @@ export const commands = {
     ],
     meanings: {
       requireToken: "the file whose first token opens what the mirror guards",
-      port: "where a server would run that may be used; one of its own takes any",
-      tlsPort: "likewise, for HTTPS",
-      host: "likewise, its address",
+      host: "address of the server that may be used, where one runs",
+      port: "its HTTP port; a server of the command's own takes any",
+      tlsPort: "its HTTPS port",
     },
     examples: [
       "mirror-server exec -- mix deps.get",

@@ -4,7 +4,7 @@ import { MirrorError } from "../errors.ts";
 import { flagName, options, type Option, type OptionKey } from "../options.ts";
 import { singleQuoted } from "../text.ts";
 import { commands, optionsOf, type CommandDescription } from "./commands.ts";
-import { maybeMeant } from "./maybe-meant.ts";
+import { maybeMeant } from "../maybe-meant.ts";
 
 interface Completed {
   readonly name: string;
@@ -52,7 +52,7 @@ function flagOf(key: OptionKey, { meanings = {} }: CommandDescription): Complete
   const option: Option = options[key];
   const [short] = /^-\w(?=,)/.exec(option.flag ?? "") ?? [];
   const takesValue = option.flag?.includes("<") === true;
-  const value = !takesValue ? "none" : (option.choices ?? (option.isPath === true ? "file" : "any"));
+  const value = !takesValue ? "none" : (option.choices ?? (option.path !== undefined ? "file" : "any"));
   return { long: flagName(option), short, help: meanings[key] ?? option.help, value };
 }
 
@@ -74,7 +74,8 @@ function bash(all: readonly Completed[]): string {
 _mirror_server_paths() {
   local path
   COMPREPLY=()
-  while IFS= read -r path; do COMPREPLY+=("$path"); done < <(compgen "$@" -- "$word")
+  # As it is typed, a space has a backslash before it; what is offered gets that from the shell.
+  while IFS= read -r path; do COMPREPLY+=("$path"); done < <(compgen "$@" -- "\${word//\\\\/}" | sort -u)
 }
 _mirror_server() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} flags='' words='' files='' i
@@ -84,7 +85,12 @@ _mirror_server() {
   fi
   # Behind -- it is another command's.
   for ((i = 2; i < COMP_CWORD; i++)); do
-    if [ "\${COMP_WORDS[i]}" = -- ]; then _mirror_server_paths -c -f; return; fi
+    if [ "\${COMP_WORDS[i]}" = -- ]; then
+      if declare -F _command_offset >/dev/null; then _command_offset $((i + 1))
+      elif [ "$COMP_CWORD" = $((i + 1)) ]; then _mirror_server_paths -A command
+      else _mirror_server_paths -f; fi
+      return
+    fi
   done
   case $before in
 ${valueCases.join("\n")}
@@ -123,12 +129,12 @@ function zsh(all: readonly Completed[]): string {
   return `#compdef mirror-server
 # mirror-server: completion for zsh
 _mirror_server() {
-  local -a commands
-  commands=(
+  local -a known
+  known=(
 ${names.join("\n")}
   )
   if (( CURRENT == 2 )); then
-    _describe command commands
+    _describe command known
     return
   fi
   local command=$words[2]
@@ -144,7 +150,7 @@ compdef _mirror_server mirror-server
 
 function fish(all: readonly Completed[]): string {
   const lines = all.flatMap(({ name, summary, words, flags }) => {
-    const here = `complete -c mirror-server -n '__fish_seen_subcommand_from ${name}'`;
+    const here = `complete -c mirror-server -n '__mirror_server_is ${name}'`;
     return [
       `complete -c mirror-server -n __fish_use_subcommand -f -a ${name} -d ${fishQuoted(summary)}`,
       ...(words === undefined ? [] : [`${here} -f${words.length === 0 ? "" : ` -a ${fishQuoted(words.join(" "))}`}`]),
@@ -162,8 +168,24 @@ function fish(all: readonly Completed[]): string {
       }),
     ];
   });
-  return ["# mirror-server: completion for fish", ...lines, ""].join("\n");
+  return [fishFunctions, ...lines, ""].join("\n");
 }
+
+// Behind -- it is another command's, which fish knows how to complete.
+const fishFunctions = `# mirror-server: completion for fish
+function __mirror_server_is
+  set -l words (commandline -opc)
+  test "$words[2]" = $argv[1]; and not contains -- -- $words
+end
+function __mirror_server_others
+  set -l words (commandline -opc)
+  set -l at (contains -i -- -- $words); or return 1
+  set -l rest $words[(math $at + 1)..-1] (commandline -ct)
+  complete -C (string join ' ' -- $rest)
+end
+complete -c mirror-server -n 'contains -- -- (commandline -opc)' -f -a '(__mirror_server_others)'
+complete -c mirror-server -n __fish_use_subcommand -f -l help -s h -d 'show help'
+complete -c mirror-server -n __fish_use_subcommand -f -l version -s V -d 'show the version'`;
 
 /** As fish has it: a backslash before what counts within quotes. */
 function fishQuoted(text: string): string {

@@ -1,7 +1,7 @@
 /** `mirror-server help TOPIC`: a guide, for who has no network to read it on the web. */
 import { readDocument, topics } from "../documents.ts";
 import { MirrorError } from "../errors.ts";
-import { maybeMeant } from "./maybe-meant.ts";
+import { maybeMeant } from "../maybe-meant.ts";
 import { commands } from "./commands.ts";
 
 /** @throws MirrorError `usage` for what there is no guide of */
@@ -9,7 +9,7 @@ export async function guide(topic: string): Promise<string> {
   const all = topics();
   if (topic === "guides") return overview(all);
   if (all.includes(topic)) return (await import("./plain-text.ts")).plainText(readDocument(topic));
-  const choices = [...all, ...Object.keys(commands), "guides"];
+  const choices = [...all, ...Object.keys(commands), "help", "completion", "guides"];
   throw new MirrorError("usage", `there is no guide ${JSON.stringify(topic)}; ${maybeMeant(topic, choices)}`);
 }
 

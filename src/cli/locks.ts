@@ -29,6 +29,9 @@ export async function readLocks(
   { mayLack = false } = {},
 ): Promise<Lock[] | undefined> {
   const files: string[] = [];
+  // As a variable leaves it that nobody set.
+  if (given.includes(""))
+    throw new MirrorError("usage", "an empty path was given; leave it out, or name a lock or a folder");
   for (const path of given) files.push(...(await findLockFiles(path, cwd)));
   if (given.length === 0) files.push(...(await lockFilesIn(cwd)));
   if (files.length === 0) {
@@ -92,7 +95,12 @@ async function findLockFiles(path: string, cwd: string): Promise<string[]> {
   });
   if (!entry.isDirectory()) return [full];
   const found = await lockFilesIn(full);
-  if (found.length === 0) throw noLock(full);
+  if (found.length === 0) {
+    await readdir(full).catch((cause: unknown) => {
+      throw new MirrorError("usage", `${path} cannot be read by this user`, { cause });
+    });
+    throw noLock(full);
+  }
   return found;
 }
 

@@ -8,15 +8,41 @@ type Sentence = (json: string) => LogLine;
 /** @param level as `--log-level` takes it */
 export function createLogger(level: string, sentence: Sentence): Logger {
   // What a client sends along may be a credential.
-  const options = { level, base: null, redact: ["req.headers", "headers"] };
+  const options = {
+    level,
+    base: null,
+    redact: ["req.headers", "headers"],
+    serializers: { err: pino.stdSerializers.errWithCause },
+  };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
-  return pino(options, { write: (json: string) => void process.stderr.write(`${withTime(sentence(json))}\n`) });
+  const isRepeated = repeats();
+  return pino(options, {
+    write: (json: string) => {
+      const line = sentence(json);
+      if (!isRepeated(line)) process.stderr.write(`${withTime(line)}\n`);
+    },
+  });
 }
 
 /** For a server that serves one command: what goes wrong, in sentences among those of the command. */
 export function createErrorLog(level: string, sentence: Sentence): Logger {
   const write = (json: string) => void process.stderr.write(`mirror-server: ${sentence(json).text}\n`);
   return pino({ level, base: null }, { write });
+}
+
+// Each request may meet with the same trouble. Milliseconds.
+const soon = 60_000;
+
+/** Whether a warning was told a moment ago, to the letter: people read it once. */
+function repeats(): (line: LogLine) => boolean {
+  const told = new Map<string, number>();
+  return ({ level, time, text }) => {
+    if (level < 40) return false;
+    for (const [earlier, at] of told) if (time - at >= soon) told.delete(earlier);
+    if (told.has(text)) return true;
+    told.set(text, time);
+    return false;
+  };
 }
 
 /** `21:05:07 warning: …` */

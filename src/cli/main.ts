@@ -1,8 +1,8 @@
-/** Arguments in, exit code out. Nothing else ends the process but a second signal (signals.ts). */
+/** Arguments in, exit code out. Nothing else ends the process but a second signal, and output that cannot be written (signals.ts). */
 import { createProgress } from "./progress.ts";
 import { parseCommandLine } from "./program.ts";
 import { report } from "./report.ts";
-import { hearSignals, letPipesClose } from "./signals.ts";
+import { hearSignals, watchOutput } from "./signals.ts";
 import { printable } from "../text.ts";
 
 function tell(text: string): void {
@@ -16,7 +16,7 @@ function output(text: string): void {
 /** @returns the exit code; what goes wrong is told on standard error */
 export async function main(argv: readonly string[]): Promise<number> {
   const signals = hearSignals();
-  letPipesClose();
+  watchOutput(tell);
   let said = wordsBeforeOthers(argv);
   try {
     const asked = await parseCommandLine(argv);

@@ -5,6 +5,7 @@
 import { lexer, type Token, type Tokens } from "marked";
 
 const columns = 80;
+const maxName = 24;
 
 /** @param width of lines, characters */
 export function plainText(markdown: string, width = columns): string {
@@ -14,7 +15,7 @@ export function plainText(markdown: string, width = columns): string {
     .flatMap((token) => blockOf(token, width))
     .join("\n")
     .replace(/\n{3,}/g, "\n\n")
-    .trimEnd()}\n`;
+    .trim()}\n`;
 }
 
 function blockOf(token: Token, width: number): string[] {
@@ -51,7 +52,9 @@ function tableOf({ header, rows }: Tokens.Table, width: number): string[] {
     const [first = "", ...cells] = row.map(({ tokens }) => inline(tokens));
     const named = cells.flatMap((cell, index) => {
       if (cell === "") return [];
-      const name = names[index + 1] ?? "";
+      const heading = names[index + 1] ?? "";
+      // A sentence over a column is of no use in each row.
+      const name = heading.length > maxName ? "" : heading;
       return wrapped(cells.length === 1 || name === "" ? cell : `${name}: ${cell}`, width - 4);
     });
     return ["", ...wrapped(first, width), ...named.map((line) => `    ${line}`)];
@@ -72,8 +75,7 @@ function inlineOf(token: Token): string {
     case "link": {
       const text = inline(token.tokens);
       const guide = /^(?!https?:)(?:.*\/)?([a-z-]+)\.md(?:#.*)?$/i.exec(String(token.href))?.[1];
-      if (guide !== undefined)
-        return text.toLowerCase().includes(guide.toLowerCase()) ? text : `${text} (help ${guide.toLowerCase()})`;
+      if (guide !== undefined) return asTopic(text, guide.toLowerCase());
       return /^https?:/.test(String(token.href)) && text !== token.href ? `${text} (${token.href})` : text;
     }
     case "codespan":
@@ -85,6 +87,10 @@ function inlineOf(token: Token): string {
     default:
       return "tokens" in token && token.tokens !== undefined ? inline(token.tokens) : (token as Tokens.Text).text;
   }
+}
+
+function asTopic(text: string, topic: string): string {
+  return text.toLowerCase() === topic ? `"help ${topic}"` : `${text} (help ${topic})`;
 }
 
 /** Text in lines of a width, broken at spaces. A word that is longer stays whole: it is a path or a command. */

@@ -4,7 +4,7 @@ import { options, shownDefault, type Option, type OptionKey } from "../options.t
 import { printable } from "../text.ts";
 import { homepage, version } from "../version.ts";
 import { commands, optionGroups, optionsOf, type CommandDescription, type CommandName } from "./commands.ts";
-import { maybeMeant } from "./maybe-meant.ts";
+import { maybeMeant } from "../maybe-meant.ts";
 
 export interface Invocation {
   readonly name: CommandName;
@@ -44,6 +44,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     .summary("help for a command, or a guide: help laptop")
     .description("Shows the help of a command, or a guide.")
     .argument("[topic]", "a command or a guide")
+    .allowExcessArguments()
     .action((topic?: string) => {
       const command = program.commands.find((each) => each.name() === topic);
       if (topic === undefined) program.outputHelp();
@@ -56,6 +57,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     .description("Prints what a shell completes commands and options with.")
     .argument("<shell>", "bash, zsh or fish")
     .addHelpText("after", completionHelp)
+    .showHelpAfterError('Try "mirror-server completion --help".')
     .action((shell: string) => void (asked = { name: "completion", what: shell }));
   try {
     await program.parseAsync([...argv], { from: "user" });

@@ -1,6 +1,6 @@
 /** Signals, and pipes that are closed: what comes to the process from outside while a command runs. */
 import { constants } from "node:os";
-import { hasErrno } from "../errors.ts";
+import { describeError, hasErrno } from "../errors.ts";
 import type { CommandContext } from "./command.ts";
 
 /** From now on the process hears them, for as long as it lasts. */
@@ -27,11 +27,16 @@ export function hearSignals(): Pick<CommandContext, "signal" | "handOverSignals"
   return { signal: stop.signal, handOverSignals };
 }
 
-/** `mirror-server status | head` closes the pipe when it has read enough: no reason to complain. */
-export function letPipesClose(): void {
+/**
+ * `mirror-server status | head` closes the pipe when it has read enough: no reason to complain. What cannot be written
+ * otherwise, as on a full disk, is one.
+ */
+export function watchOutput(tell: (text: string) => void): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error) => {
-      if (!hasErrno(error, "EPIPE")) throw error;
+      if (hasErrno(error, "EPIPE")) return;
+      if (stream === process.stdout) tell(`what it prints cannot be written: ${describeError(error)}`);
+      process.exit(1);
     });
   }
 }

@@ -3,7 +3,7 @@ import { MirrorError } from "../errors.ts";
 import type { Reason } from "../mirror/why.ts";
 import { printResult, type Command } from "./command.ts";
 import { showItem, showLock } from "./items.ts";
-import { nearest } from "./maybe-meant.ts";
+import { nearest } from "../maybe-meant.ts";
 import { formatBytes } from "./progress.ts";
 
 export const why: Command = async (context, args) => {

@@ -1,6 +1,5 @@
 /** A mirror as clients use it: `env`, and `exec`. */
 import { environmentWith, type Change } from "../clients/variables.ts";
-import { isMirror } from "../disk/folder-kinds.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import type { Logger } from "pino";
@@ -9,7 +8,7 @@ import { hexpm } from "../names/hex-repository.ts";
 import type { Client, ClientKey, Server } from "../clients/client.ts";
 import { clientEnvironment, containerEnvironment } from "../clients/client-setup.ts";
 import { openRefusingProxy } from "../clients/refusing-proxy.ts";
-import { noMirror, tellForeign, type Context } from "../store/context.ts";
+import { noMirror, requireRoom, tellForeign, type Context } from "../store/context.ts";
 import type { ServeKey, Serving } from "./serve.ts";
 import { describeMode, pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
 import { pulledHosts, type NamingKey } from "../upstream/named-hosts.ts";
@@ -102,8 +101,9 @@ export async function withClients<T>(
   await tellTrustProblems(context);
   // One that is not there yet is made, and fetches what the command asks for.
   const isThere = paths.registry(hexpm).publicKey.look()?.isFile() === true;
-  if (!isThere && (config.offline || config.pull === false || config.found.keys.has("mirror"))) throw noMirror(context);
-  if (!isThere) await requireRoom(context);
+  if (!isThere && (config.offline || config.pull === false || config.found.keys.has("mirror")))
+    throw noMirror(context, " or --url");
+  if (!isThere) await requireRoom(context.paths);
   const running = await findRunning(context);
   const { state, url, pulls } = running;
   // One that runs may fetch, which is not wanted, and knows nothing of whom else clients may ask.
@@ -121,17 +121,6 @@ export async function withClients<T>(
   } finally {
     await serving.close(0);
   }
-}
-
-/** A name that was mistyped must not make a mirror of a folder of something else. @throws MirrorError `config` */
-async function requireRoom({ paths: { mirror } }: Context): Promise<void> {
-  if (!mirror.isFolder() || isMirror(mirror.realPath())) return;
-  const others = (await mirror.entries()).map(({ name }) => name).filter((name) => name !== "private_key.pem");
-  if (others.length === 0) return;
-  throw new MirrorError(
-    "config",
-    `${mirror.path} is no mirror, and holds something else (${others.slice(0, 3).join(", ")}); give another folder with --mirror`,
-  );
 }
 
 /** The mirror that answers there. */

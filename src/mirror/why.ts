@@ -76,14 +76,14 @@ function itemOf(entry: Wanting): Item {
 }
 
 function isCalled(entry: Wanting, name: string): boolean {
-  return entry.app === name || (entry.kind === "hex" ? entry.name === name : isItemCalled(itemOf(entry), name));
+  return entry.app === name || (entry.kind === "hex" && entry.name === name) || isItemCalled(itemOf(entry), name);
 }
 
 function isItemCalled(item: Item, name: string): boolean {
   switch (item.kind) {
     case "release":
     case "documentation":
-      return item.name === name;
+      return [item.name, `${item.name}@${item.version}`].includes(name);
     case "git":
       return isPartOf(`${item.host}/${item.path}`, name);
     case "installer":
@@ -95,10 +95,10 @@ function isItemCalled(item: Item, name: string): boolean {
   }
 }
 
-/** `heroicons`, `tailwindlabs/heroicons` or the whole, with or without `https://` and `.git` */
+/** `heroicons`, `tailwindlabs`, `tailwindlabs/heroicons` or the whole, with or without `https://` and `.git` */
 function isPartOf(repository: string, name: string): boolean {
   const plain = name.replace(/^https?:\/\//, "").replace(/\.git$/, "");
-  return repository === plain || repository.endsWith(`/${plain}`);
+  return plain !== "" && `/${repository}/`.includes(`/${plain}/`);
 }
 
 type Parents = ReadonlyMap<Wanting, readonly Wanting[]>;

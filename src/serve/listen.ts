@@ -192,7 +192,12 @@ async function bind(
         : hasErrno(cause, "EACCES")
           ? "may not be opened by this user; ports below 1024 often need rights"
           : "cannot be opened";
-      reject(new MirrorError("config", `${option}: port ${port} on ${host} ${why}`, { cause }));
+      // Whether it is the address or the port that stands in the way.
+      const isHost = hasErrno(cause, "ENOTFOUND", "EADDRNOTAVAIL", "EAI_AGAIN", "EINVAL");
+      const message = isHost
+        ? `--host: ${host} is no address of this machine; 127.0.0.1 is this machine alone, 0.0.0.0 all that it has`
+        : `${option}: port ${port} on ${host} ${why}`;
+      reject(new MirrorError("config", message, { cause }));
     });
     server.listen(port, host, resolve);
   });

@@ -15,7 +15,7 @@ export interface LoggedRequest {
 }
 
 // Asked every few seconds, by those who hear of it themselves when something is wrong.
-const probes: ReadonlySet<string> = new Set(["/health", "/health/live", "/health/ready"]);
+const isProbe = (path: string) => path === "/health" || path.startsWith("/health/");
 
 /** @param log what tells which request it is */
 export function logWhenOver(log: FastifyBaseLogger, { request, response, url, client }: LoggedRequest): void {
@@ -25,7 +25,7 @@ export function logWhenOver(log: FastifyBaseLogger, { request, response, url, cl
   // "close" comes once, whether the client got its answer or hung up.
   onGone(response, socket, () => {
     const place = requestPlace(url, request.headers.host);
-    const level = probes.has(place.path) ? "debug" : "info";
+    const level = isProbe(place.path) ? "debug" : "info";
     log[level](
       {
         method: request.method,

@@ -2,6 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import type { Config } from "../config.ts";
 import { readText } from "../disk/files.ts";
+import { isMirror } from "../disk/folder-kinds.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
 import { readPublicKey } from "../hex/keys.ts";
@@ -46,13 +47,29 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
 export async function requireMirror(context: Context<"nearby">): Promise<void> {
   const { mirror, hex, git } = context.paths;
   if ([mirror, hex, git].every((place) => place.look()?.isDirectory() !== true)) throw noMirror(context);
+  await requireRoom(context.paths);
 }
 
-export function noMirror({ config, paths }: Context<"nearby">): MirrorError {
+/** A name that was mistyped must not make a mirror of a folder of something else. @throws MirrorError `config` */
+export async function requireRoom({ mirror, hex, git }: StorePaths): Promise<void> {
+  if (!mirror.isFolder() || isMirror(mirror.realPath()) || [hex, git].some((place) => place.isFolder())) return;
+  const others = (await mirror.entries()).map(({ name }) => name).filter((name) => !ownNames.has(name));
+  if (others.length === 0) return;
+  throw new MirrorError(
+    "config",
+    `${mirror.path} is no mirror, and holds something else (${others.slice(0, 3).join(", ")}); give another folder with --mirror`,
+  );
+}
+
+// What a mirror may be of that was only begun.
+const ownNames = new Set(["private_key.pem", "locks", "upstream", "history", "files", "files.json", "quarantine"]);
+
+/** @param others further ways to say which is meant, as ` or --url` */
+export function noMirror({ config, paths }: Context<"nearby">, others = ""): MirrorError {
   const nearby = config.nearby.length === 0 ? "" : ` (${config.nearby.join("; ")})`;
   return new MirrorError(
     "config",
-    `there is no mirror in ${paths.mirror.path}; sync one, or give --mirror or --url${nearby}`,
+    `there is no mirror in ${paths.mirror.path}; sync one, or give --mirror${others}${nearby}`,
   );
 }
 

@@ -40,7 +40,10 @@ export async function readOwnIdentity(
     });
   const [cert, key] = [await read(files.cert), await read(files.key)];
   if (!isPair(cert, key)) {
-    throw new MirrorError("config", `${files.cert} and ${files.key} are no certificate and its key`);
+    throw new MirrorError(
+      "config",
+      `--tls-cert, --tls-key: ${files.cert} and ${files.key} are no certificate and its key; give both as PEM`,
+    );
   }
   const certificate = new X509Certificate(cert);
   return {

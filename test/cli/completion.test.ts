@@ -17,7 +17,7 @@ beforeEach(async () => {
   await writeFile(join(folder, "bin/mirror-server"), "#!/bin/sh\n", { mode: 0o755 });
   for (const shell of ["bash", "zsh", "fish"])
     await writeFile(join(folder, `completion.${shell}`), completionOf(shell));
-  await mkdir(join(folder, "a_project"));
+  for (const project of ["a_project", "b project"]) await mkdir(join(folder, project));
 });
 
 /** What each shell offers for a line that ends where the cursor is. */
@@ -53,7 +53,14 @@ describe.each(Object.keys(shells))("%s", (shell) => {
     expect(await offers("mirror-server help lap")).toEqual(["laptop"]);
   });
 
+  test.skipIf(!has)("behind -- it is another command's; a command's name elsewhere is none", async () => {
+    expect(await offers("mirror-server exec -- ech")).toContain("echo");
+    expect(await offers("mirror-server why sync --dead")).toEqual([]);
+  });
+
   test.skipIf(!has)("offers files where a lock is meant", async () => {
+    const shown = (path: string) => path.replaceAll("\\", "").replace(/\/$/, "");
+    expect((await offers("mirror-server sync b")).map(shown)).toContain("b project");
     expect((await offers("mirror-server sync a_pro")).map((path) => path.replace(/\/$/, ""))).toEqual(["a_project"]);
   });
 });

@@ -49,9 +49,20 @@ step "it stops in time, with exit code 0"
 docker stop -t 15 check-users >/dev/null
 [ "$(docker inspect -f '{{.State.ExitCode}}' check-users)" = 0 ] || fail "exit code $(docker inspect -f '{{.State.ExitCode}}' check-users)"
 
-step "a mirror mounted read-only is served as it is"
-start -v "$work/mirror:/mirror:ro" -v "$work/certs:/certs:ro"
+step "a mirror mounted read-only is served as it is, and nobody is told to change that"
 start -v "$work/mirror:/mirror:ro"
+start -v "$work/mirror:/mirror:ro" -v "$work/certs:/certs:ro"
+said=$(docker logs check-users 2>&1)
+grep -q "belongs to user" <<<"$said" && fail "it says: $said"
+
+step "a server that its arguments put on another port is found by the health check"
+docker rm -fv check-users >/dev/null
+docker run -d --name check-users --network none -v "$work/mirror:/mirror" -v "$work/certs:/certs" mirror-server serve --port 8080 >/dev/null
+for _ in $(seq 400); do
+  [ "$(docker inspect -f '{{.State.Health.Status}}' check-users)" = healthy ] && break
+  sleep 0.05
+done
+[ "$(docker inspect -f '{{.State.Health.Status}}' check-users)" = healthy ] || fail "not healthy on another port"
 
 step "what a bind mount holds keeps its owner"
 mkdir -p "$work/others/hex" "$work/other-certs"
@@ -59,6 +70,23 @@ touch "$work/others/hex/of-4321" "$work/other-certs/README.md"
 chown -R 1234:1234 "$work/others" && chown 4321:4321 "$work/others/hex/of-4321" && chown 4321:4321 "$work/other-certs/README.md"
 start -v "$work/others:/mirror" -v "$work/other-certs:/certs"
 [ "$(stat -c %u "$work/others/hex/of-4321" "$work/other-certs/README.md" | sort -u)" = 4321 ] || fail "what a mount holds was given away"
+
+step "nothing is given away through links, nor because it cannot be looked into, nor where it is not there yet"
+mkdir -p "$work/planted" "$work/victim" "$work/private" "$work/foreign-certs"
+touch "$work/planted/own" "$work/private/own" "$work/foreign-certs/own"
+ln -s /victim "$work/planted/public"
+chown -R 1234:1234 "$work/planted" "$work/foreign-certs"
+chown -h 0:0 "$work/planted/public"
+chown -R 1000:1000 "$work/private" && chmod 700 "$work/private"
+powers=(--cap-drop ALL --cap-add CHOWN --cap-add SETUID --cap-add SETGID)
+docker run --rm --network none -v "$work/planted:/mirror" -v "$work/planted:/certs" -v "$work/victim:/victim" mirror-server --version >/dev/null
+docker run --rm --network none "${powers[@]}" -v "$work/private:/mirror" -v "$work/foreign-certs:/certs" mirror-server --version >/dev/null 2>&1 || true
+[ "$(stat -c %u "$work/victim" "$work/private" "$work/private/own" "$work/foreign-certs" | tr '\n' ' ')" = "0 1000 1000 1234 " ] ||
+  fail "given away: $(stat -c '%u %n' "$work/victim" "$work/private" "$work/private/own" "$work/foreign-certs")"
+mkdir -p "$work/late" && chown 1234:1234 "$work/late" && echo '%{}' >"$work/late/mix.lock" && chown 1234:1234 "$work/late/mix.lock"
+docker run --rm --network none -v "$work/late:/project" -w /project -e MIRROR_DIR=/project/.mirror -e MIRROR_CERTS_DIR=/project/certs \
+  mirror-server sync >/dev/null || fail "a mirror that is not there yet"
+[ "$(stat -c %u "$work/late/.mirror/mirror.json")" = 1234 ] || fail "a new mirror is not its folder's owner's"
 
 hard=(--read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges)
 for who in 1000:1000 4711 4711:4711; do
@@ -97,5 +125,11 @@ step "what is added to its base is small, and apt works on it"
 base=$(sed -n 's/^ARG NODE_IMAGE=//p' Dockerfile)
 added=$((($(docker image inspect -f '{{.Size}}' mirror-server) - $(docker image inspect -f '{{.Size}}' "$base")) / 1000000))
 echo "container: it adds $added MB"
+docker build -q --network host -t check-derived - >/dev/null <<'DOCKERFILE' || fail "nothing can be built upon it"
+FROM mirror-server
+RUN apt-get update && apt-get install -y --no-install-recommends git-email
+DOCKERFILE
+docker run --rm --network none check-derived perl -MError -e 1 || fail "a part of git that needs Perl has none"
+docker rmi -f check-derived >/dev/null
 [ "$added" -le 120 ] || fail "it adds $added MB"
 docker run --rm --network none --entrypoint sh mirror-server -c 'apt-get check -qq && ! command -v perl-config' || fail "apt finds its packages broken"

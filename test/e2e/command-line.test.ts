@@ -38,7 +38,7 @@ describe("wrong usage", () => {
       /nowhere\/mix\.lock is not there; give a mix\.lock or rebar\.lock, or a folder with one/,
     ],
     [["verify"], /there is no mix\.lock/],
-    [["sync", "--hex-public-key", "none.pem", "a.lock"], /--hex-public-key: cannot read .*none\.pem/],
+    [["sync", "--hex-public-key", "none.pem", "a.lock"], /--hex-public-key <file>: there is no file .*none\.pem/],
     [["sync", "--lock-name", "x", "a.lock", "b.lock"], /--lock-name names one lock, but there are 2/],
     [["serve", "--config", "none.json"], /cannot read the configuration file .*none\.json/],
     [["build"], /there is no mirror in .*\.mirror; sync one, or give --mirror/],
@@ -68,7 +68,7 @@ describe("wrong usage", () => {
     await writeFile(join(cwd, "file"), "");
     await writeFile(join(cwd, "mix.lock"), "%{}\n");
     const { code, stderr } = await run("sync", "--mirror", "file");
-    expect([code, stderr]).toEqual([1, expect.stringContaining("/file is a file, where a folder should be")]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/--mirror <dir>: .*\/file is no folder; give another/)]);
   });
 });
 

@@ -3,7 +3,8 @@ import { readFile, readdir, writeFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.ts";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { main, mirrorServer, startServer } from "../support/cli.ts";
+import { runClient } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
 import { alpha, beta, makeTarball, mixLock } from "../support/tarballs.ts";
@@ -148,4 +149,48 @@ test("what is shown by help is what lies in the repository", async () => {
   const source = await readFile(new URL("../../docs/guides/air-gapped.md", import.meta.url), "utf8");
   const [title = ""] = source.split("\n");
   expect((await run("help", "air-gapped")).stdout).toContain(title.replace(/^# /, ""));
+});
+
+describe("paths that are of another kind than is meant", () => {
+  beforeEach(async () => {
+    await writeFile(join(cwd, "file"), "");
+    await mkdir(join(cwd, "folder"));
+    await writeFile(join(cwd, "mix.lock"), "%{}\n");
+  });
+
+  test.each([
+    [["serve", "--mirror", "file"], /--mirror <dir>: .*\/file is no folder/],
+    [["list", "--git-dir", "file"], /--git-dir <dir>: .*\/file is no folder/],
+    [["sync", "--private-key", "folder"], /--private-key <file>: .*\/folder is a folder; give a file/],
+    [["serve", "--tls-cert", "nope", "--tls-key", "file"], /--tls-cert <file>: there is no file .*\/nope/],
+    [["serve", "--no-tls", "--host", "nosuch.invalid"], /--host: nosuch\.invalid is no address of this machine/],
+    [["serve", "--config", "folder"], /cannot read the configuration file .*\/folder; correct --config/],
+    [["sync", ""], /an empty path was given/],
+  ])("%j: exit 2, and the option is named", async (args, message) => {
+    expect(await run(...args)).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
+  });
+
+  test("a variable is named where it was one, and the one that was meant where it is none", async () => {
+    const given = await mirrorServer(["sync"], { cwd, env: { MIRROR_HEX_PUBLIC_KEY: "nope" } });
+    expect([given.code, given.stderr]).toEqual([2, expect.stringMatching(/MIRROR_HEX_PUBLIC_KEY: there is no file/)]);
+    const mistyped = await mirrorServer(["verify"], { cwd, env: { MIRROR_HEX_DR: "x" } });
+    expect(mistyped.stderr).toMatch(/MIRROR_HEX_DR is no option .*did you mean MIRROR_HEX_DIR\?/);
+  });
+
+  test("a folder that is no mirror is not taken for an empty one", async () => {
+    await writeFile(join(cwd, "folder/mix.exs"), "");
+    for (const command of ["list", "status", "why x"]) {
+      const { code, stderr } = await run(...command.split(" "), "--mirror", "folder");
+      expect([command, code, stderr]).toEqual([command, 2, expect.stringMatching(/is no mirror.*mix\.exs/)]);
+    }
+  });
+});
+
+test.skipIf(process.platform !== "linux")("output that cannot be written is told, without a trace", async () => {
+  const script = `"$0" "$1" help laptop > /dev/full`;
+  const ran = await runClient("bash", ["-c", script, process.execPath, main], { cwd, env: { HOME: cwd } });
+  expect(ran).toEqual({
+    code: 1,
+    output: expect.stringMatching(/^mirror-server: what it prints cannot be written: [^\n]*\n$/),
+  });
 });

@@ -81,7 +81,7 @@ test("a command that serves nothing loads neither a web server nor an HTTP clien
   expect(verify.kilobytes).toBeLessThanOrEqual(1260);
   // It reads no record, so it has no use for protobuf.
   const status = await runLoaded(["status", "--mirror", mirror]);
-  expect(status.modules.length).toBeLessThanOrEqual(34);
+  expect(status.modules.length).toBeLessThanOrEqual(35);
   expect(status.kilobytes).toBeLessThanOrEqual(1080);
 });
 

@@ -299,8 +299,8 @@ describe("a server on the port", () => {
   });
 
   test("is served, too, where nothing can be left for this user's commands, and says so", async () => {
-    await writeFile(join(cwd, "file"), "");
-    const server = await startServer(["--no-tls", "--cache-dir", "file"], { cwd });
+    // A folder in which nothing can be made.
+    const server = await startServer(["--no-tls", "--cache-dir", "/proc/self"], { cwd });
     expect((await fetch(`${server.url}/names`)).status).toBe(200);
     expect(server.log()).toContain("exec and env of this user will not know this server");
     expect((await fetch(`${server.url}/health/identity?challenge=${"0f".repeat(32)}`)).status).toBe(200);

@@ -1,6 +1,6 @@
 /** What somebody who mistyped a word may have meant. */
 import leven from "leven";
-import { oneOf } from "../text.ts";
+import { oneOf } from "./text.ts";
 
 /** `did you mean "renew"?`, or all there is to say. */
 export function maybeMeant(given: string, choices: readonly string[]): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { maybeMeant, nearest } from "../../src/cli/maybe-meant.ts";
+import { maybeMeant, nearest } from "../src/maybe-meant.ts";
 
 test("what comes near is offered; else all there is to say", () => {
   expect(maybeMeant("renwe", ["renew"])).toBe('did you mean "renew"?');
