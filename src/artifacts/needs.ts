@@ -4,10 +4,13 @@ import { readSignedRecord } from "../registry/adoption.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { publishedKey } from "../store/published-key.ts";
 
-/** @returns names of packages and of applications; none where its record is not here, or cannot be trusted */
-export async function needsOf(paths: StorePaths, { repository, name, version }: HexEntry): Promise<string[]> {
+/** @returns names of packages and of applications; undefined where its record is not here, or cannot be trusted */
+export async function needsOf(
+  paths: StorePaths,
+  { repository, name, version }: HexEntry,
+): Promise<string[] | undefined> {
   const key = await publishedKey(paths).catch(() => undefined);
   const signed = await readSignedRecord(paths.registry(repository), name, key === undefined ? [] : [key]);
   const release = signed?.record.releases.find((each) => each.version === version);
-  return release?.dependencies.flatMap(({ package: needed, app }) => (app ? [needed, app] : [needed])) ?? [];
+  return release?.dependencies.flatMap(({ package: needed, app }) => (app ? [needed, app] : [needed]));
 }

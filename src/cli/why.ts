@@ -33,11 +33,14 @@ function lines({ item, isHeld, bytes, wantedBy }: Reason): string[] {
   return [
     `${showItem(item)} (${isHeld ? `held, ${formatBytes(bytes)}` : "not held"})`,
     ...(wantedBy.length === 0 ? ["  no known lock wants it"] : []),
-    ...wantedBy.flatMap(({ lock, through }) => through.map((way) => `  ${wayText(lock, way)}`)),
+    ...wantedBy.flatMap(({ lock, through }) => waysText(showLock(lock), through).map((text) => `  ${text}`)),
   ];
 }
 
-function wayText(lock: string, way: readonly string[]): string {
-  const from = showLock(lock);
-  return way.length === 0 ? `${from} names it, and nothing else there needs it` : `${from} → ${way.join(" → ")} → it`;
+/** @param from who names it */
+function waysText(from: string, through: readonly (readonly string[])[]): string[] {
+  if (through.length === 0) return [`${from}, through whom cannot be told: records of what it names are not here`];
+  return through.map((way) =>
+    way.length === 0 ? `${from} names it, and nothing else there needs it` : `${from} → ${way.join(" → ")} → it`,
+  );
 }

@@ -18,7 +18,10 @@ export interface Reason {
   readonly bytes: number;
   readonly wantedBy: readonly {
     readonly lock: string;
-    /** From what the project names itself down to what names this, the shortest way each; one empty: the project does. */
+    /**
+     * From what the project names itself down to what names this, the shortest way each. One empty: the project does. None:
+     * that cannot be told, since records of what the lock names are not here.
+     */
     readonly through: readonly (readonly string[])[];
   }[];
 }
@@ -33,10 +36,11 @@ export async function why(context: Context<"nearby">, kinds: Kinds, name: string
   for (const lock of locks) {
     const wanting = lock.entries.filter((entry) => entry.kind !== "skipped");
     const found = wanting.filter((entry) => isCalled(entry, name));
-    const parents: Parents = found.length === 0 ? new Map() : await parentsOf(context, wanting);
+    const { parents, isWhole } = found.length === 0 ? noParents : await parentsOf(context, wanting);
     for (const entry of found) {
       const item = itemOf(entry);
-      const through = waysTo(entry, parents);
+      const ways = waysTo(entry, parents);
+      const through = ways.length > 0 || !isWhole ? ways : [[]];
       const { wantedBy = [] } = reasons.get(idOf(item)) ?? {};
       reasons.set(idOf(item), { ...lookUp(item, held), wantedBy: [...wantedBy, { lock: lock.name, through }] });
     }
@@ -103,8 +107,16 @@ function isPartOf(repository: string, name: string): boolean {
 
 type Parents = ReadonlyMap<Wanting, readonly Wanting[]>;
 
+interface Family {
+  readonly parents: Parents;
+  /** Whether every record was here to be read. */
+  readonly isWhole: boolean;
+}
+
+const noParents: Family = { parents: new Map(), isWhole: true };
+
 /** By entry, which others of its lock need it. Of git repositories nobody has written down what they need. */
-async function parentsOf({ paths }: Context, entries: readonly Wanting[]): Promise<Parents> {
+async function parentsOf({ paths }: Context, entries: readonly Wanting[]): Promise<Family> {
   const { needsOf } = await import("../artifacts/with-records.ts");
   const byName = new Map(entries.flatMap((entry) => namesOf(entry).map((name) => [name, entry] as const)));
   const parents = new Map<Wanting, Wanting[]>();
@@ -113,12 +125,18 @@ async function parentsOf({ paths }: Context, entries: readonly Wanting[]): Promi
     const known = parents.get(child) ?? [];
     if (!known.includes(parent)) parents.set(child, [...known, parent]);
   };
+  let isWhole = true;
   for (const entry of entries) {
-    if (entry.kind === "hex") for (const name of await needsOf(paths, entry)) add(byName.get(name), entry);
-    // A submodule, by the repository that has it.
-    else add(entry, byName.get(outerOf(entry) ?? ""));
+    if (entry.kind === "git") {
+      // A submodule, by the repository that has it.
+      add(entry, byName.get(outerOf(entry) ?? ""));
+      continue;
+    }
+    const needs = await needsOf(paths, entry);
+    if (needs === undefined) isWhole = false;
+    for (const name of needs ?? []) add(byName.get(name), entry);
   }
-  return parents;
+  return { parents, isWhole };
 }
 
 function namesOf(entry: Wanting): string[] {
@@ -136,7 +154,6 @@ function outerOf({ app }: GitEntry): string | undefined {
 /** One way for each that needs it itself: the shortest down from what nobody else needs. */
 function waysTo(entry: Wanting, parents: Parents): string[][] {
   const direct = parents.get(entry) ?? [];
-  if (direct.length === 0) return [[]];
   return direct.map((parent) => [...shortestTo(parent, parents, entry), parent].map(({ app }) => app));
 }
 

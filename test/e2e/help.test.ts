@@ -1,5 +1,5 @@
 /** What a newcomer asks for: help in 80 columns, guides, what an error says, and how quiet or talkative it all is. */
-import { readFile, readdir, writeFile, mkdir } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.ts";
@@ -82,6 +82,15 @@ describe("errors", () => {
     }
   });
 
+  test("so they are where a variable or the configuration file asks for JSON, and not where another command is asked", async () => {
+    const variable = await mirrorServer(["sync", "nowhere"], { cwd, env: { MIRROR_JSON: "true" } });
+    expect(JSON.parse(variable.stdout)).toMatchObject({ error: { code: "usage" } });
+    await writeFile(join(cwd, "mirror.config.json"), '{"json": true}');
+    expect(JSON.parse((await run("verify", "nowhere")).stdout)).toMatchObject({ error: { code: "usage" } });
+    await writeFile(join(cwd, "mirror.config.json"), "{}");
+    expect(await run("exec", "--offline", "prog", "--json", "-v")).toMatchObject({ code: 2, stdout: "" });
+  });
+
   test("--verbose tells where one came from; without it nobody is shown a trace", async () => {
     const silent = await run("sync", "nowhere");
     expect(silent.stderr).not.toMatch(/ at .*\.js/);
@@ -106,6 +115,8 @@ describe("with something held", () => {
     expect(await sync("app", "--quiet")).toEqual({ code: 0, stdout: "", stderr: "" });
     expect(JSON.parse((await sync("app", "-q", "--json")).stdout)).toMatchObject({ unchanged: 2 });
     expect((await run("list", "-q")).stdout).toMatch(/^alpha 1\.0\.0 /m);
+    expect((await sync("app", "-q", "--dry-run")).stdout).toMatch(/^would fetch 0/m);
+    expect((await run("prune", "-q", "--dry-run")).stdout).toMatch(/^would remove 0/m);
     await writeFile(join(cwd, "app/mix.lock"), mixLock([alpha, makeTarball({ name: "absent", version: "1.0.0" })]));
     const failed = await sync("app", "-q");
     expect([failed.code, failed.stdout, failed.stderr]).toEqual([1, "", expect.stringMatching(/failed absent/)]);
@@ -131,6 +142,9 @@ describe("with something held", () => {
       stderr: expect.stringMatching(/did you mean "alpha"\?/),
     });
     expect((await run("why")).code).toBe(2);
+    // What nobody can know is not said.
+    await rm(join(cwd, ".mirror/hex/packages/beta"));
+    expect((await run("why", "alpha@1.0.0")).stdout).toMatch(/\n {2}app, through whom cannot be told: records/);
   });
 
   test("a probe is logged for those who want to know everything", async () => {
