@@ -122,6 +122,15 @@ describe("action.yml", () => {
     expect(hex.log).toEqual([]);
   });
 
+  test("used twice in a job, for two mirrors, it serves the second", async () => {
+    const first = await use({ mirror: "one", locks: "." });
+    await writeFile(join(project, "mix.lock"), mixLock([alpha]));
+    const second = await use({ mirror: "two", verify: "false" });
+    expect([first.env["MIRROR_DIR"], second.env["MIRROR_DIR"]]).toEqual([join(project, "one"), join(project, "two")]);
+    const answer = await fetch(`http://127.0.0.1:${env["MIRROR_PORT"]}/public_key`);
+    expect(await answer.text()).toBe(await readFile(join(project, "two/hex/public_key"), "utf8"));
+  });
+
   test("runs a command with it; one that is committed asks nobody, and what is missing fails the job", async () => {
     await use({ serve: "false" });
     await hex.off();

@@ -1,6 +1,6 @@
 /** The steps of a release that need nobody else, in a clone of their own. */
 import { execFileSync } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -31,6 +31,29 @@ test("check.sh wants the tag, the version and the changelog to say one thing, an
   expect(check("v1.2.3")).toMatch(/^release: there is what is not committed: +M CHANGELOG\.md/);
   sh("git -c user.name=t -c user.email=t@t commit -qam all");
   expect(check("v1.2.3")).toBe("release: 1.2.3\n");
+});
+
+test("a packing that was killed is mended by the next run, unless package.json is another by then", async () => {
+  const folder = await temporaryFolder();
+  for (const path of ["bin", "scripts", "node_modules"]) await mkdir(join(folder, path));
+  for (const file of ["bin/node-version.cjs", "scripts/bootstrap.js"]) await cp(join(root, file), join(folder, file));
+  const kept = join(folder, "node_modules/.mirror-server-package.json");
+  const manifest = join(folder, "package.json");
+  const whole = await readFile(join(root, "package.json"), "utf8");
+  const { scripts, ...rest } = JSON.parse(whole) as { scripts: Record<string, string> };
+  const { prepare, ...others } = scripts;
+  expect(prepare).toContain("bootstrap.js");
+  const mend = () => execFileSync(process.execPath, [join(folder, "scripts/bootstrap.js"), "packed"], { cwd: folder });
+  for (const [found, expected] of [
+    [`${JSON.stringify({ ...rest, scripts: others }, null, 2)}\n`, whole],
+    [whole.replace("0.1.0", "0.2.0"), whole.replace("0.1.0", "0.2.0")],
+  ] as const) {
+    await writeFile(kept, whole);
+    await writeFile(manifest, found);
+    mend();
+    expect(await readFile(manifest, "utf8")).toBe(expected);
+    await expect(readFile(kept)).rejects.toThrow("ENOENT");
+  }
 });
 
 test("dist tells what it is made of, part by part, and holds the licence of each", async () => {
