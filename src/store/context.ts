@@ -40,7 +40,7 @@ export async function readKeyFile(file: string, option: string): Promise<KeyObje
   const pem = await readText(file).catch((cause: unknown) => {
     throw new MirrorError("config", `${option}: cannot read ${file}`, { cause });
   });
-  return readPublicKey(pem, file);
+  return readPublicKey(pem, `${option}: ${file}`);
 }
 
 /** For what works on a mirror that is there, and must not make one where a name was mistyped. @throws MirrorError */

@@ -25,7 +25,7 @@ export async function loadSigningKey(paths: StorePaths, newKey: boolean): Promis
     await paths.privateKey.write(made, 0o600);
     return readPrivateKey(made, keyFile);
   }
-  const key = readPrivateKey(pem.toString("utf8"), keyFile);
+  const key = readPrivateKey(pem.toString("utf8"), `--private-key: ${keyFile}`);
   if (published !== undefined && !newKey) {
     if (publicKeyPem(readPublicKey(published.toString("utf8"), publicKey.path)) !== publicKeyPem(key)) {
       throw foreignKey(paths, `${keyFile} is another key`);
