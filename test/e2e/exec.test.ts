@@ -144,10 +144,14 @@ describe("exec", () => {
 
   test("in a folder without a mirror none is made, and what to do is said", async () => {
     const empty = await temporaryFolder();
-    for (const command of [["exec", ...cache(), "--", "true"], ["verify"], ["status"]]) {
+    for (const [command, remedy] of [
+      [["exec", ...cache(), "--", "true"], "--mirror or --url"],
+      [["verify"], "--mirror"],
+      [["status"], "--mirror"],
+    ] as const) {
       await writeFile(join(empty, "mix.lock"), "%{}\n");
       const { code, stderr } = await mirrorServer(command, { cwd: empty, env: { HOME: home } });
-      const where = `there is no mirror in ${empty}/.mirror; sync one, or give --mirror or --url\n`;
+      const where = `there is no mirror in ${empty}/.mirror; sync one, or give ${remedy}\n`;
       expect([code, stderr]).toEqual([2, `mirror-server: ${where}`]);
     }
     expect(await readdir(empty)).toEqual(["mix.lock"]);
