@@ -1,9 +1,12 @@
 import { defineConfig } from "vitest/config";
 import usual from "../../vitest.config.ts";
 
+// Which tests run before which others is told of the usual ones.
+const { projects: _usual, ...shared } = usual.test ?? {};
+
 export default defineConfig({
   test: {
-    ...usual.test,
+    ...shared,
     root: new URL("../..", import.meta.url).pathname,
     include: ["test/torture/**/*.test.ts"],
     exclude: [],
