@@ -86,7 +86,7 @@ function build() {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
     .sort();
-  const stamp = digest(["package-lock.json", "scripts/bundle.js", "scripts/no-glob.cjs", ...sources]);
+  const stamp = digest(["package.json", "package-lock.json", "scripts/bundle.js", "scripts/no-glob.cjs", ...sources]);
   if (isStamped(buildStamp, stamp)) return;
   rmSync(join(root, "dist"), { recursive: true, force: true });
   mkdirSync(join(root, "dist"));

@@ -4,6 +4,6 @@ export { createOwnNames } from "../registry/own-names.ts";
 export { fetchDocs, unpacks } from "../upstream/hex.ts";
 export { bringPackages } from "./bring-packages.ts";
 export { checkPackage } from "./check-package.ts";
-export { needsOf } from "./needs.ts";
+export { openNeeds } from "./needs.ts";
 export { createDamage } from "./package-damage.ts";
 export { bringUpstreamLists } from "./upstream-lists.ts";

@@ -3,7 +3,8 @@ import { MirrorError } from "../errors.ts";
 import { printResult, type Command } from "./command.ts";
 
 export const certs: Command = async (context, args) => {
-  if (args.length !== 1 || args[0] !== "renew") {
+  // Which one it is, the command line has looked at.
+  if (args.length !== 1) {
     throw new MirrorError("usage", 'give what to do: "mirror-server certs renew", with --new-ca for a new authority');
   }
   const { newCa } = context.config;

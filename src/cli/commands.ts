@@ -305,6 +305,19 @@ export const commands = {
 
 export type CommandName = keyof typeof commands;
 
+/** What is about this program itself, and needs no mirror. */
+export const besides = {
+  help: "help for a command, or a guide: help laptop",
+  completion: "print what a shell completes commands with: bash, zsh, fish",
+} as const;
+
+/** Which file the options are read from is none of them. */
+export const configFlag = {
+  long: "--config",
+  value: "<file>",
+  help: "configuration file (default: ./mirror.config.json)",
+} as const;
+
 /** With its options as one list. */
 export function optionsOf({ own, more }: CommandDescription): OptionKey[] {
   return [...own, ...more, ...everywhere];

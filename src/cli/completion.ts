@@ -2,9 +2,9 @@
 import { topics } from "../documents.ts";
 import { MirrorError } from "../errors.ts";
 import { flagName, options, type Option, type OptionKey } from "../options.ts";
-import { singleQuoted } from "../text.ts";
-import { commands, optionsOf, type CommandDescription } from "./commands.ts";
 import { maybeMeant } from "../maybe-meant.ts";
+import { singleQuoted } from "../text.ts";
+import { besides, commands, configFlag, optionsOf, type CommandDescription } from "./commands.ts";
 
 interface Completed {
   readonly name: string;
@@ -37,15 +37,22 @@ function completed(): Completed[] {
     const words =
       argument?.choices ?? (argument?.isFile === true || description.passesOptions === true ? undefined : []);
     const flags = optionsOf(description).map((key) => flagOf(key, description));
-    const config: CompletedFlag = { long: "--config", short: undefined, help: "configuration file", value: "file" };
+    const config: CompletedFlag = {
+      long: configFlag.long,
+      short: undefined,
+      help: configFlag.help,
+      value: "file",
+    };
     return { name, summary, words, flags: [...flags, config] };
   });
-  const names = all.map(({ name }) => name);
-  return [
-    ...all,
-    { name: "help", summary: "help for a command, or a guide", words: [...names, ...topics(), "guides"], flags: [] },
-    { name: "completion", summary: "what a shell completes with", words: Object.keys(shells), flags: [] },
-  ];
+  const words = { help: [...Object.keys(commands), ...topics(), "guides"], completion: Object.keys(shells) };
+  const own = (["help", "completion"] as const).map((name) => ({
+    name,
+    summary: besides[name],
+    words: words[name],
+    flags: [],
+  }));
+  return [...all, ...own];
 }
 
 function flagOf(key: OptionKey, { meanings = {} }: CommandDescription): CompletedFlag {
@@ -56,12 +63,14 @@ function flagOf(key: OptionKey, { meanings = {} }: CommandDescription): Complete
   return { long: flagName(option), short, help: meanings[key] ?? option.help, value };
 }
 
+function wordsOf({ long, short }: Pick<CompletedFlag, "long" | "short">): string[] {
+  return short === undefined ? [long] : [long, short];
+}
+
 function bash(all: readonly Completed[]): string {
-  const flagsOf = ({ flags }: Completed) =>
-    flags.flatMap(({ long, short }) => (short === undefined ? [long] : [long, short]));
-  const cases = all.map(({ name, words, ...rest }) => {
+  const cases = all.map(({ name, words, flags }) => {
     const take = words === undefined ? "files=1" : `words=${singleQuoted(words.join(" "))}`;
-    return `    ${name}) flags=${singleQuoted(flagsOf({ name, words, ...rest }).join(" "))}; ${take} ;;`;
+    return `    ${name}) flags=${singleQuoted(flags.flatMap(wordsOf).join(" "))}; ${take} ;;`;
   });
   const values = new Map(all.flatMap(({ flags }) => flags.map(({ long, value }) => [long, value] as const)));
   const valueCases = [...values].flatMap(([long, value]) => {
@@ -114,9 +123,7 @@ function zsh(all: readonly Completed[]): string {
     const specs = flags.flatMap(({ long, short, help, value }) => {
       const action =
         value === "none" ? "" : `:value:${value === "file" ? "_files" : value === "any" ? "" : `(${value.join(" ")})`}`;
-      return [long, ...(short === undefined ? [] : [short])].map((each) =>
-        singleQuoted(`*${each}[${described(help)}]${action}`),
-      );
+      return wordsOf({ long, short }).map((each) => singleQuoted(`*${each}[${described(help)}]${action}`));
     });
     const rest =
       name === "exec"

@@ -2,7 +2,7 @@
 import { describeError } from "../errors.ts";
 import type { Examined, PortState } from "../mirror/examine.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
-import { projectLocks, readLocks } from "./locks.ts";
+import { readLocks } from "./locks.ts";
 
 interface Check {
   readonly subject: string;
@@ -12,13 +12,14 @@ interface Check {
 
 export const doctor: Command = async (context) => {
   const { mirror } = context;
-  // A lock that cannot be read is one of the things to find.
-  const lockProblem = await readLocks([], context, { mayLack: true }).then(
-    () => [],
-    (error: unknown): Check[] => [{ subject: "lock", state: "wrong", text: describeError(error) }],
-  );
-  const found = await mirror.examine(await projectLocks(context));
-  const checks = [...checksOf(found, context), ...lockProblem];
+  const lockProblems: Check[] = [];
+  const locks = await readLocks([], context, { mayLack: true }).catch((error: unknown) => {
+    // A lock that cannot be read is one of the things to find.
+    lockProblems.push({ subject: "lock", state: "wrong", text: describeError(error) });
+    return undefined;
+  });
+  const found = await mirror.examine(locks ?? []);
+  const checks = [...checksOf(found, context), ...lockProblems];
   const ok = checks.every(({ state }) => state !== "wrong");
   printResult(context, { ok, ...found, checks }, () => lines(checks));
   return ok ? 0 : 1;

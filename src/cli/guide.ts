@@ -2,14 +2,14 @@
 import { readDocument, topics } from "../documents.ts";
 import { MirrorError } from "../errors.ts";
 import { maybeMeant } from "../maybe-meant.ts";
-import { commands } from "./commands.ts";
+import { besides, commands } from "./commands.ts";
 
 /** @throws MirrorError `usage` for what there is no guide of */
 export async function guide(topic: string): Promise<string> {
   const all = topics();
   if (topic === "guides") return overview(all);
   if (all.includes(topic)) return (await import("./plain-text.ts")).plainText(readDocument(topic));
-  const choices = [...all, ...Object.keys(commands), "help", "completion", "guides"];
+  const choices = [...all, ...Object.keys(commands), ...Object.keys(besides), "guides"];
   throw new MirrorError("usage", `there is no guide ${JSON.stringify(topic)}; ${maybeMeant(topic, choices)}`);
 }
 

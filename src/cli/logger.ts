@@ -8,12 +8,7 @@ type Sentence = (json: string) => LogLine;
 /** @param level as `--log-level` takes it */
 export function createLogger(level: string, sentence: Sentence): Logger {
   // What a client sends along may be a credential.
-  const options = {
-    level,
-    base: null,
-    redact: ["req.headers", "headers"],
-    serializers: { err: pino.stdSerializers.errWithCause },
-  };
+  const options = { ...common(level), redact: ["req.headers", "headers"] };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
   const isRepeated = repeats();
   return pino(options, {
@@ -27,7 +22,12 @@ export function createLogger(level: string, sentence: Sentence): Logger {
 /** For a server that serves one command: what goes wrong, in sentences among those of the command. */
 export function createErrorLog(level: string, sentence: Sentence): Logger {
   const write = (json: string) => void process.stderr.write(`mirror-server: ${sentence(json).text}\n`);
-  return pino({ level, base: null }, { write });
+  return pino(common(level), { write });
+}
+
+/** An error's cause stays apart: in one text with it, it could not be seen that a sentence has said it. */
+function common(level: string) {
+  return { level, base: null, serializers: { err: pino.stdSerializers.errWithCause } };
 }
 
 // Each request may meet with the same trouble. Milliseconds.

@@ -3,8 +3,16 @@ import { Command as Program, CommanderError, Option as Flag } from "commander";
 import { options, shownDefault, type Option, type OptionKey } from "../options.ts";
 import { printable } from "../text.ts";
 import { homepage, version } from "../version.ts";
-import { commands, optionGroups, optionsOf, type CommandDescription, type CommandName } from "./commands.ts";
 import { maybeMeant } from "../maybe-meant.ts";
+import {
+  besides,
+  commands,
+  configFlag,
+  optionGroups,
+  optionsOf,
+  type CommandDescription,
+  type CommandName,
+} from "./commands.ts";
 
 export interface Invocation {
   readonly name: CommandName;
@@ -41,7 +49,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
   }
   program
     .command("help")
-    .summary("help for a command, or a guide: help laptop")
+    .summary(besides.help)
     .description("Shows the help of a command, or a guide.")
     .argument("[topic]", "a command or a guide")
     .allowExcessArguments()
@@ -53,7 +61,7 @@ export async function parseCommandLine(argv: readonly string[]): Promise<Invocat
     });
   program
     .command("completion")
-    .summary("print what a shell completes commands with: bash, zsh, fish")
+    .summary(besides.completion)
     .description("Prints what a shell completes commands and options with.")
     .argument("<shell>", "bash, zsh or fish")
     .addHelpText("after", completionHelp)
@@ -113,7 +121,7 @@ function addCommand(
       return [flag.attributeName(), key] as const;
     }),
   );
-  const config = new Flag("--config <file>", "configuration file (default: ./mirror.config.json)");
+  const config = new Flag(`${configFlag.long} ${configFlag.value}`, configFlag.help);
   command.addOption(config.helpGroup("Which mirror:"));
   command.helpOption("-h, --help", "show this");
   command.addHelpText(

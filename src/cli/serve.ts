@@ -56,8 +56,7 @@ function banner(
 ): string[] {
   const { https, http } = urls;
   const isOwnAuthority = https !== undefined && config.ownCertificate === undefined;
-  const client = `mirror-server exec${optionsFor(config, http)} -- mix deps.get`;
-  const session = `eval "$(mirror-server env${optionsFor(config, http)})"`;
+  const options = optionsFor(config, http);
   return [
     `mirror-server serves ${config.mirror},`,
     `  ${describeMode(mode)}`,
@@ -67,8 +66,8 @@ function banner(
     "",
     ...(mode.pulls ? [] : ["Fill it:", `  mirror-server sync --mirror ${shellQuoted(config.mirror)} PATH/TO/mix.lock`]),
     "Use it:",
-    `  ${client}`,
-    `  ${session}`,
+    `  mirror-server exec${options} -- mix deps.get`,
+    `  eval "$(mirror-server env${options})"`,
     "",
   ];
 }

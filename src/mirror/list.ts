@@ -3,7 +3,6 @@ import type { Artifact, Held } from "../artifacts/artifact.ts";
 import { bytesOf } from "../artifacts/bytes-of.ts";
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import type { Lock } from "../lock/entries.ts";
-import type { Item } from "../names/item.ts";
 import { requireMirror, type Context } from "../store/context.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 
@@ -13,11 +12,7 @@ export interface Listed extends Held {
   readonly locks: readonly string[];
 }
 
-export interface ListedItem {
-  readonly item: Item;
-  readonly bytes: number;
-  readonly locks: readonly string[];
-}
+export type ListedItem = Pick<Listed, "item" | "bytes" | "locks">;
 
 export async function list(context: Context<"nearby">, kinds: Kinds): Promise<ListedItem[]> {
   await requireMirror(context);

@@ -117,7 +117,8 @@ const noParents: Family = { parents: new Map(), isWhole: true };
 
 /** By entry, which others of its lock need it. Of git repositories nobody has written down what they need. */
 async function parentsOf({ paths }: Context, entries: readonly Wanting[]): Promise<Family> {
-  const { needsOf } = await import("../artifacts/with-records.ts");
+  const { openNeeds } = await import("../artifacts/with-records.ts");
+  const needsOf = await openNeeds(paths);
   const byName = new Map(entries.flatMap((entry) => namesOf(entry).map((name) => [name, entry] as const)));
   const parents = new Map<Wanting, Wanting[]>();
   const add = (child: Wanting | undefined, parent: Wanting | undefined) => {
@@ -132,7 +133,7 @@ async function parentsOf({ paths }: Context, entries: readonly Wanting[]): Promi
       add(entry, byName.get(outerOf(entry) ?? ""));
       continue;
     }
-    const needs = await needsOf(paths, entry);
+    const needs = await needsOf(entry);
     if (needs === undefined) isWhole = false;
     for (const name of needs ?? []) add(byName.get(name), entry);
   }

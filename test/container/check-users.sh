@@ -58,6 +58,10 @@ start -v "$work/mirror:/mirror:ro" -v "$work/certs:/certs:ro"
 said=$(docker logs check-users 2>&1)
 grep -q "belongs to user" <<<"$said" && fail "it says: $said"
 
+step "who may not write a folder is told how to"
+said=$(docker run --rm --network none --user 4711 -v "$work/mirror:/mirror" mirror-server --version 2>&1)
+grep -q "belongs to user 1234, and this is user 4711.*--user 1234:" <<<"$said" || fail "it says: $said"
+
 step "a server that its arguments put on another port is found by the health check"
 docker rm -fv check-users >/dev/null
 docker run -d --name check-users --network none -v "$work/mirror:/mirror" -v "$work/certs:/certs" mirror-server serve --port 8080 >/dev/null
