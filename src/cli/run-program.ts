@@ -74,7 +74,8 @@ function hasTerminal(): boolean {
 class Witness {
   private readonly cwd: string;
   private child: ChildProcess | undefined;
-  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly asked = new Set<NodeJS.Timeout>();
+  private unasked: NodeJS.Timeout | undefined;
   private isOver = false;
 
   constructor(cwd: string) {
@@ -86,29 +87,47 @@ class Witness {
     // It reads what never comes, and so does not outlive us.
     const child = spawn("cat", [], { cwd: this.cwd, stdio: ["pipe", "ignore", "ignore"] });
     child.once("error", () => (this.child = undefined));
+    child.once("exit", (_code, signal) => {
+      if (signal === "SIGINT" && !this.isOver) this.tellForAll();
+    });
     child.unref();
     this.child = child;
   }
 
+  /** What it saw is said of every signal that was asked about, or else of the next one. */
+  private tellForAll(): void {
+    this.start();
+    if (this.asked.size === 0) {
+      // A process that had no turn meanwhile hears of both at once, and of the later one first.
+      this.unasked = setTimeout(() => (this.unasked = undefined), together);
+    }
+    this.forgetAsked();
+  }
+
   unlessForAll(pass: () => void): void {
-    const now = this.child;
-    let isSettled = false;
-    const settle = (isForAll: boolean) => {
-      if (isSettled || this.isOver) return;
-      isSettled = true;
-      now?.off("exit", hear);
-      if (!isForAll) pass();
-      else if (now === this.child) this.start();
-    };
-    const hear = (_code: number | null, signal: NodeJS.Signals | null) => settle(signal === "SIGINT");
-    now?.once("exit", hear);
-    // Where this process has not had its turn for long, timers come before what ended meanwhile is heard of.
-    this.timers.add(setTimeout(() => setImmediate(() => settle(false)), together));
+    if (this.unasked !== undefined) {
+      clearTimeout(this.unasked);
+      this.unasked = undefined;
+      return;
+    }
+    const waiting = setTimeout(() => {
+      // Timers come before what happened while this process had no turn.
+      setImmediate(() => {
+        if (this.asked.delete(waiting)) pass();
+      });
+    }, together);
+    this.asked.add(waiting);
+  }
+
+  private forgetAsked(): void {
+    for (const waiting of this.asked) clearTimeout(waiting);
+    this.asked.clear();
   }
 
   end(): void {
     this.isOver = true;
-    for (const timer of this.timers) clearTimeout(timer);
+    this.forgetAsked();
+    clearTimeout(this.unasked);
     this.child?.stdin?.destroy();
     this.child?.kill("SIGKILL");
   }
