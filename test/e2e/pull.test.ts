@@ -74,8 +74,9 @@ describe("packages", () => {
     expect(await versionsOf(server, "alpha")).toEqual(["1.0.0"]);
     const first = await get(server, "/tarballs/alpha-1.0.0.tar");
     expect(first).toMatchObject({ status: 200, mark: "miss", body: alpha.bytes });
-    expect(await get(server, "/tarballs/alpha-1.0.0.tar")).toMatchObject({ status: 200, mark: "hit" });
-    expect(await get(server, "/packages/alpha")).toMatchObject({ status: 200, mark: "hit" });
+    for (const path of ["/tarballs/alpha-1.0.0.tar", "/packages/alpha"]) {
+      await expect.poll(async () => get(server, path), eventually).toMatchObject({ status: 200, mark: "hit" });
+    }
     expect([asked(/packages\/alpha/), asked(/tarballs/)]).toEqual([1, 1]);
 
     await hex.off();
