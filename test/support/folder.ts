@@ -8,7 +8,8 @@ import { Place } from "../../src/disk/place.ts";
 /** An empty folder that goes when the test ends. */
 export async function temporaryFolder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "mirror-server-test-"));
-  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  // The git of a server that was killed may write there for a moment yet.
+  onTestFinished(() => rm(path, { recursive: true, force: true, maxRetries: 10 }));
   return path;
 }
 
