@@ -7,7 +7,7 @@ import { platform, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { authorityFiles, type AuthorityFile } from "./authorities.ts";
 import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } from "./config-file.ts";
-import { lookAt } from "./disk/files.ts";
+import { exists, isFolder } from "./disk/files.ts";
 import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
 import { nearest } from "./maybe-meant.ts";
@@ -252,13 +252,11 @@ function parse(option: Option, value: unknown, where: string, resolvePath: (path
 
 /** What lies there may be of another kind than is meant. @param where as it was given @throws MirrorError `config` */
 function requireKind(path: string, kind: NonNullable<Option["path"]>, where: string): void {
-  const found = lookAt(path);
-  if (found === undefined && kind === "given file")
-    throw new MirrorError("config", `${where}: there is no file ${path}`);
-  if (found === "folder" && kind !== "folder")
-    throw new MirrorError("config", `${where}: ${path} is a folder; give a file`);
-  if (found === "file" && kind === "folder")
-    throw new MirrorError("config", `${where}: ${path} is no folder; give another`);
+  if (!exists(path)) {
+    if (kind === "given file") throw new MirrorError("config", `${where}: there is no file ${path}`);
+  } else if (isFolder(path)) {
+    if (kind !== "folder") throw new MirrorError("config", `${where}: ${path} is a folder; give a file`);
+  } else if (kind === "folder") throw new MirrorError("config", `${where}: ${path} is no folder; give another`);
 }
 
 /** The nth --otp belongs to the nth --elixir. */

@@ -38,7 +38,11 @@ function repeats(): (line: LogLine) => boolean {
   const told = new Map<string, number>();
   return ({ level, time, text }) => {
     if (level < 40) return false;
-    for (const [earlier, at] of told) if (time - at >= soon) told.delete(earlier);
+    // They stand in the order of their times.
+    for (const [earlier, at] of told) {
+      if (time - at < soon) break;
+      told.delete(earlier);
+    }
     if (told.has(text)) return true;
     told.set(text, time);
     return false;

@@ -2,6 +2,7 @@
 import { dirname, join } from "node:path";
 import { isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
+import { options } from "../options.ts";
 import { aborted } from "../listeners.ts";
 import { shellQuoted } from "../text.ts";
 import { describeMode, type PullMode } from "../store/pull-mode.ts";
@@ -56,7 +57,7 @@ function banner(
 ): string[] {
   const { https, http } = urls;
   const isOwnAuthority = https !== undefined && config.ownCertificate === undefined;
-  const options = optionsFor(config, http);
+  const which = optionsFor(config, http);
   return [
     `mirror-server serves ${config.mirror},`,
     `  ${describeMode(mode)}`,
@@ -66,8 +67,8 @@ function banner(
     "",
     ...(mode.pulls ? [] : ["Fill it:", `  mirror-server sync --mirror ${shellQuoted(config.mirror)} PATH/TO/mix.lock`]),
     "Use it:",
-    `  mirror-server exec${options} -- mix deps.get`,
-    `  eval "$(mirror-server env${options})"`,
+    `  mirror-server exec${which} -- mix deps.get`,
+    `  eval "$(mirror-server env${which})"`,
     "",
   ];
 }
@@ -78,7 +79,7 @@ function optionsFor(config: Config, http: string): string {
     ["--hex-dir", config.hexDir, join(config.mirror, "hex")],
     ["--git-dir", config.gitDir, join(config.mirror, "git")],
     ["--certs-dir", config.certsDir, join(dirname(config.mirror), "certs")],
-    ["--port", new URL(http).port || "80", "8000"],
+    ["--port", new URL(http).port || "80", String(options.port.default)],
   ].filter(([, value, usual]) => value !== usual);
   const all = [["--mirror", config.mirror], ...given];
   return all.map(([option = "", value = ""]) => ` ${option} ${shellQuoted(value)}`).join("");

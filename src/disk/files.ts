@@ -19,16 +19,6 @@ export async function readIfPresent(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** Wherever links lead; undefined for what is not there, or cannot be looked at. */
-export function lookAt(path: string): "folder" | "file" | undefined {
-  try {
-    const found = statSync(path, { throwIfNoEntry: false });
-    return found === undefined ? undefined : found.isDirectory() ? "folder" : "file";
-  } catch {
-    return undefined;
-  }
-}
-
 /** @throws a system error */
 export async function readText(path: string): Promise<string> {
   return (await readRegular(path)).toString("utf8");

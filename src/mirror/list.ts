@@ -16,7 +16,10 @@ export type ListedItem = Pick<Listed, "item" | "bytes" | "locks">;
 
 export async function list(context: Context<"nearby">, kinds: Kinds): Promise<ListedItem[]> {
   await requireMirror(context);
-  const known = await readKnownLocks(context.paths);
+  return listFor(kinds, await readKnownLocks(context.paths));
+}
+
+export async function listFor(kinds: Kinds, known: readonly Lock[]): Promise<ListedItem[]> {
   const all = (await inTurn(kinds, async (kind) => listWithLocks(kind, known))).flat();
   return all.map(({ item, bytes, locks }) => ({ item, bytes, locks }));
 }

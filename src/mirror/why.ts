@@ -9,7 +9,7 @@ import { parseGitUrl } from "../names/git-url.ts";
 import { idOf, type Item } from "../names/item.ts";
 import { requireMirror, type Context } from "../store/context.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
-import { list, type ListedItem } from "./list.ts";
+import { listFor, type ListedItem } from "./list.ts";
 
 export interface Reason {
   readonly item: Item;
@@ -31,7 +31,8 @@ type Wanting = HexEntry | GitEntry;
 /** @param name a package, an application, or a part of a repository's URL @throws MirrorError `not_found` */
 export async function why(context: Context<"nearby">, kinds: Kinds, name: string): Promise<Reason[]> {
   await requireMirror(context);
-  const [locks, held] = [await readKnownLocks(context.paths), await list(context, kinds)];
+  const locks = await readKnownLocks(context.paths);
+  const held = await listFor(kinds, locks);
   const reasons = new Map<string, Reason>();
   for (const lock of locks) {
     const wanting = lock.entries.filter((entry) => entry.kind !== "skipped");

@@ -1,5 +1,6 @@
 /** What every job on a mirror needs. */
 import type { KeyObject } from "node:crypto";
+import { basename } from "node:path";
 import type { Config } from "../config.ts";
 import { readText } from "../disk/files.ts";
 import { isMirror } from "../disk/folder-kinds.ts";
@@ -51,18 +52,20 @@ export async function requireMirror(context: Context<"nearby">): Promise<void> {
 }
 
 /** A name that was mistyped must not make a mirror of a folder of something else. @throws MirrorError `config` */
-export async function requireRoom({ mirror, hex, git }: StorePaths): Promise<void> {
+export async function requireRoom(paths: StorePaths): Promise<void> {
+  const { mirror, hex, git } = paths;
   if (!mirror.isFolder() || isMirror(mirror.realPath()) || [hex, git].some((place) => place.isFolder())) return;
-  const others = (await mirror.entries()).map(({ name }) => name).filter((name) => !ownNames.has(name));
+  const { knownLocksDir, upstreamDir, historyDir, filesDir, fileChecksums, quarantine } = paths;
+  // What a mirror may be of that was only begun.
+  const begun = [knownLocksDir, upstreamDir, historyDir, filesDir, fileChecksums, quarantine];
+  const own = new Set(["private_key.pem", ...begun.map(({ path }) => basename(path))]);
+  const others = (await mirror.entries()).map(({ name }) => name).filter((name) => !own.has(name));
   if (others.length === 0) return;
   throw new MirrorError(
     "config",
     `${mirror.path} is no mirror, and holds something else (${others.slice(0, 3).join(", ")}); give another folder with --mirror`,
   );
 }
-
-// What a mirror may be of that was only begun.
-const ownNames = new Set(["private_key.pem", "locks", "upstream", "history", "files", "files.json", "quarantine"]);
 
 /** @param others further ways to say which is meant, as ` or --url` */
 export function noMirror({ config, paths }: Context<"nearby">, others = ""): MirrorError {
