@@ -22,6 +22,7 @@ const rooms = [
   "upstream",
   "registry",
   "artifacts",
+  "health",
   "serve",
   "project",
   "clients",

@@ -38,11 +38,8 @@ export class FileIndex<T> {
   /** What `read` makes of the file, or made of it before. @throws what `read` throws; that is not kept */
   async get(name: string, place: Place, read: (place: Place) => Promise<T> | T): Promise<T> {
     const stamp = requireStamp(place);
-    const known = this.before[name];
-    if (known?.stamp === stamp) {
-      this.after[name] = known;
-      return known.value;
-    }
+    const known = this.known(name, stamp);
+    if (known !== undefined) return known;
     const value = await read(place);
     this.set(name, stamp, value);
     return value;
@@ -50,7 +47,7 @@ export class FileIndex<T> {
 
   /** What was made of something when its stamp was the same; for what is made of several files. */
   known(name: string, stamp: string): T | undefined {
-    const known = this.before[name];
+    const known = this.after[name] ?? this.before[name];
     if (known?.stamp !== stamp) return undefined;
     this.after[name] = known;
     return known.value;
@@ -82,6 +79,7 @@ export class FileIndex<T> {
     const files = isWhole ? this.after : { ...this.before, ...this.after };
     // A cache folder that cannot be written costs speed, nothing else.
     await this.writeUnsynced(JSON.stringify({ format, files })).catch(() => undefined);
+    this.isChanged = false;
   }
 }
 

@@ -11,25 +11,48 @@ import { hasErrno } from "../errors.ts";
 export async function packDamage(repository: Place, signal: AbortSignal): Promise<string | undefined> {
   const folder = repository.at("objects/pack");
   for (const name of await folder.list("file")) {
-    const [, id = "", kind = ""] = /^pack-([0-9a-f]{40}|[0-9a-f]{64})\.(pack|idx)$/.exec(name) ?? [];
-    if (kind === "") continue;
-    // The length of the name tells the repository's hash.
-    const algorithm = id.length === 64 ? "sha256" : "sha1";
-    const isWhole = await endsWithItsHash(folder.at(name), algorithm, signal).catch((error: unknown) => {
+    const part = parsePackName(name);
+    if (part === undefined) continue;
+    const isWhole = await endsWithItsHash(folder.at(name), part, { signal }).catch((error: unknown) => {
       // A sync in another process has just put everything into a new pack.
       if (!folder.at(name).isFile() || hasErrno(error, "ENOENT")) return true;
       throw error;
     });
-    if (!isWhole) return `the ${kind === "idx" ? "index" : "pack"} ${name} is damaged`;
+    if (!isWhole) return `the ${part.kind} ${name} is damaged`;
   }
   return undefined;
 }
 
-async function endsWithItsHash(file: Place, algorithm: "sha1" | "sha256", signal: AbortSignal): Promise<boolean> {
-  const hash = createHash(algorithm);
-  const length = algorithm === "sha1" ? 20 : 32;
+export interface PackPart {
+  readonly kind: "pack" | "index";
+  readonly id: string;
+  readonly algorithm: "sha1" | "sha256";
+}
+
+/** `pack-0f1e….idx`: the length of the name tells the repository's hash. @returns undefined for any other name */
+export function parsePackName(name: string): PackPart | undefined {
+  const [, id, suffix] = /^pack-([0-9a-f]{40}|[0-9a-f]{64})\.(pack|idx)$/.exec(name) ?? [];
+  if (id === undefined) return undefined;
+  return { kind: suffix === "idx" ? "index" : "pack", id, algorithm: id.length === 64 ? "sha256" : "sha1" };
+}
+
+/** Bytes of a hash. */
+export function lengthOfHash({ algorithm }: Pick<PackPart, "algorithm">): number {
+  return algorithm === "sha1" ? 20 : 32;
+}
+
+interface Reading {
+  readonly signal?: AbortSignal;
+  /** Called between chunks of a megabyte, and waited for. */
+  readonly onChunk?: () => Promise<void>;
+}
+
+export async function endsWithItsHash(file: Place, part: PackPart, { signal, onChunk }: Reading): Promise<boolean> {
+  const hash = createHash(part.algorithm);
+  const length = lengthOfHash(part);
   let last: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(file.verifiedPath(), { signal, highWaterMark: 1024 * 1024 })) {
+    await onChunk?.();
     const bytes = last.length === 0 ? (chunk as Buffer) : Buffer.concat([last, chunk as Buffer]);
     const end = Math.max(0, bytes.length - length);
     hash.update(bytes.subarray(0, end));

@@ -57,6 +57,8 @@ export interface UploadPackSettings {
   readonly onFailure: (repository: string, stderr: string) => void;
   /** Told of requests that could not be answered for what they ask. */
   readonly onMistake: (repository: string, words: string) => void;
+  /** Told of each run that came to its own end, with what git said where it failed. */
+  readonly onRun: (place: Place, failure: string | undefined) => void;
 }
 
 export function createUploadPack(settings: UploadPackSettings): UploadPack {
@@ -125,6 +127,8 @@ async function run(
     if (mistake === "" && !hasOutput) throw new MirrorError("malformed", "that is no request of git's protocol");
     if (mistake !== undefined) settings.onMistake(place.path, mistake);
     else if (code !== 0) settings.onFailure(place.path, words);
+    if (mistake === undefined && code !== null && watch.reason() === undefined)
+      settings.onRun(place, code === 0 ? undefined : words);
     if (code === null || (code !== 0 && mistake === undefined && !hasOutput)) throw unreadable();
     settle(code === 0);
     // What git had to say to its client when it failed is in the output; where it had nothing to say, this is.

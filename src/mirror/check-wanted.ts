@@ -1,7 +1,7 @@
 /** Is all that is wanted here, and intact? Everything is read and hashed; nothing is written, nobody is asked. */
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import type { Want } from "../artifacts/artifact.ts";
-import { readRegistry } from "../serve/health.ts";
+import { readLists } from "../health/lists.ts";
 import type { Context } from "../store/context.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { Findings } from "./findings.ts";
@@ -23,7 +23,7 @@ export async function checkWanted(kinds: Kinds, want: Want, findings: Findings):
 /** The registries as clients read them. */
 export async function checkRegistries({ paths }: Context, { damaged }: Findings): Promise<void> {
   for (const registry of await listRegistries(paths)) {
-    const { problem } = await readRegistry(registry);
+    const { problem } = await readLists(registry);
     const { repository } = registry;
     if (problem !== undefined) damaged.push({ item: { kind: "registry", repository }, reason: problem });
   }

@@ -26,6 +26,9 @@ import { readTokens } from "../serve/tokens.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
 import { folderSource } from "../serve/source.ts";
 import { pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
+import { timeOf } from "../pull/hosts-away.ts";
+import type { ServerIdentity } from "../tls/server-identity.ts";
+import type { ShownCertificate } from "../health/health.ts";
 import { loggingReporter } from "./logging-reporter.ts";
 import type { PullingKey } from "./pulling.ts";
 import type { LockWatch } from "./watch.ts";
@@ -133,9 +136,10 @@ export async function serve(
     lacking,
     isOwnRequest: (via) => pull?.isOwnRequest(via) === true,
     pullProblems: () => pull?.problems() ?? [],
+    upstreamsAway: () => (pull?.away() ?? []).map(({ since, ...away }) => ({ ...away, since: timeOf(since) })),
     workersProblem: () => workers?.problem(),
     watchProblem: () => watching?.problem(),
-    certificateProblem: () => (identity === undefined ? undefined : identityProblem(identity.current(), new Date())),
+    certificate: () => (identity === undefined ? undefined : certificateOf(identity.current())),
     caCertificate: () => identity?.current().caCertificate,
     identity:
       secret === undefined
@@ -210,6 +214,11 @@ function announcedBy(
 ): Announced {
   const folders = { mirror, hexDir, gitDir, privateKey, certsDir };
   return { port, host, ...known, folders, ...(tlsPort === undefined ? {} : { tlsPort }) };
+}
+
+function certificateOf(identity: ServerIdentity): ShownCertificate {
+  const { validTo, isRenewable } = identity;
+  return { validTo, isRenewable, problem: identityProblem(identity, new Date()) };
 }
 
 /** The registry's key, as an answer to who asks which mirror this is. */

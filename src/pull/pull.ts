@@ -36,7 +36,7 @@ import { createFilesPull } from "./files.ts";
 import { createGitPull, type GitPull } from "./git.ts";
 import { createGitWay } from "./git-way.ts";
 import { createHexPull } from "./hex.ts";
-import { HostsAway, timeOf } from "./hosts-away.ts";
+import { HostsAway, type AwayHost } from "./hosts-away.ts";
 import { createOtherMirror } from "./other-mirror.ts";
 import { createInstallersPull } from "./installers.ts";
 import { watchUses } from "./uses.ts";
@@ -81,8 +81,10 @@ export interface Pull {
   readonly isOwnRequest: (via: string) => boolean;
   /** Writes down when what is held was last used. */
   readonly saveUses: () => Promise<void>;
-  /** What does not answer, and what cannot be done, for health. */
-  readonly problems: () => string[];
+  /** What cannot be done, for health. */
+  readonly problems: () => readonly string[];
+  /** Who does not answer, likewise. */
+  readonly away: () => readonly AwayHost[];
   /** Ends what is under way, signs what has come, and writes down when what was asked for. */
   readonly close: () => Promise<void>;
 }
@@ -224,10 +226,8 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     }),
     isOwnRequest: (given) => given.includes(id),
     saveUses: async () => asked.save().catch(() => undefined),
-    problems: () => [
-      ...problems,
-      ...away.list().map(({ host, since, reason }) => `${host} does not answer since ${timeOf(since)}: ${reason}`),
-    ],
+    problems: () => problems,
+    away: () => away.list(),
     close: async () => {
       stopping.abort();
       // Another process may hold the writers' lock for long; whoever has it next signs what is noted.

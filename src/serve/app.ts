@@ -42,6 +42,8 @@ export interface AppDependencies
   readonly isOwnRequest: (via: string) => boolean;
   /** Hears of what could not be given. */
   readonly lacking: Lacking;
+  /** Called when the application ends. */
+  readonly onClose: () => void;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
   readonly caCertificate: () => string | undefined;
 }
@@ -62,6 +64,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     },
   }) as unknown as FastifyInstance;
 
+  app.addHook("onClose", async () => dependencies.onClose());
   if (dependencies.logger.isLevelEnabled("info")) logRequests(app);
   // What an answer is read from goes with whoever was to have it.
   app.addHook("onSend", (request, reply, payload, done) => {

@@ -11,13 +11,14 @@ import { AnswerStore } from "../git/answer-store.ts";
 import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { createUploadPack, type UploadPack, type UploadPackSettings } from "../git/upload-pack.ts";
+import { createHealthCheck, type HealthSources } from "../health/health.ts";
+import { Overlook } from "../health/overlook.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createApi } from "./api.ts";
 import { buildApp, type AppDependencies } from "./app.ts";
 import { heldGit, type FindRepository, type GitSource } from "./git-source.ts";
 import type { Source } from "./source.ts";
-import { createHealthCheck, type HealthSources } from "./health.ts";
 
 export interface AppParts
   extends
@@ -25,7 +26,10 @@ export interface AppParts
       AppDependencies,
       "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory" | "isOwnRequest" | "lacking"
     >,
-    Pick<HealthSources, "trust" | "workersProblem" | "watchProblem" | "certificateProblem" | "pullProblems"> {
+    Pick<
+      HealthSources,
+      "trust" | "workersProblem" | "watchProblem" | "certificate" | "pullProblems" | "upstreamsAway"
+    > {
   readonly paths: StorePaths;
   readonly source: Source;
   /** Makes of the repositories that are held those that may be had; absent: nothing is fetched. */
@@ -43,9 +47,11 @@ export interface AppParts
 
 export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
   const { paths, environments, logger, served, ownNames } = parts;
-  const { trust, workersProblem, watchProblem, certificateProblem, pullProblems } = parts;
+  const { trust, workersProblem, watchProblem, certificate, pullProblems, upstreamsAway } = parts;
+  const overlook = new Overlook(paths, environments.features);
   const findRepository = createRepositoryFinder(paths);
-  const held = heldGit(findRepository, await openUploadPack(parts));
+  const held = heldGit(findRepository, await openUploadPack(parts, overlook.deeds));
+  overlook.start();
   return buildApp({
     logger,
     hosts: { own: new Set(ownNames), served },
@@ -62,25 +68,32 @@ export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
     health: createHealthCheck(paths, {
       started: Date.now(),
       hosts: () => [...served()],
-      features: environments.features,
+      overlook,
       trust,
       workersProblem,
       watchProblem,
-      certificateProblem,
+      certificate,
       pullProblems,
+      upstreamsAway,
     }),
+    onClose: () => overlook.close(),
+    complaint: (path, isThere) => overlook.complaint(path, isThere),
     git: parts.pullGit?.(held, findRepository) ?? held,
     openNameless: environments.openNameless,
   });
 }
 
-async function openUploadPack({ paths, environments, logger, git }: AppParts): Promise<UploadPack> {
+async function openUploadPack(
+  { paths, environments, logger, git }: AppParts,
+  deeds: Pick<Overlook["deeds"], "failed" | "succeeded">,
+): Promise<UploadPack> {
   const { cacheSize, ...limits } = git;
   const direct = createUploadPack({
     environments,
     ...limits,
     onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
     onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
+    onRun: (place, failure) => (failure === undefined ? deeds.succeeded(place) : deeds.failed(place, failure)),
   });
   const store = await openAnswerStore(paths.cache, cacheSize, logger);
   const createSpool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);

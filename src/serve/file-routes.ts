@@ -22,6 +22,8 @@ import type { Target } from "./hosts.ts";
 import type { Located, Source } from "./source.ts";
 
 export interface FileRoutesDependencies {
+  /** What is known to be wrong with a file of the registry. @param isThere whether it is given to the client */
+  readonly complaint: (path: string, isThere: boolean) => string | undefined;
   readonly source: Pick<Source, "registry" | "upstream" | "file">;
   readonly memory: Pick<FileMemory, "open" | "lend">;
   /** Hears which file a request is answered with, where that may be in memory, and for how long. */
@@ -39,7 +41,7 @@ const refusals: Readonly<Record<number, string>> = { 412: "Precondition Failed\n
 export async function addFileRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => Target | undefined,
-  { source, memory, onFile }: FileRoutesDependencies,
+  { source, memory, onFile, complaint }: FileRoutesDependencies,
 ): Promise<void> {
   await app.register(fastifyStatic, {
     // Each file is sent by its own folder.
@@ -61,6 +63,8 @@ export async function addFileRoutes(
     const located = await source.registry(path);
     // Mix asks for this list once per fresh home and prints the body of any error to the user.
     if (path === "/installs/hex-1.x.csv" && !isThere(located)) return reply.type("text/csv").send("");
+    const what = complaint(path, isThere(located));
+    if (what !== undefined) request.log.warn(`a client asked for ${path}: ${what}`);
     return send(request, reply, located);
   });
 

@@ -3,25 +3,13 @@
  * and `/health/ready` say one word, to everybody; `/health/identity` proves to the server's user whose it is, and `/health/lacking`
  * tells that user alone what clients could not be given.
  */
-import type { Fingerprints } from "../store/trust.ts";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MirrorError } from "../errors.ts";
+import type { Health, HealthReport } from "../health/health.ts";
 import type { Arrivals } from "./arrival.ts";
 import type { Guard } from "./guard.ts";
 import { isAskersProof, isChallenge, placeOf, proofOf } from "./identity.ts";
 import type { Lacking } from "./lacking.ts";
-
-export interface Health {
-  readonly status: "ok" | "degraded" | "unhealthy";
-  readonly version: string;
-  readonly uptime_s: number;
-  /** `repositories`: those besides hexpm, as locks call them. */
-  readonly hex: { readonly packages: number; readonly releases: number; readonly repositories: readonly string[] };
-  /** `hosts`: those that the mirror stands in for. */
-  readonly git: { readonly repositories: number; readonly hosts: readonly string[] };
-  readonly fingerprints: Fingerprints;
-  readonly problems: readonly string[];
-}
 
 /** What the server's user knows it by. */
 export interface Identity {
@@ -36,7 +24,7 @@ export interface Identity {
 }
 
 export interface HealthRoutesDependencies {
-  readonly health: () => Promise<Health>;
+  readonly health: () => Promise<HealthReport>;
   /** undefined where nobody knows the server. */
   readonly identity: Identity | undefined;
   readonly arrivals: Arrivals;
@@ -49,7 +37,7 @@ export function addHealthRoutes(
   guard: Guard,
 ): void {
   app.get("/own/health", async (request, reply) => {
-    const report = await health();
+    const { causes: _causes, ...report } = await health();
     const hears = guard.mayHear(request.headers.authorization);
     return send(reply, report, hears === "all" ? report : hears === "public" ? publicPart(report) : wordOf(report));
   });
@@ -89,14 +77,14 @@ function questionOf({ originalUrl }: FastifyRequest): URLSearchParams {
   return new URLSearchParams(/\?(.*)$/s.exec(originalUrl)?.[1]);
 }
 
-function send(reply: FastifyReply, { status }: Health, body: Partial<Health>): FastifyReply {
+function send(reply: FastifyReply, { status }: Pick<Health, "status">, body: Partial<Health>): FastifyReply {
   return reply
     .code(status === "unhealthy" ? 503 : 200)
     .header("cache-control", "no-store")
     .send(body);
 }
 
-function wordOf({ status }: Health): Pick<Health, "status"> {
+function wordOf({ status }: Pick<Health, "status">): Pick<Health, "status"> {
   return { status };
 }
 
@@ -110,6 +98,7 @@ function publicPart(report: Health): Health {
     hex: { ...hex, repositories: [] },
     git: { ...git, hosts: [] },
     fingerprints: { ...fingerprints, upstreams: hexpm === undefined ? {} : { hexpm } },
+    upstreams_away: [],
     problems: problems.length === 0 ? [] : [`${count}; ask with the token, or run "mirror-server verify" there`],
   };
 }

@@ -51,8 +51,8 @@ beforeEach(async () => {
   runs = 0;
   problems = [];
   const ignore = () => undefined;
-  const seconds = { idleSeconds: 30, totalSeconds: 60 };
-  settings = { environments, maxProcesses: 4, maxWaiting: 100, ...seconds, onFailure: ignore, onMistake: ignore };
+  const limits = { maxProcesses: 4, maxWaiting: 100, idleSeconds: 30, totalSeconds: 60 };
+  settings = { environments, ...limits, onFailure: ignore, onMistake: ignore, onRun: ignore };
   const direct = createUploadPack(settings);
   // The real thing, counted.
   inner = {

@@ -281,13 +281,11 @@ describe("health", () => {
     });
     await cp(join(fixtures, "golden/hex/names"), names);
     await cp(join(fixtures, "golden/hex/public_key"), join(folder, "hex/public_key"));
-    expect((await get("/health")).statusCode).toBe(200);
+    await expect.poll(async () => (await get("/health")).statusCode).toBe(200);
   });
 
-  test("is unhealthy when the registry is not whole, ok when the mirror is empty", async () => {
-    await rm(join(folder, "hex/versions"));
-    expect((await get("/health")).json()).toMatchObject({ status: "unhealthy" });
-    await rm(join(folder, "hex"), { recursive: true });
+  test("is ok when the mirror is empty", async () => {
+    server = await testApp(await temporaryFolder());
     expect((await get("/health")).json()).toMatchObject({ status: "ok", hex: { packages: 0, releases: 0 } });
   });
 

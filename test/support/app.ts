@@ -70,9 +70,10 @@ export async function testApp(
     workersProblem: () => undefined,
     watchProblem: () => undefined,
     pullProblems: () => [],
+    upstreamsAway: () => [],
     lacking: new Lacking(),
     isOwnRequest: () => false,
-    certificateProblem: () => undefined,
+    certificate: () => undefined,
     caCertificate: () => undefined,
     identity: undefined,
   });

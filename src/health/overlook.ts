@@ -1,0 +1,229 @@
+/**
+ * All that a server knows of the state of what it serves. Whoever asks is told what was seen last, and what changed since:
+ * each part has a stamp that costs a few looks at files, and is looked at again when that is another. In the background all
+ * parts are looked at again and again, in slices, since no folder tells of a file that was written over. Where all of that
+ * takes no time to speak of, it is done for whoever asks.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { shareNext } from "../disk/share-next.ts";
+import { describeError } from "../errors.ts";
+import type { GitFeatures } from "../git/inspect.ts";
+import { listRegistries, watchRepositories, type HeldRepository } from "../store/inventory.ts";
+import type { StorePaths } from "../store/paths.ts";
+import { openContent, type Content } from "./content.ts";
+import { Deeds } from "./deeds.ts";
+import { FolderWatch } from "./folders.ts";
+import { Lasting } from "./lasting.ts";
+import { atOnce, inBackground, type Pace } from "./pace.ts";
+import type { Problem } from "./problem.ts";
+import { RegistryWatch, type RegistryState } from "./registry.ts";
+import { RepositoryWatch } from "./repository.ts";
+import { Seen } from "./seen.ts";
+
+export interface Overview {
+  readonly registries: readonly {
+    readonly repository: string;
+    readonly packages: number;
+    readonly releases: number;
+  }[];
+  readonly repositories: readonly HeldRepository[];
+  readonly problems: readonly Problem[];
+  /** When everything was last looked at, to the last file. Milliseconds since 1970; undefined: not yet. */
+  readonly lookedAt: number | undefined;
+}
+
+// Milliseconds. What takes no longer is done for whoever asks.
+const short = 4;
+// How old an answer may be; and looking for answers takes at most one part of so many of the time.
+const oldest = 1000;
+const memoryFactor = 20;
+// Between two looks at everything: while somebody asks, and else.
+const pauseWhileAsked = 1000;
+const pauseElse = 60_000;
+const lately = 60_000;
+
+interface Watched<Watch, T> {
+  readonly watch: Watch;
+  readonly seen: Seen<T>;
+}
+
+export class Overlook {
+  readonly deeds = new Deeds();
+  private readonly paths: StorePaths;
+  private readonly features: GitFeatures;
+  private readonly heldNow: () => Promise<readonly HeldRepository[]>;
+  private readonly folders: FolderWatch;
+  private readonly lasting = new Lasting();
+  private readonly registries = new Map<string, Watched<RegistryWatch, RegistryState>>();
+  private readonly repositories = new Map<string, Watched<RepositoryWatch, readonly Problem[]>>();
+  private readonly stop = new AbortController();
+  private content: Promise<Content> | undefined;
+  private readonly refreshed = shareNext(async () => this.refresh());
+  private last: { readonly overview: Overview; readonly at: number; readonly took: number } | undefined;
+  private lookedAt: number | undefined;
+  /** Of a look at everything, when nothing had to be read. */
+  private everythingTakes = Number.POSITIVE_INFINITY;
+  private askedAt = Number.NEGATIVE_INFINITY;
+  private wake: () => void = () => undefined;
+
+  constructor(paths: StorePaths, features: GitFeatures) {
+    this.paths = paths;
+    this.features = features;
+    this.heldNow = watchRepositories(paths);
+    const { mirror, hex, git, filesDir: files } = paths;
+    this.folders = new FolderWatch({ mirror, hex, git, files });
+    this.folders.look();
+  }
+
+  /** Looks in the background, until `close`. */
+  start(): void {
+    this.goOn().catch(() => undefined);
+  }
+
+  close(): void {
+    this.stop.abort();
+  }
+
+  /** What is known now, shared by all who ask meanwhile. */
+  async now(): Promise<Overview> {
+    const now = performance.now();
+    if (now - this.askedAt > lately) this.wake();
+    this.askedAt = now;
+    if (this.last !== undefined && now - this.last.at < memoryOf(this.last.took)) return this.last.overview;
+    return this.refreshed();
+  }
+
+  /**
+   * What is wrong with a file of the registry that a client asks for, as far as is known. @param path `/tarballs/jason-1.4.1.tar`,
+   * `/repos/acme/packages/tool` @param isThere whether it is given
+   */
+  complaint(path: string, isThere: boolean): string | undefined {
+    for (const { watch } of this.registries.values()) {
+      const found = watch.complaint(path, isThere);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  private async refresh(): Promise<Overview> {
+    const began = performance.now();
+    await this.look(atOnce(), this.everythingTakes < short);
+    const overview = this.sum();
+    const at = performance.now();
+    this.last = { overview, at, took: at - began };
+    return overview;
+  }
+
+  private async goOn(): Promise<void> {
+    const { signal } = this.stop;
+    while (!signal.aborted) {
+      const pace = inBackground(signal);
+      await this.look(pace, true);
+      // What is so for a moment only has to be seen twice.
+      this.sum();
+      if (!pace.isWhole()) continue;
+      await (await this.openContent()).save();
+      await this.pause(signal);
+    }
+  }
+
+  private async pause(signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.wake = () => woken.abort();
+    const isAsked = performance.now() - this.askedAt < lately;
+    const until = AbortSignal.any([signal, woken.signal]);
+    const time = isAsked ? pauseWhileAsked : pauseElse;
+    await sleep(time, undefined, { signal: until, ref: false }).catch(() => undefined);
+  }
+
+  private async look(pace: Pace, isForced: boolean): Promise<void> {
+    await this.findParts();
+    const parts = [...this.registries.values(), ...this.repositories.values()];
+    for (const { seen } of parts) {
+      await seen.look(pace, isForced);
+      await pace.breathe();
+    }
+    if (!isForced || !pace.isWhole()) return;
+    this.lookedAt = Date.now();
+    this.everythingTakes = pace.worked();
+  }
+
+  private async findParts(): Promise<void> {
+    const content = await this.openContent();
+    const registries = await listRegistries(this.paths);
+    // Where the way to them is barred there are none, and the bar is told.
+    const held = await this.heldNow().catch((): HeldRepository[] => []);
+    keep(
+      this.registries,
+      registries,
+      ({ repository }) => repository,
+      (registry) => {
+        const watch = new RegistryWatch(registry, content);
+        const failed = (error: unknown): RegistryState => ({
+          packages: 0,
+          releases: 0,
+          problems: [
+            {
+              kind: "registry",
+              severity: "unhealthy",
+              subject: registry.repository,
+              text: unreadable(`the registry of ${registry.repository}`, error),
+            },
+          ],
+        });
+        return { watch, seen: new Seen<RegistryState>(watch, failed) };
+      },
+    );
+    keep(
+      this.repositories,
+      held,
+      ({ place }) => place.path,
+      (repository) => {
+        const watch = new RepositoryWatch(repository, { features: this.features, content });
+        const failed = (error: unknown) => [watch.problem(`cannot be looked at: ${describeError(error)}`)];
+        return { watch, seen: new Seen<readonly Problem[]>(watch, failed) };
+      },
+    );
+  }
+
+  private openContent(): Promise<Content> {
+    return (this.content ??= openContent(this.paths.cache, this.paths.mirror.path));
+  }
+
+  private sum(): Overview {
+    const registries = [...this.registries].map(([repository, { seen }]) => ({ repository, ...seen.last }));
+    const problems = [
+      ...this.folders.look(),
+      ...registries.flatMap(({ problems: found = [] }) => found),
+      ...[...this.repositories.values()].flatMap(({ seen }) => seen.last ?? []),
+      ...this.deeds.list().flatMap((deed) => this.repositories.get(deed.place.path)?.watch.problemOfDeed(deed) ?? []),
+    ];
+    return {
+      registries: registries.map(({ repository, packages = 0, releases = 0 }) => ({ repository, packages, releases })),
+      repositories: [...this.repositories.values()].map(({ watch }) => watch.held),
+      problems: this.lasting.of(problems),
+      lookedAt: this.lookedAt,
+    };
+  }
+}
+
+/** Where looking takes less than a millisecond, it is done each time. */
+function memoryOf(took: number): number {
+  return took < 1 ? 0 : Math.min(oldest, took * memoryFactor);
+}
+
+function unreadable(what: string, error: unknown): string {
+  return `${what} cannot be looked at: ${describeError(error)}`;
+}
+
+/** Makes what is new, and lets go of what is gone. */
+function keep<Thing, Kept>(
+  kept: Map<string, Kept>,
+  things: readonly Thing[],
+  keyOf: (thing: Thing) => string,
+  make: (thing: Thing) => Kept,
+): void {
+  const keys = new Set(things.map(keyOf));
+  for (const key of kept.keys()) if (!keys.has(key)) kept.delete(key);
+  for (const thing of things) if (!kept.has(keyOf(thing))) kept.set(keyOf(thing), make(thing));
+}

@@ -1,0 +1,228 @@
+/**
+ * A Hex repository as its clients find it: the lists that we sign, a record for each package that they name, a tarball for
+ * each release. Lists and records are read and verified when they are new; of tarballs, size and times are looked at, and
+ * those that are new are hashed.
+ */
+import type { KeyObject } from "node:crypto";
+import type { Stats } from "node:fs";
+import { lookInto } from "../disk/look-into.ts";
+import type { Place } from "../disk/place.ts";
+import { stampFrom } from "../disk/stamp.ts";
+import { describeError } from "../errors.ts";
+import { decodePackage } from "../hex/records.ts";
+import { verifyAndUnwrap } from "../hex/signed.ts";
+import { isPackageName } from "../names/hex-names.ts";
+import { servedName } from "../names/hex-repository.ts";
+import { isVersion } from "../names/versions.ts";
+import { parseTarballName, type RegistryPaths } from "../store/registry-paths.ts";
+import type { Content } from "./content.ts";
+import { lookAtLists, readLists, type Lists } from "./lists.ts";
+import type { Pace } from "./pace.ts";
+import type { Problem } from "./problem.ts";
+
+export interface RegistryState {
+  readonly packages: number;
+  readonly releases: number;
+  readonly problems: readonly Problem[];
+}
+
+interface CheckedRecord {
+  readonly stamp: string;
+  /** What is wrong with it, after its name. */
+  readonly problem: string | undefined;
+  /** Outer checksum in hex digits by version; empty where the record has none. */
+  readonly checksums: ReadonlyMap<string, string>;
+}
+
+export class RegistryWatch {
+  private readonly registry: RegistryPaths;
+  private readonly content: Content;
+  /** `the registry`, `the registry /repos/acme` */
+  private readonly shown: string;
+  /** Below the registry, as clients ask: `` or `repos/acme/` */
+  private readonly below: string;
+  private lists: { readonly stamp: string; readonly found: Lists } | undefined;
+  private records = new Map<string, CheckedRecord>();
+  private problems: readonly Problem[] = [];
+
+  constructor(registry: RegistryPaths, content: Content) {
+    this.registry = registry;
+    this.content = content;
+    const served = servedName(registry.repository);
+    this.shown = served === undefined ? "the registry" : `the registry /repos/${served}`;
+    this.below = served === undefined ? "" : `repos/${served}/`;
+  }
+
+  /** Another when a file came or went, or the lists are others. Files that were written over are seen by `look` alone. */
+  stamp(): string {
+    const { tarballsDir, packagesDir } = this.registry;
+    return [lookAtLists(this.registry), ...[tarballsDir, packagesDir].map(stampOfPlace)].join("\n");
+  }
+
+  async look(pace: Pace): Promise<RegistryState> {
+    const state = await this.examine(pace);
+    this.problems = state.problems;
+    return state;
+  }
+
+  /** @param path as a client asks for it @param isThere whether it is given; what is not, and is listed, is a complaint */
+  complaint(path: string, isThere: boolean): string | undefined {
+    const subject = path.replace(/^\//, "");
+    const problem = this.problems.find((each) => each.subject === subject);
+    if (problem !== undefined || isThere || !subject.startsWith(this.below)) return problem?.text;
+    const [, room, file = ""] = /^(packages|tarballs)\/([^/]+)$/.exec(subject.slice(this.below.length)) ?? [];
+    const { name, version } = room === "packages" ? { name: file } : { version: "", ...parseTarballName(file) };
+    const versions = this.lists?.found.versions.get(name ?? "");
+    const isListed = versions !== undefined && (version === undefined || versions.includes(version));
+    return isListed ? `${subject} is listed and not here; run "mirror-server sync" or "build"` : undefined;
+  }
+
+  private async examine(pace: Pace): Promise<RegistryState> {
+    const stamp = this.stamp();
+    if (this.lists?.stamp !== stamp) {
+      const found = await readLists(this.registry);
+      // What one key vouched for has to be verified by another.
+      if (keyOf(found) !== keyOf(this.lists?.found)) this.records = new Map();
+      this.lists = { stamp, found };
+    }
+    const { problem, key, versions } = this.lists.found;
+    const told = problem === undefined ? [] : [this.problem("registry", `${this.below}names`, problem, "unhealthy")];
+    if (key === undefined) return { packages: 0, releases: 0, problems: told };
+    const releases = [...versions.values()].reduce((sum, { length }) => sum + length, 0);
+    const problems = [
+      // One of them is written before the other.
+      ...told.map((each) => ({ ...each, isPassing: true as const })),
+      ...(await this.checkRecords(versions, key, pace)),
+      ...(await this.checkTarballs(versions, releases, pace)),
+    ];
+    return { packages: versions.size, releases, problems };
+  }
+
+  private async checkRecords(versions: Lists["versions"], key: KeyObject, pace: Pace): Promise<Problem[]> {
+    const { packagesDir } = this.registry;
+    const found = await lookInto(packagesDir, pace.breathe);
+    const checked = new Map<string, CheckedRecord>();
+    const problems: Problem[] = [];
+    const tell = (name: string, text: string) =>
+      this.problem("record", `${this.below}packages/${name}`, `the record of ${this.below}${name} ${text}`);
+    // Those that are not listed, too: they may silence what looks for an optional dependency, and list no release.
+    for (const name of new Set([...versions.keys(), ...[...found.keys()].filter(isPackageName)])) {
+      await pace.breathe();
+      const stats = found.get(name);
+      if (stats === undefined) {
+        problems.push(tell(name, 'is listed and not here; run "mirror-server sync" or "build"'));
+        continue;
+      }
+      const listed = versions.get(name) ?? [];
+      const record = this.known(name, stats) ?? checkRecord(packagesDir.at(name), stats, key, name);
+      checked.set(name, record);
+      if (record.problem !== undefined) problems.push(tell(name, record.problem));
+      else if (!isSameSet([...record.checksums.keys()], listed)) {
+        problems.push({
+          ...tell(name, 'does not list what "versions" says; run "mirror-server build"'),
+          isPassing: true,
+        });
+      }
+    }
+    this.records = checked;
+    if (versions.size === 0 || [...versions.keys()].some((name) => found.has(name))) return problems;
+    const text = `none of the ${versions.size} records of ${this.shown} is here`;
+    return [this.problem("record", `${this.below}packages`, text, "unhealthy")];
+  }
+
+  private known(name: string, stats: Stats): CheckedRecord | undefined {
+    const known = this.records.get(name);
+    return known?.stamp === stampFrom(stats) ? known : undefined;
+  }
+
+  private async checkTarballs(versions: Lists["versions"], releases: number, pace: Pace): Promise<Problem[]> {
+    const { tarballsDir } = this.registry;
+    const found = await lookInto(tarballsDir, pace.breathe);
+    const problems: Problem[] = [];
+    let missing = 0;
+    const tell = (file: string, text: string) =>
+      this.problem("tarball", `${this.below}tarballs/${file}`, `the tarball ${this.below}${file} ${text}`);
+    for (const [name, list] of versions) {
+      for (const version of list) {
+        await pace.breathe();
+        const file = `${name}-${version}.tar`;
+        const stats = found.get(file);
+        if (stats === undefined) missing += 1;
+        const damage = await this.tarballDamage(
+          tarballsDir.at(file),
+          stats,
+          this.records.get(name)?.checksums.get(version),
+          pace,
+        );
+        if (damage !== undefined) problems.push(tell(file, damage));
+      }
+    }
+    if (releases > 0 && missing === releases) {
+      const text = `none of the ${releases} tarballs of ${this.shown} is here`;
+      return [this.problem("tarball", `${this.below}tarballs`, text, "unhealthy")];
+    }
+    for (const file of found.keys()) {
+      const parsed = parseTarballName(file);
+      if (parsed === undefined || !isVersion(parsed.version)) continue;
+      if (versions.get(parsed.name)?.includes(parsed.version) === true) continue;
+      // A record may list it already: then that is what is told.
+      if (this.records.get(parsed.name)?.checksums.has(parsed.version) === true) continue;
+      const text = `${tell(file, "is here and not signed").text}; run "mirror-server build", or "verify" to see why not`;
+      problems.push({ ...this.problem("unsigned", `${this.below}tarballs/${file}`, text), isPassing: true });
+    }
+    return problems;
+  }
+
+  private async tarballDamage(place: Place, stats: Stats | undefined, checksum: string | undefined, pace: Pace) {
+    if (stats === undefined) return 'is listed and not here; run "mirror-server sync"';
+    if (!stats.isFile()) return "is no regular file";
+    if (checksum === undefined || checksum === "") return undefined;
+    const actual = await this.content.sha256(place, stats, pace);
+    return actual === undefined || actual === checksum
+      ? undefined
+      : 'is not what its record says; run "mirror-server sync", or "verify --deep --fix"';
+  }
+
+  private problem(
+    kind: Problem["kind"],
+    subject: string,
+    text: string,
+    severity: Problem["severity"] = "degraded",
+  ): Problem {
+    return { kind, severity, subject, text };
+  }
+}
+
+function checkRecord(place: Place, stats: Stats, key: KeyObject, name: string): CheckedRecord {
+  const stamp = stampFrom(stats);
+  if (!stats.isFile()) return { stamp, problem: "is no regular file", checksums: new Map() };
+  try {
+    const record = decodePackage(verifyAndUnwrap(place.readNow(), key));
+    const checksums = new Map(
+      record.releases.map(({ version, outerChecksum }) => [version, Buffer.from(outerChecksum).toString("hex")]),
+    );
+    const problem = record.name === name ? undefined : `is that of ${JSON.stringify(record.name)}`;
+    return { stamp, problem, checksums };
+  } catch (error) {
+    return { stamp, problem: `cannot be served: ${describeError(error)}`, checksums: new Map() };
+  }
+}
+
+function isSameSet(some: readonly string[], others: readonly string[]): boolean {
+  const set = new Set(others);
+  return some.length === set.size && some.every((each) => set.has(each));
+}
+
+function keyOf(lists: Lists | undefined): string | undefined {
+  return lists?.key?.export({ type: "spki", format: "pem" }).toString();
+}
+
+/** Of the place itself, whatever it is; what bars the way to it counts as one of its own. */
+function stampOfPlace(place: Place): string {
+  try {
+    const stats = place.look();
+    return stats === undefined ? "-" : stampFrom(stats);
+  } catch (error) {
+    return describeError(error);
+  }
+}

@@ -1,0 +1,40 @@
+/** A part of what is looked at, and what was last found in it. */
+import type { Pace } from "./pace.ts";
+
+export interface Part<T> {
+  /** Another when something came or went; costs a few looks at files. */
+  readonly stamp: () => string;
+  readonly look: (pace: Pace) => Promise<T>;
+}
+
+export class Seen<T> {
+  private readonly part: Part<T>;
+  private readonly whenFailed: (error: unknown) => T;
+  private stamp: string | undefined;
+  private found: T | undefined;
+  private begun = 0;
+  private newest = 0;
+
+  constructor(part: Part<T>, whenFailed: (error: unknown) => T) {
+    this.part = part;
+    this.whenFailed = whenFailed;
+  }
+
+  /** undefined: it was not looked at yet. */
+  get last(): T | undefined {
+    return this.found;
+  }
+
+  /** @param isForced whether it is looked at even if its stamp is the same */
+  async look(pace: Pace, isForced: boolean): Promise<void> {
+    const stamp = this.part.stamp();
+    if (!isForced && stamp === this.stamp) return;
+    const turn = ++this.begun;
+    const found = await this.part.look(pace).catch(this.whenFailed);
+    // A slow look must not undo what a later one found.
+    if (turn < this.newest) return;
+    this.newest = turn;
+    this.found = found;
+    this.stamp = stamp;
+  }
+}
