@@ -3,7 +3,7 @@
  * Node longer than running them. Names, comments that say where something is from, and lines stay readable; with
  * `node --enable-source-maps dist/main.js` traces name the sources. docs/decisions/0013-bundle.md tells why.
  */
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -52,6 +52,19 @@ await build({
   logLevel: "warning",
 });
 writeFileSync(join(outdir, "package.json"), '{ "type": "commonjs" }\n');
+
+// What pages are made of in the browser: beside the files that serve it, as it lies beside them in the sources.
+cpSync(join(root, "src/page/assets"), join(outdir, "assets"), { recursive: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: ["src/page/browser/script.ts"],
+  outdir: join(outdir, "assets"),
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: "es2022",
+  logLevel: "warning",
+});
 
 /** What is in there, and the licences of it, as they ask for. */
 const packages = new Map();

@@ -23,6 +23,8 @@ export interface Reporter {
   readonly failed: (item: Item, error: unknown) => void;
   /** Bytes have arrived. */
   readonly received: (bytes: number) => void;
+  /** A host was asked, once; `isAnswered`: for what it was asked, it had an answer. */
+  readonly asked: (host: string, isAnswered: boolean) => void;
   /** What a slow item is doing just now. */
   readonly progress: (item: Item, text: string) => void;
   /** Something worth a line of its own. @param item what the sentence is about, as its subject */
@@ -37,6 +39,7 @@ export const silentReporter: Reporter = {
   done: () => undefined,
   failed: () => undefined,
   received: () => undefined,
+  asked: () => undefined,
   progress: () => undefined,
   note: () => undefined,
   warn: () => undefined,

@@ -13,7 +13,11 @@ import { forwardTo } from "./serve/forward.ts";
 import { inFrontOf } from "./serve/front.ts";
 import { listen, type Listening } from "./serve/listen.ts";
 import type { FromWorker, ToWorker, Work } from "./serve/worker-messages.ts";
+import { Traffic } from "./serve/traffic.ts";
 import { StorePaths } from "./store/paths.ts";
+
+// Milliseconds between what it tells of what it has answered.
+const tellEvery = 1000;
 
 let listening: Listening | undefined;
 
@@ -55,15 +59,21 @@ async function serve(work: Work): Promise<Listening> {
   const memory = createFileMemory();
   const online = Place.root({ dir: views, noun: "a temporary folder", isOne: () => false, isTrusted: true });
   const roots = [paths.hex, paths.registry(hexpm).upstreamDir, paths.filesDir, paths.cache.at("pulled"), online];
-  const forward = forwardTo(socketPath, (request, { path, since, until }) => {
+  const forward = forwardTo(socketPath, (request, { path, ...freshness }) => {
     const root = roots.find(({ path: above }) => path.startsWith(`${above}/`));
     if (root === undefined) return;
     const place = root.at(path.slice(root.path.length + 1));
-    memory.remember(request, request.url ?? "/", place, { since, until });
+    memory.remember(request, request.url ?? "/", place, freshness);
     // For the next who asks.
     memory.open(place).catch(() => undefined);
   });
   const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
-  const front = inFrontOf(forward, { memory, logger, arrivals: arrivals(trustedProxies) });
+  const traffic = new Traffic();
+  const tell = () => {
+    const taken = traffic.take();
+    if (taken !== undefined) say({ kind: "traffic", taken });
+  };
+  setInterval(tell, tellEvery).unref();
+  const front = inFrontOf(forward, { memory, logger, arrivals: arrivals(trustedProxies), traffic });
   return listen(front, { ...options, onError });
 }

@@ -23,6 +23,8 @@ const rooms = [
   "registry",
   "artifacts",
   "health",
+  "facts",
+  "page",
   "serve",
   "project",
   "clients",
@@ -45,7 +47,7 @@ interface Source {
 }
 
 const sources: readonly Source[] = readdirSync(src, { recursive: true, encoding: "utf8" })
-  .filter((file) => file.endsWith(".ts") && !file.includes("/gen/"))
+  .filter((file) => /\.tsx?$/.test(file) && !file.includes("/gen/"))
   .map((file) => {
     const text = readFileSync(join(src, file), "utf8");
     const found = [...text.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)];

@@ -192,6 +192,7 @@ function onceEach(reporter: Reporter): Reporter {
     done: (brought) => reporter.done(brought),
     failed: (item, error) => reporter.failed(item, error),
     received: (bytes) => reporter.received(bytes),
+    asked: (host, isAnswered) => reporter.asked(host, isAnswered),
     progress: (item, text) => reporter.progress(item, text),
     note: (text, item) => {
       if (isNew(text, item)) reporter.note(text, item);

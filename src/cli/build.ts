@@ -1,6 +1,7 @@
 /** `mirror-server build` */
 import type { BuildResult } from "../registry/build.ts";
-import { showItem, showRelease } from "./items.ts";
+import { showRelease } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 import { printResult, type Command } from "./command.ts";
 
 export const build: Command = async (context) => {

@@ -117,6 +117,8 @@ export const commands = {
       "gitMaxProcesses",
       "gitCacheSize",
       "trustProxy",
+      "metricsToken",
+      "metricsPort",
       "tlsCert",
       "tlsKey",
       "tlsCa",

@@ -9,7 +9,7 @@ import type { Use } from "../mirror/use.ts";
 import { shellQuoted } from "../text.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { declaredNames } from "./declared.ts";
-import { showItem } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 import { lackingLines } from "./lacking.ts";
 import { projectLocks, readLocks } from "./locks.ts";
 import { logSentence } from "./log-sentence.ts";

@@ -5,7 +5,7 @@
 import { describeError, type ErrorCode } from "../errors.ts";
 import type { Item } from "../names/item.ts";
 import { troubleOf, type TroubleKind } from "../upstream/trouble.ts";
-import { showItem } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 
 // About the host, or the way to it, whatever was asked for.
 const ofHost: ReadonlySet<TroubleKind> = new Set([

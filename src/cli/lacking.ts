@@ -5,7 +5,7 @@ import { idOf, type Item } from "../names/item.ts";
 import type { LackReport } from "../clients/running-server.ts";
 import { itemOf } from "./lacking-items.ts";
 import { shellQuoted } from "../text.ts";
-import { showItem } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 
 export interface Circumstances {
   /** The command that ran. */

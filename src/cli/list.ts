@@ -1,10 +1,10 @@
 /** `mirror-server list [NAME…]` */
 import type { ListedItem } from "../mirror/list.ts";
 import type { Item } from "../names/item.ts";
-import { oneOf } from "../text.ts";
+import { formatBytes, oneOf } from "../text.ts";
 import { printResult, type Command } from "./command.ts";
-import { isCompanion, showItem, showLocks } from "./items.ts";
-import { formatBytes } from "./progress.ts";
+import { isCompanion, showLocks } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 
 export const list: Command = async (context, args) => {
   const patterns = args.map(patternOf);

@@ -1,8 +1,7 @@
 /** A line of the log as people read it: what pino writes as JSON, in a sentence. Pure. */
 import type { Item } from "../names/item.ts";
-import { parseJson, printable } from "../text.ts";
-import { showItem } from "./items.ts";
-import { formatBytes } from "./progress.ts";
+import { formatBytes, parseJson, printable } from "../text.ts";
+import { showItem } from "../names/shown-item.ts";
 
 export interface LogLine {
   /** As pino numbers them: 30 info, 40 warn, 50 error. */

@@ -2,9 +2,9 @@
 import type { Reporter } from "../reporter.ts";
 import type { Item } from "../names/item.ts";
 import { FailureGroups } from "./failures.ts";
-import { showItem } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 import { describeError } from "../errors.ts";
-import { printable } from "../text.ts";
+import { formatBytes, printable } from "../text.ts";
 
 export interface ProgressOutput {
   readonly write: (text: string) => unknown;
@@ -45,6 +45,7 @@ export function createProgress(output: ProgressOutput): Progress {
   };
 
   return {
+    asked: () => undefined,
     begin: (count) => {
       total += count;
       draw(true);
@@ -83,12 +84,4 @@ export function createProgress(output: ProgressOutput): Progress {
 
 function sentence(text: string, item: Item | undefined): string {
   return item === undefined ? text : `${showItem(item)} ${text}`;
-}
-
-/** `1536` → `1.5 kB`; thousands, as disks and networks count. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1000 ** power;
-  return `${power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
 }

@@ -1,8 +1,8 @@
 /** `mirror-server prune` */
 import type { PruneResult } from "../mirror/prune.ts";
 import { printResult, type Command } from "./command.ts";
-import { showItem } from "./items.ts";
-import { formatBytes } from "./progress.ts";
+import { showItem } from "../names/shown-item.ts";
+import { formatBytes } from "../text.ts";
 
 export const prune: Command = async (context) => {
   const result = await context.mirror.prune(context.config);

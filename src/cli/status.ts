@@ -2,8 +2,9 @@
 import type { Status } from "../mirror/status.ts";
 import { printResult, type Command } from "./command.ts";
 import { fingerprintLines } from "./fingerprints.ts";
-import { showItem, showLocks } from "./items.ts";
-import { formatBytes } from "./progress.ts";
+import { showLocks } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
+import { formatBytes } from "../text.ts";
 
 export const status: Command = async (context) => {
   printResult(context, await context.mirror.status(), (found) => lines(found, Date.now()));

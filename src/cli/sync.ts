@@ -2,11 +2,12 @@
 import type { SyncPreview } from "../mirror/preview.ts";
 import type { Coverage, SyncResult } from "../mirror/sync.ts";
 import { adviceFor } from "./failures.ts";
-import { showAsking, showItem } from "./items.ts";
+import { showAsking } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 import { printResult, type Command } from "./command.ts";
 import { fingerprintLines } from "./fingerprints.ts";
 import { readLocks } from "./locks.ts";
-import { formatBytes } from "./progress.ts";
+import { formatBytes } from "../text.ts";
 
 export const sync: Command = async (context, args) => {
   const { config, mirror } = context;

@@ -2,7 +2,8 @@
 import type { Lock } from "../lock/entries.ts";
 import type { Finding, VerifyResult } from "../mirror/findings.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
-import { showAsking, showItem, showRelease } from "./items.ts";
+import { showAsking, showRelease } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 import { readLocks } from "./locks.ts";
 
 export const verify: Command = async (context, args) => {

@@ -2,9 +2,10 @@
 import { MirrorError } from "../errors.ts";
 import type { Reason } from "../mirror/why.ts";
 import { printResult, type Command } from "./command.ts";
-import { showItem, showLock } from "./items.ts";
+import { showLock } from "./items.ts";
+import { showItem } from "../names/shown-item.ts";
 import { nearest } from "../maybe-meant.ts";
-import { formatBytes } from "./progress.ts";
+import { formatBytes } from "../text.ts";
 
 export const why: Command = async (context, args) => {
   if (args.length === 0) throw new MirrorError("usage", 'say what of: "mirror-server why telemetry"');

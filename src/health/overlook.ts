@@ -16,20 +16,22 @@ import { FolderWatch } from "./folders.ts";
 import { Lasting } from "./lasting.ts";
 import { atOnce, inBackground, type Pace } from "./pace.ts";
 import type { Problem } from "./problem.ts";
-import { RegistryWatch, type RegistryState } from "./registry.ts";
+import { nothing, RegistryWatch, type RegistryState } from "./registry.ts";
 import { RepositoryWatch } from "./repository.ts";
 import { Seen } from "./seen.ts";
 
 export interface Overview {
-  readonly registries: readonly {
-    readonly repository: string;
-    readonly packages: number;
-    readonly releases: number;
-  }[];
+  readonly registries: readonly SeenRegistry[];
   readonly repositories: readonly HeldRepository[];
   readonly problems: readonly Problem[];
   /** When everything was last looked at, to the last file. Milliseconds since 1970; undefined: not yet. */
   readonly lookedAt: number | undefined;
+  /** Another where something came, went or was replaced. */
+  readonly changes: string;
+}
+
+export interface SeenRegistry extends Omit<RegistryState, "problems"> {
+  readonly repository: string;
 }
 
 // Milliseconds. What takes no longer is done for whoever asks.
@@ -160,8 +162,7 @@ export class Overlook {
       (registry) => {
         const watch = new RegistryWatch(registry, content);
         const failed = (error: unknown): RegistryState => ({
-          packages: 0,
-          releases: 0,
+          ...nothing,
           problems: [
             {
               kind: "registry",
@@ -191,18 +192,24 @@ export class Overlook {
   }
 
   private sum(): Overview {
-    const registries = [...this.registries].map(([repository, { seen }]) => ({ repository, ...seen.last }));
+    const registries = [...this.registries].map(([repository, { seen }]) => ({
+      repository,
+      ...(seen.last ?? nothing),
+    }));
+    const repositories = [...this.repositories.values()];
     const problems = [
       ...this.folders.look(),
-      ...registries.flatMap(({ problems: found = [] }) => found),
-      ...[...this.repositories.values()].flatMap(({ seen }) => seen.last ?? []),
+      ...registries.flatMap((registry) => registry.problems),
+      ...repositories.flatMap(({ seen }) => seen.last ?? []),
       ...this.deeds.list().flatMap((deed) => this.repositories.get(deed.place.path)?.watch.problemOfDeed(deed) ?? []),
     ];
+    const counts = [...this.registries, ...this.repositories].map(([key, { seen }]) => `${key} ${seen.changes}`);
     return {
-      registries: registries.map(({ repository, packages = 0, releases = 0 }) => ({ repository, packages, releases })),
-      repositories: [...this.repositories.values()].map(({ watch }) => watch.held),
+      registries,
+      repositories: repositories.map(({ watch }) => watch.held),
       problems: this.lasting.of(problems),
       lookedAt: this.lookedAt,
+      changes: counts.join("\n"),
     };
   }
 }

@@ -9,7 +9,7 @@ import { lookInto } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
 import { stampFrom } from "../disk/stamp.ts";
 import { describeError } from "../errors.ts";
-import { decodePackage } from "../hex/records.ts";
+import { decodePackage, type Package } from "../hex/records.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { isPackageName } from "../names/hex-names.ts";
 import { servedName } from "../names/hex-repository.ts";
@@ -23,11 +23,24 @@ import type { Problem } from "./problem.ts";
 export interface RegistryState {
   readonly packages: number;
   readonly releases: number;
+  /** What it lists, by package, where that can be read. */
+  readonly records: ReadonlyMap<string, Package>;
+  /** What lies in its folder of tarballs, by name. */
+  readonly tarballs: ReadonlyMap<string, Stats>;
   readonly problems: readonly Problem[];
 }
 
+export const nothing: RegistryState = {
+  packages: 0,
+  releases: 0,
+  records: new Map(),
+  tarballs: new Map(),
+  problems: [],
+};
+
 interface CheckedRecord {
   readonly stamp: string;
+  readonly record: Package | undefined;
   /** What is wrong with it, after its name. */
   readonly problem: string | undefined;
   /** Outer checksum in hex digits by version; empty where the record has none. */
@@ -87,15 +100,18 @@ export class RegistryWatch {
     }
     const { problem, key, versions } = this.lists.found;
     const told = problem === undefined ? [] : [this.problem("registry", `${this.below}names`, problem, "unhealthy")];
-    if (key === undefined) return { packages: 0, releases: 0, problems: told };
+    if (key === undefined) return { ...nothing, problems: told };
     const releases = [...versions.values()].reduce((sum, { length }) => sum + length, 0);
+    const tarballs = await lookInto(this.registry.tarballsDir, pace.breathe);
     const problems = [
       // One of them is written before the other.
       ...told.map((each) => ({ ...each, isPassing: true as const })),
       ...(await this.checkRecords(versions, key, pace)),
-      ...(await this.checkTarballs(versions, releases, pace)),
+      ...(await this.checkTarballs(versions, releases, tarballs, pace)),
     ];
-    return { packages: versions.size, releases, problems };
+    const listed = [...versions.keys()].flatMap((name) => this.records.get(name)?.record ?? []);
+    const records = new Map(listed.map((record) => [record.name, record]));
+    return { packages: versions.size, releases, records, tarballs, problems };
   }
 
   private async checkRecords(versions: Lists["versions"], key: KeyObject, pace: Pace): Promise<Problem[]> {
@@ -135,9 +151,13 @@ export class RegistryWatch {
     return known?.stamp === stampFrom(stats) ? known : undefined;
   }
 
-  private async checkTarballs(versions: Lists["versions"], releases: number, pace: Pace): Promise<Problem[]> {
+  private async checkTarballs(
+    versions: Lists["versions"],
+    releases: number,
+    found: ReadonlyMap<string, Stats>,
+    pace: Pace,
+  ): Promise<Problem[]> {
     const { tarballsDir } = this.registry;
-    const found = await lookInto(tarballsDir, pace.breathe);
     const problems: Problem[] = [];
     let missing = 0;
     const tell = (file: string, text: string) =>
@@ -195,16 +215,17 @@ export class RegistryWatch {
 
 function checkRecord(place: Place, stats: Stats, key: KeyObject, name: string): CheckedRecord {
   const stamp = stampFrom(stats);
-  if (!stats.isFile()) return { stamp, problem: "is no regular file", checksums: new Map() };
+  if (!stats.isFile()) return { stamp, record: undefined, problem: "is no regular file", checksums: new Map() };
   try {
     const record = decodePackage(verifyAndUnwrap(place.readNow(), key));
     const checksums = new Map(
       record.releases.map(({ version, outerChecksum }) => [version, Buffer.from(outerChecksum).toString("hex")]),
     );
     const problem = record.name === name ? undefined : `is that of ${JSON.stringify(record.name)}`;
-    return { stamp, problem, checksums };
+    return { stamp, record: problem === undefined ? record : undefined, problem, checksums };
   } catch (error) {
-    return { stamp, problem: `cannot be served: ${describeError(error)}`, checksums: new Map() };
+    const problem = `cannot be served: ${describeError(error)}`;
+    return { stamp, record: undefined, problem, checksums: new Map() };
   }
 }
 

@@ -12,6 +12,7 @@ export class Seen<T> {
   private readonly whenFailed: (error: unknown) => T;
   private stamp: string | undefined;
   private found: T | undefined;
+  private times = 0;
   private begun = 0;
   private newest = 0;
 
@@ -25,6 +26,11 @@ export class Seen<T> {
     return this.found;
   }
 
+  /** How many times it was another. */
+  get changes(): number {
+    return this.times;
+  }
+
   /** @param isForced whether it is looked at even if its stamp is the same */
   async look(pace: Pace, isForced: boolean): Promise<void> {
     const stamp = this.part.stamp();
@@ -35,6 +41,7 @@ export class Seen<T> {
     if (turn < this.newest) return;
     this.newest = turn;
     this.found = found;
+    if (stamp !== this.stamp) this.times += 1;
     this.stamp = stamp;
   }
 }

@@ -9,28 +9,55 @@ import { MirrorError } from "../errors.ts";
 
 const block = 512;
 
-/** @returns the entries by name, as views into `bytes`, no copies. @throws MirrorError `malformed` */
-export function readTar(bytes: Buffer, limits: { entries: number }): Map<string, Buffer> {
+export interface TarOptions {
+  /** How many entries there may be. */
+  readonly entries: number;
+  /** Of documentation: folders are passed over, and names may be long, as ustar and POSIX.1-2001 write them. */
+  readonly isTree?: boolean;
+}
+
+/** @returns the files by name, as views into `bytes`, no copies. @throws MirrorError `malformed` */
+export function readTar(bytes: Buffer, { entries: most, isTree = false }: TarOptions): Map<string, Buffer> {
   const entries = new Map<string, Buffer>();
   let offset = 0;
+  let count = 0;
+  let longName: string | undefined;
   while (offset + block <= bytes.length) {
     const header = bytes.subarray(offset, offset + block);
     if (header.every((byte) => byte === 0)) return entries;
-    const name = text(header, 0, 100);
+    const name = longName ?? nameIn(header, isTree);
     verifyChecksum(header, name);
     const type = text(header, 156, 1);
-    if (type !== "0" && type !== "") throw malformed(`entry "${name}" is not a regular file`);
+    const isFile = type === "0" || type === "";
+    if (!isFile && !(isTree && passedOver.has(type))) throw malformed(`entry "${name}" is not a regular file`);
     const size = octal(header, 124, 12, name);
     const end = offset + block + size;
     if (end > bytes.length) throw malformed(`entry "${name}" ends after the file does`);
-    if (entries.has(name)) throw malformed(`entry "${name}" comes twice`);
-    if (entries.size === limits.entries) throw malformed(`more than ${limits.entries} entries`);
-    entries.set(name, bytes.subarray(offset + block, end));
+    if (isFile && entries.has(name)) throw malformed(`entry "${name}" comes twice`);
+    if (count++ === most) throw malformed(`more than ${most} entries`);
+    const content = bytes.subarray(offset + block, end);
+    if (isFile) entries.set(name, content);
+    longName = type === "x" ? pathIn(content) : undefined;
     offset += block + Math.ceil(size / block) * block;
   }
   // Some writers leave out the two empty blocks at the end; a file that stops within a header is cut off.
   if (offset !== bytes.length) throw malformed("the file is cut off");
   return entries;
+}
+
+// Folders, what is said of the next entry, and of all that follow.
+const passedOver = new Set(["5", "x", "g"]);
+
+/** With what ustar puts before it. */
+function nameIn(header: Buffer, isTree: boolean): string {
+  const name = text(header, 0, 100);
+  const prefix = isTree && text(header, 257, 5) === "ustar" ? text(header, 345, 155) : "";
+  return prefix === "" ? name : `${prefix}/${name}`;
+}
+
+/** `27 path=…\n`, among other such lines. */
+function pathIn(content: Buffer): string | undefined {
+  return /(?:^|\n)\d+ path=([^\n]*)\n/.exec(content.toString("utf8"))?.[1];
 }
 
 function verifyChecksum(header: Buffer, name: string): void {

@@ -48,8 +48,17 @@ export function readTarball(bytes: Buffer, expect: (known: Partial<Checksums>) =
     throw new MirrorError("integrity", "the tarball's contents do not fit the checksum in it");
   }
   expect({ innerChecksum });
-  if (metadata.length > maxMetadataSize) throw malformed(`metadata.config is larger than ${maxMetadataSize} bytes`);
-  return { metadata: readMetadata(metadata.toString("utf8")), innerChecksum, outerChecksum };
+  return { metadata: parseMetadata(metadata), innerChecksum, outerChecksum };
+}
+
+/** What a tarball says of itself, which nothing vouches for here. @throws MirrorError `malformed` */
+export function readUnverified(bytes: Buffer): Metadata {
+  return parseMetadata(entry(readTar(bytes, { entries: 16 }), "metadata.config"));
+}
+
+function parseMetadata(bytes: Buffer): Metadata {
+  if (bytes.length > maxMetadataSize) throw malformed(`metadata.config is larger than ${maxMetadataSize} bytes`);
+  return readMetadata(bytes.toString("utf8"));
 }
 
 function entry(entries: Map<string, Buffer>, name: string): Buffer {

@@ -27,6 +27,7 @@ import { previewSync, type SyncPreview } from "./preview.ts";
 import { prune, type PruneOptions, type PruneResult } from "./prune.ts";
 import { loggingReporter } from "./logging-reporter.ts";
 import type { Reporter } from "../reporter.ts";
+import type { Activity } from "../serve/activity.ts";
 import type { Serving } from "./serve.ts";
 import { pulledHosts } from "../upstream/named-hosts.ts";
 import { pullMode } from "../store/pull-mode.ts";
@@ -161,14 +162,19 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       await tellForeign(logged);
       await tellTrustProblems(logged);
       await tellWeakKey(logged, gitEnvironments);
-      const startWatching = async () => {
+      const startWatching = async (activity: Activity) => {
         if (watched === undefined) return undefined;
         const [{ watchLocks }, { sync }] = await Promise.all([import("./watch.ts"), import("./sync.ts")]);
         const kindsNow = () => openKinds(logged, tools);
         return watchLocks(watched, {
           logger,
           isUpToDate: async (locks) => isUpToDate(logged, kindsNow(), locks),
-          sync: async (locks) => sync(logged, kindsNow, locks, tools),
+          sync: async (locks) => {
+            const names = locks.map(({ name }) => name).join(", ");
+            return activity.during(`sync of ${names}`, logged.reporter, async (reporter) =>
+              sync({ ...logged, reporter }, kindsNow, locks, tools),
+            );
+          },
         });
       };
       return (await serving).serve(context, { logger, gitEnvironments, isAnnounced: true, startWatching });

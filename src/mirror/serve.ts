@@ -22,13 +22,19 @@ import { identityProblem, openIdentity, type IdentityKey } from "../tls/live-ide
 import { announce, notAnnounced, type Announced } from "../clients/announced-servers.ts";
 import { registryFolder } from "../clients/running-server.ts";
 import type { Config } from "../config.ts";
-import { readTokens } from "../serve/tokens.ts";
+import { readMetricsTokens, readTokens } from "../serve/tokens.ts";
+import { Traffic } from "../serve/traffic.ts";
+import { Activity } from "../serve/activity.ts";
+import { listenForMetrics } from "../serve/metrics-listener.ts";
+import type { Pull } from "../pull/pull.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
 import { folderSource } from "../serve/source.ts";
 import { pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
 import { timeOf } from "../pull/hosts-away.ts";
 import type { ServerIdentity } from "../tls/server-identity.ts";
 import type { ShownCertificate } from "../health/health.ts";
+import { pullsUnderWay, snippetsAt } from "./for-people.ts";
+import { leniently, openKinds } from "./kinds.ts";
 import { loggingReporter } from "./logging-reporter.ts";
 import type { PullingKey } from "./pulling.ts";
 import type { LockWatch } from "./watch.ts";
@@ -49,6 +55,8 @@ export type ServeKey =
   | "workers"
   | "trustProxy"
   | "requireToken"
+  | "metricsToken"
+  | "metricsPort"
   | "runtimeDir"
   | "ownCacheDir";
 
@@ -58,7 +66,7 @@ export interface ServeTools {
   readonly isAnnounced: boolean;
   readonly gitEnvironments: () => Promise<GitEnvironments>;
   /** Begins to sync what is watched, once the mirror is served; undefined: nothing is. */
-  readonly startWatching?: () => Promise<LockWatch | undefined>;
+  readonly startWatching?: (activity: Activity) => Promise<LockWatch | undefined>;
 }
 
 const gitLimits = {
@@ -75,6 +83,8 @@ export interface Serving extends Listening {
   readonly mode: PullMode;
   /** Hosts that it stands in for. */
   readonly hosts: readonly string[];
+  /** Where metrics are asked for, where that is a port of its own. */
+  readonly metricsPort: number | undefined;
   /** What clients could not be given since then. @param time milliseconds since 1970 */
   readonly lackingSince: (time: number) => Lack[];
 }
@@ -92,9 +102,10 @@ export async function serve(
 
   // 2 what clients ask for: what is held, and where the mirror pulls, what upstream has
   const mode = await pullMode(context, async (path) => isTracked(path, gitEnvironments));
-  const reporter = loggingReporter(logger);
+  const activity: Activity = new Activity(() => pullsUnderWay(pull));
+  const reporter = activity.listening(loggingReporter(logger));
   const views = environments.scratchPlace();
-  const pull = mode.pulls
+  const pull: Pull | undefined = mode.pulls
     ? await (await import("./pulling.ts")).startPulling({ ...context, reporter }, { gitEnvironments, views })
     : undefined;
 
@@ -116,8 +127,19 @@ export async function serve(
   const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const lacking = new Lacking();
-  const app = await composeApp({
+  const traffic = new Traffic();
+  let tlsPort: number | undefined;
+  const { app, metrics, endStreams } = await composeApp({
     paths,
+    kinds: () => openKinds(leniently(context), { gitEnvironments }),
+    mode,
+    traffic,
+    activity,
+    metricsTokens: await readMetricsTokens(config),
+    isMeteredApart: config.metricsPort !== undefined,
+    snippets: async (url) =>
+      snippetsAt(url, { paths, hosts: listHosts(), isGuarded: tokens !== undefined, pulls: mode.pulls, identity }),
+    tlsPort: () => tlsPort,
     source: pull?.source ?? folderSource(paths),
     pullGit: pull?.git,
     environments,
@@ -155,29 +177,43 @@ export async function serve(
     const socketPath = environments.scratchPlace().path;
     const own = { folders: foldersOf(config), views: views.path, trustedProxies: config.trustProxy };
     const work = { listen: options, socketPath, ...own, logLevel: logger.level };
-    workers = await listenByWorkers(answer, { count: config.workers, work, logger });
+    workers = await listenByWorkers(answer, { count: config.workers, work, logger, traffic });
   }
   const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
-  const front = inFrontOf(answer, { memory, logger, arrivals: where });
+  const front = inFrontOf(answer, { memory, logger, arrivals: where, traffic });
   const listening = workers ?? (await listen(front, { ...options, onError }));
+  ({ tlsPort } = listening);
   identity?.watch(listening.setCertificate);
+  const metered =
+    config.metricsPort === undefined
+      ? undefined
+      : await listenForMetrics(metrics, {
+          host: config.host,
+          port: config.metricsPort,
+          tokens: await readMetricsTokens(config),
+        }).catch(async (error: unknown) => {
+          await listening.close(0);
+          throw error;
+        });
   const announced =
     secret === undefined ? undefined : announce(context, announcedBy(config, listening, { secret, pulls: mode.pulls }));
   const announcement = await announced?.catch((error: unknown): undefined => {
     logger.warn(notAnnounced(error));
     return undefined;
   });
-  watching = await startWatching?.();
+  watching = await startWatching?.(activity);
   return {
     ...listening,
     fingerprints: (await trust()).fingerprints,
     mode,
     hosts: listHosts(),
+    metricsPort: metered?.port,
     lackingSince: (time) => lacking.since(time),
     close: async (graceSeconds) => {
       // What is under way comes to its end: nothing is written any more when this is over.
       await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw(), watching?.stop()]);
-      await listening.close(graceSeconds);
+      endStreams();
+      await Promise.all([listening.close(graceSeconds), metered?.close()]);
       await app.close();
       await pull?.close();
     },

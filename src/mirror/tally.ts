@@ -60,6 +60,9 @@ export class Tally implements Reporter {
     this.to.received(bytes);
   };
 
+  /** Likewise. */
+  readonly asked = (host: string, isAnswered: boolean): void => this.to.asked(host, isAnswered);
+
   progress(item: Item, text: string): void {
     this.to.progress(item, text);
   }

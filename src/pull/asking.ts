@@ -26,11 +26,22 @@ export interface Asking {
   /** What upstream said lately that will be the same when it is asked again at once. */
   readonly refusal: (key: string) => Error | undefined;
   readonly away: HostsAway;
+  /** What is fetched just now. */
+  readonly underWay: () => readonly UnderWay[];
   /** When nothing is under way any more. */
   readonly settled: () => Promise<void>;
 }
 
+export interface UnderWay {
+  /** `record jason` */
+  readonly what: string;
+  readonly host: string;
+  /** Milliseconds since it was begun. */
+  readonly ms: number;
+}
+
 interface Flight {
+  readonly host: string;
   readonly result: Promise<unknown>;
   /** Milliseconds, by a clock that nobody sets. */
   readonly began: number;
@@ -74,7 +85,7 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
         throw error;
       },
     );
-    flights.set(key, { result, began: performance.now() });
+    flights.set(key, { host, result, began: performance.now() });
     result.catch(() => undefined).finally(() => flights.delete(key));
     return result;
   };
@@ -115,6 +126,7 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
         throw error;
       });
     },
+    underWay: () => [...flights].map(([what, { host, began }]) => ({ what, host, ms: performance.now() - began })),
     settled: async () => {
       while (flights.size > 0) await Promise.allSettled([...flights.values()].map(async ({ result }) => result));
     },

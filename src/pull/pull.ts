@@ -30,7 +30,7 @@ import { installersKey } from "../upstream/installers.ts";
 import { namedHosts, pulledHosts, type NamingKey } from "../upstream/named-hosts.ts";
 import { openUpstreams, type AskingKey } from "../upstream/upstreams.ts";
 import { Asked } from "./asked.ts";
-import { createAsking } from "./asking.ts";
+import { createAsking, type UnderWay } from "./asking.ts";
 import type { Bringer } from "./bringer.ts";
 import { createFilesPull } from "./files.ts";
 import { createGitPull, type GitPull } from "./git.ts";
@@ -85,6 +85,8 @@ export interface Pull {
   readonly problems: () => readonly string[];
   /** Who does not answer, likewise. */
   readonly away: () => readonly AwayHost[];
+  /** What is fetched just now. */
+  readonly underWay: () => readonly UnderWay[];
   /** Ends what is under way, signs what has come, and writes down when what was asked for. */
   readonly close: () => Promise<void>;
 }
@@ -228,6 +230,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     saveUses: async () => asked.save().catch(() => undefined),
     problems: () => problems,
     away: () => away.list(),
+    underWay: asking.underWay,
     close: async () => {
       stopping.abort();
       // Another process may hold the writers' lock for long; whoever has it next signs what is noted.

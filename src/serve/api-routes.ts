@@ -8,6 +8,12 @@ import { howHeaders, setHeaders } from "./headers.ts";
 import type { Located } from "./source.ts";
 
 export interface ApiDependencies {
+  /** The packages that are held and have all the words, as the API lists them, a hundred a page. */
+  readonly searchPackages: (
+    organisation: string | undefined,
+    search: string,
+    page: number,
+  ) => Promise<readonly Json[] | undefined>;
   /** What is held of a package, as the API tells it. @param organisation undefined: hexpm itself */
   readonly describePackage: (organisation: string | undefined, name: string) => Promise<ApiAnswer | undefined>;
   readonly describeRelease: (
@@ -19,8 +25,8 @@ export interface ApiDependencies {
 
 export interface ApiAnswer {
   readonly content: Json;
-  /** What it is made of. */
-  readonly from: Pick<Located, "mark" | "since">;
+  /** What it is made of, where that is one thing. */
+  readonly from?: Pick<Located, "mark" | "since">;
 }
 
 interface Params {
@@ -31,8 +37,17 @@ interface Params {
 
 const erlang = "application/vnd.hex+erlang";
 
-export function addApiRoutes(app: FastifyInstance, { describePackage, describeRelease }: ApiDependencies) {
+export function addApiRoutes(
+  app: FastifyInstance,
+  { searchPackages, describePackage, describeRelease }: ApiDependencies,
+) {
   for (const prefix of ["/own/api", "/own/api/repos/:organisation"]) {
+    app.get<{ Params: Params }>(`${prefix}/packages`, async (request, reply) => {
+      const query = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]);
+      const page = Math.max(1, Math.trunc(Number(query.get("page") ?? "1")) || 1);
+      const found = await searchPackages(request.params.organisation, query.get("search") ?? "", page);
+      return answer(request, reply, found === undefined ? undefined : { content: found });
+    });
     app.get<{ Params: Params }>(`${prefix}/packages/:name`, async (request, reply) => {
       const { organisation, name } = request.params;
       return answer(request, reply, await describePackage(organisation, name));
@@ -48,7 +63,7 @@ export function addApiRoutes(app: FastifyInstance, { describePackage, describeRe
 /** What is not there is told in the format that was asked for: the client reads the body whatever the status. */
 function answer(request: FastifyRequest, reply: FastifyReply, found: ApiAnswer | undefined): FastifyReply {
   const body = found?.content ?? { status: 404, message: "this mirror does not hold that" };
-  if (found !== undefined) setHeaders(reply, howHeaders(found.from.mark, found.from.since ?? Date.now()));
+  if (found?.from !== undefined) setHeaders(reply, howHeaders(found.from.mark, found.from.since ?? Date.now()));
   void reply.code(found === undefined ? 404 : 200).header("cache-control", "no-cache");
   if (request.headers.accept?.includes(erlang) === true) {
     return reply.type(erlang).send(encodeEtf(body));

@@ -4,21 +4,36 @@ import type { Metadata } from "../hex/metadata.ts";
 import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
 import { compareVersions, isVersion } from "../names/versions.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
-import { hexpm, servedName } from "../names/hex-repository.ts";
+import { hexpm, servedName, signedName } from "../names/hex-repository.ts";
+import { publishedAt, retirementReason } from "../hex/release-details.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { MirrorError } from "../errors.ts";
 import { readLocated, type Located, type Source } from "./source.ts";
+import type { HeldPackage } from "../facts/shape.ts";
+import { matching } from "../facts/search.ts";
 import type { ApiDependencies } from "./api-routes.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 
-/** RetirementReason in the registry's protobuf, by number. */
-const retirementReasons = ["other", "invalid", "security", "deprecated", "renamed"];
+const pageSize = 100;
 
-export function createApi(paths: StorePaths, source: Pick<Source, "registry">): ApiDependencies {
+/** @param held the packages that are held */
+export function createApi(
+  paths: StorePaths,
+  source: Pick<Source, "registry">,
+  held: () => Promise<readonly HeldPackage[]>,
+): ApiDependencies {
   return {
+    searchPackages: async (organisation, search, page) => {
+      const served = organisation === hexpm ? undefined : organisation;
+      const registry = (await listRegistries(paths)).find(({ repository }) => servedName(repository) === served);
+      if (registry === undefined) return undefined;
+      const own = (await held()).filter(({ repository }) => repository === registry.repository);
+      const found = matching(own, search.replace(/^name:/, "").replaceAll("*", ""));
+      return found.slice((page - 1) * pageSize, page * pageSize).map((each) => listed(registry, each));
+    },
     describePackage: async (organisation, name) => {
       const found = await findRecord({ paths, source }, organisation, name);
       if (found === undefined) return undefined;
@@ -30,6 +45,29 @@ export function createApi(paths: StorePaths, source: Pick<Source, "registry">): 
       if (found === undefined || release === undefined) return undefined;
       return { content: await describeRelease(found.registry, found.record, release), from: found.located };
     },
+  };
+}
+
+/** As hex.pm lists a package; what only hex.pm knows is unknown, and not none. */
+function listed(registry: RegistryPaths, { name, description, licenses, releases }: HeldPackage): Json {
+  const times = releases.map(({ published }) => published).filter((time) => time !== null);
+  return {
+    name,
+    repository: signedName(registry.repository),
+    url: `${apiPath(registry)}/packages/${name}`,
+    inserted_at: times.toSorted()[0] ?? null,
+    updated_at: times.toSorted().at(-1) ?? null,
+    latest_version: releases[0]?.version ?? null,
+    latest_stable_version: releases.find(({ version }) => !version.includes("-"))?.version ?? null,
+    meta: { description, licenses, links: {}, maintainers: [] },
+    releases: releases.map(({ version, has_docs: hasDocs, published }) => ({
+      version,
+      url: `${apiPath(registry)}/packages/${name}/releases/${version}`,
+      has_docs: hasDocs,
+      inserted_at: published,
+    })),
+    downloads: null,
+    owners: null,
   };
 }
 
@@ -97,7 +135,9 @@ async function describePackage(registry: RegistryPaths, record: Package): Promis
       inserted_at: publishedAt(release),
     })),
     retirements: Object.fromEntries(retired.map((release) => [release.version, retirementOf(release)])),
-    owners: [],
+    // Only hex.pm knows them.
+    downloads: null,
+    owners: null,
   };
 }
 
@@ -125,7 +165,7 @@ async function describeRelease(registry: RegistryPaths, record: Package, release
       elixir: metadata?.about.elixir ?? null,
     },
     configs: configsOf(registry, name, release, metadata),
-    downloads: 0,
+    downloads: null,
     publisher: null,
   };
 }
@@ -165,12 +205,7 @@ function configsOf(
 
 function retirementOf({ retired }: Release): Json {
   if (retired === undefined) return null;
-  return { reason: retirementReasons[retired.reason] ?? "other", message: retired.message || null };
-}
-
-function publishedAt({ publishedAt: time }: Release): string | null {
-  if (time === undefined) return null;
-  return new Date(Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000)).toISOString();
+  return { reason: retirementReason(retired.reason), message: retired.message || null };
 }
 
 function apiPath({ repository }: RegistryPaths): string {

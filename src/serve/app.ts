@@ -21,27 +21,49 @@ import type { Logger } from "pino";
 import { MirrorError, describeError, hasErrno, outcomeOf, type ErrorCode } from "../errors.ts";
 import { onGone } from "../listeners.ts";
 import { isLoopback } from "../names/addresses.ts";
+import type { StorePaths } from "../store/paths.ts";
 import { printable } from "../text.ts";
 import { onBehalfOf } from "../via.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
+import { addDocumentationRoutes } from "./documentation.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
-import { createGuard, type Tokens } from "./guard.ts";
+import { createGuard, isOfPage, type Tokens } from "./guard.ts";
 import { addHealthRoutes, type HealthRoutesDependencies } from "./health-routes.ts";
-import { findTarget, requestPlace, type KnownHosts, type Target } from "./hosts.ts";
+import { findTarget, requestPlace, requestShown, type KnownHosts, type Target } from "./hosts.ts";
+import { Sessions } from "./sessions.ts";
 import type { Lacking } from "./lacking.ts";
-import { logWhenOver } from "./request-log.ts";
+import type { Metrics } from "./metrics.ts";
+import { addMirrorApiRoutes, type MirrorApiDependencies } from "./mirror-api-routes.ts";
+import { addLoginRoutes, addPageRoutes, safeNext, sendLogin, wantsPage, type PageDependencies } from "./page-routes.ts";
+import { logOver, whenOver } from "./request-log.ts";
+import { kindOf, outcomeOf as outcomeOfAnswer, type Traffic } from "./traffic.ts";
 
 export interface AppDependencies
-  extends GitRoutesDependencies, FileRoutesDependencies, ApiDependencies, HealthRoutesDependencies {
+  extends
+    GitRoutesDependencies,
+    FileRoutesDependencies,
+    ApiDependencies,
+    HealthRoutesDependencies,
+    MirrorApiDependencies,
+    Omit<PageDependencies, "isGuarded" | "isSecure"> {
+  readonly paths: StorePaths;
   readonly logger: Logger;
   readonly hosts: KnownHosts;
   /** What guards what; undefined: everybody may read all. */
   readonly tokens: Tokens | undefined;
+  /** What opens metrics besides. */
+  readonly metricsTokens?: readonly string[] | undefined;
   /** Whether a request comes from this server itself, by its `Via`: then its upstream leads back here. */
   readonly isOwnRequest: (via: string) => boolean;
   /** Hears of what could not be given. */
   readonly lacking: Lacking;
+  /** Counts what is answered. */
+  readonly traffic: Pick<Traffic, "note" | "recent">;
+  /** What Prometheus reads; undefined: it is asked for elsewhere. */
+  readonly metrics: (() => Promise<Metrics>) | undefined;
+  /** The port of HTTPS, once it is known. */
+  readonly tlsPort: () => number | undefined;
   /** Called when the application ends. */
   readonly onClose: () => void;
   /** What clients have to trust, PEM; undefined when only HTTP is served, or they trust it as it is. */
@@ -65,7 +87,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   }) as unknown as FastifyInstance;
 
   app.addHook("onClose", async () => dependencies.onClose());
-  if (dependencies.logger.isLevelEnabled("info")) logRequests(app);
+  watchRequests(app, (request) => targets.get(request), dependencies);
   // What an answer is read from goes with whoever was to have it.
   app.addHook("onSend", (request, reply, payload, done) => {
     if (payload instanceof Readable) onGone(reply.raw, request.raw.socket, () => payload.destroy());
@@ -75,8 +97,13 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   const lacks = ({ raw, method, ip }: FastifyRequest, error: Pick<MirrorError, "code" | "message">) => {
     if (method === "GET" && isLoopback(ip)) dependencies.lacking.note(targets.get(raw), error);
   };
-  app.setErrorHandler((error: FastifyError | Error, request, reply) => {
+  app.setErrorHandler(async (error: FastifyError | Error, request, reply) => {
     if (error instanceof MirrorError) lacks(request, error);
+    const target = targets.get(request.raw);
+    // A browser would ask for a name and a password, in a window of its own, and keep the token.
+    const isPage = target?.kind === "own" && isOfPage(target.path) && wantsPage(request);
+    if (isPage && error instanceof MirrorError && error.code === "unauthorized")
+      return sendLogin(request, reply.code(401), { isWrong: false, next: safeNext(request.originalUrl) });
     return sendError(error, request, reply);
   });
   app.setNotFoundHandler((request, reply) => {
@@ -90,13 +117,26 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     else if (dependencies.isOwnRequest(via)) done(loop());
     else onBehalfOf(via, done);
   });
-  const guard = createGuard(dependencies.tokens);
-  if (dependencies.tokens !== undefined) {
-    app.addHook("onRequest", async (request) => guard.check(targetOf(request), request.headers.authorization));
+  const sessions = new Sessions();
+  const { tokens, metricsTokens } = dependencies;
+  const guard = createGuard({ tokens, metricsTokens, sessions });
+  if (tokens !== undefined || metricsTokens !== undefined) {
+    app.addHook("onRequest", async (request) => {
+      const { authorization, cookie } = request.headers;
+      guard.check(targetOf(request), { authorization, cookie });
+    });
   }
   addHealthRoutes(app, dependencies, guard);
   addOwnRoutes(app, dependencies);
   addApiRoutes(app, dependencies);
+  addMirrorApiRoutes(app, dependencies);
+  const isSecure = (request: FastifyRequest) =>
+    request.protocol === "https" || dependencies.arrivals.placeOf(request.raw).port === dependencies.tlsPort();
+  const isGuarded = tokens !== undefined;
+  addPageRoutes(app, { ...dependencies, isGuarded, isSecure });
+  addDocumentationRoutes(app, dependencies.paths, isGuarded);
+  if (isGuarded) await app.register(async (scope) => addLoginRoutes(scope, { guard, sessions, isSecure }));
+  if (dependencies.metrics !== undefined) addMetricsRoute(app, dependencies.metrics);
   await addFileRoutes(app, targetOf, dependencies);
   await app.register(async (scope) => {
     addGitRoutes(scope, (request) => gitTargetOf(targetOf(request)), dependencies);
@@ -117,10 +157,22 @@ function refuseSchemas(): never {
   throw new Error("routes here have no schemas");
 }
 
-function logRequests(app: FastifyInstance): void {
+/** Counts each request, and logs it. */
+function watchRequests(
+  app: FastifyInstance,
+  targetOf: (request: IncomingMessage) => Target | undefined,
+  { logger, traffic }: Pick<AppDependencies, "logger" | "traffic">,
+): void {
+  const isLogged = logger.isLevelEnabled("info");
   app.addHook("onRequest", (request, reply, done) => {
-    const { raw, originalUrl: url, log } = request;
-    logWhenOver(log, { request: raw, response: reply.raw, url, client: () => request.ip });
+    const { raw, originalUrl: url, log, method } = request;
+    whenOver({ request: raw, response: reply.raw }, (over) => {
+      if (isLogged) logOver(log, { request: raw, response: reply.raw, url, client: () => request.ip }, over);
+      const { status, bytes, ms, isWhole } = over;
+      const outcome = outcomeOfAnswer(status, reply.getHeader("x-mirror"), isWhole);
+      const what = requestShown(url, raw.headers.host);
+      traffic.note({ kind: kindOf(targetOf(raw)), outcome, at: Date.now(), method, what, status, bytes, ms });
+    });
     done();
   });
 }
@@ -145,17 +197,20 @@ function gitTargetOf(target: Target | undefined): Extract<Target, { kind: "git" 
 }
 
 function addOwnRoutes(app: FastifyInstance, { caCertificate }: AppDependencies): void {
-  app.get("/own/", (_request, reply) =>
-    reply
-      .type("text/plain; charset=utf-8")
-      .send(
-        "This is a mirror of Hex packages and git repositories.\nSee /health and /ca.pem; clients use it by mirror-server exec or env.\n",
-      ),
-  );
   app.get("/own/ca.pem", (_request, reply) => {
     const pem = caCertificate();
     if (pem === undefined) throw new MirrorError("not_found", "this mirror has no authority of its own");
     return reply.type("application/x-pem-file").send(pem);
+  });
+}
+
+function addMetricsRoute(app: FastifyInstance, metrics: () => Promise<Metrics>): void {
+  app.get("/own/metrics", async (_request, reply) => {
+    const { contentType, text } = await metrics();
+    return reply
+      .header("cache-control", "no-store")
+      .type(contentType)
+      .send(await text());
   });
 }
 

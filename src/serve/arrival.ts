@@ -4,6 +4,8 @@
  */
 import type { IncomingMessage } from "node:http";
 import proxyAddr from "@fastify/proxy-addr";
+import type { Freshness } from "./file-memory.ts";
+import type { Kind } from "./traffic.ts";
 
 export interface Arrivals {
   /** Whether the word of this address counts for who asks; `hops` is 0 for the connection itself. */
@@ -22,21 +24,20 @@ export const placeHeader = "x-mirror-server-place";
 /** Said to workers: since when and until when, in milliseconds, which file answers requests like this, percent-encoded. */
 export const fileHeader = "x-mirror-server-file";
 
-export interface AnsweringFile {
+export interface AnsweringFile extends Freshness {
   readonly path: string;
-  /** As of `Freshness`. */
-  readonly since?: number | undefined;
-  readonly until: number;
 }
 
-/** `1790000000000 Infinity /mirror/hex/tarballs/jason-1.4.1.tar`, its path encoded. */
-export function fileHeaderOf({ path, since, until }: AnsweringFile): string {
-  return `${since ?? "-"} ${until} ${encodeURIComponent(path)}`;
+/** `1790000000000 Infinity tarball /mirror/hex/tarballs/jason-1.4.1.tar`, its path encoded. */
+export function fileHeaderOf({ path, since, until, kind }: AnsweringFile): string {
+  return `${since ?? "-"} ${until} ${kind} ${encodeURIComponent(path)}`;
 }
 
 export function readFileHeader(value: string): AnsweringFile {
-  const [since = "-", until = "0", path = ""] = value.split(" ");
-  return { path: decodeURIComponent(path), since: since === "-" ? undefined : Number(since), until: Number(until) };
+  const [since = "-", until = "0", kind = "other", path = ""] = value.split(" ");
+  const when = { since: since === "-" ? undefined : Number(since), until: Number(until) };
+  // It is our own process that says so.
+  return { path: decodeURIComponent(path), ...when, kind: kind as Kind };
 }
 
 /** @param proxies addresses and networks whose word counts */

@@ -1,36 +1,61 @@
 /**
  * The application of one mirror, from what a server has: its folder, git, and what it was told. The same for `serve` and for
- * tests; it listens to nothing. Order: 1 git, its queue and its cache; 2 what health tells; 3 the routes.
+ * tests; it listens to nothing. Order: 1 git, its queue and its cache; 2 what is known of the mirror: health, facts, metrics;
+ * 3 the routes.
  */
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { GrowingFile } from "../disk/growing-file.ts";
 import type { Place } from "../disk/place.ts";
+import { digestOf } from "../disk/hot-files.ts";
 import { describeError } from "../errors.ts";
 import { AnswerStore } from "../git/answer-store.ts";
 import { cacheUploadPack } from "../git/cached-upload-pack.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { createUploadPack, type UploadPack, type UploadPackSettings } from "../git/upload-pack.ts";
+import { createFacts, type FactSources } from "../facts/facts.ts";
 import { createHealthCheck, type HealthSources } from "../health/health.ts";
 import { Overlook } from "../health/overlook.ts";
+import { lazy } from "../lazy.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { createRepositoryFinder } from "../store/repositories.ts";
 import { createApi } from "./api.ts";
 import { buildApp, type AppDependencies } from "./app.ts";
 import { heldGit, type FindRepository, type GitSource } from "./git-source.ts";
+import type { Activity } from "./activity.ts";
+import { LiveStreams } from "./live.ts";
+import type { GitCounts, Metrics } from "./metrics.ts";
 import type { Source } from "./source.ts";
+import type { Traffic } from "./traffic.ts";
 
 export interface AppParts
   extends
     Pick<
       AppDependencies,
-      "logger" | "arrivals" | "tokens" | "identity" | "caCertificate" | "onFile" | "memory" | "isOwnRequest" | "lacking"
+      | "logger"
+      | "arrivals"
+      | "tokens"
+      | "identity"
+      | "caCertificate"
+      | "onFile"
+      | "memory"
+      | "isOwnRequest"
+      | "lacking"
+      | "metricsTokens"
+      | "snippets"
+      | "tlsPort"
     >,
     Pick<
       HealthSources,
       "trust" | "workersProblem" | "watchProblem" | "certificate" | "pullProblems" | "upstreamsAway"
     > {
   readonly paths: StorePaths;
+  readonly kinds: FactSources["kinds"];
+  readonly mode: FactSources["mode"];
+  readonly traffic: Traffic;
+  readonly activity: Activity;
+  /** Whether metrics are asked for on a port of their own. */
+  readonly isMeteredApart: boolean;
   readonly source: Source;
   /** Makes of the repositories that are held those that may be had; absent: nothing is fetched. */
   readonly pullGit?: ((held: GitSource, find: FindRepository) => GitSource) | undefined;
@@ -45,14 +70,50 @@ export interface AppParts
   };
 }
 
-export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
-  const { paths, environments, logger, served, ownNames } = parts;
+export interface ComposedApp {
+  readonly app: FastifyInstance;
+  readonly metrics: () => Promise<Metrics>;
+  /** Lets go of pages that are open: a server that ends does not wait for them. */
+  readonly endStreams: () => void;
+}
+
+export async function composeApp(parts: AppParts): Promise<ComposedApp> {
+  const { paths, environments, logger, served, ownNames, traffic, activity } = parts;
   const { trust, workersProblem, watchProblem, certificate, pullProblems, upstreamsAway } = parts;
   const overlook = new Overlook(paths, environments.features);
   const findRepository = createRepositoryFinder(paths);
-  const held = heldGit(findRepository, await openUploadPack(parts, overlook.deeds));
+  const git = await openUploadPack(parts, overlook.deeds);
+  const held = heldGit(findRepository, git.uploadPack);
+  const started = Date.now();
+  const health = createHealthCheck(paths, {
+    started,
+    hosts: () => [...served()],
+    overlook,
+    trust,
+    workersProblem,
+    watchProblem,
+    certificate,
+    pullProblems,
+    upstreamsAway,
+  });
+  const seen = async () => overlook.now();
+  const facts = createFacts({ paths, kinds: parts.kinds, seen, health, trust, mode: parts.mode, started });
+  const metrics = lazy(async () => {
+    const { createMetrics } = await import("./metrics.ts");
+    return createMetrics({ traffic, activity, git: git.counts, health, overview: facts.overview });
+  });
+  // What a page shows of it would be another.
+  const state = async () => {
+    const { status, causes } = await health();
+    return JSON.stringify({
+      status,
+      problems: causes.length,
+      changes: digestOf(Buffer.from((await overlook.now()).changes)),
+    });
+  };
+  const live = new LiveStreams({ traffic, activity, state });
   overlook.start();
-  return buildApp({
+  const app = await buildApp({
     logger,
     hosts: { own: new Set(ownNames), served },
     arrivals: parts.arrivals,
@@ -61,45 +122,72 @@ export async function composeApp(parts: AppParts): Promise<FastifyInstance> {
     caCertificate: parts.caCertificate,
     isOwnRequest: parts.isOwnRequest,
     lacking: parts.lacking,
+    traffic,
+    activity,
+    facts,
+    live,
+    paths,
+    metrics: parts.isMeteredApart ? undefined : metrics,
+    metricsTokens: parts.metricsTokens,
+    snippets: parts.snippets,
+    tlsPort: parts.tlsPort,
     source: parts.source,
     memory: parts.memory,
     onFile: parts.onFile,
-    ...createApi(paths, parts.source),
-    health: createHealthCheck(paths, {
-      started: Date.now(),
-      hosts: () => [...served()],
-      overlook,
-      trust,
-      workersProblem,
-      watchProblem,
-      certificate,
-      pullProblems,
-      upstreamsAway,
-    }),
+    ...createApi(paths, parts.source, facts.packages),
+    health,
     onClose: () => overlook.close(),
     complaint: (path, isThere) => overlook.complaint(path, isThere),
     git: parts.pullGit?.(held, findRepository) ?? held,
     openNameless: environments.openNameless,
   });
+  return { app, metrics, endStreams: () => live.end() };
+}
+
+interface CountedGit {
+  readonly uploadPack: UploadPack;
+  readonly counts: () => GitCounts;
 }
 
 async function openUploadPack(
   { paths, environments, logger, git }: AppParts,
   deeds: Pick<Overlook["deeds"], "failed" | "succeeded">,
-): Promise<UploadPack> {
+): Promise<CountedGit> {
   const { cacheSize, ...limits } = git;
+  const counts = { asked: 0, runs: 0, failures: 0 };
   const direct = createUploadPack({
     environments,
     ...limits,
     onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
     onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
-    onRun: (place, failure) => (failure === undefined ? deeds.succeeded(place) : deeds.failed(place, failure)),
+    onRun: (place, failure) => {
+      if (failure === undefined) return deeds.succeeded(place);
+      counts.failures += 1;
+      deeds.failed(place, failure);
+    },
   });
   const store = await openAnswerStore(paths.cache, cacheSize, logger);
   const createSpool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);
-  return cacheUploadPack(direct, store, createSpool, (error) =>
+  const running = counting(direct, () => (counts.runs += 1));
+  const cached = cacheUploadPack(running, store, createSpool, (error) =>
     logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
   );
+  const uploadPack = counting(cached, () => (counts.asked += 1));
+  return { uploadPack, counts: () => ({ ...counts, ...direct.load() }) };
+}
+
+function counting({ advertise, answer, load }: UploadPack, count: () => void): UploadPack {
+  return {
+    advertise: async (request) => {
+      count();
+      return advertise(request);
+    },
+    answer: async (request) => {
+      count();
+      return answer(request);
+    },
+    load,
+  };
 }
 
 /** A cache folder that cannot be used costs speed, nothing else. */

@@ -18,6 +18,7 @@ import { settledAfter as usuallySettledAfter } from "../disk/stamp.ts";
 import { onGone } from "../listeners.ts";
 import { wantedOf, type Validators, type Wanted } from "./conditional.ts";
 import { howHeaders } from "./headers.ts";
+import type { Kind } from "./traffic.ts";
 
 /** What is answered with it, made once. */
 export interface Described extends Validators {
@@ -40,6 +41,8 @@ export interface Freshness {
   readonly since?: number | undefined;
   /** Until when it is given to others without being looked up again. Likewise. */
   readonly until: number;
+  /** What it is, for who counts. */
+  readonly kind: Kind;
 }
 
 export interface Answer {
@@ -64,8 +67,19 @@ export interface FileMemory {
 export interface Observers {
   /** Hears of each request that is answered from memory, before it is. */
   readonly log: RequestListener | undefined;
+  /** Hears of each, when it was. */
+  readonly answered: (request: IncomingMessage, answer: FromMemory) => void;
   /** Hears of each answer that has to wait for its client. */
   readonly unfinished: RequestListener;
+}
+
+export interface FromMemory {
+  readonly kind: Kind;
+  readonly status: number;
+  /** Of the body. */
+  readonly bytes: number;
+  /** Since it came. */
+  readonly ms: number;
 }
 
 /** Records change at any sync; tarballs have validators, so asking again is cheap. */
@@ -105,8 +119,8 @@ export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): F
       const key = keyOf(request, url);
       if (isPlainRead(request) && key.length <= maxRequest) known.set(key, { path, ...freshness });
     },
-    inFrontOf: (next, { log, unfinished }) => {
-      const answer = ({ request, response, known: { path, since } }: Waiting) => {
+    inFrontOf: (next, { log, unfinished, answered }) => {
+      const answer = ({ request, response, known: { path, since, kind }, came }: Waiting) => {
         const file = files.recall(path);
         const description = file === undefined ? undefined : descriptionOf(file);
         const wanted = description === undefined ? undefined : wantedOf(request.headers, description);
@@ -116,7 +130,8 @@ export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): F
         }
         log?.(request, response);
         const how = howHeaders("hit", since ?? description.file.modified.getTime());
-        send(request, response, description, { wanted, how });
+        const bytes = send(request, response, description, { wanted, how });
+        answered(request, { kind, status: wanted.status, bytes, ms: performance.now() - came });
         // Most are with the system by now.
         if (response.writableFinished) return;
         unfinished(request, response);
@@ -129,7 +144,8 @@ export function createFileMemory({ settledAfter = usuallySettledAfter } = {}): F
       return (request, response) => {
         const found = isPlainRead(request) ? known.get(keyOf(request, request.url ?? "")) : undefined;
         if (found === undefined || found.until < Date.now()) next(request, response);
-        else if (waiting.push({ request, response, known: found }) === 1) setImmediate(answerAll);
+        else if (waiting.push({ request, response, known: found, came: performance.now() }) === 1)
+          setImmediate(answerAll);
       };
     },
   };
@@ -144,6 +160,7 @@ interface Waiting {
   readonly request: IncomingMessage;
   readonly response: ServerResponse & { readonly req: IncomingMessage };
   readonly known: Known;
+  readonly came: number;
 }
 
 interface Sending {
@@ -151,13 +168,18 @@ interface Sending {
   readonly how: readonly string[];
 }
 
-function send({ method }: IncomingMessage, response: ServerResponse, file: FileInMemory, sending: Sending): void {
+/** @returns bytes of the body */
+function send({ method }: IncomingMessage, response: ServerResponse, file: FileInMemory, sending: Sending): number {
   const { wanted, how } = sending;
   const { status, headers, body } = answerOf(file, wanted);
   response.writeHead(status, [...headers, ...how]);
-  if (method === "HEAD") response.end();
-  else if (status === 200 && file.text !== undefined) response.end(file.text, "latin1");
+  if (method === "HEAD") {
+    response.end();
+    return 0;
+  }
+  if (status === 200 && file.text !== undefined) response.end(file.text, "latin1");
   else response.end(body);
+  return body?.length ?? 0;
 }
 
 /** @param wanted anything but a refusal */

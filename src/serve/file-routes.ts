@@ -20,6 +20,7 @@ import {
 import { howHeaders, setHeaders } from "./headers.ts";
 import type { Target } from "./hosts.ts";
 import type { Located, Source } from "./source.ts";
+import { kindOf, type Kind } from "./traffic.ts";
 
 export interface FileRoutesDependencies {
   /** What is known to be wrong with a file of the registry. @param isThere whether it is given to the client */
@@ -55,7 +56,7 @@ export async function addFileRoutes(
     },
   });
   const send = async (request: FastifyRequest, reply: FastifyReply, located: Located | undefined) =>
-    sendLocated({ memory, onFile }, request, reply, located);
+    sendLocated({ memory, onFile, kind: kindOf(targetOf(request)) }, request, reply, located);
 
   app.get("/own/*", async (request, reply) => {
     const path = pathOf(targetOf(request), "own");
@@ -86,7 +87,7 @@ function isThere(located: Located | undefined): boolean {
 
 /** By its place: a link is not followed, since in a mirror that came from git anyone may have put it there. */
 async function sendLocated(
-  { memory, onFile }: Pick<FileRoutesDependencies, "memory" | "onFile">,
+  { memory, onFile, kind }: Pick<FileRoutesDependencies, "memory" | "onFile"> & { readonly kind: Kind },
   request: FastifyRequest,
   reply: FastifyReply,
   located: Located | undefined,
@@ -104,7 +105,7 @@ async function sendLocated(
   const { place } = content;
   const file = await memory.open(place);
   if (file !== undefined) {
-    onFile(request, reply, place, { since, until });
+    onFile(request, reply, place, { since, until, kind });
     memory.lend(file, reply.raw);
     return sendDescribed(request, reply, file, howHeaders(mark, since ?? file.file.modified.getTime()));
   }

@@ -38,7 +38,7 @@ export function addHealthRoutes(
 ): void {
   app.get("/own/health", async (request, reply) => {
     const { causes: _causes, ...report } = await health();
-    const hears = guard.mayHear(request.headers.authorization);
+    const hears = guard.mayHear({ authorization: request.headers.authorization });
     return send(reply, report, hears === "all" ? report : hears === "public" ? publicPart(report) : wordOf(report));
   });
   app.get("/own/health/live", (_request, reply) => reply.header("cache-control", "no-store").send({ status: "ok" }));

@@ -48,12 +48,16 @@ const ownRooms = new Set([
   "docs",
   "health",
   "installs",
+  "login",
+  "logout",
+  "metrics",
   "names",
   "packages",
   "policies",
   "public_key",
   "repos",
   "tarballs",
+  "ui",
   "versions",
 ]);
 const gitSuffix = /^(.+?)\/(info\/refs|git-upload-pack|git-receive-pack)$/;
@@ -73,6 +77,12 @@ export function requestPlace(url: string, hostHeader: string | undefined): { hos
   if (authority === undefined)
     return { host: hostHeader === undefined ? undefined : withoutUser(hostHeader), path: plain };
   return { host: withoutUser(authority), path: rest === "" ? "/" : rest };
+}
+
+/** Host and path of a request, for people: without its query and whatever else may be a secret. */
+export function requestShown(url: string, hostHeader: string | undefined): string {
+  const { host, path } = requestPlace(url, hostHeader);
+  return `${host ?? ""}${path}`;
 }
 
 /** @param path as the client sent it, without its query */

@@ -8,12 +8,23 @@ import { parseTokens, type Tokens } from "./guard.ts";
 export async function readTokens({ requireToken }: Pick<Config, "requireToken">): Promise<Tokens | undefined> {
   if (requireToken === undefined) return undefined;
   const { files, everything } = requireToken;
+  return { tokens: await readAll("--require-token", files), everything };
+}
+
+/** What opens metrics besides. @returns undefined where nothing was said @throws likewise */
+export async function readMetricsTokens({
+  metricsToken,
+}: Pick<Config, "metricsToken">): Promise<readonly string[] | undefined> {
+  return metricsToken === undefined ? undefined : readAll("--metrics-token", [metricsToken]);
+}
+
+async function readAll(option: string, files: readonly string[]): Promise<string[]> {
   const texts = files.map((file) =>
     readText(file).catch((cause: unknown) => {
-      throw new MirrorError("config", `--require-token: cannot read ${file}`, { cause });
+      throw new MirrorError("config", `${option}: cannot read ${file}`, { cause });
     }),
   );
   const tokens = (await Promise.all(texts)).flatMap(parseTokens);
-  if (tokens.length === 0) throw new MirrorError("config", `--require-token: ${files.join(", ")} holds no token`);
-  return { tokens, everything };
+  if (tokens.length === 0) throw new MirrorError("config", `${option}: ${files.join(", ")} holds no token`);
+  return tokens;
 }

@@ -1,6 +1,7 @@
 /** What the server's process and its workers say to each other, besides requests. */
 import type { StoreFolders } from "../store/paths.ts";
 import type { ListenOptions } from "./listen.ts";
+import type { Taken } from "./traffic.ts";
 
 export type ToWorker =
   | { readonly kind: "serve"; readonly work: Work }
@@ -11,6 +12,8 @@ export type FromWorker =
   /** It hears now; what was said before is lost. */
   | { readonly kind: "ready" }
   | { readonly kind: "listening"; readonly port: number; readonly tlsPort: number | undefined }
+  /** What it has answered from memory since it last said so. */
+  | { readonly kind: "traffic"; readonly taken: Taken }
   /** It will not come to listening. */
   | { readonly kind: "failed"; readonly message: string };
 

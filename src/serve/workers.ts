@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { MirrorError } from "../errors.ts";
 import type { Listening } from "./listen.ts";
+import type { Traffic } from "./traffic.ts";
 import type { FromWorker, ToWorker, Work } from "./worker-messages.ts";
 
 // One that ends so soon after its start may only end again: the next one waits that long. Milliseconds.
@@ -20,13 +21,21 @@ export interface Workers extends Listening {
   readonly problem: () => string | undefined;
 }
 
+export interface WorkersTools {
+  readonly count: number;
+  readonly work: Work;
+  readonly logger: Logger;
+  /** Hears what they counted. */
+  readonly traffic: Pick<Traffic, "add">;
+}
+
 /**
  * @param answer what answers the requests that workers pass on
  * @param work what they are to do, `count` of them @throws MirrorError `config` when a port cannot be taken
  */
 export async function listenByWorkers(
   answer: RequestListener,
-  { count, work, logger }: { readonly count: number; readonly work: Work; readonly logger: Logger },
+  { count, work, logger, traffic }: WorkersTools,
 ): Promise<Workers> {
   const behind = await listenBehind(answer, work.socketPath);
   cluster.setupPrimary({ exec: fileURLToPath(new URL("./worker.js", import.meta.url)), args: [] });
@@ -55,6 +64,7 @@ export async function listenByWorkers(
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "ready") tell(worker, { kind: "serve", work: current });
         else if (message.kind === "listening") resolve(message);
+        else if (message.kind === "traffic") traffic.add(message.taken);
         else reject(new MirrorError("config", message.message));
       });
       worker.on("error", reject);

@@ -7,7 +7,7 @@ import { compareNames, isPackageName, isRepositoryName } from "../names/hex-name
 import { isVersion } from "../names/versions.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import type { Place } from "../disk/place.ts";
-import type { GitEntry, HexEntry, Lock } from "../lock/entries.ts";
+import type { GitEntry, HexEntry, Lock, SkippedEntry } from "../lock/entries.ts";
 import { jsonText, readJson } from "./json-file.ts";
 import type { StorePaths } from "./paths.ts";
 
@@ -39,6 +39,8 @@ const schema = z.object({
   git: z.array(gitSchema),
   /** What the git entries have as submodules, at the commits that they name. */
   submodules: z.array(gitSchema),
+  /** Apps that nothing can be mirrored for, and why. */
+  skipped: z.array(z.object({ app: z.string(), reason: z.string() })).optional(),
   /** Present when something of it failed to be synced. */
   incomplete: z.literal(true).optional(),
 });
@@ -48,8 +50,8 @@ export interface WriteOptions {
   readonly redact: (url: string) => string;
   /** Whether all of it was synced; if not, submodules that are known from before stay known. */
   readonly isWhole: boolean;
-  /** Entries that cannot be mirrored, and are not written down. */
-  readonly refused: readonly { readonly lock: string; readonly app: string }[];
+  /** Entries that may not be mirrored: that they are there is written down, and not what they are. */
+  readonly refused: readonly { readonly lock: string; readonly app: string; readonly reason: string }[];
 }
 
 /** @param submodules what the lock's git entries need besides, as this sync found them */
@@ -67,10 +69,12 @@ export async function writeKnownLock(
   const { hex, git } = contentOf(lock, { redact, refused });
   // What an earlier sync was allowed to take is still needed.
   const taken = (earlier?.git ?? []).filter(({ app }) => isRefused(refused, lock.name, app));
+  const skipped = skippedIn(lock, refused);
   const content = {
     hex,
     git: [...git, ...taken],
     submodules: [...all.values()],
+    ...(skipped.length === 0 ? {} : { skipped }),
     ...(isWhole ? {} : { incomplete: true }),
   };
   await file.writeIfChanged(jsonText(content));
@@ -117,6 +121,13 @@ function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" 
   };
 }
 
+/** Without paths, which are of the project itself. */
+function skippedIn(lock: Lock, refused: WriteOptions["refused"]): { app: string; reason: string }[] {
+  const unknown = lock.entries.flatMap((entry) => (entry.kind === "skipped" && !entry.isPath ? [entry] : []));
+  const all = [...unknown, ...refused.filter((entry) => entry.lock === lock.name)];
+  return all.map(({ app, reason }) => ({ app, reason })).sort((a, b) => compareNames(a.app, b.app));
+}
+
 function isRefused(refused: WriteOptions["refused"], lock: string, app: string): boolean {
   return refused.some((entry) => entry.lock === lock && entry.app === app);
 }
@@ -148,10 +159,11 @@ export function watchKnownLocks(paths: StorePaths): () => Promise<readonly Lock[
 async function readKnownLock(place: Place): Promise<Lock> {
   const name = place.name.slice(0, -".json".length);
   const known = await readJson({ place, schema, whenDamaged: { remedy: "delete it and sync that lock again" } });
-  const { hex, git, submodules } = known ?? { hex: [], git: [], submodules: [] };
+  const { hex, git, submodules, skipped = [] } = known ?? { hex: [], git: [], submodules: [] };
   const entries = [
     ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
     ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
+    ...skipped.map((entry): SkippedEntry => ({ ...entry, kind: "skipped", isPath: false })),
   ];
   return { name, entries };
 }

@@ -54,6 +54,8 @@ export interface PatienceSettings {
   readonly limits?: Partial<Limits>;
   /** Whether it outlives every job: then who asks decides which hosts are away (pull/), and for how long. */
   readonly isLasting?: boolean;
+  /** Told what each try came to. */
+  readonly onTried?: (host: string, isAnswered: boolean) => void;
   /** Told when a host is asked, and of each sign of it. */
   readonly watch?: { readonly onBegin: (host: string) => void; readonly onSign: (host: string) => void };
 }
@@ -62,7 +64,7 @@ export interface PatienceSettings {
 const lookEvery = 250;
 
 export function createPatience(settings: PatienceSettings): Patience {
-  const { deadline, tell, limits: own = {}, isLasting = false, watch: watcher } = settings;
+  const { deadline, tell, limits: own = {}, isLasting = false, watch: watcher, onTried } = settings;
   const limits = { ...usualLimits, ...own };
   const hasDeadline = deadline !== undefined;
   const hosts = new Map<string, HostWatch>();
@@ -88,6 +90,7 @@ export function createPatience(settings: PatienceSettings): Patience {
       for (;;) {
         try {
           const result = await asked.attempt(hearing);
+          onTried?.(host, true);
           if (tries.failed > 0) {
             hasRecovered = true;
             watch(host).recover();
@@ -95,6 +98,8 @@ export function createPatience(settings: PatienceSettings): Patience {
           return result;
         } catch (error) {
           watch(host).fail(error);
+          // What is not there, or is refused, was answered.
+          onTried?.(host, troubleOf(error) === undefined);
           asked.lastError = error;
           await asked.sleep(tries.pauseAfter(error, host, watch(host).hasAnswered));
         }

@@ -53,6 +53,7 @@ export function openUpstreams(
   const impatient = { tries: 2, gitTries: 2, firstByte: 15 };
   const patience = createPatience({
     tell,
+    onTried: reporter.asked,
     ...(lasting === undefined ? { deadline, limits } : { isLasting: true, limits: impatient, watch: lasting }),
   });
   const http = createHttpClient({

@@ -99,7 +99,7 @@ describe("serve --require-token", () => {
   });
 
   test("health names nothing that is guarded to those without a token", async () => {
-    const health = async (url: string, authorization?: string) =>
+    const health = async (url: string, authorization?: string): Promise<unknown> =>
       (await fetch(`${url}/health`, { headers: authorization === undefined ? {} : { authorization } })).json();
     const part = await startServer(["--no-tls", "--require-token", "tokens"], { cwd });
     expect(await health(part.url)).toMatchObject({

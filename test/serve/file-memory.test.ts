@@ -33,7 +33,7 @@ async function start(settings: Parameters<typeof testApp>[1] = {}): Promise<numb
       passedOn += 1;
       server.app.routing(request, response);
     },
-    { log: undefined, unfinished: () => undefined },
+    { log: undefined, unfinished: () => undefined, answered: () => undefined },
   );
   return listenOnLoopback(createServer(answer));
 }

@@ -8,6 +8,11 @@ import { composeApp } from "../../src/serve/compose-app.ts";
 import { arrivals } from "../../src/serve/arrival.ts";
 import { createFileMemory, type FileMemory } from "../../src/serve/file-memory.ts";
 import { folderSource } from "../../src/serve/source.ts";
+import { loadConfig } from "../../src/config.ts";
+import { openKinds } from "../../src/mirror/kinds.ts";
+import { silentReporter } from "../../src/reporter.ts";
+import { Activity } from "../../src/serve/activity.ts";
+import { Traffic } from "../../src/serve/traffic.ts";
 import { StorePaths } from "../../src/store/paths.ts";
 import { Lacking } from "../../src/serve/lacking.ts";
 import { createServedHosts } from "../../src/store/served-hosts.ts";
@@ -16,6 +21,7 @@ export interface TestApp {
   readonly app: FastifyInstance;
   readonly paths: StorePaths;
   readonly memory: FileMemory;
+  readonly traffic: Traffic;
   /** What was logged, as JSON lines. */
   readonly log: string[];
 }
@@ -44,9 +50,21 @@ export async function testApp(
   });
   const environments = await createGitEnvironments({ PATH: process.env["PATH"] });
   onTestFinished(() => environments.remove());
+  const config = loadConfig({ flags: { mirror }, environment: {}, cwd: mirror });
   const memory = createFileMemory(settings);
-  const app = await composeApp({
+  const traffic = new Traffic();
+  const { app } = await composeApp({
     paths,
+    kinds: () =>
+      openKinds(
+        { config, paths, reporter: silentReporter, signal: new AbortController().signal },
+        { gitEnvironments: async () => environments },
+      ),
+    mode: { pulls: false, why: "a test says so" },
+    activity: new Activity(),
+    isMeteredApart: false,
+    snippets: async () => [],
+    tlsPort: () => undefined,
     source: folderSource(paths),
     environments,
     logger,
@@ -72,11 +90,12 @@ export async function testApp(
     pullProblems: () => [],
     upstreamsAway: () => [],
     lacking: new Lacking(),
+    traffic,
     isOwnRequest: () => false,
     certificate: () => undefined,
     caCertificate: () => undefined,
     identity: undefined,
   });
   onTestFinished(() => app.close());
-  return { app, paths, memory, log } satisfies TestApp;
+  return { app, paths, memory, traffic, log } satisfies TestApp;
 }

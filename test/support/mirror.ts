@@ -21,6 +21,7 @@ export function openTestMirror(
     begin: () => undefined,
     done: () => undefined,
     received: () => undefined,
+    asked: () => undefined,
     progress: () => undefined,
     failed: (item, error) => said.push(`${JSON.stringify(item)}: ${describeError(error)}`),
     note: (text) => said.push(text),

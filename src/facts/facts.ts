@@ -1,0 +1,260 @@
+/**
+ * What can be known of a mirror, for the page, the API, metrics and `status`: one answer for all. Made of what was last seen
+ * of the folder (health/), of the known locks and of the signed records, and kept for as long as none of these is another.
+ */
+import type { Artifact } from "../artifacts/artifact.ts";
+import type { Kinds } from "../artifacts/kinds.ts";
+import type { Overview } from "../health/overlook.ts";
+import type { HealthReport } from "../health/health.ts";
+import { lookInto } from "../disk/look-into.ts";
+import { bytesOf } from "../artifacts/bytes-of.ts";
+import { repositoryState } from "../git/repository-state.ts";
+import type { Lock } from "../lock/entries.ts";
+import type { Item } from "../names/item.ts";
+import { showItem } from "../names/shown-item.ts";
+import { servedName } from "../names/hex-repository.ts";
+import { readFileChecksums } from "../store/file-checksums.ts";
+import { watchKnownLocks } from "../store/known-locks.ts";
+import { readLastSync } from "../store/last-sync.ts";
+import type { StorePaths } from "../store/paths.ts";
+import type { Trust } from "../store/trust.ts";
+import { findRepository } from "../store/repositories.ts";
+import { coverageOf, covers } from "./coverage.ts";
+import { describePackage, familiesOf, listPackages, type NamedFamily, type PackageSources } from "./packages.ts";
+import { describeGit, listGit } from "./repositories.ts";
+import type {
+  GitRepository,
+  GitRepositoryDetail,
+  HeldFile,
+  HeldPackage,
+  Lack,
+  LockCoverage,
+  MirrorOverview,
+  PackageDetail,
+} from "./shape.ts";
+
+export interface Facts {
+  readonly overview: () => Promise<MirrorOverview>;
+  readonly packages: () => Promise<readonly HeldPackage[]>;
+  /** undefined: it is not held. */
+  readonly package: (repository: string, name: string) => Promise<PackageDetail | undefined>;
+  readonly git: () => Promise<readonly GitRepository[]>;
+  /** Likewise. */
+  readonly repository: (host: string, path: string) => Promise<GitRepositoryDetail | undefined>;
+  readonly files: () => Promise<readonly HeldFile[]>;
+}
+
+export interface FactSources {
+  readonly paths: StorePaths;
+  readonly kinds: () => Kinds;
+  /** What was last seen of the folder. */
+  readonly seen: () => Promise<Overview>;
+  readonly health: () => Promise<HealthReport>;
+  readonly trust: () => Promise<Trust>;
+  readonly mode: { readonly pulls: boolean; readonly why: string };
+  /** Milliseconds since 1970. */
+  readonly started: number;
+}
+
+/** All that takes time to find out, of one state of the mirror. */
+interface Found {
+  readonly locks: readonly Lock[];
+  readonly families: ReadonlyMap<string, NamedFamily>;
+  readonly packages: readonly HeldPackage[];
+  readonly git: readonly GitRepository[];
+  readonly files: readonly HeldFile[];
+  readonly lacks: ReadonlyMap<string, readonly Lack[]>;
+  /** When it came. Milliseconds since 1970. */
+  readonly oldestRecord: number | undefined;
+}
+
+export function createFacts(sources: FactSources): Facts {
+  const { paths, kinds, seen, health, trust, mode, started } = sources;
+  const knownLocks = watchKnownLocks(paths);
+  const lacksOf = rememberLacks(paths);
+  const since = new Since();
+  let last: { readonly of: string; readonly locks: readonly Lock[]; readonly found: Promise<Found> } | undefined;
+
+  const find = async (overview: Overview, locks: readonly Lock[]): Promise<Found> => {
+    const families = await familiesOf(locks, overview.registries);
+    const lacks = await coverageOf(locks, kinds(), overview, lacksOf);
+    return {
+      locks,
+      families,
+      packages: await listPackages(packageSources(overview, locks, families)),
+      git: await listGit({ held: overview.repositories, locks, problems: overview.problems }),
+      files: await listFiles(paths, kinds()),
+      oldestRecord: await oldestOf(paths, overview.registries),
+      lacks,
+    };
+  };
+  const packageSources = (overview: Overview, locks: readonly Lock[], families: Found["families"]): PackageSources => {
+    const damaged = new Set(overview.problems.map(({ subject }) => subject));
+    const isDamaged = (repository: string, file: string) => {
+      const served = servedName(repository);
+      return damaged.has(served === undefined ? file : `repos/${served}/${file}`);
+    };
+    return { paths, registries: overview.registries, locks, families, isDamaged };
+  };
+  const current = async () => {
+    const overview = await seen();
+    const locks = await knownLocks();
+    const of = [overview.changes, ...overview.problems.map(({ text }) => text)].join("\n");
+    if (last?.of !== of || last.locks !== locks) {
+      const found = find(overview, locks);
+      last = { of, locks, found };
+      // What failed is tried again by whoever asks next.
+      found.catch(() => (last = undefined));
+    }
+    return { overview, found: await last.found };
+  };
+
+  return {
+    packages: async () => (await current()).found.packages,
+    git: async () => (await current()).found.git,
+    files: async () => (await current()).found.files,
+    package: async (repository, name) => {
+      const { overview, found } = await current();
+      return describePackage(packageSources(overview, found.locks, found.families), repository, name, await trust());
+    },
+    repository: async (host, path) => {
+      const { overview, found } = await current();
+      return describeGit({ held: overview.repositories, locks: found.locks, problems: overview.problems }, host, path);
+    },
+    overview: async () => {
+      const { found } = await current();
+      const { status, version, problems, upstreams_away: away, fingerprints } = await health();
+      const lastSync = await readLastSync(paths);
+      return {
+        status,
+        problems: [...problems],
+        version,
+        started: new Date(started).toISOString(),
+        mode: mode.pulls ? "pulling" : "offline",
+        mode_reason: mode.why,
+        last_sync: lastSync?.toISOString() ?? null,
+        oldest_record: oldestRecord(found.oldestRecord, lastSync),
+        locks: found.locks.map((lock) => coverage(paths, lock, found.lacks.get(lock.name) ?? [], since)),
+        upstreams: upstreamsOf(fingerprints.upstreams, away),
+        holds: holdingsOf(found),
+        fingerprints: { registry: fingerprints.registry ?? null, ca: fingerprints.ca ?? null },
+      };
+    },
+  };
+}
+
+/** A sync of the whole asks for each record whether it holds. */
+function oldestRecord(came: number | undefined, lastSync: Date | undefined): string | null {
+  return came === undefined ? null : new Date(Math.max(came, lastSync?.getTime() ?? 0)).toISOString();
+}
+
+async function oldestOf(paths: StorePaths, registries: Overview["registries"]): Promise<number | undefined> {
+  let oldest: number | undefined;
+  for (const { repository } of registries) {
+    const records = await lookInto(paths.registry(repository).upstreamPackagesDir, async () => undefined);
+    for (const { mtimeMs } of records.values()) oldest = Math.min(oldest ?? mtimeMs, mtimeMs);
+  }
+  return oldest;
+}
+
+function coverage(paths: StorePaths, { name, entries }: Lock, lacks: readonly Lack[], since: Since): LockCoverage {
+  const isCovered = covers(lacks);
+  return {
+    name,
+    is_covered: isCovered,
+    since: since.of(name, isCovered),
+    known_since: paths.knownLock(name).look()?.mtime.toISOString() ?? null,
+    packages: entries.filter(({ kind }) => kind === "hex").length,
+    git: entries.filter(({ kind }) => kind === "git").length,
+    lacks: [...lacks],
+  };
+}
+
+/** Since when something is as it is, as far as this process has seen. */
+class Since {
+  private readonly seen = new Map<string, { readonly state: boolean; readonly at: string }>();
+
+  of(name: string, state: boolean): string {
+    const known = this.seen.get(name);
+    if (known?.state === state) return known.at;
+    const at = new Date().toISOString();
+    this.seen.set(name, { state, at });
+    return at;
+  }
+}
+
+function upstreamsOf(
+  recorded: Trust["fingerprints"]["upstreams"],
+  away: HealthReport["upstreams_away"],
+): MirrorOverview["upstreams"] {
+  const known = Object.entries(recorded).map(([repository, { url, key }]) => {
+    const host = url === undefined ? repository : new URL(url).host;
+    const gone = away.find((each) => each.host === host || each.host === new URL(url ?? "http://-").hostname);
+    return { repository, host, url: url ?? null, key, away: gone === undefined ? null : awayOf(gone) };
+  });
+  const told = new Set(known.flatMap(({ away: gone }) => (gone === null ? [] : [gone.reason + gone.since])));
+  const others = away.filter(({ reason, since }) => !told.has(reason + since));
+  return [
+    ...known,
+    ...others.map((gone) => ({ repository: null, host: gone.host, url: null, key: null, away: awayOf(gone) })),
+  ];
+}
+
+function awayOf({ since, reason }: HealthReport["upstreams_away"][number]) {
+  return { since, reason };
+}
+
+function holdingsOf({ packages, git, files }: Found): MirrorOverview["holds"] {
+  const count = (kind: HeldFile["kind"]) => files.filter((file) => file.kind === kind).length;
+  const sum = (list: readonly { readonly bytes: number }[]) => list.reduce((total, { bytes }) => total + bytes, 0);
+  return {
+    packages: packages.length,
+    releases: packages.reduce((total, { releases }) => total + releases.length, 0),
+    repositories: git.length,
+    installers: count("installer"),
+    files: count("file"),
+    documentation: count("documentation"),
+    bytes: sum(packages) + sum(git) + sum(files),
+  };
+}
+
+/** What is neither a package nor a repository. */
+async function listFiles(paths: StorePaths, { installers, files, documentation }: Kinds): Promise<HeldFile[]> {
+  const checksums = await readFileChecksums(paths).catch(() => new Map<string, { sha256: string }>());
+  const kinds = [
+    ["installer", installers],
+    ["file", files],
+    ["documentation", documentation],
+  ] as const;
+  const found: HeldFile[] = [];
+  for (const [kind, { list }] of kinds) {
+    for (const held of await list()) {
+      const url = held.item.kind === "file" ? held.item.url.replace(/^https?:\/\//, "") : "";
+      const sha256 = checksums.get(url)?.sha256 ?? null;
+      found.push({ kind, name: showItem(held.item), bytes: await bytesOf(held), sha256 });
+    }
+  }
+  for (const name of await paths.hex.at("policies").list("file")) {
+    const bytes = paths.hex.at(`policies/${name}`).look()?.size ?? 0;
+    found.push({ kind: "policy", name, bytes, sha256: null });
+  }
+  return found;
+}
+
+/** Whether commits that locks name are in a repository takes git to tell: asked once for each state of it. */
+function rememberLacks(paths: StorePaths) {
+  const known = new Map<string, { readonly state: string; readonly lacks: Promise<readonly Item[]> }>();
+  return async <Job>(kind: Artifact<Job>, job: Job): Promise<readonly Item[]> => {
+    if (kind.lacks === undefined) return [];
+    const [first] = kind.items(job);
+    if (first?.item.kind !== "git") return kind.lacks(job);
+    const { host, path } = first.item;
+    const place = await findRepository(paths, host, path);
+    const state = `${place === undefined ? "" : (repositoryState(place) ?? "")} ${JSON.stringify(job)}`;
+    const before = known.get(first.keys[0] ?? "");
+    if (before?.state === state) return before.lacks;
+    const lacks = kind.lacks(job).catch((): Item[] => []);
+    known.set(first.keys[0] ?? "", { state, lacks });
+    return lacks;
+  };
+}

@@ -1,0 +1,16 @@
+/** What a record tells of a release, in words and as people write times. */
+import type { Release } from "./records.ts";
+
+// RetirementReason in hexpm's protobuf.
+const reasons = ["other", "invalid", "security", "deprecated", "renamed"];
+
+/** `security`; `other` for a number of tomorrow. */
+export function retirementReason(number: number): string {
+  return reasons[number] ?? "other";
+}
+
+/** ISO 8601; null where the record does not tell. */
+export function publishedAt({ publishedAt: time }: Release): string | null {
+  if (time === undefined) return null;
+  return new Date(Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000)).toISOString();
+}

@@ -1,0 +1,102 @@
+/**
+ * Documentation of releases, shown as it was made: pages of others, which must not act as ours. Each answer has a policy of
+ * its own that puts it into a sandbox: with an origin that is nobody's where scripts may run, and without scripts where the
+ * mirror is guarded, since what such an origin asks for comes without the session.
+ */
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { mime } from "@fastify/send";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { LRUCache } from "lru-cache";
+import type { Place } from "../disk/place.ts";
+import { stampFrom } from "../disk/stamp.ts";
+import { MirrorError } from "../errors.ts";
+import { readTar } from "../hex/tar.ts";
+import { isPackageName } from "../names/hex-names.ts";
+import { servedName } from "../names/hex-repository.ts";
+import { isVersion } from "../names/versions.ts";
+import { listRegistries } from "../store/inventory.ts";
+import type { StorePaths } from "../store/paths.ts";
+
+const unzip = promisify(gunzip);
+// Bytes: the largest of hex.pm unpack to some 30 MB.
+const largest = 128 * 1024 * 1024;
+const most = 20_000;
+
+interface Params {
+  readonly repository?: string;
+  readonly name: string;
+  readonly version: string;
+  readonly "*": string;
+}
+
+export function addDocumentationRoutes(app: FastifyInstance, paths: StorePaths, isGuarded: boolean): void {
+  const open = createReader();
+  for (const prefix of ["/own/docs", "/own/repos/:repository/docs"]) {
+    app.get<{ Params: Params }>(`${prefix}/:name/:version/*`, async (request, reply) => {
+      const { repository, name, version, "*": path } = request.params;
+      if (!isPackageName(name) || !isVersion(version)) return notHeld(reply);
+      const registries = await listRegistries(paths);
+      const registry = registries.find((each) => servedName(each.repository) === repository);
+      const files = registry === undefined ? undefined : await open(registry.docs(name, version));
+      const file = path === "" ? "index.html" : path;
+      const content = files?.get(file) ?? files?.get(`./${file}`);
+      return content === undefined ? notHeld(reply) : send(reply, file, content, isGuarded);
+    });
+  }
+}
+
+function notHeld(reply: FastifyReply): FastifyReply {
+  return reply.code(404).type("text/plain; charset=utf-8").send("this mirror does not hold that documentation\n");
+}
+
+function send(reply: FastifyReply, file: string, content: Buffer, isGuarded: boolean): FastifyReply {
+  const type = mime.getType(file) ?? "application/octet-stream";
+  const sources = "default-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'none'; frame-src 'none'";
+  const box = isGuarded
+    ? "script-src 'none'; sandbox allow-same-origin allow-popups"
+    : "script-src 'self' 'unsafe-inline'; sandbox allow-scripts allow-popups";
+  void reply.header(
+    "content-security-policy",
+    `${sources}; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; ${box}`,
+  );
+  // Fonts and modules are asked for by the origin that is nobody's.
+  if (!isGuarded) void reply.header("access-control-allow-origin", "null");
+  return reply
+    .header("cache-control", "no-cache")
+    .header("x-content-type-options", "nosniff")
+    .header("referrer-policy", "no-referrer")
+    .type(/^(?:text\/|application\/(?:javascript|json))/.test(type) ? `${type}; charset=utf-8` : type)
+    .send(content);
+}
+
+type Files = ReadonlyMap<string, Buffer>;
+
+/** Unpacked once, while people read: one page is dozens of files. */
+function createReader(): (place: Place) => Promise<Files | undefined> {
+  const known = new LRUCache<string, { readonly stamp: string; readonly files: Promise<Files> }>({
+    max: 4,
+    ttl: 600_000,
+  });
+  return async (place) => {
+    const stats = place.isFile() ? place.look() : undefined;
+    if (stats === undefined) return undefined;
+    const stamp = stampFrom(stats);
+    const before = known.get(place.path);
+    if (before?.stamp === stamp) return before.files;
+    const files = unpack(place);
+    known.set(place.path, { stamp, files });
+    files.catch(() => known.delete(place.path));
+    return files;
+  };
+}
+
+/** @throws MirrorError `storage` */
+async function unpack(place: Place): Promise<Files> {
+  const bytes = (await place.read()) ?? Buffer.alloc(0);
+  try {
+    return readTar(await unzip(bytes, { maxOutputLength: largest }), { entries: most, isTree: true });
+  } catch (cause) {
+    throw new MirrorError("storage", `${place.path} cannot be unpacked`, { cause });
+  }
+}

@@ -1,0 +1,60 @@
+/** `/api/mirror`: what the page shows, as JSON. Described by openapi.ts, of which these routes are made. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Facts } from "../facts/facts.ts";
+import { matching } from "../facts/search.ts";
+import type { Activity } from "./activity.ts";
+import type { LiveStreams } from "./live.ts";
+import type { answers as described } from "./openapi.ts";
+import type { Traffic } from "./traffic.ts";
+
+export interface MirrorApiDependencies {
+  readonly facts: Facts;
+  readonly activity: Pick<Activity, "list">;
+  readonly traffic: Pick<Traffic, "recent">;
+  readonly live: Pick<LiveStreams, "open">;
+}
+
+type Path = keyof typeof described;
+type Params = Readonly<Record<string, string>>;
+
+export function addMirrorApiRoutes(
+  app: FastifyInstance,
+  { facts, activity, traffic, live }: MirrorApiDependencies,
+): void {
+  const answers: Record<Path, (params: Params, search: string) => unknown> = {
+    "": () => facts.overview(),
+    "/packages": async (_params, search) => matching(await facts.packages(), search),
+    "/packages/{repository}/{name}": ({ repository = "", name = "" }) => facts.package(repository, name),
+    "/git": () => facts.git(),
+    "/git/{host}/{path}": ({ host = "", "*": path = "" }) => facts.repository(host, path),
+    "/files": () => facts.files(),
+    "/requests": () => traffic.recent(),
+    "/works": () => activity.list(),
+  };
+  for (const [path, answer] of Object.entries(answers)) {
+    const route = path.replace("{path}", "*").replaceAll(/\{(\w+)\}/g, ":$1");
+    app.get<{ Params: Params }>(`/own/api/mirror${route}`, async (request, reply) =>
+      send(reply, await answer(request.params, searchOf(request))),
+    );
+  }
+  app.get("/own/api/mirror/openapi.json", async (_request, reply) =>
+    send(reply, (await import("./openapi.ts")).openApi()),
+  );
+  app.get("/own/api/mirror/events", async (request, reply) => {
+    if (searchOf(request, "as") !== "html") return live.open(reply);
+    // As the page would have it.
+    const { requestPart, worksPart } = await import("../page/pages.tsx");
+    return live.open(reply, { request: requestPart, works: worksPart });
+  });
+}
+
+/** Of a request whose URL the routing has replaced. */
+export function searchOf({ originalUrl }: FastifyRequest, name = "search"): string {
+  return new URLSearchParams(/\?(.*)$/s.exec(originalUrl)?.[1]).get(name) ?? "";
+}
+
+function send(reply: FastifyReply, found: unknown): FastifyReply {
+  void reply.header("cache-control", "no-store").type("application/json; charset=utf-8");
+  if (found !== undefined) return reply.send(JSON.stringify(found));
+  return reply.code(404).send(JSON.stringify({ status: 404, message: "this mirror does not hold that" }));
+}
