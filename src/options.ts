@@ -787,6 +787,14 @@ export const options = {
     allowed: "true or false",
     schema: flag,
   },
+  redraw: {
+    scope: "command",
+    default: false,
+    flag: "--watch",
+    help: "look again every two seconds, until Ctrl-C",
+    allowed: "true or false",
+    schema: flag,
+  },
   compose: {
     scope: "command",
     default: false,

@@ -222,10 +222,14 @@ export const commands = {
     guide: "laptop",
   },
   status: {
-    summary: "what is held, for which locks, how big, how old, whom it trusts",
-    own: [],
+    summary: "is what locks name here; what is held, how big, how old, whom it trusts",
+    own: ["redraw"],
     more: ["certsDir"],
-    examples: ["mirror-server status", "mirror-server status --json | jq '.git[] | select(.shallow)'"],
+    examples: [
+      "mirror-server status",
+      "mirror-server status --watch",
+      "mirror-server status --json | jq '.git[] | select(.shallow)'",
+    ],
     guide: "laptop",
   },
   prune: {

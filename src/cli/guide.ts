@@ -1,4 +1,5 @@
 /** `mirror-server help TOPIC`: a guide, for who has no network to read it on the web. */
+import { wrapped } from "./wrapped.ts";
 import { readDocument, topics } from "../documents.ts";
 import { MirrorError } from "../errors.ts";
 import { maybeMeant } from "../maybe-meant.ts";
@@ -15,7 +16,7 @@ export async function guide(topic: string): Promise<string> {
 
 /** Each with its first sentence, which says what it gives. */
 async function overview(all: readonly string[]): Promise<string> {
-  const { plainText, wrapped } = await import("./plain-text.ts");
+  const { plainText } = await import("./plain-text.ts");
   const width = Math.max(...all.map((topic) => topic.length)) + 2;
   const lines = all.flatMap((topic) => {
     const [, first = ""] = plainText(readDocument(topic), 10_000).split("\n\n");

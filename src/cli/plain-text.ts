@@ -2,6 +2,7 @@
  * Markdown as a terminal shows it: paragraphs in 80 columns, code as it stands, and of tables one entry a row, since their
  * columns do not fit. Links into the documentation become the name of the guide that they lead to.
  */
+import { wrapped } from "./wrapped.ts";
 import { lexer, type Token, type Tokens } from "marked";
 
 const columns = 80;
@@ -91,17 +92,4 @@ function inlineOf(token: Token): string {
 
 function asTopic(text: string, topic: string): string {
   return text.toLowerCase() === topic ? `"help ${topic}"` : `${text} (help ${topic})`;
-}
-
-/** Text in lines of a width, broken at spaces. A word that is longer stays whole: it is a path or a command. */
-export function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/).filter(Boolean)) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return line === "" ? lines : [...lines, line];
 }

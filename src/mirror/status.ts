@@ -1,5 +1,10 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
+import { coverageOf, covers } from "../facts/coverage.ts";
+import type { Lack } from "../facts/shape.ts";
+import { Overlook, type Overview } from "../health/overlook.ts";
+import { linesOf } from "../health/problem.ts";
+import type { StorePaths } from "../store/paths.ts";
 import { unservedReason } from "../git/inspect.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import { listRegistries, listRepositories } from "../store/inventory.ts";
@@ -13,7 +18,14 @@ import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey, type Fing
 export interface Status {
   /** ISO 8601; undefined when this folder was not synced on this machine. */
   readonly lastSync: string | undefined;
-  readonly locks: readonly { readonly name: string; readonly hex: number; readonly git: number }[];
+  readonly locks: readonly {
+    readonly name: string;
+    readonly hex: number;
+    readonly git: number;
+    /** Whether all that it names is here and whole. */
+    readonly isCovered: boolean;
+    readonly lacks: readonly Lack[];
+  }[];
   /** All Hex repositories together. */
   readonly hex: HexStatus;
   /** By name, with the releases that no known lock names. */
@@ -36,6 +48,8 @@ export interface Status {
   readonly fingerprints: Fingerprints;
   /** What is here and is not used, and why: links, and repositories that are not served. */
   readonly unused: readonly string[];
+  /** What is wrong with what is held, as far as a look at files tells; `verify` reads all of them. */
+  readonly problems: readonly string[];
 }
 
 export interface HexStatus {
@@ -61,6 +75,8 @@ export async function status(
     kinds,
     async (kind) => listWithLocks(kind, known),
   );
+  const overview = await lookOver(paths, tools);
+  const lacks = await coverageOf(known, kinds, overview, async (kind, job) => (await kind.lacks?.(job)) ?? []);
   const registries = (await listRegistries(paths)).map(({ repository }) =>
     registryStatus(repository, packages, documentation),
   );
@@ -70,6 +86,8 @@ export async function status(
       name,
       hex: entries.filter(({ kind }) => kind === "hex").length,
       git: entries.filter(({ kind }) => kind === "git").length,
+      isCovered: covers(lacks.get(name) ?? []),
+      lacks: lacks.get(name) ?? [],
     })),
     hex: {
       packages: sum(registries.map((each) => each.packages)),
@@ -90,7 +108,20 @@ export async function status(
       ...(await lookAtUpstreams(paths)).problems,
       ...(await unservedRepositories(context, tools)),
     ],
+    // Those that are not served are told already.
+    problems: linesOf(overview.problems.filter(({ text }) => !text.includes(" is not served, since "))),
   };
+}
+
+/** Without git, nothing is known of what it can do. */
+async function lookOver(paths: StorePaths, { gitEnvironments }: KindTools): Promise<Overview> {
+  const { features } = await gitEnvironments().catch(() => ({ features: { reftable: false, systemFile: false } }));
+  const overlook = new Overlook(paths, features);
+  try {
+    return await overlook.now();
+  } finally {
+    overlook.close();
+  }
 }
 
 function registryStatus(repository: string, packages: readonly Listed[], documentation: readonly Listed[]) {

@@ -1,6 +1,6 @@
 /** All pages, for who sends them. */
 import type { ComponentProps, VNode } from "preact";
-import type { Answered, MirrorOverview, Work } from "../facts/shape.ts";
+import type { Answered, Work } from "../facts/shape.ts";
 import { ClientsPage } from "./clients.tsx";
 import { FilesPage } from "./files.tsx";
 import { GitPage, RepositoryPage } from "./git.tsx";
@@ -15,7 +15,7 @@ export function render(page: VNode): string {
   return `<!doctype html>${renderToString(page)}`;
 }
 
-export const status = (seen: MirrorOverview, frame: Frame) => <StatusPage seen={seen} frame={frame} />;
+export const status = (of: ComponentProps<typeof StatusPage>) => <StatusPage {...of} />;
 export const packages = (of: ComponentProps<typeof PackagesPage>) => <PackagesPage {...of} />;
 export const onePackage = (of: ComponentProps<typeof PackagePage>) => <PackagePage {...of} />;
 export const git = (of: ComponentProps<typeof GitPage>) => <GitPage {...of} />;

@@ -4,11 +4,20 @@ import { Layout, type Frame } from "./layout.tsx";
 import { Mark, Time, count } from "./parts.tsx";
 import { formatBytes } from "../text.ts";
 
-export function StatusPage({ seen, frame }: { readonly seen: MirrorOverview; readonly frame: Frame }) {
+export function StatusPage({
+  seen,
+  state,
+  frame,
+}: {
+  readonly seen: MirrorOverview;
+  /** What a script compares, to know whether the page still holds. */
+  readonly state: string;
+  readonly frame: Frame;
+}) {
   const { holds } = seen;
   return (
     <Layout title="Status" room="/" frame={frame}>
-      <Verdict seen={seen} />
+      <Verdict seen={seen} state={state} />
       {seen.problems.length === 0 ? null : (
         <section aria-labelledby="problems">
           <h2 id="problems">What is wrong</h2>
@@ -93,13 +102,13 @@ function Number({ name, of }: { readonly name: string; readonly of: string }) {
   );
 }
 
-function Verdict({ seen }: { readonly seen: MirrorOverview }) {
+function Verdict({ seen, state }: { readonly seen: MirrorOverview; readonly state: string }) {
   const lacking = seen.locks.filter((lock) => !lock.is_covered);
   const isBad = seen.status === "unhealthy";
   const isWarned = isBad || seen.status === "degraded" || lacking.length > 0;
   const look = isBad ? "hero bad" : isWarned ? "hero warn" : "hero";
   return (
-    <div class={look} data-verdict={seen.status}>
+    <div class={look} data-state={state}>
       <span class="sign" aria-hidden="true">
         {isBad ? "×" : isWarned ? "!" : "✓"}
       </span>

@@ -102,14 +102,9 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     const { createMetrics } = await import("./metrics.ts");
     return createMetrics({ traffic, activity, git: git.counts, health, overview: facts.overview });
   });
-  // What a page shows of it would be another.
   const state = async () => {
-    const { status, causes } = await health();
-    return JSON.stringify({
-      status,
-      problems: causes.length,
-      changes: digestOf(Buffer.from((await overlook.now()).changes)),
-    });
+    const overview = await facts.overview();
+    return JSON.stringify({ status: overview.status, of: digestOf(Buffer.from(JSON.stringify(overview))) });
   };
   const live = new LiveStreams({ traffic, activity, state });
   overlook.start();
@@ -126,6 +121,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     activity,
     facts,
     live,
+    state,
     paths,
     metrics: parts.isMeteredApart ? undefined : metrics,
     metricsTokens: parts.metricsTokens,

@@ -65,8 +65,9 @@ export function createGuard({ tokens: guarding, metricsTokens, sessions }: Guard
       const reach = reachOf(target);
       if (reach === "open" || (reach === "public" && !guarding.everything) || isAdmitted(credentials, target)) return;
       const why = authorization === undefined ? "needs a token" : "does not know that token";
-      // Git and curl log in when they are asked to; Hex would ask its user for an account at hex.pm.
-      if (target?.kind !== "upstream" && !(target?.kind === "own" && isOwnRoom(target.path))) {
+      // Git, curl and people log in when they are asked to; Hex would ask its user for an account at hex.pm.
+      const isOfHex = target?.kind === "upstream" || (target?.kind === "own" && isRoomOfHex(target.path));
+      if (!isOfHex) {
         throw new MirrorError("unauthorized", `this mirror ${why}: give it as the password, with any user name`);
       }
       throw new MirrorError("refused", `this mirror ${why}; it is the repository's auth_key`);
@@ -78,6 +79,10 @@ export function createGuard({ tokens: guarding, metricsTokens, sessions }: Guard
   };
 }
 
+function isRoomOfHex(path: string): boolean {
+  return isOwnRoom(path) && !isOfPage(path);
+}
+
 /** All of them are compared: how long it takes tells nothing. */
 function comparing(tokens: readonly string[]): (token: string) => boolean {
   const known = tokens.map(digest);
@@ -86,7 +91,7 @@ function comparing(tokens: readonly string[]): (token: string) => boolean {
 
 /** The page, what it reads, and the documentation that it shows. */
 export function isOfPage(path: string): boolean {
-  return /^\/(?:$|ui\/|api\/mirror(?:\/|$)|docs\/[^/]+\/)/.test(path);
+  return /^\/(?:$|ui\/|api\/mirror(?:\/|$)|(?:repos\/[^/]+\/)?docs\/[^/]+\/)/.test(path);
 }
 
 /** Mix cannot send a token for installers, and keys and authorities are needed to trust what then asks for one. */

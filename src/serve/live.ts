@@ -48,6 +48,11 @@ export class LiveStreams {
       "x-accel-buffering": "no",
     });
     raw.write(`retry: 3000\n\n${eventOf("works", view.works(this.sources.activity.list()))}`);
+    // What came between the page and this is not lost.
+    this.sources
+      .state()
+      .then((state) => write(raw, eventOf("state", state)))
+      .catch(() => undefined);
     this.streams.set(raw, view);
     onGone(raw, raw.req.socket, () => this.leave(raw));
     if (this.timer === undefined) this.begin();
@@ -85,8 +90,7 @@ export class LiveStreams {
 
   private async lookAtState(): Promise<void> {
     const state = await this.sources.state();
-    if (state === this.state) return;
-    if (this.state !== "") this.send("state", () => state);
+    if (state !== this.state) this.send("state", () => state);
     this.state = state;
   }
 

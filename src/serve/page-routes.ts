@@ -27,6 +27,8 @@ export interface PageDependencies {
   readonly isSecure: (request: FastifyRequest) => boolean;
   /** How clients are pointed at a server that is reached so. @param url without a slash at the end */
   readonly snippets: (url: string) => Promise<readonly ClientSnippet[]>;
+  /** Another where the page would say something else. */
+  readonly state: () => Promise<string>;
   /** undefined: it shows no certificate of an authority of its own. */
   readonly caCertificate: () => string | undefined;
 }
@@ -60,7 +62,10 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
   app.get("/own/", async (request, reply) => {
     void reply.header("vary", "accept");
     if (wantsPage(request))
-      return show(request, reply, async (pages, frame) => pages.status(await facts.overview(), frame));
+      return show(request, reply, async (pages, frame) => {
+        const state = await dependencies.state();
+        return pages.status({ seen: await facts.overview(), state, frame });
+      });
     const overview = JSON.stringify(await facts.overview());
     return reply.header("cache-control", "no-store").type("application/json; charset=utf-8").send(overview);
   });

@@ -5,9 +5,9 @@ showTimes(document);
 for (const input of document.querySelectorAll<HTMLInputElement>("[data-search]")) searchAsYouType(input);
 for (const button of document.querySelectorAll<HTMLButtonElement>("[data-copy]")) copyOn(button);
 const live = document.querySelector<HTMLElement>("[data-live]");
-const verdict = document.querySelector<HTMLElement>("[data-verdict]");
+const verdict = document.querySelector<HTMLElement>("[data-state]");
 if (live !== null) follow(live);
-else if (verdict !== null) reloadWhenOther();
+else if (verdict !== null) reloadWhenOther(verdict);
 
 function showTimes(within: ParentNode): void {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -69,11 +69,12 @@ async function copy(text: string): Promise<void> {
   if (!isCopied) throw new Error("not copied");
 }
 
-/** The state of the mirror is another: what the page says is of before. */
-function reloadWhenOther(): void {
-  new EventSource("/api/mirror/events").addEventListener("state", () => {
+/** When the mirror is another than the page says. */
+function reloadWhenOther(verdict: HTMLElement): void {
+  new EventSource("/api/mirror/events").addEventListener("state", ({ data }) => {
     // Nothing is taken from under somebody's hands.
-    if (document.getSelection()?.isCollapsed !== false) location.reload();
+    const isRead = document.getSelection()?.isCollapsed === false;
+    if (data !== verdict.dataset["state"] && !isRead) location.reload();
   });
 }
 
