@@ -16,6 +16,7 @@ export interface RepositorySources {
   readonly problems: readonly Problem[];
 }
 
+const ofRepositories: ReadonlySet<Problem["kind"]> = new Set(["repository", "unserved"]);
 // On a page.
 const mostRefs = 1000;
 
@@ -48,7 +49,7 @@ async function describe(
   const refs = isFolder ? await branchesAndTags(place) : new Map<string, string>();
   const count = (below: string) =>
     refs === undefined ? null : [...refs.keys()].filter((name) => name.startsWith(below)).length;
-  const told = problems.filter(({ kind, subject }) => kind === "repository" && subject === `${host}/${path}`);
+  const told = problems.filter(({ kind, subject }) => ofRepositories.has(kind) && subject === `${host}/${path}`);
   const repository: GitRepository = {
     host,
     path,

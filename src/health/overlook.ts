@@ -39,6 +39,8 @@ const short = 4;
 // How old an answer may be; and looking for answers takes at most one part of so many of the time.
 const oldest = 1000;
 const memoryFactor = 20;
+// Before the first look that nobody asked for.
+const firstPause = 300;
 // Between two looks at everything: while somebody asks, and else.
 const pauseWhileAsked = 1000;
 const pauseElse = 60_000;
@@ -118,6 +120,8 @@ export class Overlook {
 
   private async goOn(): Promise<void> {
     const { signal } = this.stop;
+    // Others have more to do when a server begins.
+    await sleep(firstPause, undefined, { signal, ref: false });
     while (!signal.aborted) {
       const pace = inBackground(signal);
       await this.look(pace, true);

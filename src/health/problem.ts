@@ -17,6 +17,7 @@ export type ProblemKind =
   | "tarball"
   | "unsigned"
   | "repository"
+  | "unserved"
   | "file"
   | "folder"
   | "link"

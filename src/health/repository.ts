@@ -52,7 +52,7 @@ export class RepositoryWatch {
     const { place } = this.held;
     const unserved = unservedReason(place, this.tools.features)?.replaceAll(place.path, this.held.path);
     // It may not be read at all.
-    if (unserved !== undefined) return [this.problem(`is not served, since ${unserved}`)];
+    if (unserved !== undefined) return [{ ...this.problem(`is not served, since ${unserved}`), kind: "unserved" }];
     const head = await headProblem(place);
     return [...(head === undefined ? [] : [this.problem(head)]), ...(await this.checkPacks(pace))];
   }

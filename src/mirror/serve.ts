@@ -26,6 +26,7 @@ import { readMetricsTokens, readTokens } from "../serve/tokens.ts";
 import { Traffic } from "../serve/traffic.ts";
 import { Activity } from "../serve/activity.ts";
 import { listenForMetrics } from "../serve/metrics-listener.ts";
+import type { Work } from "../facts/shape.ts";
 import type { Pull } from "../pull/pull.ts";
 import { listenByWorkers, type Workers } from "../serve/workers.ts";
 import { folderSource } from "../serve/source.ts";
@@ -33,7 +34,7 @@ import { pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts
 import { timeOf } from "../pull/hosts-away.ts";
 import type { ServerIdentity } from "../tls/server-identity.ts";
 import type { ShownCertificate } from "../health/health.ts";
-import { pullsUnderWay, snippetsAt } from "./for-people.ts";
+import { snippetsAt } from "./client-snippets.ts";
 import { leniently, openKinds } from "./kinds.ts";
 import { loggingReporter } from "./logging-reporter.ts";
 import type { PullingKey } from "./pulling.ts";
@@ -138,7 +139,13 @@ export async function serve(
     metricsTokens: await readMetricsTokens(config),
     isMeteredApart: config.metricsPort !== undefined,
     snippets: async (url) =>
-      snippetsAt(url, { paths, hosts: listHosts(), isGuarded: tokens !== undefined, pulls: mode.pulls, identity }),
+      snippetsAt(url, {
+        paths,
+        hosts: listHosts(),
+        isGuarded: tokens !== undefined,
+        pulls: mode.pulls,
+        identity,
+      }),
     tlsPort: () => tlsPort,
     source: pull?.source ?? folderSource(paths),
     pullGit: pull?.git,
@@ -218,6 +225,21 @@ export async function serve(
       await pull?.close();
     },
   };
+}
+
+/** What clients have asked for and is fetched just now. */
+function pullsUnderWay(pull: Pull | undefined): Work[] {
+  return (pull?.underWay() ?? []).map(({ what, host, ms }) => ({
+    name: `${what} from ${host}`,
+    began: new Date(Date.now() - ms).toISOString(),
+    ended: null,
+    total: 0,
+    done: 0,
+    failed: 0,
+    bytes: 0,
+    current: "",
+    notes: [],
+  }));
 }
 
 async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {

@@ -1,17 +1,14 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
-import { coverageOf, covers } from "../facts/coverage.ts";
 import type { Lack } from "../facts/shape.ts";
-import { Overlook, type Overview } from "../health/overlook.ts";
-import { linesOf } from "../health/problem.ts";
-import type { StorePaths } from "../store/paths.ts";
-import { unservedReason } from "../git/inspect.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
+import { unservedReason } from "../git/inspect.ts";
 import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import { describeForeign, requireMirror, type Context } from "../store/context.ts";
 import type { KindTools } from "./kinds.ts";
+import { lookOver } from "./look-over.ts";
 import { listWithLocks, type Listed } from "./list.ts";
 import { caFileOf, fingerprintsOf, lookAtUpstreams, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
 
@@ -75,8 +72,7 @@ export async function status(
     kinds,
     async (kind) => listWithLocks(kind, known),
   );
-  const overview = await lookOver(paths, tools);
-  const lacks = await coverageOf(known, kinds, overview, async (kind, job) => (await kind.lacks?.(job)) ?? []);
+  const { coverage, problems } = await lookOver(paths, known, kinds, tools);
   const registries = (await listRegistries(paths)).map(({ repository }) =>
     registryStatus(repository, packages, documentation),
   );
@@ -86,8 +82,8 @@ export async function status(
       name,
       hex: entries.filter(({ kind }) => kind === "hex").length,
       git: entries.filter(({ kind }) => kind === "git").length,
-      isCovered: covers(lacks.get(name) ?? []),
-      lacks: lacks.get(name) ?? [],
+      isCovered: coverage.get(name)?.isCovered === true,
+      lacks: coverage.get(name)?.lacks ?? [],
     })),
     hex: {
       packages: sum(registries.map((each) => each.packages)),
@@ -108,20 +104,8 @@ export async function status(
       ...(await lookAtUpstreams(paths)).problems,
       ...(await unservedRepositories(context, tools)),
     ],
-    // Those that are not served are told already.
-    problems: linesOf(overview.problems.filter(({ text }) => !text.includes(" is not served, since "))),
+    problems,
   };
-}
-
-/** Without git, nothing is known of what it can do. */
-async function lookOver(paths: StorePaths, { gitEnvironments }: KindTools): Promise<Overview> {
-  const { features } = await gitEnvironments().catch(() => ({ features: { reftable: false, systemFile: false } }));
-  const overlook = new Overlook(paths, features);
-  try {
-    return await overlook.now();
-  } finally {
-    overlook.close();
-  }
 }
 
 function registryStatus(repository: string, packages: readonly Listed[], documentation: readonly Listed[]) {

@@ -99,7 +99,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
   const seen = async () => overlook.now();
   const facts = createFacts({ paths, kinds: parts.kinds, seen, health, trust, mode: parts.mode, started });
   const metrics = lazy(async () => {
-    const { createMetrics } = await import("./metrics.ts");
+    const { createMetrics } = await import("./for-people.ts");
     return createMetrics({ traffic, activity, git: git.counts, health, overview: facts.overview });
   });
   const state = async () => {

@@ -38,12 +38,12 @@ export function addMirrorApiRoutes(
     );
   }
   app.get("/own/api/mirror/openapi.json", async (_request, reply) =>
-    send(reply, (await import("./openapi.ts")).openApi()),
+    send(reply, (await import("./for-people.ts")).openApi()),
   );
   app.get("/own/api/mirror/events", async (request, reply) => {
     if (searchOf(request, "as") !== "html") return live.open(reply);
     // As the page would have it.
-    const { requestPart, worksPart } = await import("../page/pages.tsx");
+    const { requestPart, worksPart } = (await import("./for-people.ts")).pages;
     return live.open(reply, { request: requestPart, works: worksPart });
   });
 }

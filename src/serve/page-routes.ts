@@ -51,7 +51,7 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
     reply: FastifyReply,
     make: (pages: Pages, frame: Frame) => Promise<VNode | undefined>,
   ) => {
-    const pages = await import("../page/pages.tsx");
+    const { pages } = await import("./for-people.ts");
     const { version, mode } = await facts.overview();
     const frame = { version, mode, isLoggedIn: isGuarded };
     const page = await make(pages, frame);
@@ -169,7 +169,7 @@ export async function sendLogin(
   reply: FastifyReply,
   form: { readonly isWrong: boolean; readonly next: string },
 ): Promise<FastifyReply> {
-  const pages = await import("../page/pages.tsx");
+  const { pages } = await import("./for-people.ts");
   return sendPage(request, reply, pages.render(pages.login(form)));
 }
 

@@ -208,7 +208,8 @@ describe("a repository with settings", () => {
     const problem = `the copy of https://github.com/owner/repo is not served, since ${why}`;
     expect(health).toMatchObject({ status: "degraded", problems: [problem] });
     await expect(git(cwd, ["ls-remote", `${server.url}/owner/repo`])).rejects.toThrow(why);
-    expect((await run("status")).stdout).toContain(`${repository()} is not served, since ${why}`);
+    const { stdout } = await run("status");
+    expect(stdout.replace(/\s+/g, " ")).toContain(`${repository()} is not served, since ${why}`);
     expect(JSON.parse((await run("status", "--json")).stdout)).toMatchObject({
       unused: [`${repository()} is not served, since ${why}`],
     });

@@ -1,10 +1,8 @@
-/** What a server's page needs of rooms above it: how clients are set up, and what is fetched just now. */
+/** How clients are set up, for the page of a server. */
 import { clientSnippets } from "../clients/snippets.ts";
-import type { Work } from "../facts/shape.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { hexHosts } from "../names/known-hosts.ts";
 import type { ClientSnippet } from "../page/clients.tsx";
-import type { Pull } from "../pull/pull.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { LiveIdentity } from "../tls/live-identity.ts";
 
@@ -30,18 +28,4 @@ export async function snippetsAt(
     isGuarded,
     hasAuthority: url.startsWith("https:") && identity?.current().caCertificate !== undefined,
   });
-}
-
-export function pullsUnderWay(pull: Pull | undefined): Work[] {
-  return (pull?.underWay() ?? []).map(({ what, host, ms }) => ({
-    name: `${what} from ${host}`,
-    began: new Date(Date.now() - ms).toISOString(),
-    ended: null,
-    total: 0,
-    done: 0,
-    failed: 0,
-    bytes: 0,
-    current: "",
-    notes: [],
-  }));
 }
