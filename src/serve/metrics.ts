@@ -2,7 +2,7 @@
  * `/metrics`: what is counted and known, as Prometheus reads it. Counted elsewhere (traffic.ts, activity.ts), known elsewhere
  * (facts/, health/); here it gets its names. Loaded by the first who asks. docs/metrics.md lists them.
  */
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { Counter, Gauge, Registry, collectDefaultMetrics, type Histogram } from "prom-client";
 import { requestKinds, type MirrorOverview } from "../facts/shape.ts";
 import type { HealthReport } from "../health/health.ts";
 import { version } from "../version.ts";
@@ -63,13 +63,7 @@ function addTraffic({ sources: { traffic }, registry }: Tools): void {
     for (const { kind, bytes } of traffic.all().counts) sums.set(kind, (sums.get(kind) ?? 0) + bytes);
     for (const [kind, bytes] of sums) set({ kind }, bytes);
   });
-  new Durations({
-    name: "mirror_request_duration_seconds",
-    help: "From a request's arrival until its answer was sent",
-    labelNames: ["kind"],
-    buckets: bounds,
-    registers: [registry],
-  }).of(traffic);
+  registry.registerMetric(durations(traffic));
   const files = new Set<string>(["record", "tarball", "docs", "installer", "file"]);
   const about = "Answers that came from memory or from what was kept, and those that did not";
   counter(registry, "mirror_cache_file_requests_total", `Files: ${about}`, ["result"], (set) => {
@@ -189,23 +183,17 @@ function gauge(registry: Registry, name: string, help: string, labelNames: strin
   registry.registerMetric(made);
 }
 
-/** A histogram of what was sorted elsewhere, by workers too. */
-class Durations extends Histogram<"kind"> {
-  private traffic: Pick<Traffic, "all"> | undefined;
-
-  of(traffic: Pick<Traffic, "all">): void {
-    this.traffic = traffic;
-  }
-
-  override async get(): ReturnType<Histogram<"kind">["get"]> {
-    const empty = await super.get();
-    const counts = this.traffic?.all().counts ?? [];
+/** A histogram of what was sorted elsewhere, by workers too: the library's own takes single observations only. */
+function durations(traffic: Pick<Traffic, "all">): Histogram {
+  const name = "mirror_request_duration_seconds";
+  const get = () => {
+    const { counts } = traffic.all();
     const values = requestKinds.flatMap((kind) => {
       const own = counts.filter((count) => count.kind === kind);
       if (own.length === 0) return [];
       const sum = (read: (count: (typeof own)[number]) => number) => own.reduce((total, each) => total + read(each), 0);
-      const value = (name: string, labels: object, number: number) => ({
-        metricName: `${empty.name}${name}`,
+      const value = (suffix: string, labels: object, number: number) => ({
+        metricName: name + suffix,
         labels: { kind, ...labels },
         value: number,
       });
@@ -234,6 +222,8 @@ class Durations extends Histogram<"kind"> {
         ),
       ];
     });
-    return { ...empty, values };
-  }
+    return { name, help: "From a request's arrival until its answer was sent", type: "histogram", values };
+  };
+  // All that a registry asks of a metric is its name and what it is worth now.
+  return { name, get } as unknown as Histogram;
 }
