@@ -30,6 +30,10 @@ export async function coverageOf(
   const add = (names: readonly string[], lack: Lack) => {
     for (const name of new Set(names)) lacks.get(name)?.push(lack);
   };
+  // A repository is held for several locks, and a commit of it may be one's alone.
+  const revisions = new Map(locks.map(({ name, entries }) => [name, revisionsIn(entries)]));
+  const wants = (name: string, part: Item) =>
+    part.kind !== "git" || part.revision === undefined || revisions.get(name)?.has(part.revision) === true;
   const problems = new Map(seen.problems.map((problem) => [problem.subject, problem]));
   const look = async <Job>(kind: Artifact<Job>): Promise<void> => {
     const { jobs, refused } = await kind.wanted({ locks });
@@ -45,7 +49,10 @@ export async function coverageOf(
         else if (damage !== undefined) add(names, lackOf(item, "damaged", damage.text));
         else
           for (const part of await lacksOf(kind, job))
-            add(names, lackOf(part, "missing", "it is not in the copy here"));
+            add(
+              names.filter((name) => wants(name, part)),
+              lackOf(part, "missing", "it is not in the copy here"),
+            );
       }
     }
   };
@@ -66,6 +73,10 @@ export function covers(lacks: readonly Lack[]): boolean {
 }
 
 const order: Lack["state"][] = ["missing", "damaged", "skipped", "advisory", "retired"];
+
+function revisionsIn(entries: Lock["entries"]): Set<string> {
+  return new Set(entries.flatMap((entry) => (entry.kind === "git" ? [entry.revision] : [])));
+}
 
 function weightOf({ state }: Lack): number {
   return order.indexOf(state);

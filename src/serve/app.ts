@@ -130,8 +130,11 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   addOwnRoutes(app, dependencies);
   addApiRoutes(app, dependencies);
   addMirrorApiRoutes(app, dependencies);
-  const isSecure = (request: FastifyRequest) =>
-    request.protocol === "https" || dependencies.arrivals.placeOf(request.raw).port === dependencies.tlsPort();
+  const isSecure = ({ protocol, raw }: FastifyRequest) => {
+    const tlsPort = dependencies.tlsPort();
+    const isAtTls = tlsPort !== undefined && dependencies.arrivals.placeOf(raw).port === tlsPort;
+    return isAtTls || protocol === "https";
+  };
   const isGuarded = tokens !== undefined;
   addPageRoutes(app, { ...dependencies, isGuarded, isSecure });
   addDocumentationRoutes(app, dependencies.paths, isGuarded);

@@ -23,7 +23,8 @@ import type { Kind } from "./traffic.ts";
 /** What is answered with it, made once. */
 export interface Described extends Validators {
   readonly bytes: Buffer;
-  readonly type: readonly [string, string];
+  /** Headers that go with what is sent of it, not with the word that it is the same. */
+  readonly type: readonly string[];
   readonly whole: Answer;
   readonly unchanged: Answer;
 }
@@ -232,9 +233,22 @@ export function isSigned(path: string): boolean {
   return /\/(?:names|versions|packages\/\w+|policies\/\w+)$/.test(path);
 }
 
-function typeOf(path: string): [string, string] {
+function typeOf(path: string): string[] {
   const type = mime.getType(path) ?? "application/octet-stream";
-  return ["content-type", isUtf8MimeType(type) ? `${type}; charset=utf-8` : type];
+  const policy = isActive(type) ? ["content-security-policy", sandbox] : [];
+  return ["content-type", isUtf8MimeType(type) ? `${type}; charset=utf-8` : type, ...policy];
+}
+
+/** What others wrote and a browser would run has no part in the mirror's own pages. */
+const sandbox = "sandbox; default-src 'none'";
+
+function isActive(type: string): boolean {
+  return /^(?:text\/html|application\/pdf|.*\bxml)$/.test(type);
+}
+
+/** Of a file that is too large for memory. */
+export function policyOf(path: string): Readonly<Record<string, string>> {
+  return isActive(mime.getType(path) ?? "") ? { "content-security-policy": sandbox } : {};
 }
 
 function isPlainRead({ method, headers }: IncomingMessage): boolean {

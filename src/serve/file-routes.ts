@@ -13,6 +13,7 @@ import {
   describeBytes,
   headersOfFiles,
   isSigned,
+  policyOf,
   type Described,
   type FileMemory,
   type Freshness,
@@ -51,8 +52,9 @@ export async function addFileRoutes(
     index: false,
     dotfiles: "allow",
     cacheControl: false,
-    setHeaders: (response) => {
-      for (const [name, value] of Object.entries(headersOfFiles)) response.setHeader(name, value);
+    setHeaders: (response, path) => {
+      const headers = { ...headersOfFiles, ...policyOf(path) };
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     },
   });
   const send = async (request: FastifyRequest, reply: FastifyReply, located: Located | undefined) =>

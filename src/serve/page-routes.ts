@@ -2,7 +2,6 @@
  * The page of a mirror's own names, for people: made on the server of what `/api/mirror` tells, by templates that are loaded
  * when the first one asks. Strict in what a browser may do with it, compressed, and kept by nobody.
  */
-import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -10,6 +9,7 @@ import type { VNode } from "preact";
 import type { Facts } from "../facts/facts.ts";
 import type { Frame } from "../page/layout.tsx";
 import type { ClientSnippet } from "../page/clients.tsx";
+import { assets } from "../page/assets.ts";
 import type * as PagesModule from "../page/pages.tsx";
 import type { Activity } from "./activity.ts";
 import type { Guard } from "./guard.ts";
@@ -122,20 +122,14 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
       pages.live({ works: activity.list(), requests: traffic.recent(), frame }),
     ),
   );
-  for (const [name, type] of Object.entries(assets)) {
+  for (const { name, type, read } of assets) {
     app.get(`/own/ui/assets/${name}`, async (request, reply) => {
-      const content = await readFile(new URL(`./assets/${name}`, import.meta.url));
+      const content = await read();
       void reply.header("cache-control", "no-cache").header("x-content-type-options", "nosniff").type(type);
       return compressed(request, reply, content);
     });
   }
 }
-
-const assets = {
-  "style.css": "text/css; charset=utf-8",
-  "script.js": "text/javascript; charset=utf-8",
-  "icon.svg": "image/svg+xml",
-};
 
 /** How one logs in, where tokens guard the mirror. */
 export function addLoginRoutes(

@@ -34,11 +34,13 @@ export function whenOver(
 ): void {
   const started = performance.now();
   const { socket } = request;
-  const writtenBefore = socket.bytesWritten;
+  // Of a request that came by no connection nothing is known.
+  const written = () => (socket as Partial<typeof socket>).bytesWritten ?? 0;
+  const writtenBefore = written();
   onGone(response, socket, () => {
     tell({
       status: response.statusCode,
-      bytes: socket.bytesWritten - writtenBefore,
+      bytes: written() - writtenBefore,
       ms: performance.now() - started,
       isWhole: response.writableFinished,
     });

@@ -10,7 +10,7 @@ import { createFileMemory, type FileMemory } from "../../src/serve/file-memory.t
 import { folderSource } from "../../src/serve/source.ts";
 import { loadConfig } from "../../src/config.ts";
 import { openKinds } from "../../src/mirror/kinds.ts";
-import { silentReporter } from "../../src/reporter.ts";
+import { silentReporter, type Reporter } from "../../src/reporter.ts";
 import { Activity } from "../../src/serve/activity.ts";
 import { Traffic } from "../../src/serve/traffic.ts";
 import { StorePaths } from "../../src/store/paths.ts";
@@ -22,6 +22,8 @@ export interface TestApp {
   readonly paths: StorePaths;
   readonly memory: FileMemory;
   readonly traffic: Traffic;
+  readonly activity: Activity;
+  readonly reporter: Reporter;
   /** What was logged, as JSON lines. */
   readonly log: string[];
 }
@@ -53,6 +55,7 @@ export async function testApp(
   const config = loadConfig({ flags: { mirror }, environment: {}, cwd: mirror });
   const memory = createFileMemory(settings);
   const traffic = new Traffic();
+  const activity = new Activity();
   const { app } = await composeApp({
     paths,
     kinds: () =>
@@ -61,7 +64,7 @@ export async function testApp(
         { gitEnvironments: async () => environments },
       ),
     mode: { pulls: false, why: "a test says so" },
-    activity: new Activity(),
+    activity,
     isMeteredApart: false,
     snippets: async () => [],
     tlsPort: () => undefined,
@@ -97,5 +100,5 @@ export async function testApp(
     identity: undefined,
   });
   onTestFinished(() => app.close());
-  return { app, paths, memory, traffic, log } satisfies TestApp;
+  return { app, paths, memory, traffic, activity, reporter: silentReporter, log } satisfies TestApp;
 }
