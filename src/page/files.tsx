@@ -37,7 +37,7 @@ export function FilesPage({
               {own.length === 0 ? null : (
                 <Table label={title} isLong columns={["Name", "Checksum", "#Size"]}>
                   {own.map(({ name, sha256, bytes }) => (
-                    <Row key={name} find={name.toLowerCase()}>
+                    <Row key={name}>
                       <Head>{name}</Head>
                       <Cell>{sha256 === null ? null : <code>{sha256}</code>}</Cell>
                       <Cell isNumber>{formatBytes(bytes)}</Cell>

@@ -20,7 +20,7 @@ export function GitPage({
   return (
     <Layout title="Git" room="/ui/git" frame={frame}>
       <h1>{count(total, "git repository", "git repositories")}</h1>
-      <Search action="/ui/git" value={search} of="git" label="Search hosts, owners and names" />
+      <Search action="/ui/git" value={search} of="git" label="Search hosts, owners, names, apps and commits" />
       {repositories.length === 0 ? (
         <p class="soft">{total === 0 ? "None is held yet." : "None of those that are held is called so."}</p>
       ) : (
@@ -31,7 +31,7 @@ export function GitPage({
           columns={["Repository", "Locked commits", "Refs", "#Size"]}
         >
           {repositories.map((each) => (
-            <Row key={each.url} find={`${each.host}/${each.path}`.toLowerCase()}>
+            <Row key={each.url}>
               <Head>
                 <a href={gitPage(each.host, each.path)}>{each.path}</a>
                 <small>{each.host}</small>

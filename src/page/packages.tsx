@@ -21,7 +21,12 @@ export function PackagesPage({
   return (
     <Layout title="Packages" room="/ui/packages" frame={frame}>
       <h1>{count(total, "package")}</h1>
-      <Search action="/ui/packages" value={search} of="packages" label="Search names, descriptions and licences" />
+      <Search
+        action="/ui/packages"
+        value={search}
+        of="packages"
+        label="Search names, descriptions, licences, versions and who wants it"
+      />
       {packages.length === 0 ? (
         <p class="soft">{total === 0 ? "None is held yet." : "None of those that are held has these words."}</p>
       ) : (
@@ -32,7 +37,7 @@ export function PackagesPage({
           columns={["Package", "Releases", "Licence", "Wanted by", "#Size"]}
         >
           {packages.map((each) => (
-            <PackageRow key={`${each.repository}/${each.name}`} of={each} />
+            <PackageRow key={`${each.repository}/${each.name}`} of={each} isShort={packages.length > mostDescribed} />
           ))}
         </Table>
       )}
@@ -40,17 +45,21 @@ export function PackagesPage({
   );
 }
 
+// A thousand rows are to come in an instant over a slow line: what people write is most of them, and compresses least.
+const mostDescribed = 300;
 // In a row.
 const mostReleases = 6;
+const mostLetters = 100;
+const mostThrough = 6;
 
-function PackageRow({ of }: { readonly of: HeldPackage }) {
+/** @param isShort whether it is one of many */
+function PackageRow({ of, isShort }: { readonly of: HeldPackage; readonly isShort: boolean }) {
   const { repository, name, description, releases, licenses, wanted_by: wanted, bytes } = of;
-  const find = `${name} ${description ?? ""} ${licenses.join(" ")}`.toLowerCase();
   return (
-    <Row find={find}>
+    <Row>
       <Head>
         <a href={packagePage(repository, name)}>{shownPackage(repository, name)}</a>
-        {description === null ? null : <small>{shortened(description)}</small>}
+        {description === null || isShort ? null : <small>{shortened(description)}</small>}
       </Head>
       <Cell>
         {releases.slice(0, mostReleases).map((release, index) => (
@@ -74,7 +83,7 @@ function PackageRow({ of }: { readonly of: HeldPackage }) {
           <span key={lock}>
             {index === 0 ? "" : ", "}
             {lock}
-            {through.length === 0 ? null : <small>through {through.join(", ")}</small>}
+            {through.length === 0 ? null : <small>{throughText(through)}</small>}
           </span>
         ))}
       </Cell>
@@ -83,9 +92,14 @@ function PackageRow({ of }: { readonly of: HeldPackage }) {
   );
 }
 
+function throughText(through: readonly string[]): string {
+  const left = through.length - mostThrough;
+  return `through ${through.slice(0, mostThrough).join(", ")}${left > 0 ? `, and ${left} more` : ""}`;
+}
+
 function shortened(text: string): string {
   const [line = ""] = text.trim().split(/\n/);
-  return line.length <= 120 ? line : `${line.slice(0, 119)}…`;
+  return line.length <= mostLetters ? line : `${line.slice(0, mostLetters - 1).trimEnd()}…`;
 }
 
 function ReleaseMarks({ of }: { readonly of: HeldRelease }) {

@@ -53,13 +53,8 @@ export function Table({
   );
 }
 
-/** @param find what is searched in it, in lower case */
-export function Row({ find, children }: { readonly find?: string; readonly children: ComponentChildren }) {
-  return (
-    <tr role="row" data-find={find}>
-      {children}
-    </tr>
-  );
+export function Row({ children }: { readonly children: ComponentChildren }) {
+  return <tr role="row">{children}</tr>;
 }
 
 export function Head({ children }: { readonly children: ComponentChildren }) {

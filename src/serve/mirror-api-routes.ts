@@ -1,7 +1,7 @@
 /** `/api/mirror`: what the page shows, as JSON. Described by openapi.ts, of which these routes are made. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Facts } from "../facts/facts.ts";
-import { matching } from "../facts/search.ts";
+import { matchingPackages } from "../facts/search.ts";
 import type { Activity } from "./activity.ts";
 import type { LiveStreams } from "./live.ts";
 import type { answers as described } from "./openapi.ts";
@@ -23,7 +23,7 @@ export function addMirrorApiRoutes(
 ): void {
   const answers: Record<Path, (params: Params, search: string) => unknown> = {
     "": () => facts.overview(),
-    "/packages": async (_params, search) => matching(await facts.packages(), search),
+    "/packages": async (_params, search) => matchingPackages(await facts.packages(), search),
     "/packages/{repository}/{name}": ({ repository = "", name = "" }) => facts.package(repository, name),
     "/git": () => facts.git(),
     "/git/{host}/{path}": ({ host = "", "*": path = "" }) => facts.repository(host, path),

@@ -13,7 +13,7 @@ import { assets } from "../page/assets.ts";
 import type * as PagesModule from "../page/pages.tsx";
 import type { Activity } from "./activity.ts";
 import type { Guard } from "./guard.ts";
-import { matching } from "../facts/search.ts";
+import { matchingFiles, matchingGit, matchingPackages } from "../facts/search.ts";
 import { searchOf } from "./mirror-api-routes.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Traffic } from "./traffic.ts";
@@ -73,7 +73,7 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
     show(request, reply, async (pages, frame) => {
       const all = await facts.packages();
       const search = searchOf(request);
-      return pages.packages({ packages: matching(all, search), total: all.length, search, frame });
+      return pages.packages({ packages: matchingPackages(all, search), total: all.length, search, frame });
     }),
   );
   app.get<{ Params: { repository: string; name: string } }>(
@@ -89,9 +89,7 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
     show(request, reply, async (pages, frame) => {
       const all = await facts.git();
       const search = searchOf(request);
-      const repositories = all.filter(({ host, path }) =>
-        `${host}/${path}`.toLowerCase().includes(search.toLowerCase()),
-      );
+      const repositories = matchingGit(all, search);
       return pages.git({ repositories, total: all.length, search, frame });
     }),
   );
@@ -104,7 +102,7 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
   app.get("/own/ui/files", async (request, reply) =>
     show(request, reply, async (pages, frame) => {
       const search = searchOf(request);
-      const files = (await facts.files()).filter(({ name }) => name.toLowerCase().includes(search.toLowerCase()));
+      const files = matchingFiles(await facts.files(), search);
       return pages.files({ files, search, frame });
     }),
   );

@@ -6,6 +6,8 @@ import { createTar } from "nanotar";
 export interface PackageSource {
   readonly name: string;
   readonly version: string;
+  readonly description?: string;
+  readonly licenses?: readonly string[];
   readonly requirements?: readonly { name: string; requirement: string; optional?: boolean; repository?: string }[];
   /** Files of the package, by path. */
   readonly files?: Readonly<Record<string, string>>;
@@ -20,7 +22,7 @@ export interface MadeTarball {
 }
 
 export function makeTarball(source: PackageSource): MadeTarball {
-  const { name, version, requirements = [] } = source;
+  const { name, version, requirements = [], description = "Test package – ż", licenses = ["MIT"] } = source;
   const files = source.files ?? {
     "rebar.config": "{erl_opts, []}.\n",
     [`src/${name}.app.src`]: `{application, ${name}, [{description, "test"}, {vsn, "${version}"}, {applications, [kernel, stdlib]}]}.\n`,
@@ -32,11 +34,11 @@ export function makeTarball(source: PackageSource): MadeTarball {
   const metadata = [
     `{<<"app">>,<<"${name}">>}.`,
     `{<<"build_tools">>,[<<"rebar3">>]}.`,
-    `{<<"description">>,<<"Test package – ż"/utf8>>}.`,
+    `{<<"description">>,<<"${description}"/utf8>>}.`,
     `{<<"files">>,[${Object.keys(files)
       .map((path) => `<<"${path}">>`)
       .join(",")}]}.`,
-    `{<<"licenses">>,[<<"MIT">>]}.`,
+    `{<<"licenses">>,[${licenses.map((license) => `<<"${license}">>`).join(",")}]}.`,
     `{<<"links">>,[{<<"Source">>,<<"https://example.invalid/${name}">>}]}.`,
     `{<<"name">>,<<"${name}">>}.`,
     `{<<"requirements">>,[${requirements

@@ -20,11 +20,11 @@ function showTimes(within: ParentNode): void {
 /** Rows that do not have all the words are hidden; without a script, the server leaves them out. */
 function searchAsYouType(input: HTMLInputElement): void {
   const of = input.dataset["search"] ?? "";
-  const rows = [...document.querySelectorAll<HTMLElement>(`#${of} tr[data-find], #${of} [data-find]`)];
+  const rows = [...document.querySelectorAll<HTMLElement>(`#${of} tbody tr`)];
+  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const told = document.querySelector<HTMLElement>(`[data-found="${of}"]`);
-  // Of a search that the server did there are not all rows here: it goes on doing it.
+  // Of a search that the server did there are not all rows here: it goes on doing it. Enter asks it, too.
   if (input.value !== "") return;
-  input.form?.addEventListener("submit", (event) => event.preventDefault());
   input.addEventListener("input", () => {
     const words = input.value
       .toLowerCase()
@@ -32,7 +32,7 @@ function searchAsYouType(input: HTMLInputElement): void {
       .filter((word) => word !== "");
     let shown = 0;
     for (const row of rows) {
-      const isShown = words.every((word) => row.dataset["find"]?.includes(word) === true);
+      const isShown = words.every((word) => texts.get(row)?.includes(word) === true);
       row.hidden = !isShown;
       if (isShown) shown += 1;
     }
