@@ -3,7 +3,6 @@ import type { IncomingMessage, RequestListener } from "node:http";
 import type { Logger } from "pino";
 import { clientOf, type Arrivals } from "./arrival.ts";
 import type { FileMemory, FromMemory } from "./file-memory.ts";
-import { requestShown } from "./hosts.ts";
 import { logOver, whenOver } from "./request-log.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -27,8 +26,8 @@ export function inFrontOf(
   const observed = logger.isLevelEnabled("info") ? log : undefined;
   const answered = (request: IncomingMessage, { kind, status, bytes, ms }: FromMemory) => {
     const { method = "GET", url = "/", headers } = request;
-    const what = requestShown(url, headers.host);
-    traffic.noteFromMemory({ kind, outcome: "hit", at: Date.now(), method, what, status, bytes, ms });
+    const { host } = headers;
+    traffic.noteFromMemory({ kind, outcome: "hit", at: Date.now(), method, url, host, status, bytes, ms });
   };
   return (unfinished) => {
     const rest: RequestListener = (request, response) => {

@@ -192,35 +192,20 @@ function durations(traffic: Pick<Traffic, "all">): Histogram {
       const own = counts.filter((count) => count.kind === kind);
       if (own.length === 0) return [];
       const sum = (read: (count: (typeof own)[number]) => number) => own.reduce((total, each) => total + read(each), 0);
-      const value = (suffix: string, labels: object, number: number) => ({
+      const value = (suffix: string, number: number, labels: object = {}) => ({
         metricName: name + suffix,
         labels: { kind, ...labels },
         value: number,
       });
-      return [
-        ...bounds.map((le, index) =>
-          value(
-            "_bucket",
-            { le },
-            sum(({ within }) => within[index] ?? 0),
-          ),
-        ),
-        value(
-          "_bucket",
-          { le: "+Inf" },
-          sum(({ requests }) => requests),
-        ),
-        value(
-          "_sum",
-          {},
-          sum(({ seconds }) => seconds),
-        ),
-        value(
-          "_count",
-          {},
-          sum(({ requests }) => requests),
-        ),
-      ];
+      const requests = sum((count) => count.requests);
+      let soFar = 0;
+      const buckets = bounds.map((le, index) => {
+        soFar += sum(({ within }) => within[index] ?? 0);
+        return value("_bucket", soFar, { le });
+      });
+      const seconds = sum((count) => count.seconds);
+      const last = value("_bucket", requests, { le: "+Inf" });
+      return [...buckets, last, value("_sum", seconds), value("_count", requests)];
     });
     return { name, help: "From a request's arrival until its answer was sent", type: "histogram", values };
   };

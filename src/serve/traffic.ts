@@ -3,11 +3,18 @@
  * themselves and tell the server's process what they counted.
  */
 import type { Answered } from "../facts/shape.ts";
-import type { Target } from "./hosts.ts";
+import { requestShown, type Target } from "./hosts.ts";
 import type { Mark } from "./source.ts";
 
 export type Kind = Answered["kind"];
 export type Outcome = Answered["outcome"];
+
+/** One that was answered, as it is noted: what people see of it is made when somebody looks. */
+export interface Noted extends Omit<Answered, "what"> {
+  /** As the client sent them. */
+  readonly url: string;
+  readonly host: string | undefined;
+}
 
 export interface Count {
   readonly kind: Kind;
@@ -15,7 +22,7 @@ export interface Count {
   requests: number;
   bytes: number;
   seconds: number;
-  /** How many took no longer than each of `bounds`. */
+  /** How many took longer than the bound before and no longer than each of `bounds`; the last: longer than all. */
   readonly within: number[];
 }
 
@@ -24,36 +31,53 @@ export const bounds = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300];
 
 const mostRecent = 100;
 
+type Counts = Partial<Record<Kind, Partial<Record<Outcome, Count>>>>;
+
+/** Each request passes here, tens of thousands a second: it is counted by a few additions, and kept as it came. */
 export class Traffic {
-  private counts = new Map<string, Count>();
-  private readonly last: Answered[] = [];
+  private counts: Counts = {};
+  private last: (Noted | undefined)[] = [];
+  /** Where the next one goes. */
+  private next = 0;
   private readonly listeners = new Set<(answered: Answered) => void>();
   /** Those that were answered from memory. */
   private fromMemory = 0;
 
-  note(answered: Answered): void {
-    this.count(answered.kind, answered.outcome, answered.bytes, answered.ms);
-    this.remember(answered);
+  note(noted: Noted): void {
+    const { kind, outcome, bytes, ms } = noted;
+    const count = this.countOf(kind, outcome);
+    const seconds = ms / 1000;
+    let index = 0;
+    while (index < bounds.length && seconds > (bounds[index] ?? 0)) index += 1;
+    count.requests += 1;
+    count.bytes += bytes;
+    count.seconds += seconds;
+    count.within[index] = (count.within[index] ?? 0) + 1;
+    this.remember(noted);
   }
 
   /** The same, for what was answered from memory. */
-  noteFromMemory(answered: Answered): void {
+  noteFromMemory(noted: Noted): void {
     this.fromMemory += 1;
-    this.note(answered);
+    this.note(noted);
   }
 
   /** What was counted so far. */
   all(): { readonly counts: readonly Count[]; readonly fromMemory: number } {
-    return { counts: [...this.counts.values()], fromMemory: this.fromMemory };
+    const counts = Object.values(this.counts).flatMap((ofKind) => Object.values(ofKind));
+    return { counts, fromMemory: this.fromMemory };
   }
 
   /** The same, and begins anew. */
   take(): Taken | undefined {
-    if (this.counts.size === 0) return undefined;
-    const taken = { ...this.all(), recent: this.last.splice(0) };
-    this.counts = new Map();
+    const { counts, fromMemory } = this.all();
+    if (counts.length === 0) return undefined;
+    const recent = this.noted();
+    this.counts = {};
     this.fromMemory = 0;
-    return taken;
+    this.last = [];
+    this.next = 0;
+    return { counts, fromMemory, recent };
   }
 
   /** What a worker has counted. */
@@ -71,7 +95,7 @@ export class Traffic {
 
   /** The newest last. */
   recent(): readonly Answered[] {
-    return this.last;
+    return this.noted().map(shown);
   }
 
   /** @returns what ends it */
@@ -80,40 +104,43 @@ export class Traffic {
     return () => this.listeners.delete(listener);
   }
 
-  private count(kind: Kind, outcome: Outcome, bytes: number, ms: number): void {
-    const count = this.countOf(kind, outcome);
-    const seconds = ms / 1000;
-    count.requests += 1;
-    count.bytes += bytes;
-    count.seconds += seconds;
-    for (let index = bounds.length - 1; index >= 0 && seconds <= (bounds[index] ?? 0); index--)
-      count.within[index] = (count.within[index] ?? 0) + 1;
+  private noted(): Noted[] {
+    const inOrder = [...this.last.slice(this.next), ...this.last.slice(0, this.next)];
+    return inOrder.filter((each) => each !== undefined);
   }
 
   private countOf(kind: Kind, outcome: Outcome): Count {
-    const key = `${kind} ${outcome}`;
-    let count = this.counts.get(key);
-    if (count === undefined) {
-      count = { kind, outcome, requests: 0, bytes: 0, seconds: 0, within: bounds.map(() => 0) };
-      this.counts.set(key, count);
-    }
-    return count;
+    const ofKind = (this.counts[kind] ??= {});
+    return (ofKind[outcome] ??= {
+      kind,
+      outcome,
+      requests: 0,
+      bytes: 0,
+      seconds: 0,
+      within: [...bounds.map(() => 0), 0],
+    });
   }
 
-  private remember(answered: Answered): void {
+  private remember(noted: Noted): void {
     // What asks for health, metrics and the page itself would drive out all else.
-    if (isOfWatchers(answered.kind)) return;
-    this.last.push(answered);
-    if (this.last.length > mostRecent) this.last.shift();
+    if (isOfWatchers(noted.kind)) return;
+    this.last[this.next] = noted;
+    this.next = (this.next + 1) % mostRecent;
+    if (this.listeners.size === 0) return;
+    const answered = shown(noted);
     for (const listener of this.listeners) listener(answered);
   }
+}
+
+function shown({ url, host, ...answered }: Noted): Answered {
+  return { ...answered, what: requestShown(url, host) };
 }
 
 /** What a worker tells. */
 export interface Taken {
   readonly counts: readonly Count[];
   readonly fromMemory: number;
-  readonly recent: readonly Answered[];
+  readonly recent: readonly Noted[];
 }
 
 function isOfWatchers(kind: Kind): boolean {

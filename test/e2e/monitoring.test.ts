@@ -49,6 +49,12 @@ test("count what was asked and how it was answered, whichever process did, and t
   expect(valueOf(text, 'mirror_requests_total{kind="record",outcome="refused"}')).toBe(1);
   expect(valueOf(text, 'mirror_request_duration_seconds_count{kind="tarball"}')).toBe(20);
   expect(valueOf(text, 'mirror_request_duration_seconds_bucket{kind="tarball",le="+Inf"}')).toBe(20);
+  const buckets = text
+    .split("\n")
+    .filter((line) => line.startsWith('mirror_request_duration_seconds_bucket{kind="tarball"'));
+  const counts = buckets.map((line) => Number(line.split(" ").at(-1)));
+  expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+  expect(counts.at(-2)).toBe(20);
   expect(valueOf(text, 'mirror_response_bytes_total{kind="tarball"}')).toBeGreaterThanOrEqual(20 * 5120);
   expect(valueOf(text, 'mirror_held{what="packages"}')).toBe(5);
   expect(valueOf(text, 'mirror_health{status="ok"}')).toBe(1);
