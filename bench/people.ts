@@ -71,7 +71,7 @@ async function lookAt(url: string): Promise<void> {
   const [whole, gzipped, brotlied] = ["identity", "gzip", "br"].map((encoding) => pageSize(url, encoding));
   rows.push([`the page of ${packages} packages`, `${kB(whole)}, by gzip ${kB(gzipped)}, by brotli ${kB(brotlied)}`]);
   const own = ["style.css", "script.js"].reduce((sum, name) => sum + statSync(join(assets, name)).size, 0);
-  rows.push(["styles and scripts", `${kB(own)}`]);
+  rows.push(["styles and scripts", kB(own)]);
   if (hasBrowser) rows.push(["it is painted after", `${(await painted(`${url}/ui/packages`)).toFixed(0)} ms`]);
 }
 
