@@ -24,7 +24,7 @@ import { registryFolder } from "../clients/running-server.ts";
 import type { Config } from "../config.ts";
 import { readMetricsTokens, readTokens } from "../serve/tokens.ts";
 import { Traffic } from "../serve/traffic.ts";
-import { Activity } from "../serve/activity.ts";
+import { Activity, begun } from "../serve/activity.ts";
 import { listenForMetrics } from "../serve/metrics-listener.ts";
 import type { Work } from "../facts/shape.ts";
 import type { Pull } from "../pull/pull.ts";
@@ -229,17 +229,7 @@ export async function serve(
 
 /** What clients have asked for and is fetched just now. */
 function pullsUnderWay(pull: Pull | undefined): Work[] {
-  return (pull?.underWay() ?? []).map(({ what, host, ms }) => ({
-    name: `${what} from ${host}`,
-    began: new Date(Date.now() - ms).toISOString(),
-    ended: null,
-    total: 0,
-    done: 0,
-    failed: 0,
-    bytes: 0,
-    current: "",
-    notes: [],
-  }));
+  return (pull?.underWay() ?? []).map(({ what, host, since }) => begun(`${what} from ${host}`, since));
 }
 
 async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {

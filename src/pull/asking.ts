@@ -36,12 +36,11 @@ export interface UnderWay {
   /** `record jason` */
   readonly what: string;
   readonly host: string;
-  /** Milliseconds since it was begun. */
-  readonly ms: number;
+  /** When it was begun. Milliseconds since 1970. */
+  readonly since: number;
 }
 
-interface Flight {
-  readonly host: string;
+interface Flight extends Omit<UnderWay, "what"> {
   readonly result: Promise<unknown>;
   /** Milliseconds, by a clock that nobody sets. */
   readonly began: number;
@@ -85,7 +84,7 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
         throw error;
       },
     );
-    flights.set(key, { host, result, began: performance.now() });
+    flights.set(key, { host, result, began: performance.now(), since: Date.now() });
     result.catch(() => undefined).finally(() => flights.delete(key));
     return result;
   };
@@ -126,7 +125,7 @@ export function createAsking(away: HostsAway, timeout: number, onBrought: () => 
         throw error;
       });
     },
-    underWay: () => [...flights].map(([what, { host, began }]) => ({ what, host, ms: performance.now() - began })),
+    underWay: () => [...flights].map(([what, { host, since }]) => ({ what, host, since })),
     settled: async () => {
       while (flights.size > 0) await Promise.allSettled([...flights.values()].map(async ({ result }) => result));
     },

@@ -46,17 +46,7 @@ export class Activity {
 
   /** @param run gets who is to be told of the work @throws what it throws */
   async during<T>(name: string, to: Reporter, run: (reporter: Reporter) => Promise<T>): Promise<T> {
-    const work: Running = {
-      name,
-      began: new Date().toISOString(),
-      ended: null,
-      total: 0,
-      done: 0,
-      failed: 0,
-      bytes: 0,
-      current: "",
-      notes: [],
-    };
+    const work: Running = begun(name, Date.now());
     this.works.push(work);
     if (this.works.length > mostEnded) this.works.shift();
     try {
@@ -103,6 +93,21 @@ export class Activity {
       },
     };
   }
+}
+
+/** A piece of work of which no more is known yet. @param began milliseconds since 1970 */
+export function begun(name: string, began: number): Work {
+  return {
+    name,
+    began: new Date(began).toISOString(),
+    ended: null,
+    total: 0,
+    done: 0,
+    failed: 0,
+    bytes: 0,
+    current: "",
+    notes: [],
+  };
 }
 
 function note(work: Running, text: string): void {
