@@ -20,6 +20,7 @@ import { StorePaths } from "./store/paths.ts";
 const tellEvery = 1000;
 
 let listening: Listening | undefined;
+const traffic = new Traffic();
 
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => undefined);
 process.on("disconnect", () => process.exit(0));
@@ -44,8 +45,14 @@ async function obey(message: ToWorker): Promise<void> {
       return;
     case "close":
       await listening?.close(message.graceSeconds);
+      tellTraffic();
       process.exit(0);
   }
+}
+
+function tellTraffic(): void {
+  const taken = traffic.take();
+  if (taken !== undefined) say({ kind: "traffic", taken });
 }
 
 function say(message: FromWorker, onSaid: () => void = () => undefined): void {
@@ -68,12 +75,7 @@ async function serve(work: Work): Promise<Listening> {
     memory.open(place).catch(() => undefined);
   });
   const onError = (error: Error) => logger.error({ err: error }, "a listener failed");
-  const traffic = new Traffic();
-  const tell = () => {
-    const taken = traffic.take();
-    if (taken !== undefined) say({ kind: "traffic", taken });
-  };
-  setInterval(tell, tellEvery).unref();
+  setInterval(tellTraffic, tellEvery).unref();
   const front = inFrontOf(forward, { memory, logger, arrivals: arrivals(trustedProxies), traffic });
   return listen(front, { ...options, onError });
 }

@@ -14,7 +14,7 @@ export interface SnippetSetup {
   readonly url: string;
   /** Hosts whose git repositories are mirrored. */
   readonly gitHosts: readonly string[];
-  /** Whether upstream's own records are to be had there. */
+  /** Whether upstream's own records are to be had there, signed by the key that clients bring along. */
   readonly hasUpstream: boolean;
   /** The registry's key, PEM; undefined: it has none yet. */
   readonly publicKey: string | undefined;
@@ -30,8 +30,8 @@ export function clientSnippets(setup: SnippetSetup): ClientSnippet[] {
     id: "command",
     title: "With mirror-server",
     about:
-      "Where Node is: Hex, rebar3 and git are pointed here for as long as a command runs, and nothing of the user's changes.",
-    text: `npx mirror-server exec --url ${url}${token} -- mix deps.get`,
+      "Where it is installed, too: Hex, rebar3 and git are pointed here for as long as a command runs, nothing of the user's changes, and all of it is checked.",
+    text: `mirror-server exec --url ${url}${token} -- mix deps.get`,
   };
   // What is guarded needs a file with the token, and what nobody upstream has signed one with the key.
   return isGuarded || !hasUpstream ? [command, ...withKey(setup)] : [command, ...byVariables(setup), ...withKey(setup)];
@@ -107,7 +107,7 @@ const caFile = "/tmp/mirror-ca.pem";
 const authorityVariables = { HEX_CACERTS_PATH: caFile, GIT_SSL_CAINFO: caFile };
 
 /** For good, by the mirror's own signature: what lies there without a record of upstream's is to be had by it alone. */
-function withKey({ url, publicKey, isGuarded }: SnippetSetup): ClientSnippet[] {
+function withKey({ url, publicKey, isGuarded, gitHosts }: SnippetSetup): ClientSnippet[] {
   if (publicKey === undefined) return [];
   const auth = isGuarded ? " --auth-key YOUR_TOKEN" : "";
   const key = publicKey.trim().replaceAll("\n", "\\n");
@@ -124,10 +124,17 @@ function withKey({ url, publicKey, isGuarded }: SnippetSetup): ClientSnippet[] {
       ].join("\n"),
     },
     {
+      id: "git",
+      title: "git, for good",
+      about: "For each host that is mirrored; git config --global --unset-all takes it back.",
+      text: gitHosts.map((host) => `git config --global url.${url}/${host}/.insteadOf https://${host}/`).join("\n"),
+    },
+    {
       id: "rebar-config",
       title: "rebar3, for good",
-      about: "In ~/.config/rebar3/rebar.config, by the mirror's own signature.",
-      text: `{hex, [{repos, [#{name => <<"hexpm">>, repo_url => <<"${url}">>, api_url => <<"${url}/api">>, repo_public_key => <<"${key}\\n">>, repo_verify => true, repo_verify_origin => true${secret}}]}]}.`,
+      about:
+        "In ~/.config/rebar3/rebar.config, by the mirror's own signature; and in the environment, where rebar3 looks for the URL.",
+      text: `%% export HEX_CDN=${singleQuoted(url)}\n{hex, [{repos, [#{name => <<"hexpm">>, repo_url => <<"${url}">>, api_url => <<"${url}/api">>, repo_public_key => <<"${key}\\n">>, repo_verify => true, repo_verify_origin => true${secret}}]}]}.`,
     },
   ];
 }

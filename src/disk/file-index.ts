@@ -16,8 +16,8 @@ export interface IndexedFile<T> {
 
 export class FileIndex<T> {
   private readonly file: Place;
-  private readonly before: Readonly<Record<string, IndexedFile<T>>>;
-  private readonly after: Record<string, IndexedFile<T>> = {};
+  private before: Readonly<Record<string, IndexedFile<T>>>;
+  private after: Record<string, IndexedFile<T>> = {};
   private isChanged = false;
 
   private constructor(file: Place, before: Readonly<Record<string, IndexedFile<T>>>) {
@@ -72,14 +72,17 @@ export class FileIndex<T> {
     this.isChanged = true;
   }
 
-  /** Keeps what was asked for. @param isWhole whether all was asked for, and the rest is forgotten */
+  /** Keeps what was asked for since the last time. @param isWhole whether all was asked for, and the rest is forgotten */
   async save({ isWhole }: { readonly isWhole: boolean }): Promise<void> {
     const hasLess = isWhole && Object.keys(this.before).length !== Object.keys(this.after).length;
-    if (!this.isChanged && !hasLess) return;
     const files = isWhole ? this.after : { ...this.before, ...this.after };
+    const isSame = !this.isChanged && !hasLess;
+    this.before = files;
+    this.after = {};
+    this.isChanged = false;
+    if (isSame) return;
     // A cache folder that cannot be written costs speed, nothing else.
     await this.writeUnsynced(JSON.stringify({ format, files })).catch(() => undefined);
-    this.isChanged = false;
   }
 }
 

@@ -16,15 +16,16 @@ export async function aboutOf(place: Place, stats: Stats | undefined): Promise<A
   const stamp = stampFrom(stats);
   const known = remembered.get(place.path);
   if (known?.stamp === stamp) return known.about;
-  const about = await readAbout(place);
+  const bytes = await place.read().catch(() => undefined);
+  if (bytes === undefined) return nothing;
+  const about = aboutIn(bytes);
   remembered.set(place.path, { stamp, about });
   return about;
 }
 
-async function readAbout(place: Place): Promise<About> {
+function aboutIn(bytes: Buffer): About {
   try {
-    const bytes = await place.read();
-    return bytes === undefined ? nothing : readUnverified(bytes).about;
+    return readUnverified(bytes).about;
   } catch {
     return nothing;
   }

@@ -34,7 +34,7 @@ export async function coverageOf(
   const revisions = new Map(locks.map(({ name, entries }) => [name, revisionsIn(entries)]));
   const wants = (name: string, part: Item) =>
     part.kind !== "git" || part.revision === undefined || revisions.get(name)?.has(part.revision) === true;
-  const problems = new Map(seen.problems.map((problem) => [problem.subject, problem]));
+  const problems = new Map(seen.problems.map((problem) => [subjectOf(problem), problem]));
   const look = async <Job>(kind: Artifact<Job>): Promise<void> => {
     const { jobs, refused } = await kind.wanted({ locks });
     for (const { item, reason, lock } of refused) if (lock !== undefined) add([lock], lackOf(item, "skipped", reason));
@@ -86,13 +86,20 @@ function lackOf(item: Item, state: Lack["state"], reason: string): Lack {
   return { item: showItem(item), kind: item.kind, state, reason, page: pageOf(item) };
 }
 
+/** Hosts take owners and names in any case, mostly. */
+function subjectOf({ kind, subject }: Problem): string {
+  return kind === "repository" || kind === "unserved" ? subject.toLowerCase() : subject;
+}
+
 /** How what is wrong with it is told by health. */
 function subjectsOf(item: Item): string[] {
-  if (item.kind === "git") return [`${item.host}/${item.path}`];
+  if (item.kind === "git") return [`${item.host}/${item.path}`.toLowerCase()];
   if (item.kind !== "release") return [];
   const served = servedName(item.repository);
   const below = served === undefined ? "" : `repos/${served}/`;
-  return [`${below}tarballs/${item.name}-${item.version}.tar`, `${below}packages/${item.name}`];
+  const own = [`tarballs/${item.name}-${item.version}.tar`, `packages/${item.name}`];
+  // What is wrong with the whole is wrong with each.
+  return [...own, "names", "packages", "tarballs"].map((subject) => below + subject);
 }
 
 function warningsOf(entry: HexEntry, registries: readonly SeenRegistry[]): Lack[] {

@@ -2,6 +2,7 @@
  * What can be known of a mirror, for the page, the API, metrics and `status`: one answer for all. Made of what was last seen
  * of the folder (health/), of the known locks and of the signed records, and kept for as long as none of these is another.
  */
+import type { Stats } from "node:fs";
 import type { Artifact } from "../artifacts/artifact.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
 import type { Overview } from "../health/overlook.ts";
@@ -14,7 +15,7 @@ import type { Item } from "../names/item.ts";
 import { showItem } from "../names/shown-item.ts";
 import { servedName } from "../names/hex-repository.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
-import { watchKnownLocks } from "../store/known-locks.ts";
+import { watchReadableLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Trust } from "../store/trust.ts";
@@ -70,7 +71,7 @@ interface Found {
 
 export function createFacts(sources: FactSources): Facts {
   const { paths, kinds, seen, health, trust, mode, started } = sources;
-  const knownLocks = watchKnownLocks(paths);
+  const knownLocks = watchReadableLocks(paths);
   const lacksOf = rememberLacks(paths);
   const since = new Since();
   let last: { readonly of: string; readonly locks: readonly Lock[]; readonly found: Promise<Found> } | undefined;
@@ -101,10 +102,12 @@ export function createFacts(sources: FactSources): Facts {
     const locks = await knownLocks();
     const of = [overview.changes, ...overview.problems.map(({ text }) => text)].join("\n");
     if (last?.of !== of || last.locks !== locks) {
-      const found = find(overview, locks);
-      last = { of, locks, found };
+      const mine = { of, locks, found: find(overview, locks) };
+      last = mine;
       // What failed is tried again by whoever asks next.
-      found.catch(() => (last = undefined));
+      mine.found.catch(() => {
+        if (last === mine) last = undefined;
+      });
     }
     return { overview, found: await last.found };
   };
@@ -151,7 +154,8 @@ function oldestRecord(came: number | undefined, lastSync: Date | undefined): str
 async function oldestOf(paths: StorePaths, registries: Overview["registries"]): Promise<number | undefined> {
   let oldest: number | undefined;
   for (const { repository } of registries) {
-    const records = await lookInto(paths.registry(repository).upstreamPackagesDir, async () => undefined);
+    const folder = paths.registry(repository).upstreamPackagesDir;
+    const records = await lookInto(folder, async () => undefined).catch((): Map<string, Stats> => new Map());
     for (const { mtimeMs } of records.values()) oldest = Math.min(oldest ?? mtimeMs, mtimeMs);
   }
   return oldest;
@@ -228,13 +232,17 @@ async function listFiles(paths: StorePaths, { installers, files, documentation }
   ] as const;
   const found: HeldFile[] = [];
   for (const [kind, { list }] of kinds) {
-    for (const held of await list()) {
+    // Where the way is barred there are none, and health tells of the bar.
+    for (const held of await list().catch(() => [])) {
       const url = held.item.kind === "file" ? held.item.url.replace(/^https?:\/\//, "") : "";
       const sha256 = checksums.get(url)?.sha256 ?? null;
       found.push({ kind, name: showItem(held.item), bytes: await bytesOf(held), sha256 });
     }
   }
-  for (const name of await paths.hex.at("policies").list("file")) {
+  for (const name of await paths.hex
+    .at("policies")
+    .list("file")
+    .catch(() => [])) {
     const bytes = paths.hex.at(`policies/${name}`).look()?.size ?? 0;
     found.push({ kind: "policy", name, bytes, sha256: null });
   }
@@ -253,8 +261,13 @@ function rememberLacks(paths: StorePaths) {
     const state = `${place === undefined ? "" : (repositoryState(place) ?? "")} ${JSON.stringify(job)}`;
     const before = known.get(first.keys[0] ?? "");
     if (before?.state === state) return before.lacks;
-    const lacks = kind.lacks(job).catch((): Item[] => []);
-    known.set(first.keys[0] ?? "", { state, lacks });
+    const key = first.keys[0] ?? "";
+    const lacks = kind.lacks(job).catch((): Item[] => {
+      // Git may be there the next time.
+      known.delete(key);
+      return [];
+    });
+    known.set(key, { state, lacks });
     return lacks;
   };
 }

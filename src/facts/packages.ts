@@ -158,7 +158,7 @@ async function describe(
         const advisory = record.advisories[index];
         return advisory === undefined
           ? []
-          : [{ id: advisory.id, summary: advisory.summary, url: advisory.htmlUrl || null }];
+          : [{ id: advisory.id, summary: advisory.summary, url: webUrl(advisory.htmlUrl) }];
       }),
       locks: [...(wanted.get(`${repository}/${name}@${release.version}`) ?? [])],
       has_docs: paths.docs(name, release.version).isFile(),
@@ -184,6 +184,11 @@ async function describe(
       })),
     },
   };
+}
+
+/** Whatever else a record may name is no link for a browser. */
+function webUrl(url: string): string | null {
+  return /^https?:\/\//.test(url) ? url : null;
 }
 
 function newestFirst({ releases }: Package): Release[] {

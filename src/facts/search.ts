@@ -12,6 +12,11 @@ export function matchingPackages(packages: readonly HeldPackage[], search: strin
   ]);
 }
 
+/** By what anybody may know of them: which lock wants what is no part of hex.pm's API. */
+export function namedPackages(packages: readonly HeldPackage[], search: string): readonly HeldPackage[] {
+  return matching(packages, search, ({ name, description }) => [name, description ?? ""]);
+}
+
 export function matchingGit(repositories: readonly GitRepository[], search: string): readonly GitRepository[] {
   return matching(repositories, search, ({ host, path, locked }) => [
     `${host}/${path}`,

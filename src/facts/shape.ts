@@ -55,7 +55,7 @@ export const overviewSchema = z
     version: name("Of mirror-server"),
     started: time("When this server was started"),
     mode: z.enum(["offline", "pulling"]).describe("Whether it fetches what it is asked for and does not hold"),
-    mode_reason: name("What decided that, and how it is changed"),
+    mode_reason: name("What decided that, or what would change it"),
     last_sync: time("When the whole was last synced on this machine").nullable(),
     oldest_record: time("When the oldest of upstream's records was last known to hold").nullable(),
     locks: z.array(lockSchema),

@@ -36,24 +36,44 @@ async function collectLoose(folder: Place, name: string, refs: Map<string, strin
   }
 }
 
-const remembered = new LRUCache<string, { readonly stamp: string; readonly refs: ReadonlyMap<string, string> }>({
-  max: 500,
-});
+/** Whether each line of `packed-refs` is one: half a file ends within a name or an id. */
+export function arePackedRefsWhole(place: Place): boolean {
+  return readPackedRefs(place).isWhole;
+}
+
+interface PackedRefs {
+  readonly stamp: string;
+  readonly refs: ReadonlyMap<string, string>;
+  readonly isWhole: boolean;
+}
+
+const none: PackedRefs = { stamp: "", refs: new Map(), isWhole: true };
+const remembered = new LRUCache<string, PackedRefs>({ max: 500 });
+const line = /^(?:#.*|\^?[0-9a-f]{40}(?:[0-9a-f]{24})?(?: refs\/.+)?)$/;
 
 function packedRefs(place: Place): ReadonlyMap<string, string> {
+  return readPackedRefs(place).refs;
+}
+
+function readPackedRefs(place: Place): PackedRefs {
   const file = place.at("packed-refs");
   const stats = file.isFile() ? file.look() : undefined;
-  if (stats === undefined) return new Map();
+  if (stats === undefined) return none;
   const stamp = stampFrom(stats);
   const known = remembered.get(file.path);
-  if (known?.stamp === stamp) return known.refs;
+  if (known?.stamp === stamp) return known;
+  const text = textOf(file);
+  const lines = text.split("\n");
+  // The last line is ended, too.
+  const isEnded = lines.pop() === "";
   const refs = new Map<string, string>();
-  for (const line of textOf(file).split("\n")) {
-    const [, id, name] = /^([0-9a-f]+) (refs\/\S+)$/.exec(line) ?? [];
+  for (const each of lines) {
+    const [, id, name] = /^([0-9a-f]+) (refs\/\S+)$/.exec(each) ?? [];
     if (id !== undefined && name !== undefined) refs.set(name, id);
   }
-  remembered.set(file.path, { stamp, refs });
-  return refs;
+  const read = { stamp, refs, isWhole: isEnded && lines.every((each) => line.test(each)) };
+  remembered.set(file.path, read);
+  return read;
 }
 
 function textOf(file: Place): string {

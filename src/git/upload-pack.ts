@@ -57,8 +57,8 @@ export interface UploadPackSettings {
   readonly onFailure: (repository: string, stderr: string) => void;
   /** Told of requests that could not be answered for what they ask. */
   readonly onMistake: (repository: string, words: string) => void;
-  /** Told of each run that came to its own end, with what git said where it failed. */
-  readonly onRun: (place: Place, failure: string | undefined) => void;
+  /** Told of each run that came to its own end: what was asked for, and what git said where it failed. */
+  readonly onRun: (place: Place, asked: "refs" | "pack", failure: string | undefined) => void;
 }
 
 export function createUploadPack(settings: UploadPackSettings): UploadPack {
@@ -128,7 +128,7 @@ async function run(
     if (mistake !== undefined) settings.onMistake(place.path, mistake);
     else if (code !== 0) settings.onFailure(place.path, words);
     if (mistake === undefined && code !== null && watch.reason() === undefined)
-      settings.onRun(place, code === 0 ? undefined : words);
+      settings.onRun(place, isForRefs(body) ? "refs" : "pack", code === 0 ? undefined : words);
     if (code === null || (code !== 0 && mistake === undefined && !hasOutput)) throw unreadable();
     settle(code === 0);
     // What git had to say to its client when it failed is in the output; where it had nothing to say, this is.
@@ -144,6 +144,11 @@ async function run(
     for (const stop of stopListening) stop();
     endGit(child);
   }
+}
+
+/** https://git-scm.com/docs/protocol-v2 */
+function isForRefs(body: RequestBody | undefined): boolean {
+  return body === undefined || body.bytes?.includes("command=ls-refs") === true;
 }
 
 /** The reason is told to the client, too: whoever set it may be the one who asks. Where the copy lies is not. */

@@ -15,8 +15,8 @@ export interface Content {
   readonly sha256: (place: Place, stats: Stats, pace: Pace) => Promise<string | undefined>;
   /** Whether a pack or an index ends with the hash of all that stands before; likewise. */
   readonly isWholePack: (place: Place, part: PackPart, stats: Stats, pace: Pace) => Promise<boolean | undefined>;
-  /** Keeps what was asked for, once all was. */
-  readonly save: () => Promise<void>;
+  /** Keeps what was found. @param isWhole whether all was asked for, and what was not is gone */
+  readonly save: (isWhole: boolean) => Promise<void>;
 }
 
 /** @param folder what is looked at; each has an index of its own */
@@ -30,6 +30,9 @@ export async function openContent(cache: Place, folder: string): Promise<Content
     if (found !== undefined) return found;
     if (!pace.mayRead(stats.size)) return undefined;
     const value = await read();
+    // What was replaced while it was read is read again.
+    const now = place.isFile() ? place.look() : undefined;
+    if (now === undefined || stampFrom(now) !== stamp) return undefined;
     index.set(place.path, stamp, value);
     return value;
   };
@@ -41,7 +44,7 @@ export async function openContent(cache: Place, folder: string): Promise<Content
       );
       return found === undefined ? undefined : found === "whole";
     },
-    save: async () => index.save({ isWhole: true }),
+    save: async (isWhole) => index.save({ isWhole }),
   };
 }
 

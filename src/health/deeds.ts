@@ -6,20 +6,26 @@ export interface Deed {
   readonly place: Place;
   /** What git said. */
   readonly words: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
+  /** When that began. Milliseconds since 1970. */
+  readonly since: number;
 }
 
-export class Deeds {
-  private readonly failures = new Map<string, Deed & { readonly state: string | undefined }>();
+type Asked = "refs" | "pack";
 
-  failed(place: Place, words: string): void {
+export class Deeds {
+  private readonly failures = new Map<string, Deed & { readonly asked: Asked; readonly state: string | undefined }>();
+
+  failed(place: Place, asked: Asked, words: string): void {
     const state = stateOf(place);
-    this.failures.set(place.path, { place, words: words.split("\n")[0] ?? "", at: Date.now(), state });
+    const before = this.failures.get(place.path);
+    const since = before?.state === state ? before?.since : undefined;
+    const said = words.split("\n")[0] ?? "";
+    this.failures.set(place.path, { place, asked, words: said, since: since ?? Date.now(), state });
   }
 
-  succeeded(place: Place): void {
-    this.failures.delete(place.path);
+  /** Refs that are listed say nothing of a pack that could not be made. */
+  succeeded(place: Place, asked: Asked): void {
+    if (asked === "pack" || this.failures.get(place.path)?.asked === "refs") this.failures.delete(place.path);
   }
 
   /** Those after which nothing of the repository has changed. */
@@ -27,7 +33,7 @@ export class Deeds {
     for (const [path, { place, state }] of this.failures) {
       if (stateOf(place) !== state) this.failures.delete(path);
     }
-    return [...this.failures.values()].map(({ place, words, at }) => ({ place, words, at }));
+    return [...this.failures.values()].map(({ place, words, since }) => ({ place, words, since }));
   }
 }
 

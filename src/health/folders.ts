@@ -4,6 +4,9 @@ import { isFilled } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
 import type { Problem } from "./problem.ts";
 
+// Whatever is pruned, the lists stay.
+const neverEmpty = new Set(["mirror", "hex"]);
+
 export class FolderWatch {
   private readonly folders: Readonly<Record<string, Place>>;
   /** As they were when something was last in them. */
@@ -21,9 +24,10 @@ export class FolderWatch {
       const before = this.filled.get(name);
       const hasContent = stats !== undefined && isFilled(place);
       if (which !== undefined && hasContent) this.filled.set(name, which);
-      // One that was emptied, and is the same, was emptied by somebody.
-      if (hasContent || before === undefined || before === which) return [];
-      const what = stats === undefined ? "is gone" : "is another by now, and empty";
+      // One that was emptied, and is the same, was emptied by somebody: by prune, where that takes the last of it.
+      const isPruned = before === which && !neverEmpty.has(name);
+      if (hasContent || before === undefined || isPruned) return [];
+      const what = stats === undefined ? "is gone" : "is empty now";
       const text = `the folder ${name} was served and ${what}; is its disk still there?`;
       return [{ kind: "folder" as const, severity: "unhealthy" as const, subject: name, text }];
     });

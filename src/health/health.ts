@@ -2,6 +2,7 @@
  * What `/health` tells: the state of what is held (overlook.ts), and of what a server needs besides. From memory, as fresh as
  * that allows: containers poll every few seconds.
  */
+import { describeError } from "../errors.ts";
 import { roomAt, type Room } from "../disk/room.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
@@ -9,6 +10,7 @@ import type { StorePaths } from "../store/paths.ts";
 import type { Fingerprints, Trust } from "../store/trust.ts";
 import { printable } from "../text.ts";
 import { version } from "../version.ts";
+import { hidingPaths } from "./hidden-paths.ts";
 import type { Overlook } from "./overlook.ts";
 import { linesOf, type Problem, type ProblemKind } from "./problem.ts";
 
@@ -75,15 +77,16 @@ export interface HealthReport extends Health {
 
 export function createHealthCheck(paths: StorePaths, sources: HealthSources): () => Promise<HealthReport> {
   const { started, overlook, hosts, trust } = sources;
+  const hide = hidingPaths(paths);
   const foreign = nowAndThen(foreignEverySeconds, async () => foreignEntries(paths));
   const room = nowAndThen(roomEverySeconds, async () => roomAt(paths.mirror));
 
   return async () => {
     const { registries, repositories, problems, lookedAt } = await overlook.now();
-    const links = (await foreign()).map(({ shown, why }) =>
+    const links = (await foreign().catch(() => [])).map(({ shown, why }) =>
       degraded("link", shown, `${shown} ${why}, and is not used`),
     );
-    const { fingerprints, problems: disagreements } = await trust();
+    const { fingerprints, problems: disagreements } = await trust().catch((error: unknown) => noTrust(error));
     const disk = await room();
     const certificate = sources.certificate();
     const away = sources.upstreamsAway();
@@ -116,7 +119,7 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
       disk: disk === undefined ? null : { free_bytes: disk.free, total_bytes: disk.total },
       upstreams_away: away,
       looked_at_all_s: lookedAt === undefined ? null : Math.max(0, Math.round((Date.now() - lookedAt) / 1000)),
-      problems: linesOf(all).map(printable),
+      problems: linesOf(all).map((text) => printable(hide(text))),
       causes: all,
     };
   };
@@ -124,6 +127,11 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
 
 const disagreement =
   'mirror.json and upstream/ do not agree about whose records are trusted; run "mirror-server verify"';
+
+/** What bars the way to it is told as such; that it is barred is told here. */
+function noTrust(error: unknown): Trust {
+  return { fingerprints: { registry: undefined, ca: undefined, upstreams: {} }, problems: [describeError(error)] };
+}
 
 function degraded(kind: ProblemKind, subject: string, text: string): Problem {
   return { kind, severity: "degraded", subject, text };
@@ -150,7 +158,12 @@ function nowAndThen<T>(seconds: number, work: () => Promise<T>): () => Promise<T
     const now = performance.now();
     if (found === undefined || now - began > seconds * 1000) {
       began = now;
-      found = work();
+      const mine = work();
+      found = mine;
+      // What failed is tried again by whoever asks next.
+      mine.catch(() => {
+        if (found === mine) found = undefined;
+      });
     }
     return found;
   };

@@ -7,6 +7,11 @@ const longest = 1500;
 export class Lasting {
   private since = new Map<string, number>();
 
+  /** Whether something was left out the last time, or would have been. */
+  hasPassing(): boolean {
+    return this.since.size > 0;
+  }
+
   of(problems: readonly Problem[]): Problem[] {
     const now = performance.now();
     const since = new Map<string, number>();

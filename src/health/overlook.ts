@@ -9,10 +9,12 @@ import { shareNext } from "../disk/share-next.ts";
 import { describeError } from "../errors.ts";
 import type { GitFeatures } from "../git/inspect.ts";
 import { listRegistries, watchRepositories, type HeldRepository } from "../store/inventory.ts";
+import { hexpm } from "../names/hex-repository.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { openContent, type Content } from "./content.ts";
 import { Deeds } from "./deeds.ts";
 import { FolderWatch } from "./folders.ts";
+import { hidingPaths } from "./hidden-paths.ts";
 import { Lasting } from "./lasting.ts";
 import { atOnce, inBackground, type Pace } from "./pace.ts";
 import type { Problem } from "./problem.ts";
@@ -36,11 +38,14 @@ export interface SeenRegistry extends Omit<RegistryState, "problems"> {
 
 // Milliseconds. What takes no longer is done for whoever asks.
 const short = 4;
-// How old an answer may be; and looking for answers takes at most one part of so many of the time.
+// How old an answer may be; up to there, looking for answers takes one part of so many of the time.
 const oldest = 1000;
 const memoryFactor = 20;
 // Before the first look that nobody asked for.
 const firstPause = 300;
+// Bytes that who looks once waits for; and milliseconds after which nothing is so for a moment any more.
+const mostOnce = 256 * 1024 * 1024;
+const settled = 1700;
 // Between two looks at everything: while somebody asks, and else.
 const pauseWhileAsked = 1000;
 const pauseElse = 60_000;
@@ -57,6 +62,7 @@ export class Overlook {
   private readonly features: GitFeatures;
   private readonly heldNow: () => Promise<readonly HeldRepository[]>;
   private readonly folders: FolderWatch;
+  private readonly hide: (text: string) => string;
   private readonly lasting = new Lasting();
   private readonly registries = new Map<string, Watched<RegistryWatch, RegistryState>>();
   private readonly repositories = new Map<string, Watched<RepositoryWatch, readonly Problem[]>>();
@@ -74,6 +80,7 @@ export class Overlook {
     this.paths = paths;
     this.features = features;
     this.heldNow = watchRepositories(paths);
+    this.hide = hidingPaths(paths);
     const { mirror, hex, git, filesDir: files } = paths;
     this.folders = new FolderWatch({ mirror, hex, git, files });
     this.folders.look();
@@ -97,13 +104,26 @@ export class Overlook {
     return this.refreshed();
   }
 
+  /** For who looks once: all of it, what is so for a moment left out, and what was read kept for the next. */
+  async once(): Promise<Overview> {
+    await this.look(atOnce(mostOnce), true);
+    let overview = this.sum();
+    if (this.lasting.hasPassing()) {
+      await sleep(settled);
+      await this.look(atOnce(mostOnce), true);
+      overview = this.sum();
+    }
+    await (await this.openContent()).save(false);
+    return overview;
+  }
+
   /**
    * What is wrong with a file of the registry that a client asks for, as far as is known. @param path `/tarballs/jason-1.4.1.tar`,
    * `/repos/acme/packages/tool` @param isThere whether it is given
    */
   complaint(path: string, isThere: boolean): string | undefined {
-    for (const { watch } of this.registries.values()) {
-      const found = watch.complaint(path, isThere);
+    for (const { watch, seen } of this.registries.values()) {
+      const found = watch.complaint(path, isThere, seen.last?.problems ?? []);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -127,9 +147,8 @@ export class Overlook {
       await this.look(pace, true);
       // What is so for a moment only has to be seen twice.
       this.sum();
-      if (!pace.isWhole()) continue;
-      await (await this.openContent()).save();
-      await this.pause(signal);
+      await (await this.openContent()).save(pace.isWhole());
+      if (pace.isWhole()) await this.pause(signal);
     }
   }
 
@@ -156,8 +175,8 @@ export class Overlook {
 
   private async findParts(): Promise<void> {
     const content = await this.openContent();
-    const registries = await listRegistries(this.paths);
     // Where the way to them is barred there are none, and the bar is told.
+    const registries = await listRegistries(this.paths).catch(() => [this.paths.registry(hexpm)]);
     const held = await this.heldNow().catch((): HeldRepository[] => []);
     keep(
       this.registries,
@@ -211,7 +230,7 @@ export class Overlook {
     return {
       registries,
       repositories: repositories.map(({ watch }) => watch.held),
-      problems: this.lasting.of(problems),
+      problems: this.lasting.of(problems).map((problem) => ({ ...problem, text: this.hide(problem.text) })),
       lookedAt: this.lookedAt,
       changes: counts.join("\n"),
     };

@@ -21,8 +21,8 @@ const mostAtOnce = 4 * 1024 * 1024;
 const mostInBackground = 64 * 1024 * 1024;
 
 /** For whoever waits for it. */
-export function atOnce(): Pace {
-  return pace(mostAtOnce, async () => setImmediate());
+export function atOnce(most = mostAtOnce): Pace {
+  return pace(most, async () => setImmediate());
 }
 
 /** For nobody in particular. @param signal ends it */

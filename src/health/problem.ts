@@ -18,7 +18,6 @@ export type ProblemKind =
   | "unsigned"
   | "repository"
   | "unserved"
-  | "file"
   | "folder"
   | "link"
   | "trust"
@@ -26,8 +25,7 @@ export type ProblemKind =
   | "watch"
   | "certificate"
   | "upstream"
-  | "disk"
-  | "lock";
+  | "disk";
 
 // Of one kind; that there are more is told.
 const most = 10;

@@ -40,6 +40,7 @@ export const nothing: RegistryState = {
 
 interface CheckedRecord {
   readonly stamp: string;
+  readonly key: KeyObject;
   readonly record: Package | undefined;
   /** What is wrong with it, after its name. */
   readonly problem: string | undefined;
@@ -56,7 +57,9 @@ export class RegistryWatch {
   private readonly below: string;
   private lists: { readonly stamp: string; readonly found: Lists } | undefined;
   private records = new Map<string, CheckedRecord>();
-  private problems: readonly Problem[] = [];
+
+  /** How bad it is when all of it is gone: without an organisation's the rest is served. */
+  private readonly worst: Problem["severity"];
 
   constructor(registry: RegistryPaths, content: Content) {
     this.registry = registry;
@@ -64,6 +67,7 @@ export class RegistryWatch {
     const served = servedName(registry.repository);
     this.shown = served === undefined ? "the registry" : `the registry /repos/${served}`;
     this.below = served === undefined ? "" : `repos/${served}/`;
+    this.worst = served === undefined ? "unhealthy" : "degraded";
   }
 
   /** Another when a file came or went, or the lists are others. Files that were written over are seen by `look` alone. */
@@ -72,16 +76,10 @@ export class RegistryWatch {
     return [lookAtLists(this.registry), ...[tarballsDir, packagesDir].map(stampOfPlace)].join("\n");
   }
 
-  async look(pace: Pace): Promise<RegistryState> {
-    const state = await this.examine(pace);
-    this.problems = state.problems;
-    return state;
-  }
-
   /** @param path as a client asks for it @param isThere whether it is given; what is not, and is listed, is a complaint */
-  complaint(path: string, isThere: boolean): string | undefined {
+  complaint(path: string, isThere: boolean, problems: readonly Problem[]): string | undefined {
     const subject = path.replace(/^\//, "");
-    const problem = this.problems.find((each) => each.subject === subject);
+    const problem = problems.find((each) => each.subject === subject);
     if (problem !== undefined || isThere || !subject.startsWith(this.below)) return problem?.text;
     const [, room, file = ""] = /^(packages|tarballs)\/([^/]+)$/.exec(subject.slice(this.below.length)) ?? [];
     const { name, version } = room === "packages" ? { name: file } : { version: "", ...parseTarballName(file) };
@@ -90,16 +88,10 @@ export class RegistryWatch {
     return isListed ? `${subject} is listed and not here; run "mirror-server sync" or "build"` : undefined;
   }
 
-  private async examine(pace: Pace): Promise<RegistryState> {
-    const stamp = this.stamp();
-    if (this.lists?.stamp !== stamp) {
-      const found = await readLists(this.registry);
-      // What one key vouched for has to be verified by another.
-      if (keyOf(found) !== keyOf(this.lists?.found)) this.records = new Map();
-      this.lists = { stamp, found };
-    }
-    const { problem, key, versions } = this.lists.found;
-    const told = problem === undefined ? [] : [this.problem("registry", `${this.below}names`, problem, "unhealthy")];
+  async look(pace: Pace): Promise<RegistryState> {
+    const lists = await this.currentLists();
+    const { problem, key, versions } = lists;
+    const told = problem === undefined ? [] : [this.problem("registry", `${this.below}names`, problem, this.worst)];
     if (key === undefined) return { ...nothing, problems: told };
     const releases = [...versions.values()].reduce((sum, { length }) => sum + length, 0);
     const tarballs = await lookInto(this.registry.tarballsDir, pace.breathe);
@@ -112,6 +104,15 @@ export class RegistryWatch {
     const listed = [...versions.keys()].flatMap((name) => this.records.get(name)?.record ?? []);
     const records = new Map(listed.map((record) => [record.name, record]));
     return { packages: versions.size, releases, records, tarballs, problems };
+  }
+
+  private async currentLists(): Promise<Lists> {
+    const stamp = lookAtLists(this.registry);
+    // Where nothing is signed, it depends on what else lies there.
+    if (this.lists?.stamp === stamp && this.lists.found.key !== undefined) return this.lists.found;
+    const found = await readLists(this.registry);
+    this.lists = { stamp, found };
+    return found;
   }
 
   private async checkRecords(versions: Lists["versions"], key: KeyObject, pace: Pace): Promise<Problem[]> {
@@ -130,7 +131,7 @@ export class RegistryWatch {
         continue;
       }
       const listed = versions.get(name) ?? [];
-      const record = this.known(name, stats) ?? checkRecord(packagesDir.at(name), stats, key, name);
+      const record = this.known(name, stats, key) ?? checkRecord(packagesDir.at(name), stats, key, name);
       checked.set(name, record);
       if (record.problem !== undefined) problems.push(tell(name, record.problem));
       else if (!isSameSet([...record.checksums.keys()], listed)) {
@@ -143,12 +144,13 @@ export class RegistryWatch {
     this.records = checked;
     if (versions.size === 0 || [...versions.keys()].some((name) => found.has(name))) return problems;
     const text = `none of the ${versions.size} records of ${this.shown} is here`;
-    return [this.problem("record", `${this.below}packages`, text, "unhealthy")];
+    return [this.problem("record", `${this.below}packages`, text, this.worst)];
   }
 
-  private known(name: string, stats: Stats): CheckedRecord | undefined {
+  /** What one key vouched for has to be verified by another. */
+  private known(name: string, stats: Stats, key: KeyObject): CheckedRecord | undefined {
     const known = this.records.get(name);
-    return known?.stamp === stampFrom(stats) ? known : undefined;
+    return known?.stamp === stampFrom(stats) && known.key.equals(key) ? known : undefined;
   }
 
   private async checkTarballs(
@@ -179,7 +181,7 @@ export class RegistryWatch {
     }
     if (releases > 0 && missing === releases) {
       const text = `none of the ${releases} tarballs of ${this.shown} is here`;
-      return [this.problem("tarball", `${this.below}tarballs`, text, "unhealthy")];
+      return [this.problem("tarball", `${this.below}tarballs`, text, this.worst)];
     }
     for (const file of found.keys()) {
       const parsed = parseTarballName(file);
@@ -197,10 +199,15 @@ export class RegistryWatch {
     if (stats === undefined) return 'is listed and not here; run "mirror-server sync"';
     if (!stats.isFile()) return "is no regular file";
     if (checksum === undefined || checksum === "") return undefined;
-    const actual = await this.content.sha256(place, stats, pace);
+    let actual: string | undefined;
+    try {
+      actual = await this.content.sha256(place, stats, pace);
+    } catch (error) {
+      return place.isFile() ? `cannot be read: ${describeError(error)}` : undefined;
+    }
     return actual === undefined || actual === checksum
       ? undefined
-      : 'is not what its record says; run "mirror-server sync", or "verify --deep --fix"';
+      : 'is not what its record says; run "mirror-server sync" to fetch it anew';
   }
 
   private problem(
@@ -215,27 +222,23 @@ export class RegistryWatch {
 
 function checkRecord(place: Place, stats: Stats, key: KeyObject, name: string): CheckedRecord {
   const stamp = stampFrom(stats);
-  if (!stats.isFile()) return { stamp, record: undefined, problem: "is no regular file", checksums: new Map() };
+  if (!stats.isFile()) return { stamp, key, record: undefined, problem: "is no regular file", checksums: new Map() };
   try {
     const record = decodePackage(verifyAndUnwrap(place.readNow(), key));
     const checksums = new Map(
       record.releases.map(({ version, outerChecksum }) => [version, Buffer.from(outerChecksum).toString("hex")]),
     );
     const problem = record.name === name ? undefined : `is that of ${JSON.stringify(record.name)}`;
-    return { stamp, record: problem === undefined ? record : undefined, problem, checksums };
+    return { stamp, key, record: problem === undefined ? record : undefined, problem, checksums };
   } catch (error) {
     const problem = `cannot be served: ${describeError(error)}`;
-    return { stamp, record: undefined, problem, checksums: new Map() };
+    return { stamp, key, record: undefined, problem, checksums: new Map() };
   }
 }
 
 function isSameSet(some: readonly string[], others: readonly string[]): boolean {
   const set = new Set(others);
   return some.length === set.size && some.every((each) => set.has(each));
-}
-
-function keyOf(lists: Lists | undefined): string | undefined {
-  return lists?.key?.export({ type: "spki", format: "pem" }).toString();
 }
 
 /** Of the place itself, whatever it is; what bars the way to it counts as one of its own. */

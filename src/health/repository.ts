@@ -9,6 +9,7 @@ import { stampFrom } from "../disk/stamp.ts";
 import { describeError } from "../errors.ts";
 import { lengthOfHash, parsePackName, type PackPart } from "../git/check-packs.ts";
 import { unservedReason, type GitFeatures } from "../git/inspect.ts";
+import { branchesAndTags } from "../git/refs-in-files.ts";
 import { repositoryState } from "../git/repository-state.ts";
 import type { HeldRepository } from "../store/inventory.ts";
 import type { Deed } from "./deeds.ts";
@@ -54,7 +55,22 @@ export class RepositoryWatch {
     // It may not be read at all.
     if (unserved !== undefined) return [{ ...this.problem(`is not served, since ${unserved}`), kind: "unserved" }];
     const head = await headProblem(place);
-    return [...(head === undefined ? [] : [this.problem(head)]), ...(await this.checkPacks(pace))];
+    const packs = await this.checkPacks(pace);
+    // It names commits, and has nothing that could be one.
+    const isHollow = packs.length === 0 && (await this.isHollow());
+    return [
+      ...(head === undefined ? [] : [this.problem(head)]),
+      ...(isHollow ? [this.problem("has refs and no objects: sync to fetch it anew")] : []),
+      ...packs,
+    ];
+  }
+
+  private async isHollow(): Promise<boolean> {
+    const objects = this.held.place.at("objects");
+    const hasPacks = (await objects.at("pack").list("file")).some((name) => name.endsWith(".pack"));
+    const hasLoose = (await objects.list("folder")).some((name) => /^[0-9a-f]{2}$/.test(name));
+    if (hasPacks || hasLoose) return false;
+    return ((await branchesAndTags(this.held.place))?.size ?? 0) > 0;
   }
 
   private async checkPacks(pace: Pace): Promise<Problem[]> {
@@ -100,9 +116,11 @@ export class RepositoryWatch {
     }
   }
 
-  problemOfDeed({ words, at }: Deed): Problem {
+  problemOfDeed({ words, since }: Deed): Problem {
     const said = words.replaceAll(this.held.place.path, this.held.path);
-    return this.problem(`could not be given to a client by git (${new Date(at).toISOString().slice(0, 19)}Z): ${said}`);
+    return this.problem(
+      `could not be given to a client by git (since ${new Date(since).toISOString().slice(0, 19)}Z): ${said}`,
+    );
   }
 
   /** @param what after the repository's name */

@@ -33,10 +33,16 @@ export class Seen<T> {
 
   /** @param isForced whether it is looked at even if its stamp is the same */
   async look(pace: Pace, isForced: boolean): Promise<void> {
-    const stamp = this.part.stamp();
-    if (!isForced && stamp === this.stamp) return;
     const turn = ++this.begun;
-    const found = await this.part.look(pace).catch(this.whenFailed);
+    let stamp: string | undefined;
+    let found: T;
+    try {
+      stamp = this.part.stamp();
+      if (!isForced && stamp === this.stamp) return;
+      found = await this.part.look(pace);
+    } catch (error) {
+      found = this.whenFailed(error);
+    }
     // A slow look must not undo what a later one found.
     if (turn < this.newest) return;
     this.newest = turn;

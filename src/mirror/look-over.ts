@@ -24,7 +24,7 @@ export async function lookOver(
   const { features } = await gitEnvironments().catch(() => ({ features: { reftable: false, systemFile: false } }));
   const overlook = new Overlook(paths, features);
   try {
-    const overview = await overlook.now();
+    const overview = await overlook.once();
     const lacks = await coverageOf(known, kinds, overview, async (kind, job) => (await kind.lacks?.(job)) ?? []);
     // Repositories that are not served are told by their paths here, with the links.
     const told = overview.problems.filter(({ kind }) => kind !== "unserved");

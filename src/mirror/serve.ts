@@ -125,6 +125,7 @@ export async function serve(
   let workers: Workers | undefined;
   let watching: LockWatch | undefined;
   const tokens = await readTokens(config);
+  const metricsTokens = await readMetricsTokens(config);
   const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
   const lacking = new Lacking();
@@ -136,7 +137,7 @@ export async function serve(
     mode,
     traffic,
     activity,
-    metricsTokens: await readMetricsTokens(config),
+    metricsTokens,
     isMeteredApart: config.metricsPort !== undefined,
     snippets: async (url) =>
       snippetsAt(url, {
@@ -197,7 +198,8 @@ export async function serve(
       : await listenForMetrics(metrics, {
           host: config.host,
           port: config.metricsPort,
-          tokens: await readMetricsTokens(config),
+          tokens,
+          metricsTokens,
         }).catch(async (error: unknown) => {
           await listening.close(0);
           throw error;

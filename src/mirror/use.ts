@@ -113,7 +113,8 @@ export async function withClients<T>(
   if (state === "another") reporter.note(`the server at ${url} serves another mirror, so it is not used`);
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.
-  const temporary = { ...config, host: "127.0.0.1", port: 0, tlsPort: undefined, workers: 1 };
+  const own = { host: "127.0.0.1", port: 0, tlsPort: undefined, workers: 1 };
+  const temporary = { ...config, ...own, metricsPort: undefined, metricsToken: undefined };
   const [logger, { serve }] = await Promise.all([log(), import("./serve.ts")]);
   const serving = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
   try {

@@ -118,7 +118,7 @@ function Verdict({ seen, state }: { readonly seen: MirrorOverview; readonly stat
           {seen.mode === "pulling"
             ? "It fetches what it is asked for and does not hold"
             : "It is offline: it serves what it holds, and asks nobody"}{" "}
-          <span class="soft">({seen.mode_reason}).</span>{" "}
+          <span class="soft">({reasonOf(seen)}).</span>{" "}
           {seen.last_sync === null ? (
             "Never synced as a whole on this machine."
           ) : (
@@ -130,6 +130,11 @@ function Verdict({ seen, state }: { readonly seen: MirrorOverview; readonly stat
       </div>
     </div>
   );
+}
+
+/** What a pulling mirror tells of itself is how that is ended. */
+function reasonOf({ mode, mode_reason: reason }: MirrorOverview): string {
+  return mode === "offline" ? `since ${reason}` : reason.replace("keeps it from that", "would keep it from that");
 }
 
 function sentence(seen: MirrorOverview, lacking: readonly LockCoverage[]): string {

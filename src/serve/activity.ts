@@ -48,11 +48,13 @@ export class Activity {
   async during<T>(name: string, to: Reporter, run: (reporter: Reporter) => Promise<T>): Promise<T> {
     const work: Running = begun(name, Date.now());
     this.works.push(work);
-    if (this.works.length > mostEnded) this.works.shift();
+    const ended = this.works.findIndex((each) => each.ended !== null);
+    if (this.works.length > mostEnded && ended !== -1) this.works.splice(ended, 1);
     try {
       return await run(this.following(work, to));
     } catch (error) {
       note(work, describeError(error));
+      work.failed += 1;
       throw error;
     } finally {
       work.ended = new Date().toISOString();

@@ -11,7 +11,7 @@ import { readTarball } from "../hex/tarball.ts";
 import { MirrorError } from "../errors.ts";
 import { readLocated, type Located, type Source } from "./source.ts";
 import type { HeldPackage } from "../facts/shape.ts";
-import { matchingPackages } from "../facts/search.ts";
+import { namedPackages } from "../facts/search.ts";
 import type { ApiDependencies } from "./api-routes.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -31,7 +31,7 @@ export function createApi(
       const registry = (await listRegistries(paths)).find(({ repository }) => servedName(repository) === served);
       if (registry === undefined) return undefined;
       const own = (await held()).filter(({ repository }) => repository === registry.repository);
-      const found = matchingPackages(own, search.replace(/^name:/, "").replaceAll("*", ""));
+      const found = namedPackages(own, search.replace(/^name:/, "").replaceAll("*", ""));
       return found.slice((page - 1) * pageSize, page * pageSize).map((each) => listed(registry, each));
     },
     describePackage: async (organisation, name) => {

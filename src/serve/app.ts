@@ -45,7 +45,7 @@ export interface AppDependencies
     FileRoutesDependencies,
     ApiDependencies,
     HealthRoutesDependencies,
-    MirrorApiDependencies,
+    Omit<MirrorApiDependencies, "mayHear">,
     Omit<PageDependencies, "isGuarded" | "isSecure"> {
   readonly paths: StorePaths;
   readonly logger: Logger;
@@ -129,7 +129,16 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   addHealthRoutes(app, dependencies, guard);
   addOwnRoutes(app, dependencies);
   addApiRoutes(app, dependencies);
-  addMirrorApiRoutes(app, dependencies);
+  const mayHear = (request: FastifyRequest) => {
+    try {
+      const { authorization, cookie } = request.headers;
+      guard.check(targetOf(request), { authorization, cookie });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  addMirrorApiRoutes(app, { ...dependencies, mayHear });
   const isSecure = ({ protocol, raw }: FastifyRequest) => {
     const tlsPort = dependencies.tlsPort();
     const isAtTls = tlsPort !== undefined && dependencies.arrivals.placeOf(raw).port === tlsPort;
@@ -240,7 +249,9 @@ function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: 
   if (isBusy || isOfOthers) request.log.warn(describeError(error));
   else if (status >= 500 && !isGone) request.log.error({ err: error }, describeError(error));
   if (isBusy) void reply.header("retry-after", "2");
-  if (status === 401) void reply.header("www-authenticate", 'Basic realm="mirror-server", charset="UTF-8"');
+  // A browser's script that asks is not helped by a window that asks for a name.
+  if (status === 401 && request.headers["sec-fetch-mode"] === undefined)
+    void reply.header("www-authenticate", 'Basic realm="mirror-server", charset="UTF-8"');
   // The rest of a request that was refused is not waited for.
   if (!request.raw.complete) void reply.header("connection", "close");
   // What went wrong on the disk names its paths, which are nobody's business.

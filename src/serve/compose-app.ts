@@ -150,21 +150,21 @@ async function openUploadPack(
   deeds: Pick<Overlook["deeds"], "failed" | "succeeded">,
 ): Promise<CountedGit> {
   const { cacheSize, ...limits } = git;
-  const counts = { asked: 0, runs: 0, failures: 0 };
+  const counts = { asked: 0, begun: 0, ok: 0, failed: 0 };
   const direct = createUploadPack({
     environments,
     ...limits,
     onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
     onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
-    onRun: (place, failure) => {
-      if (failure === undefined) return deeds.succeeded(place);
-      counts.failures += 1;
-      deeds.failed(place, failure);
+    onRun: (place, asked, failure) => {
+      counts[failure === undefined ? "ok" : "failed"] += 1;
+      if (failure !== undefined) deeds.failed(place, asked, failure);
+      else deeds.succeeded(place, asked);
     },
   });
   const store = await openAnswerStore(paths.cache, cacheSize, logger);
   const createSpool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);
-  const running = counting(direct, () => (counts.runs += 1));
+  const running = counting(direct, () => (counts.begun += 1));
   const cached = cacheUploadPack(running, store, createSpool, (error) =>
     logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
   );

@@ -8,6 +8,7 @@ import { gunzip } from "node:zlib";
 import { mime } from "@fastify/send";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { LRUCache } from "lru-cache";
+import pLimit from "p-limit";
 import type { Place } from "../disk/place.ts";
 import { stampFrom } from "../disk/stamp.ts";
 import { MirrorError } from "../errors.ts";
@@ -20,7 +21,8 @@ import type { StorePaths } from "../store/paths.ts";
 
 const unzip = promisify(gunzip);
 // Bytes: the largest of hex.pm unpack to some 30 MB.
-const largest = 128 * 1024 * 1024;
+const largest = 64 * 1024 * 1024;
+const mostBytes = 96 * 1024 * 1024;
 const most = 20_000;
 
 interface Params {
@@ -41,7 +43,7 @@ export function addDocumentationRoutes(app: FastifyInstance, paths: StorePaths, 
       const files = registry === undefined ? undefined : await open(registry.docs(name, version));
       const file = path === "" ? "index.html" : path;
       const content = files?.get(file) ?? files?.get(`./${file}`);
-      return content === undefined ? notHeld(reply) : send(reply, file, content, isGuarded);
+      return content === undefined ? notHeld(reply) : send(reply, file, content, isGuarded || repository !== undefined);
     });
   }
 }
@@ -50,18 +52,19 @@ function notHeld(reply: FastifyReply): FastifyReply {
   return reply.code(404).type("text/plain; charset=utf-8").send("this mirror does not hold that documentation\n");
 }
 
-function send(reply: FastifyReply, file: string, content: Buffer, isGuarded: boolean): FastifyReply {
+/** @param isPrivate whether others must not read it by a page of theirs */
+function send(reply: FastifyReply, file: string, content: Buffer, isPrivate: boolean): FastifyReply {
   const type = mime.getType(file) ?? "application/octet-stream";
   const sources = "default-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'none'; frame-src 'none'";
-  const box = isGuarded
+  const box = isPrivate
     ? "script-src 'none'; sandbox allow-same-origin allow-popups"
     : "script-src 'self' 'unsafe-inline'; sandbox allow-scripts allow-popups";
   void reply.header(
     "content-security-policy",
     `${sources}; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; ${box}`,
   );
-  // Fonts and modules are asked for by the origin that is nobody's.
-  if (!isGuarded) void reply.header("access-control-allow-origin", "null");
+  // What runs in a box is asked for by an origin that is nobody's, and cannot be kept from other origins.
+  if (isPrivate) void reply.header("cross-origin-resource-policy", "same-origin");
   return reply
     .header("cache-control", "no-cache")
     .header("x-content-type-options", "nosniff")
@@ -72,30 +75,34 @@ function send(reply: FastifyReply, file: string, content: Buffer, isGuarded: boo
 
 type Files = ReadonlyMap<string, Buffer>;
 
-/** Unpacked once, while people read: one page is dozens of files. */
+/** Unpacked once, while people read: one page is dozens of files. One at a time, and no more than so many bytes of all. */
 function createReader(): (place: Place) => Promise<Files | undefined> {
-  const known = new LRUCache<string, { readonly stamp: string; readonly files: Promise<Files> }>({
-    max: 4,
+  const known = new LRUCache<string, { readonly stamp: string; readonly files: Files; readonly bytes: number }>({
+    maxSize: mostBytes,
+    sizeCalculation: ({ bytes }) => bytes + 1,
     ttl: 600_000,
   });
+  const one = pLimit(1);
   return async (place) => {
     const stats = place.isFile() ? place.look() : undefined;
     if (stats === undefined) return undefined;
     const stamp = stampFrom(stats);
-    const before = known.get(place.path);
-    if (before?.stamp === stamp) return before.files;
-    const files = unpack(place);
-    known.set(place.path, { stamp, files });
-    files.catch(() => known.delete(place.path));
-    return files;
+    return one(async () => {
+      const before = known.get(place.path);
+      if (before?.stamp === stamp) return before.files;
+      const { files, bytes } = await unpack(place);
+      known.set(place.path, { stamp, files, bytes });
+      return files;
+    });
   };
 }
 
 /** @throws MirrorError `storage` */
-async function unpack(place: Place): Promise<Files> {
+async function unpack(place: Place): Promise<{ readonly files: Files; readonly bytes: number }> {
   const bytes = (await place.read()) ?? Buffer.alloc(0);
   try {
-    return readTar(await unzip(bytes, { maxOutputLength: largest }), { entries: most, isTree: true });
+    const tar = await unzip(bytes, { maxOutputLength: largest });
+    return { files: readTar(tar, { entries: most, isTree: true }), bytes: tar.length };
   } catch (cause) {
     throw new MirrorError("storage", `${place.path} cannot be unpacked`, { cause });
   }

@@ -19,13 +19,13 @@ const most = 64;
 // Milliseconds. Balancers and browsers give up on a connection that is silent for a minute.
 const lookEvery = 500;
 const stateEvery = 4;
-const beatEvery = 40;
+const beatEvery = 10;
 // Bytes that wait for a client: one that takes nothing is left behind.
 const mostWaiting = 1024 * 1024;
 
 export class LiveStreams {
   private readonly sources: LiveSources;
-  private readonly streams = new Map<ServerResponse, View>();
+  private readonly streams = new Map<ServerResponse, Stream>();
   private stopListening: () => void = () => undefined;
   private timer: NodeJS.Timeout | undefined;
   private works = "";
@@ -35,8 +35,8 @@ export class LiveStreams {
     this.sources = sources;
   }
 
-  /** @throws MirrorError `busy` */
-  open(reply: FastifyReply, view: View = json): FastifyReply {
+  /** @param mayStay asked now and then: a session may have ended @throws MirrorError `busy` */
+  open(reply: FastifyReply, mayStay: () => boolean, view: View = json): FastifyReply {
     if (this.streams.size >= most) throw new MirrorError("busy", "too many pages are open");
     const { raw } = reply;
     reply.hijack();
@@ -53,15 +53,19 @@ export class LiveStreams {
       .state()
       .then((state) => write(raw, eventOf("state", state)))
       .catch(() => undefined);
-    this.streams.set(raw, view);
-    onGone(raw, raw.req.socket, () => this.leave(raw));
     if (this.timer === undefined) this.begin();
+    this.streams.set(raw, { view, mayStay });
+    onGone(raw, raw.req.socket, () => this.leave(raw));
     return reply;
   }
 
   /** Ends all of them: a server that ends does not wait for pages. */
   end(): void {
-    for (const raw of this.streams.keys()) raw.end();
+    for (const raw of this.streams.keys()) {
+      raw.end();
+      // Who reads nothing is not waited for.
+      setTimeout(() => raw.destroy(), 500).unref();
+    }
   }
 
   private begin(): void {
@@ -75,9 +79,16 @@ export class LiveStreams {
       const seen = JSON.stringify(works);
       if (seen !== this.works) this.send("works", (view) => view.works(works));
       this.works = seen;
-      if (turn % beatEvery === 0) for (const raw of this.streams.keys()) write(raw, ":\n\n");
+      if (turn % beatEvery === 0) this.beat();
       if (turn % stateEvery === 0) void this.lookAtState().catch(() => undefined);
     }, lookEvery).unref();
+  }
+
+  private beat(): void {
+    for (const [raw, { mayStay }] of this.streams) {
+      if (mayStay()) write(raw, ":\n\n");
+      else raw.end();
+    }
   }
 
   private leave(raw: ServerResponse): void {
@@ -95,8 +106,13 @@ export class LiveStreams {
   }
 
   private send(name: string, dataFor: (view: View) => string): void {
-    for (const [raw, view] of this.streams) write(raw, eventOf(name, dataFor(view)));
+    for (const [raw, { view }] of this.streams) write(raw, eventOf(name, dataFor(view)));
   }
+}
+
+interface Stream {
+  readonly view: View;
+  readonly mayStay: () => boolean;
 }
 
 /** How events are written for who asked: one line each. */
@@ -113,5 +129,5 @@ function write(raw: ServerResponse, text: string): void {
 }
 
 function eventOf(name: string, data: string): string {
-  return `event: ${name}\ndata: ${data.replaceAll("\n", " ")}\n\n`;
+  return `event: ${name}\ndata: ${data.replace(/[\r\n]+/g, " ")}\n\n`;
 }

@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MirrorError } from "../errors.ts";
-import { createGuard } from "./guard.ts";
+import { createGuard, type Guarding } from "./guard.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface MetricsListening {
@@ -10,16 +10,17 @@ export interface MetricsListening {
   readonly close: () => Promise<void>;
 }
 
+export interface MetricsListenerOptions extends Pick<Guarding, "tokens" | "metricsTokens"> {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** @throws MirrorError `config` when the port cannot be taken */
 export async function listenForMetrics(
   metrics: () => Promise<Metrics>,
-  {
-    host,
-    port,
-    tokens,
-  }: { readonly host: string; readonly port: number; readonly tokens: readonly string[] | undefined },
+  { host, port, ...guarding }: MetricsListenerOptions,
 ): Promise<MetricsListening> {
-  const guard = createGuard({ tokens: undefined, metricsTokens: tokens, sessions: { isKnown: () => false } });
+  const guard = createGuard({ ...guarding, sessions: { isKnown: () => false } });
   const server = createServer((request, response) => {
     const path = (request.url ?? "/").replace(/\?.*$/s, "");
     const answer = (status: number, type: string, text: string, headers: Record<string, string> = {}) =>

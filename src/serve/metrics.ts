@@ -20,11 +20,12 @@ export interface MetricsSources {
 export interface GitCounts {
   readonly running: number;
   readonly waiting: number;
-  /** What clients asked of git, and how often git had to be run for it. */
+  /** What clients asked of git, and for how much of it git was to be run. */
   readonly asked: number;
-  readonly runs: number;
-  /** Runs that git ended with an error of the repository's. */
-  readonly failures: number;
+  readonly begun: number;
+  /** Runs that came to their own end, and those of them with an error of the repository's. */
+  readonly ok: number;
+  readonly failed: number;
 }
 
 export interface Metrics {
@@ -87,9 +88,9 @@ function addGit({ sources: { git }, registry }: Tools): void {
     },
   );
   counter(registry, "mirror_git_runs_total", "Git processes that have ended", ["result"], (set) => {
-    const { runs, failures } = git();
-    set({ result: "ok" }, runs - failures);
-    set({ result: "failed" }, failures);
+    const { ok, failed } = git();
+    set({ result: "ok" }, ok);
+    set({ result: "failed" }, failed);
   });
   counter(
     registry,
@@ -97,9 +98,9 @@ function addGit({ sources: { git }, registry }: Tools): void {
     "What was asked of git: kept from before, or not",
     ["result"],
     (set) => {
-      const { asked, runs } = git();
-      set({ result: "hit" }, Math.max(0, asked - runs));
-      set({ result: "miss" }, Math.min(asked, runs));
+      const { asked, begun } = git();
+      set({ result: "hit" }, Math.max(0, asked - begun));
+      set({ result: "miss" }, Math.min(asked, begun));
     },
   );
 }
@@ -129,22 +130,26 @@ function addState({ sources: { health, overview, activity }, registry }: Tools):
   const covered = g("mirror_lock_covered", "1: all that the lock names is here and whole", "lock");
   const lacks = g("mirror_lock_lacks", "What a lock names and is not as it should be", "lock", "state");
   return async () => {
-    const [report, seen] = await Promise.all([health(), overview()]);
+    const report = await health();
+    // What cannot be told now must not hide the rest.
+    const seen = await overview().catch(() => undefined);
     for (const each of [status, problems, away, held, covered, lacks, disk]) each.reset();
-    info.set({ version, mode: seen.mode }, 1);
+    for (const each of [bytes, record, certificate]) each.remove();
     for (const each of ["ok", "degraded", "unhealthy"]) status.set({ status: each }, Number(report.status === each));
     for (const { kind, severity } of report.causes) problems.inc({ kind, severity });
     for (const host of activity.hosts.keys()) away.set({ host }, 0);
     for (const { host } of report.upstreams_away) away.set({ host }, 1);
-    const { bytes: size, ...counts } = seen.holds;
-    for (const [what, count] of Object.entries(counts)) held.set({ what }, count);
-    bytes.set(size);
-    if (seen.oldest_record !== null) record.set((Date.now() - Date.parse(seen.oldest_record)) / 1000);
     if (report.certificate !== null) certificate.set((Date.parse(report.certificate.ends) - Date.now()) / 1000);
     if (report.disk !== null) {
       disk.set({ state: "free" }, report.disk.free_bytes);
       disk.set({ state: "total" }, report.disk.total_bytes);
     }
+    if (seen === undefined) return;
+    info.set({ version, mode: seen.mode }, 1);
+    const { bytes: size, ...counts } = seen.holds;
+    for (const [what, count] of Object.entries(counts)) held.set({ what }, count);
+    bytes.set(size);
+    if (seen.oldest_record !== null) record.set((Date.now() - Date.parse(seen.oldest_record)) / 1000);
     for (const lock of seen.locks) {
       covered.set({ lock: lock.name }, Number(lock.is_covered));
       for (const { state } of lock.lacks) lacks.inc({ lock: lock.name, state });

@@ -12,6 +12,8 @@ export interface MirrorApiDependencies {
   readonly activity: Pick<Activity, "list">;
   readonly traffic: Pick<Traffic, "recent">;
   readonly live: Pick<LiveStreams, "open">;
+  /** Whether whoever asked may still read what the page reads. */
+  readonly mayHear: (request: FastifyRequest) => boolean;
 }
 
 type Path = keyof typeof described;
@@ -19,7 +21,7 @@ type Params = Readonly<Record<string, string>>;
 
 export function addMirrorApiRoutes(
   app: FastifyInstance,
-  { facts, activity, traffic, live }: MirrorApiDependencies,
+  { facts, activity, traffic, live, mayHear }: MirrorApiDependencies,
 ): void {
   const answers: Record<Path, (params: Params, search: string) => unknown> = {
     "": () => facts.overview(),
@@ -40,11 +42,12 @@ export function addMirrorApiRoutes(
   app.get("/own/api/mirror/openapi.json", async (_request, reply) =>
     send(reply, (await import("./for-people.ts")).openApi()),
   );
-  app.get("/own/api/mirror/events", async (request, reply) => {
-    if (searchOf(request, "as") !== "html") return live.open(reply);
+  app.get("/own/api/mirror/events", { exposeHeadRoute: false }, async (request, reply) => {
+    const mayStay = () => mayHear(request);
+    if (searchOf(request, "as") !== "html") return live.open(reply, mayStay);
     // As the page would have it.
     const { requestPart, worksPart } = (await import("./for-people.ts")).pages;
-    return live.open(reply, { request: requestPart, works: worksPart });
+    return live.open(reply, mayStay, { request: requestPart, works: worksPart });
   });
 }
 

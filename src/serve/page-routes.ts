@@ -2,6 +2,7 @@
  * The page of a mirror's own names, for people: made on the server of what `/api/mirror` tells, by templates that are loaded
  * when the first one asks. Strict in what a browser may do with it, compressed, and kept by nobody.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -41,6 +42,8 @@ const gzipped = promisify(gzip);
 const brotlied = promisify(brotliCompress);
 // Smaller than a packet, compression makes nothing faster.
 const smallest = 1024;
+// Milliseconds.
+const wrongPause = 300;
 
 type Pages = typeof PagesModule;
 
@@ -69,6 +72,7 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
     const overview = JSON.stringify(await facts.overview());
     return reply.header("cache-control", "no-store").type("application/json; charset=utf-8").send(overview);
   });
+  for (const path of ["/own/ui", "/own/ui/"]) app.get(path, async (_request, reply) => reply.redirect("/", 302));
   app.get("/own/ui/packages", async (request, reply) =>
     show(request, reply, async (pages, frame) => {
       const all = await facts.packages();
@@ -147,7 +151,11 @@ export function addLoginRoutes(
   app.post("/own/login", async (request, reply) => {
     const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams();
     const next = safeNext(form.get("next"));
-    if (!guard.isToken(form.get("token") ?? "")) return sendLogin(request, reply.code(401), { isWrong: true, next });
+    if (!guard.isToken(form.get("token") ?? "")) {
+      // Who guesses is to wait.
+      await sleep(wrongPause);
+      return sendLogin(request, reply.code(401), { isWrong: true, next });
+    }
     return reply.header("set-cookie", sessions.begin(isSecure(request))).redirect(next, 303);
   });
   app.post("/own/logout", async (request, reply) =>

@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { compareNames, isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { describeError } from "../errors.ts";
 import { isVersion } from "../names/versions.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import type { Place } from "../disk/place.ts";
@@ -156,8 +157,37 @@ export function watchKnownLocks(paths: StorePaths): () => Promise<readonly Lock[
   };
 }
 
+/** Likewise; of what cannot be read an entry is left that says why, as of what nothing can be mirrored for. */
+export function watchReadableLocks(paths: StorePaths): () => Promise<readonly Lock[]> {
+  let seen: { readonly stamp: string; readonly locks: Promise<readonly Lock[]> } | undefined;
+  return async () => {
+    const entries = (await paths.knownLocksDir.entries().catch(() => [])).filter(({ name }) => name.endsWith(".json"));
+    const places = entries.map(({ name }) => paths.knownLocksDir.at(name));
+    const stamp = places.map((place) => `${place.name} ${stampThrough(place.path)}`).join("\n");
+    if (seen?.stamp !== stamp) seen = { stamp, locks: readAllOrTell(places) };
+    return seen.locks;
+  };
+}
+
+async function readAllOrTell(places: readonly Place[]): Promise<readonly Lock[]> {
+  const locks = await Promise.all(places.map(readOrTell));
+  return locks.sort((a, b) => compareNames(a.name, b.name));
+}
+
+async function readOrTell(place: Place): Promise<Lock> {
+  return readKnownLock(place).catch((error: unknown) => {
+    const reason = describeError(error).replaceAll(place.path, `locks/${place.name}`);
+    const name = nameOf(place);
+    return { name, entries: [{ kind: "skipped", app: `the lock ${name}`, reason, isPath: false }] };
+  });
+}
+
+function nameOf(place: Place): string {
+  return place.name.slice(0, -".json".length);
+}
+
 async function readKnownLock(place: Place): Promise<Lock> {
-  const name = place.name.slice(0, -".json".length);
+  const name = nameOf(place);
   const known = await readJson({ place, schema, whenDamaged: { remedy: "delete it and sync that lock again" } });
   const { hex, git, submodules, skipped = [] } = known ?? { hex: [], git: [], submodules: [] };
   const entries = [

@@ -84,6 +84,11 @@ test("are guarded by the tokens that guard the rest, or by one of their own, or 
   const own = `http://127.0.0.1:${port}`;
   expect([await status(own), (await fetch(`${own}/names`)).status]).toEqual([200, 404]);
   expect(await apart.stop()).toBe(0);
+  const both = ["--metrics-port", String(port), "--require-token", "tokens", "--metrics-token", "watchers"];
+  const guardedApart = await startServer(["--no-tls", ...both], { cwd });
+  const answers = [await status(own), await status(own, "Bearer letmein"), await status(own, "Bearer onlywatch")];
+  expect(answers).toEqual([401, 200, 200]);
+  expect(await guardedApart.stop()).toBe(0);
 });
 
 interface Dashboard {
@@ -133,6 +138,10 @@ describe.skipIf(!hasPrometheus)("a real Prometheus", () => {
   test("scrapes it, takes its rules, and knows all that the dashboard asks for", async () => {
     await expect.poll(async () => valueNow('up{job="mirror-server"}'), eventually).toBe("1");
     expect(await valueNow("mirror_held{what='releases'}")).toBe("10");
+    // A mirror that is well, and shows no certificate, alarms nobody: not even soon.
+    await expect.poll(async () => valueNow("mirror_health{status='ok'}"), eventually).toBe("1");
+    expect((await query("ALERTS"))?.data?.result).toEqual([]);
+    expect(await valueNow("mirror_certificate_seconds_left")).toBeUndefined();
     const rules = (await (await fetch(`${prometheus}/api/v1/rules`)).json()) as {
       data: { groups: { rules: { name: string; health: string; lastError?: string }[] }[] };
     };

@@ -89,7 +89,7 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await page.goto(`${server.url}/ui/packages`);
     const shown = async (on: Page) => on.locator("#packages tbody tr:visible th a").allTextContents();
     expect(await shown(page)).toEqual(["alpha", "beta", "needy", "old"]);
-    await page.getByRole("searchbox").fill("eta");
+    await page.getByRole("searchbox").fill("bet 2.1.0");
     expect(await shown(page)).toEqual(["beta"]);
     expect(await page.getByRole("status").textContent()).toBe("1 of 4");
     await page.getByRole("searchbox").fill("MIT ne");
@@ -97,9 +97,9 @@ describe.skipIf(!hasBrowser)("the page", () => {
 
     const plain = await openPage(browser, { javaScriptEnabled: false });
     await plain.page.goto(`${server.url}/ui/packages`);
-    await plain.page.getByRole("searchbox").fill("eta");
+    await plain.page.getByRole("searchbox").fill("bet 2.1.0");
     await plain.page.getByRole("button", { name: "Search" }).click();
-    expect(new URL(plain.page.url()).search).toBe("?search=eta");
+    expect(new URL(plain.page.url()).search).toBe("?search=bet+2.1.0");
     expect(await shown(plain.page)).toEqual(["beta"]);
   });
 
@@ -126,14 +126,15 @@ describe.skipIf(!hasBrowser)("the page", () => {
     const { page } = await openPage(browser, { permissions: ["clipboard-read", "clipboard-write"] });
     const url = server.url.replace("127.0.0.1", "localhost");
     await page.goto(`${url}/ui/clients`);
-    await page.getByRole("button", { name: "Copy Shell" }).click();
-    await expect.poll(async () => page.getByRole("button", { name: "Copy Shell" }).textContent()).toBe("Copied");
+    await page.getByRole("button", { name: "Copy Hex, for good" }).click();
+    await expect
+      .poll(async () => page.getByRole("button", { name: "Copy Hex, for good" }).textContent())
+      .toBe("Copied");
     const copied = await page.evaluate(async () => navigator.clipboard.readText());
-    expect(copied).toContain(`export HEX_MIRROR='${url}/repo.hex.pm'`);
-    expect(copied).toContain(`url.${url}/github.com/.insteadOf`);
+    expect(copied).toContain(`mix hex.repo set hexpm --url ${url} --public-key mirror_key.pem`);
     const health = (await (await fetch(`${server.url}/health`)).json()) as { fingerprints: { registry: string } };
     expect(await page.textContent("[data-fingerprint=registry]")).toBe(health.fingerprints.registry);
-    for (const title of ["fish", "PowerShell", "Dockerfile", "docker-compose", "GitHub Actions", "GitLab", "rebar3"]) {
+    for (const title of ["With mirror-server", "Hex, for good", "git, for good", "rebar3, for good"]) {
       expect(await page.getByRole("heading", { name: title, exact: true }).count()).toBe(1);
     }
   });

@@ -1,5 +1,5 @@
 /** Health says what clients will find: each way in which a mirror breaks, and is mended again. */
-import { appendFile, cp, mkdir, readFile, readdir, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, readFile, readdir, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Health } from "../../src/health/health.ts";
@@ -165,6 +165,35 @@ const states: State[] = [
     problem: /do not fit/,
   },
   {
+    what: "a repository has no object left",
+    break: gone(`${repository}/objects/pack`),
+    status: "degraded",
+    problem: /owner\/repo has refs and no objects/,
+  },
+  {
+    what: "packed-refs is half a file",
+    break: async () => truncate(at(`${repository}/packed-refs`), 60),
+    status: "degraded",
+    problem: /owner\/repo has packed-refs that are damaged/,
+  },
+  {
+    what: "the hex folder was emptied",
+    break: async () => {
+      for (const name of await readdir(at("hex"))) await rm(at(`hex/${name}`), { recursive: true });
+    },
+    status: "unhealthy",
+    problem: /the folder hex was served and is empty now/,
+  },
+  {
+    what: "what stands in the way is a link",
+    break: async () => {
+      await rm(at("hex/versions"));
+      await symlink("/nowhere", at("hex/versions"));
+    },
+    status: "unhealthy",
+    problem: /the registry|hex\/versions/,
+  },
+  {
     what: "a tarball was written over where it lies",
     break: async () => appendFile(at("hex/tarballs/birch-2.3.4.tar"), "more"),
     status: "degraded",
@@ -203,10 +232,12 @@ test("what git could not give to a client is told until it could, or the reposit
   await rm(at(pack));
   await rm(at(pack.replace(/pack$/, "idx")));
   await advertise();
-  const answer = await fetchAll(object ?? "");
-  expect(answer.statusCode).not.toBe(0);
+  await fetchAll(object ?? "");
   await expect.poll(async () => (await health()).problems.join(), eventually).toMatch(/could not be given to a client/);
   expect((await health()).problems.join()).not.toContain(folder);
+  // Refs that are listed say nothing of a pack.
+  await advertise();
+  expect((await health()).problems.join()).toMatch(/could not be given to a client/);
 });
 
 const fetchAll = async (object: string) =>

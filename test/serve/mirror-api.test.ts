@@ -1,5 +1,5 @@
 /** `/api/mirror`: what it tells, that it is described as it is, and who may hear it. */
-import { cp, mkdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod";
@@ -104,6 +104,20 @@ describe("what it tells", () => {
     for (const word of ["is_covered", "outer_checksum", "advisories", "locked"]) expect(text).toContain(word);
   });
 
+  test("goes on where a lock, or what lies beside, cannot be read", async () => {
+    await writeFile(join(folder, "locks/broken.json"), "{");
+    await symlink("/nowhere", join(folder, "hex/docs"));
+    const { locks } = (await get("/api/mirror")).json<Told>();
+    expect(locks.map(({ name, is_covered: isCovered }) => [name, isCovered])).toEqual([
+      ["broken", false],
+      ["lacking", false],
+      ["whole", true],
+    ]);
+    expect((await get("/metrics")).body).toContain('mirror_lock_covered{lock="broken"} 0');
+    await symlink("/nowhere", join(folder, "hex/repos"));
+    expect((await get("/health")).statusCode).toBe(200);
+  });
+
   test("is JSON at / for machines and a page for people", async () => {
     expect((await get("/")).json()).toEqual((await get("/api/mirror")).json());
     const page = await get("/", { accept: "text/html,*/*" });
@@ -125,6 +139,9 @@ describe("what it tells", () => {
     expect(await names("/api/packages?search=ALD")).toEqual(["alder"]);
     expect(await names("/api/packages")).toEqual(["alder", "birch", "cedar_web", "dogwood", "elm"]);
     expect(await names("/api/packages?page=2")).toEqual([]);
+    // Which lock wants what is no part of it.
+    expect(await names("/api/packages?search=whole")).toEqual([]);
+    expect(await names("/api/mirror/packages?search=whole")).toEqual(["alder", "elm"]);
     const [alder] = (await get("/api/packages?search=alder")).json<object[]>();
     expect(alder).toMatchObject({ latest_version: "1.10.0", downloads: null, owners: null });
     expect((await get("/api/packages/alder")).json()).toMatchObject({ downloads: null, owners: null });
