@@ -8,7 +8,7 @@ ARG NODE_IMAGE=node:24-bookworm-slim
 # What is built holds no machine code, so it is built once, whatever the image is for.
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 WORKDIR /app
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json tsconfig.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY scripts ./scripts
 COPY src ./src

@@ -23,9 +23,6 @@ const options = {
   metafile: true,
   logLevel: "warning",
   define: { "import.meta.url": "urlOfThisFile" },
-  // As tsconfig.json says, which is not there where the image is built.
-  jsx: "automatic",
-  jsxImportSource: "preact",
   // Loaded by fastify for schemas and for requests without sockets only, and there are none of either here.
   external: ["@fastify/ajv-compiler", "@fastify/fast-json-stringify-compiler", "light-my-request"],
   // @fastify/static lists folders with it where it serves them, which it does not here.
