@@ -2,25 +2,19 @@
  * What can be known of a mirror, for the page, the API, metrics and `status`: one answer for all. Made of what was last seen
  * of the folder (health/), of the known locks and of the signed records, and kept for as long as none of these is another.
  */
-import type { Stats } from "node:fs";
-import type { Artifact } from "../artifacts/artifact.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
 import type { Overview } from "../health/overlook.ts";
 import type { HealthReport } from "../health/health.ts";
-import { lookInto } from "../disk/look-into.ts";
-import { bytesOf } from "../artifacts/bytes-of.ts";
-import { repositoryState } from "../git/repository-state.ts";
 import type { Lock } from "../lock/entries.ts";
-import type { Item } from "../names/item.ts";
-import { showItem } from "../names/shown-item.ts";
 import { servedName } from "../names/hex-repository.ts";
-import { readFileChecksums } from "../store/file-checksums.ts";
 import { watchReadableLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Trust } from "../store/trust.ts";
-import { findRepository } from "../store/repositories.ts";
 import { coverageOf, covers } from "./coverage.ts";
+import { listFiles } from "./files.ts";
+import { rememberLacks } from "./lacking-commits.ts";
+import { oldestOf, oldestRecord, upstreamsOf } from "./upstreams.ts";
 import { describePackage, familiesOf, listPackages, type NamedFamily, type PackageSources } from "./packages.ts";
 import { describeGit, listGit } from "./repositories.ts";
 import type {
@@ -146,21 +140,6 @@ export function createFacts(sources: FactSources): Facts {
   };
 }
 
-/** A sync of the whole asks for each record whether it holds. */
-function oldestRecord(came: number | undefined, lastSync: Date | undefined): string | null {
-  return came === undefined ? null : new Date(Math.max(came, lastSync?.getTime() ?? 0)).toISOString();
-}
-
-async function oldestOf(paths: StorePaths, registries: Overview["registries"]): Promise<number | undefined> {
-  let oldest: number | undefined;
-  for (const { repository } of registries) {
-    const folder = paths.registry(repository).upstreamPackagesDir;
-    const records = await lookInto(folder, async () => undefined).catch((): Map<string, Stats> => new Map());
-    for (const { mtimeMs } of records.values()) oldest = Math.min(oldest ?? mtimeMs, mtimeMs);
-  }
-  return oldest;
-}
-
 function coverage(paths: StorePaths, { name, entries }: Lock, lacks: readonly Lack[], since: Since): LockCoverage {
   const isCovered = covers(lacks);
   return {
@@ -187,27 +166,6 @@ class Since {
   }
 }
 
-function upstreamsOf(
-  recorded: Trust["fingerprints"]["upstreams"],
-  away: HealthReport["upstreams_away"],
-): MirrorOverview["upstreams"] {
-  const known = Object.entries(recorded).map(([repository, { url, key }]) => {
-    const host = url === undefined ? repository : new URL(url).host;
-    const gone = away.find((each) => each.host === host || each.host === new URL(url ?? "http://-").hostname);
-    return { repository, host, url: url ?? null, key, away: gone === undefined ? null : awayOf(gone) };
-  });
-  const told = new Set(known.flatMap(({ away: gone }) => (gone === null ? [] : [gone.reason + gone.since])));
-  const others = away.filter(({ reason, since }) => !told.has(reason + since));
-  return [
-    ...known,
-    ...others.map((gone) => ({ repository: null, host: gone.host, url: null, key: null, away: awayOf(gone) })),
-  ];
-}
-
-function awayOf({ since, reason }: HealthReport["upstreams_away"][number]) {
-  return { since, reason };
-}
-
 function holdingsOf({ packages, git, files }: Found): MirrorOverview["holds"] {
   const count = (kind: HeldFile["kind"]) => files.filter((file) => file.kind === kind).length;
   const sum = (list: readonly { readonly bytes: number }[]) => list.reduce((total, { bytes }) => total + bytes, 0);
@@ -219,55 +177,5 @@ function holdingsOf({ packages, git, files }: Found): MirrorOverview["holds"] {
     files: count("file"),
     documentation: count("documentation"),
     bytes: sum(packages) + sum(git) + sum(files),
-  };
-}
-
-/** What is neither a package nor a repository. */
-async function listFiles(paths: StorePaths, { installers, files, documentation }: Kinds): Promise<HeldFile[]> {
-  const checksums = await readFileChecksums(paths).catch(() => new Map<string, { sha256: string }>());
-  const kinds = [
-    ["installer", installers],
-    ["file", files],
-    ["documentation", documentation],
-  ] as const;
-  const found: HeldFile[] = [];
-  for (const [kind, { list }] of kinds) {
-    // Where the way is barred there are none, and health tells of the bar.
-    for (const held of await list().catch(() => [])) {
-      const url = held.item.kind === "file" ? held.item.url.replace(/^https?:\/\//, "") : "";
-      const sha256 = checksums.get(url)?.sha256 ?? null;
-      found.push({ kind, name: showItem(held.item), bytes: await bytesOf(held), sha256 });
-    }
-  }
-  for (const name of await paths.hex
-    .at("policies")
-    .list("file")
-    .catch(() => [])) {
-    const bytes = paths.hex.at(`policies/${name}`).look()?.size ?? 0;
-    found.push({ kind: "policy", name, bytes, sha256: null });
-  }
-  return found;
-}
-
-/** Whether commits that locks name are in a repository takes git to tell: asked once for each state of it. */
-function rememberLacks(paths: StorePaths) {
-  const known = new Map<string, { readonly state: string; readonly lacks: Promise<readonly Item[]> }>();
-  return async <Job>(kind: Artifact<Job>, job: Job): Promise<readonly Item[]> => {
-    if (kind.lacks === undefined) return [];
-    const [first] = kind.items(job);
-    if (first?.item.kind !== "git") return kind.lacks(job);
-    const { host, path } = first.item;
-    const place = await findRepository(paths, host, path);
-    const state = `${place === undefined ? "" : (repositoryState(place) ?? "")} ${JSON.stringify(job)}`;
-    const before = known.get(first.keys[0] ?? "");
-    if (before?.state === state) return before.lacks;
-    const key = first.keys[0] ?? "";
-    const lacks = kind.lacks(job).catch((): Item[] => {
-      // Git may be there the next time.
-      known.delete(key);
-      return [];
-    });
-    known.set(key, { state, lacks });
-    return lacks;
   };
 }
