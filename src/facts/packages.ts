@@ -1,7 +1,7 @@
 /** The packages that a mirror holds, as people see them: from its signed records, its tarballs and the known locks. */
 import type { About } from "../hex/metadata.ts";
 import type { Package, Release } from "../hex/records.ts";
-import { publishedAt, retirementReason } from "../hex/release-details.ts";
+import { publishedAt, retirementOf } from "../hex/release-details.ts";
 import type { SeenRegistry } from "../health/overlook.ts";
 import type { HexEntry, Lock } from "../lock/entries.ts";
 import { sourceOf } from "../names/hex-repository.ts";
@@ -153,7 +153,7 @@ async function describe(
       version: release.version,
       bytes: tarballs.get(file)?.size ?? null,
       is_damaged: sources.isDamaged(repository, `tarballs/${file}`),
-      retired: retiredOf(release),
+      retired: retirementOf(release),
       advisories: release.advisoryIndexes.flatMap((index) => {
         const advisory = record.advisories[index];
         return advisory === undefined
@@ -193,9 +193,4 @@ function webUrl(url: string): string | null {
 
 function newestFirst({ releases }: Package): Release[] {
   return [...releases].sort((a, b) => compareVersions(b.version, a.version));
-}
-
-function retiredOf({ retired }: Release): HeldRelease["retired"] {
-  if (retired === undefined) return null;
-  return { reason: retirementReason(retired.reason), message: retired.message || null };
 }

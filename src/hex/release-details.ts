@@ -4,6 +4,12 @@ import type { Release } from "./records.ts";
 // RetirementReason in hexpm's protobuf.
 const reasons = ["other", "invalid", "security", "deprecated", "renamed"];
 
+/** Why it was taken back; null: it was not. */
+export function retirementOf({ retired }: Release): { reason: string; message: string | null } | null {
+  if (retired === undefined) return null;
+  return { reason: retirementReason(retired.reason), message: retired.message || null };
+}
+
 /** `security`; `other` for a number of tomorrow. */
 export function retirementReason(number: number): string {
   return reasons[number] ?? "other";

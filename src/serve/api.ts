@@ -5,7 +5,7 @@ import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
 import { compareVersions, isVersion } from "../names/versions.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { hexpm, servedName, signedName } from "../names/hex-repository.ts";
-import { publishedAt, retirementReason } from "../hex/release-details.ts";
+import { publishedAt, retirementOf } from "../hex/release-details.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
 import { MirrorError } from "../errors.ts";
@@ -201,11 +201,6 @@ function configsOf(
     "rebar.config": app === name ? `{${name}, "${version}"}` : `{${app}, "${version}", {pkg, ${name}}}`,
     "erlang.mk": app === name ? `dep_${name} = hex ${version}` : `dep_${app} = hex ${version} ${name}`,
   };
-}
-
-function retirementOf({ retired }: Release): Json {
-  if (retired === undefined) return null;
-  return { reason: retirementReason(retired.reason), message: retired.message || null };
 }
 
 function apiPath({ repository }: RegistryPaths): string {

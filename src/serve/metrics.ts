@@ -1,6 +1,6 @@
 /**
  * `/metrics`: what is counted and known, as Prometheus reads it. Counted elsewhere (traffic.ts, activity.ts), known elsewhere
- * (facts/, health/); here it gets its names. Loaded by the first who asks. docs/metrics.md lists them.
+ * (facts/, health/); here it gets its names. Loaded by the first who asks. docs/guides/monitoring.md lists them.
  */
 import { Counter, Gauge, Registry, collectDefaultMetrics, type Histogram } from "prom-client";
 import { requestKinds, type MirrorOverview } from "../facts/shape.ts";

@@ -20,7 +20,7 @@ const parameter = (name: string, where: "path" | "query", description: string) =
   schema: { type: "string" },
 });
 
-/** Of each path below `/api/mirror`: what it answers with. The routes are made of it, too. */
+/** Of each path below `/api/mirror`: what it answers with. There is a route for each, as its type demands. */
 export const answers = {
   "": {
     summary: "Will it serve me? State, known locks, upstreams, what is held",

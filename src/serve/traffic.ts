@@ -180,7 +180,7 @@ const rooms: Readonly<Record<string, Kind>> = {
 };
 
 /** @param path of the mirror's own */
-export function kindOfPath(path: string): Kind {
+function kindOfPath(path: string): Kind {
   if (path === "/api/mirror" || path.startsWith("/api/mirror/")) return "page";
   const [, first = ""] = /^\/(?:repos\/[^/]+\/)?([^/]*)/.exec(path) ?? [];
   return rooms[first] ?? "other";
