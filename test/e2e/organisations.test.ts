@@ -85,7 +85,7 @@ describe("an organisation's packages", () => {
     const corp = () => sync({ MIRROR_TOKEN_TEAM: "t" }, ["--repo", `corp=${other.url},corp.pem`]);
     expect(await corp()).toMatchObject({ code: 0 });
     expect(await corp()).toMatchObject({ code: 0 });
-    expect((await mirrorHere(["status"], { cwd })).stdout).toContain("corp:team  1 releases");
+    expect((await mirrorHere(["status"], { cwd })).stdout).toContain("corp:team: 1 releases");
     expect((await mirrorHere(["prune"], { cwd })).stdout).toBe("removed 0, 0 B\n");
     expect((await mirrorHere(["verify"], { cwd })).code).toBe(0);
   });

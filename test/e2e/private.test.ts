@@ -80,7 +80,6 @@ describe("serve --require-token", () => {
     const open = ["/health", "/health/live", "/health/ready", "/public_key", "/installs/hex-1.x.csv"];
     for (const path of open) expect([path, (await status(url + path))[0]]).toEqual([path, 200]);
     const guarded = [
-      "/",
       "/names",
       "/versions",
       "/%6eames",
@@ -90,8 +89,8 @@ describe("serve --require-token", () => {
       "/repo.hex.pm/packages/none",
     ];
     for (const path of guarded) expect([path, (await status(url + path))[0]]).toEqual([path, 403]);
-    // Which hosts there are is told to nobody.
-    for (const path of ["/builds.hex.pm/", "/nowhere.example/x", "/127.0.0.1/tool", "/nowhere"]) {
+    // People log in. Which hosts there are is told to nobody.
+    for (const path of ["/", "/builds.hex.pm/", "/nowhere.example/x", "/127.0.0.1/tool", "/nowhere"]) {
       expect([path, (await status(url + path))[0]]).toEqual([path, 401]);
     }
     expect((await status(`${url}/names`, { host: "repo.hex.pm" }))[0]).toBe(403);
