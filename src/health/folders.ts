@@ -22,7 +22,7 @@ export class FolderWatch {
       const stats = statsOf(place);
       const which = stats === undefined ? undefined : `${stats.dev} ${stats.ino}`;
       const before = this.filled.get(name);
-      const hasContent = stats !== undefined && isFilled(place);
+      const hasContent = stats !== undefined && mayHaveContent(place);
       if (which !== undefined && hasContent) this.filled.set(name, which);
       // One that was emptied, and is the same, was emptied by somebody: by prune, where that takes the last of it.
       const isPruned = before === which && !neverEmpty.has(name);
@@ -31,6 +31,15 @@ export class FolderWatch {
       const text = `the folder ${name} was served and ${what}; is its disk still there?`;
       return [{ kind: "folder" as const, severity: "unhealthy" as const, subject: name, text }];
     });
+  }
+}
+
+/** What cannot be read is no sign that anything has gone. */
+function mayHaveContent(place: Place): boolean {
+  try {
+    return isFilled(place);
+  } catch {
+    return true;
   }
 }
 

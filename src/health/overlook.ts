@@ -143,13 +143,20 @@ export class Overlook {
     // Others have more to do when a server begins.
     await sleep(firstPause, undefined, { signal, ref: false });
     while (!signal.aborted) {
-      const pace = inBackground(signal);
-      await this.look(pace, true);
-      // What is so for a moment only has to be seen twice.
-      this.sum();
-      await (await this.openContent()).save(pace.isWhole());
-      if (pace.isWhole()) await this.pause(signal);
+      // One pass that fails, as where the system has no room for another open file, is not the last one.
+      const isWhole = await this.pass(signal).catch(() => true);
+      if (isWhole) await this.pause(signal);
     }
+  }
+
+  /** @returns whether nothing is left to read */
+  private async pass(signal: AbortSignal): Promise<boolean> {
+    const pace = inBackground(signal);
+    await this.look(pace, true);
+    // What is so for a moment only has to be seen twice.
+    this.sum();
+    await (await this.openContent()).save(pace.isWhole());
+    return pace.isWhole();
   }
 
   private async pause(signal: AbortSignal): Promise<void> {
@@ -191,7 +198,7 @@ export class Overlook {
               kind: "registry",
               severity: "unhealthy",
               subject: registry.repository,
-              text: unreadable(`the registry of ${registry.repository}`, error),
+              text: `the registry of ${registry.repository} cannot be looked at: ${describeError(error)}`,
             },
           ],
         });
@@ -240,10 +247,6 @@ export class Overlook {
 /** Where looking takes less than a millisecond, it is done each time. */
 function memoryOf(took: number): number {
   return took < 1 ? 0 : Math.min(oldest, took * memoryFactor);
-}
-
-function unreadable(what: string, error: unknown): string {
-  return `${what} cannot be looked at: ${describeError(error)}`;
 }
 
 /** Makes what is new, and lets go of what is gone. */
