@@ -7,7 +7,6 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { GrowingFile } from "../disk/growing-file.ts";
 import type { Place } from "../disk/place.ts";
-import { digestOf } from "../disk/hot-files.ts";
 import { describeError } from "../errors.ts";
 import { AnswerStore } from "../git/answer-store.ts";
 import { cacheUploadPack } from "../git/cached-upload-pack.ts";
@@ -23,7 +22,7 @@ import { createApi } from "./api.ts";
 import { buildApp, type AppDependencies } from "./app.ts";
 import { heldGit, type FindRepository, type GitSource } from "./git-source.ts";
 import type { Activity } from "./activity.ts";
-import { LiveStreams } from "./live.ts";
+import { LiveStreams, stateOf } from "./live.ts";
 import type { GitCounts, Metrics } from "./metrics.ts";
 import type { Source } from "./source.ts";
 import type { Traffic } from "./traffic.ts";
@@ -102,11 +101,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     const { createMetrics } = await import("./for-people.ts");
     return createMetrics({ traffic, activity, git: git.counts, health, overview: facts.overview });
   });
-  const state = async () => {
-    const overview = await facts.overview();
-    return JSON.stringify({ status: overview.status, of: digestOf(Buffer.from(JSON.stringify(overview))) });
-  };
-  const live = new LiveStreams({ traffic, activity, state });
+  const live = new LiveStreams({ traffic, activity, state: async () => stateOf(await facts.overview()) });
   overlook.start();
   const app = await buildApp({
     logger,
@@ -121,7 +116,6 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     activity,
     facts,
     live,
-    state,
     paths,
     metrics: parts.isMeteredApart ? undefined : metrics,
     metricsTokens: parts.metricsTokens,

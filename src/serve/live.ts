@@ -3,15 +3,21 @@ import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
 import { MirrorError } from "../errors.ts";
 import { onGone } from "../listeners.ts";
-import type { Answered, Work } from "../facts/shape.ts";
+import { digestOf } from "../disk/hot-files.ts";
+import type { Answered, MirrorOverview, Work } from "../facts/shape.ts";
 import type { Activity } from "./activity.ts";
 import type { Traffic } from "./traffic.ts";
 
 export interface LiveSources {
   readonly traffic: Pick<Traffic, "listen">;
   readonly activity: Pick<Activity, "list">;
-  /** What of the mirror a page would show otherwise when it is another: `ok`, and how much there is. */
+  /** As `stateOf` has it, now. */
   readonly state: () => Promise<string>;
+}
+
+/** Another where the page of that would say something else. */
+export function stateOf(overview: MirrorOverview): string {
+  return JSON.stringify({ status: overview.status, of: digestOf(Buffer.from(JSON.stringify(overview))) });
 }
 
 // More are no people.

@@ -15,6 +15,8 @@ import type * as PagesModule from "../page/pages.tsx";
 import type { Activity } from "./activity.ts";
 import type { Guard } from "./guard.ts";
 import { matchingFiles, matchingGit, matchingPackages } from "../facts/search.ts";
+import type { MirrorOverview } from "../facts/shape.ts";
+import { stateOf } from "./live.ts";
 import { searchOf } from "./mirror-api-routes.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Traffic } from "./traffic.ts";
@@ -28,8 +30,6 @@ export interface PageDependencies {
   readonly isSecure: (request: FastifyRequest) => boolean;
   /** How clients are pointed at a server that is reached so. @param url without a slash at the end */
   readonly snippets: (url: string) => Promise<readonly ClientSnippet[]>;
-  /** Another where the page would say something else. */
-  readonly state: () => Promise<string>;
   /** undefined: it shows no certificate of an authority of its own. */
   readonly caCertificate: () => string | undefined;
 }
@@ -52,12 +52,12 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
   const show = async (
     request: FastifyRequest,
     reply: FastifyReply,
-    make: (pages: Pages, frame: Frame) => Promise<VNode | undefined>,
+    make: (pages: Pages, frame: Frame, seen: MirrorOverview) => Promise<VNode | undefined>,
   ) => {
     const { pages } = await import("./for-people.ts");
-    const { version, mode } = await facts.overview();
-    const frame = { version, mode, isLoggedIn: isGuarded };
-    const page = await make(pages, frame);
+    const seen = await facts.overview();
+    const frame = { version: seen.version, mode: seen.mode, isLoggedIn: isGuarded };
+    const page = await make(pages, frame, seen);
     if (page !== undefined) return sendPage(request, reply, pages.render(page));
     return sendPage(request, reply.code(404), pages.render(pages.notHeld("that", frame)));
   };
@@ -65,10 +65,7 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
   app.get("/own/", async (request, reply) => {
     void reply.header("vary", "accept");
     if (wantsPage(request))
-      return show(request, reply, async (pages, frame) => {
-        const state = await dependencies.state();
-        return pages.status({ seen: await facts.overview(), state, frame });
-      });
+      return show(request, reply, async (pages, frame, seen) => pages.status({ seen, state: stateOf(seen), frame }));
     const overview = JSON.stringify(await facts.overview());
     return reply.header("cache-control", "no-store").type("application/json; charset=utf-8").send(overview);
   });
@@ -111,9 +108,8 @@ export function addPageRoutes(app: FastifyInstance, dependencies: PageDependenci
     }),
   );
   app.get("/own/ui/clients", async (request, reply) =>
-    show(request, reply, async (pages, frame) => {
+    show(request, reply, async (pages, frame, { fingerprints }) => {
       const url = `${dependencies.isSecure(request) ? "https" : "http"}://${hostOf(request)}`;
-      const { fingerprints } = await facts.overview();
       const snippets = await dependencies.snippets(url);
       const hasAuthority = dependencies.caCertificate() !== undefined;
       return pages.clients({ url, snippets, fingerprints, isGuarded, hasAuthority, frame });
