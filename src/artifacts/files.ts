@@ -161,8 +161,6 @@ async function bringFile(
   const item = itemOf(job);
   const key = keyOf(job);
   const file = paths.file(job.host, job.path);
-  // One whose way is barred is told when it is looked at.
-  await file.parent?.removeLeftovers().catch(() => undefined);
   // What the configuration says is what someone looked up; what we recorded is only what came first.
   const expected = job.sha256 ?? checksums.get(key)?.sha256;
   const size = file.look()?.size;

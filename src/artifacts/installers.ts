@@ -229,7 +229,6 @@ async function bringInstaller(
   const item = installerItem(installer.path);
   try {
     const file = installsDir.at(installer.path);
-    await file.parent?.removeLeftovers();
     const held = await file.read();
     if (held !== undefined && sha512Of(held) === installer.sha512) return { item, outcome: "unchanged", bytes: 0 };
     const bytes = await fetchInstaller(tools.http, `${buildsUrl}/installs`, installer, transferOf(tools));

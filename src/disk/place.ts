@@ -29,7 +29,7 @@ import { join, sep } from "node:path";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { makeFolders } from "./make-folder.ts";
 import { lookAtRoot, lstat, refuseLink, refuseSpecial, type Root } from "./root.ts";
-import { isLeftover, temporaryName } from "./temporary.ts";
+import { isLeftover, isTemporary, temporaryName } from "./temporary.ts";
 
 export interface Entry {
   readonly name: string;
@@ -44,6 +44,9 @@ export interface NewFile {
 
 // Not known on Windows.
 const noFollow = (constants as Partial<typeof constants>).O_NOFOLLOW ?? 0;
+
+// By path: once in each process, since reading a folder of thousands for each file that is written there costs too much.
+const swept = new Set<string>();
 
 export class Place {
   private readonly root: Root;
@@ -232,12 +235,17 @@ export class Place {
     if (this.look() === undefined) makeFolders(this.path, mode);
   }
 
-  /** A file, or a folder with all that is in it. A link goes, and what it leads to stays. */
+  /**
+   * A file, or a folder with all that is in it, at once: half of a folder is nothing that others know how to read. A link goes,
+   * and what it leads to stays.
+   */
   async remove(): Promise<void> {
     if (this.parent?.look() === undefined) return;
-    const found = lstat(this.path);
-    if (found?.isDirectory() === true) await rm(this.path, { recursive: true, force: true });
-    else await unlink(this.path).catch(ignoreMissing);
+    if (lstat(this.path)?.isDirectory() !== true) return unlink(this.path).catch(ignoreMissing);
+    const aside = this.segments.length === 0 || isTemporary(this.name) ? this : this.temporary();
+    // Where it cannot be renamed, such as a mount, it is emptied as it stands.
+    const isAside = aside !== this && (await rename(this.path, aside.path).then(always, never));
+    await rm(isAside ? aside.path : this.path, { recursive: true, force: true });
   }
 
   /** @returns whether it is gone */
@@ -270,8 +278,14 @@ export class Place {
     });
   }
 
-  /** A name beside it, for what will become it. */
+  /** A name beside it, for what will become it; what killed writers left there goes when the first is asked for. */
   temporary(): Place {
+    const folder = new Place(this.root, this.segments.slice(0, -1));
+    if (!swept.has(folder.path)) {
+      swept.add(folder.path);
+      // Whoever writes has come for something else.
+      void folder.removeLeftovers().catch(() => undefined);
+    }
     return new Place(this.root, [...this.segments.slice(0, -1), temporaryName(this.name)]);
   }
 
@@ -373,6 +387,9 @@ function isCopied(path: string): boolean {
   const found = lstat(path);
   return found?.isFile() === true || found?.isDirectory() === true || found?.isSymbolicLink() === true;
 }
+
+const always = () => true;
+const never = () => false;
 
 function ignoreMissing(error: unknown): void {
   if (!hasErrno(error, "ENOENT")) throw error;

@@ -138,7 +138,9 @@ async function refresh(
   }
   const head = await findHead(repository, job, upstream, async (commit) => fetch([commit], depth));
   changed ||= head.isNew;
-  if (changed) await dropNeedlessPins(repository, head.name);
+  // Who was killed while he refreshed it has left pins for the time being.
+  const hasPins = [...before.keys()].some(isPin);
+  if ((changed || hasPins) && (await dropNeedlessPins(repository, head.name))) changed = true;
   if (await setHead(repository, head.name)) changed = true;
   return { changed, lacking, missing };
 }

@@ -109,8 +109,8 @@ async function hasWhole(repository: BareRepository, revision: string): Promise<b
   return (await repository.try(["rev-list", "--objects", "--quiet", commit, "--not", "--all"])).code === 0;
 }
 
-/** What upstream's own heads and tags lead to needs no pin. @param kept a pin that HEAD stands on */
-export async function dropNeedlessPins(repository: BareRepository, kept: string | undefined): Promise<void> {
+/** What upstream's own heads and tags lead to needs no pin. @param kept a pin that HEAD stands on @returns whether one went */
+export async function dropNeedlessPins(repository: BareRepository, kept: string | undefined): Promise<boolean> {
   const refs = await repository.refs();
   const commits = [...refs.keys()].filter((ref) => ref.startsWith(heads)).map((ref) => ref.slice(heads.length));
   const needed = await unreachable(repository, commits, ["--exclude=mirror-server/*"]);
@@ -119,6 +119,7 @@ export async function dropNeedlessPins(repository: BareRepository, kept: string 
   const tagged = [...refs].filter(([ref, id]) => ref.startsWith(tags) && own.has(id)).map(([ref]) => ref);
   const dropped = [...needless, ...tagged].filter((ref) => ref !== kept);
   await repository.updateRefs(dropped.map((ref) => `delete ${ref}\n`));
+  return dropped.length > 0;
 }
 
 /** Whether an advertised head contains the commit. False, too, when the commit or the repository is not there. */

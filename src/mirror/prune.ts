@@ -9,8 +9,11 @@ import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import { sizeOf } from "../disk/walk.ts";
 import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
+import { removeHalves } from "../store/halves.ts";
 import type { StorePaths } from "../store/paths.ts";
+import { listRegistries } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
+import { forgetValidators } from "../store/validators.ts";
 import { asOnlyWriter, requireMirror, tellForeign, type Context } from "../store/context.ts";
 import { requireGivenKeys } from "../upstream/hex-repositories.ts";
 import type { SigningKey } from "../registry/build.ts";
@@ -81,6 +84,9 @@ async function pruneAsOnlyWriter(
   const sizes = await Promise.all(doomed.map(async (held) => ({ item: held.item, bytes: await bytesOf(held) })));
   const removed = [...forgotten.map(({ item, bytes }) => ({ item, bytes })), ...sizes];
   if (!dryRun) {
+    // What one that was killed has left.
+    await removeHalves(paths.git);
+    for (const registry of await listRegistries(paths)) await forgetValidators(registry);
     // The registry forgets first: without the key, nothing goes.
     for (const { remove } of plans) await remove(new Set(doomed));
     for (const { place } of forgotten) await place.remove();

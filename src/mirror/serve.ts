@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
 import type { Logger } from "pino";
-import type { Place } from "../disk/place.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { unservedReason } from "../git/inspect.ts";
@@ -13,6 +12,7 @@ import { createFileMemory } from "../serve/file-memory.ts";
 import { inFrontOf } from "../serve/front.ts";
 import { Lacking, type Lack } from "../serve/lacking.ts";
 import { listen, type Listening } from "../serve/listen.ts";
+import { removeHalves } from "../store/halves.ts";
 import { listRepositories } from "../store/inventory.ts";
 import type { StoreFolders } from "../store/paths.ts";
 import { createServedHosts } from "../store/served-hosts.ts";
@@ -242,13 +242,6 @@ async function prepareRepositories({ paths }: Context, { features }: GitEnvironm
     if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
     const reason = unservedReason(place, features);
     if (reason !== undefined) logger.warn({ dir: place.path }, `a repository is not served, since ${reason}`);
-  }
-}
-
-/** What a server that was killed had begun, below hosts and owners. */
-async function removeHalves(git: Place): Promise<void> {
-  for (const host of await git.list("folder")) {
-    for (const owner of await git.at(host).list("folder")) await git.at(`${host}/${owner}`).removeLeftovers();
   }
 }
 

@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { chances } from "./chances.ts";
 
 export const faults = [
   "resets",
@@ -89,17 +90,6 @@ export async function startBadNetwork({ files, gitRoot, mix, share, seed }: Sett
       server.close();
     },
   };
-}
-
-/** Numbers from 0 to 1, always the same ones for the same text. */
-function chances(text: string): () => number {
-  let drawn = 0;
-  return () =>
-    createHash("sha256")
-      .update(`${text} ${(drawn += 1)}`)
-      .digest()
-      .readUInt32BE() /
-    2 ** 32;
 }
 
 interface Spoiling {
