@@ -114,9 +114,8 @@ interface How extends Pick<FileSettings, "upstream" | "maxItemSize"> {
 async function openBringing(paths: StorePaths, { isForeign, isWhole, ...how }: How, tools: BringTools) {
   const checksums = await readFileChecksums(paths);
   const learned: FileChecksums = new Map();
-  const index = await FileIndex.open(paths.cache, paths.filesDir.path, (value) =>
-    typeof value === "string" ? value : undefined,
-  );
+  const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const index = await FileIndex.open(paths.cache, { folder: paths.filesDir.path, parse });
   return {
     bring: async function* (job: FileJob) {
       if (isForeign) await requireMayName(job, checksums, tools);

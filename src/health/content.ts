@@ -21,9 +21,8 @@ export interface Content {
 
 /** @param folder what is looked at; each has an index of its own */
 export async function openContent(cache: Place, folder: string): Promise<Content> {
-  const index = await FileIndex.open(cache, `content ${folder}`, (value) =>
-    typeof value === "string" ? value : undefined,
-  );
+  const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const index = await FileIndex.open(cache, { folder: `content ${folder}`, parse });
   const known = async (place: Place, stats: Stats, pace: Pace, read: () => Promise<string>) => {
     const stamp = stampFrom(stats);
     const found = index.known(place.path, stamp);

@@ -34,12 +34,18 @@ export interface PackageInput {
   readonly kept?: readonly Release[];
 }
 
+export interface OptionalDependency {
+  /** Empty for the one that its package is of. */
+  readonly repository: string;
+  readonly package: string;
+}
+
 export interface PackageDescription {
   /** Unsigned. */
   readonly payload: Uint8Array;
   readonly listing: Listing;
-  /** What its releases depend on optionally; `repository` is empty for this one. */
-  readonly optional: readonly { readonly repository: string; readonly package: string }[];
+  /** What its releases depend on optionally. */
+  readonly optional: readonly OptionalDependency[];
   /** Releases that differ from upstream's signed record, and are left out. */
   readonly differing: readonly { readonly version: string; readonly reason: string }[];
 }

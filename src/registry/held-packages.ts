@@ -43,16 +43,20 @@ type Indexed = z.infer<typeof schema>;
 
 /**
  * Package by package, in the order of their names, one tarball after another: they are read whole, and a mirror may
- * hold thousands. @param tarballs in that order @param isWhole whether these are all that there are
+ * hold thousands. @param tarballs in that order
  */
 export async function* readHeldPackages(
   registry: RegistryPaths,
   cache: Place,
   tarballs: readonly HeldFile[],
-  { isWhole }: { readonly isWhole: boolean },
 ): AsyncGenerator<HeldPackage> {
-  if (tarballs.length === 0 && !isWhole) return;
-  const index = await FileIndex.open(cache, registry.tarballsDir.path, (value) => schema.safeParse(value).data);
+  if (tarballs.length === 0) return;
+  const { tarballsDir } = registry;
+  const index = await FileIndex.open(cache, {
+    folder: tarballsDir.path,
+    parse: (value) => schema.safeParse(value).data,
+    groupOf: (file) => file.slice(0, file.indexOf("-")),
+  });
   let current: { name: string; releases: HeldRelease[]; damaged: { version: string; reason: string }[] } | undefined;
   for (const [count, { place, name, version }] of tarballs.entries()) {
     // What was begun meanwhile, the lock's heartbeat, and whoever wants to stop us, get their turn.
@@ -72,7 +76,7 @@ export async function* readHeldPackages(
     }
   }
   if (current !== undefined) yield current;
-  await index.save({ isWhole });
+  await index.save({ isThere: (file) => tarballsDir.at(file).isFile() });
 }
 
 function heldRelease({ metadata, inner, outer }: Indexed): HeldRelease {

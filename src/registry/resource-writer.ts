@@ -24,19 +24,16 @@ export interface WriterOptions {
   readonly cache: Place;
   /** undefined: write nothing. */
   readonly key: KeyObject | undefined;
-  /** Whether all resources of the registry will be written: what is not is forgotten. */
-  readonly isWhole: boolean;
 }
 
 export async function openResourceWriter(
   paths: RegistryPaths,
-  { cache, key, isWhole }: WriterOptions,
+  { cache, key }: WriterOptions,
 ): Promise<ResourceWriter> {
   // By resource, what lies there and is signed as it should be: reading and verifying it again costs more than all else.
   const signer = key === undefined ? "" : digest(publicKeyPem(key));
-  const index = await FileIndex.open(cache, `${paths.dir.path}\0signed`, (value) =>
-    typeof value === "string" ? value : undefined,
-  );
+  const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const index = await FileIndex.open(cache, { folder: `${paths.dir.path}\0signed`, parse });
   const limit = pLimit(atOnce);
   const written = new Set<string>();
   const known = new Set<string>();
@@ -71,7 +68,7 @@ export async function openResourceWriter(
     settled,
     finish: async () => {
       await settled();
-      if (key !== undefined) await index.save({ isWhole });
+      if (key !== undefined) await index.save({ isThere: (resource) => paths.resource(resource).isFile() });
       return { written: [...written], known };
     },
   };

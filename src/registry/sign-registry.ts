@@ -13,7 +13,13 @@ import { listTarballs, type HeldFile } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { readSigned } from "../store/signed-files.ts";
 import { judgeReleases, type Adopting } from "./adoption.ts";
-import { describeNothingOf, describePackage, type RegistryNames } from "./describe-package.ts";
+import {
+  describeNothingOf,
+  describePackage,
+  type OptionalDependency,
+  type PackageDescription,
+  type RegistryNames,
+} from "./describe-package.ts";
 import { readHeldPackages, type HeldPackage } from "./held-packages.ts";
 import { Lists } from "./lists.ts";
 import { openPackageStamps } from "./package-stamps.ts";
@@ -67,8 +73,8 @@ export async function signRegistry(paths: RegistryPaths, scope: Scope, signing: 
   const only = isOurs ? scope.only : undefined;
   const isWhole = only === undefined;
   if (key !== undefined) for (const place of [paths.dir, paths.packagesDir]) await place.removeLeftovers();
-  const writer = await openResourceWriter(paths, { cache, key, isWhole });
-  const draft = new Draft(paths, scope, before?.lists ?? new Lists(), isWhole);
+  const writer = await openResourceWriter(paths, { cache, key });
+  const draft = new Draft(paths, scope, before?.lists ?? new Lists(), { isWhole, isOurs });
   try {
     // A package is signed and written while the next ones are read.
     for await (const [name, payload] of draft.describe(only, signing)) await writer.write(`packages/${name}`, payload);
@@ -87,7 +93,7 @@ export async function signRegistry(paths: RegistryPaths, scope: Scope, signing: 
     throw error;
   }
   const { written, known } = await writer.finish();
-  const stale = isWhole ? await listStale(paths, known) : [];
+  const stale = isWhole ? await listStale(paths, new Set([...known, ...draft.untouched])) : [];
   if (key !== undefined) {
     if (await paths.publicKey.writeIfChanged(publicKeyPem(key))) written.push("public_key");
     for (const resource of stale) await paths.resource(resource).remove();
@@ -148,14 +154,24 @@ class Draft {
   private readonly scope: Scope;
   private readonly before: Lists;
   private readonly isWhole: boolean;
+  private readonly isOurs: boolean;
+  /** Records that are as they should be. */
+  readonly untouched = new Set<string>();
   /** Packages whose records list nothing, unless it turns out that they are here. */
   private readonly empty: Set<string>;
 
-  constructor(paths: RegistryPaths, scope: Scope, before: Lists, isWhole: boolean) {
+  /** @param isOurs whether the lists of before were signed by the key of now */
+  constructor(
+    paths: RegistryPaths,
+    scope: Scope,
+    before: Lists,
+    { isWhole, isOurs }: { readonly isWhole: boolean; readonly isOurs: boolean },
+  ) {
     this.paths = paths;
     this.scope = scope;
     this.before = before;
     this.isWhole = isWhole;
+    this.isOurs = isOurs;
     this.lists = isWhole ? new Lists() : before.copy();
     this.empty = new Set(scope.optional);
   }
@@ -168,13 +184,25 @@ class Draft {
       ({ name, place }) => isAsked(name) && without?.has(place.path) !== true,
     );
     const byName = new Map<string, HeldFile[]>();
-    for (const each of tarballs) byName.set(each.name, [...(byName.get(each.name) ?? []), each]);
+    for (const each of tarballs) {
+      const others = byName.get(each.name);
+      if (others === undefined) byName.set(each.name, [each]);
+      else others.push(each);
+    }
     const recordsKey = await this.recordsKey(signing);
     const { cache } = signing;
-    const stamps = await openPackageStamps(this.paths, { cache, recordsKey, isWhole: this.isWhole });
-    const isDone = (name: string) =>
-      !this.isWhole && this.before.has(name) && stamps.isSigned(name, byName.get(name) ?? []);
-    const done = new Set([...byName.keys()].filter(isDone));
+    const stamps = await openPackageStamps(this.paths, { cache, recordsKey, names: this.scope });
+    const mayBeDone = this.isOurs && (!this.isWhole || stamps.areListsOurs());
+    const isDone = ([name, held]: [string, HeldFile[]]) => {
+      const listing = this.before.get(name);
+      const optional = mayBeDone && listing !== undefined ? stamps.signed(name, held) : undefined;
+      if (optional === undefined) return false;
+      this.lists.set(name, listing);
+      this.untouched.add(`packages/${name}`);
+      this.needs(optional);
+      return true;
+    };
+    const done = new Set([...byName].filter(isDone).map(([name]) => name));
     const names = new Set([...byName.keys()].filter((name) => !done.has(name)));
     // Before anything is read: what changes meanwhile is looked at next time.
     const finishing = new Map([...names].map((name) => [name, stamps.begin(name, byName.get(name) ?? [])] as const));
@@ -183,17 +211,17 @@ class Draft {
       this.leftOut.push({ name, version: undefined, reason: describeError(error) });
     }
     const fresh = tarballs.filter(({ name }) => names.has(name));
-    const signed: string[] = [];
-    for await (const held of readHeldPackages(this.paths, cache, fresh, { isWhole: this.isWhole })) {
+    const signed: [string, readonly OptionalDependency[]][] = [];
+    for await (const held of readHeldPackages(this.paths, cache, fresh)) {
       const { name } = held;
       const before = this.leftOut.length;
-      const payload = await this.describeOne(held, upstream, signing);
-      if (payload === undefined) continue;
-      if (this.leftOut.length === before && !upstream.untrusted.has(name)) signed.push(name);
-      yield* this.sorted(name, payload);
+      const described = await this.describeOne(held, upstream, signing);
+      if (described === undefined) continue;
+      if (this.leftOut.length === before && !upstream.untrusted.has(name)) signed.push([name, described.optional]);
+      yield* this.sorted(name, described.payload);
     }
     this.finish = async () => {
-      for (const name of signed) finishing.get(name)?.();
+      for (const [name, optional] of signed) finishing.get(name)?.(optional);
       await stamps.save();
     };
     for (const name of only ?? []) if (!byName.has(name)) this.forget(name);
@@ -218,7 +246,7 @@ class Draft {
     { name, releases, damaged }: HeldPackage,
     { records, untrusted }: UpstreamRecords,
     { verifiers, adopting }: Signing,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<PackageDescription | undefined> {
     const found = records.get(name);
     const known = found === undefined ? { state: "none" as const } : { state: "held" as const, record: found };
     const upstream = untrusted.has(name) ? { state: "untrusted" as const } : known;
@@ -229,15 +257,19 @@ class Draft {
     this.adopted.push(...adopted.map((version) => ({ name, version })));
     this.leftOut.push(...[...damaged, ...leftOut, ...described.differing].map((each) => ({ name, ...each })));
     this.lists.set(name, described.listing);
-    for (const dependency of described.optional) {
-      if (dependency.repository === "") this.empty.add(dependency.package);
-      else this.optionalElsewhere.push(dependency);
-    }
-    if (this.lists.has(name)) return described.payload;
+    this.needs(described.optional);
+    if (this.lists.has(name)) return described;
     // Its signed record stays, so that nobody takes the registry for one that was never signed.
     if (leftOut.length > 0 || untrusted.has(name)) this.empty.add(name);
     else this.forget(name);
     return undefined;
+  }
+
+  private needs(optional: readonly OptionalDependency[]): void {
+    for (const dependency of optional) {
+      if (dependency.repository === "") this.empty.add(dependency.package);
+      else this.optionalElsewhere.push(dependency);
+    }
   }
 
   /** Its record goes with a whole build; until then it lists nothing, since others may depend on it optionally. */

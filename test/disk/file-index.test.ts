@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 
 const open = (cacheDir = join(folder, "cache")) =>
-  FileIndex.open(placeAt(cacheDir), folder, (value) => (typeof value === "string" ? value : undefined));
+  FileIndex.open(placeAt(cacheDir), { folder, parse: (value) => (typeof value === "string" ? value : undefined) });
 const read = (value: string) => () => {
   reads += 1;
   return value;
