@@ -76,10 +76,41 @@ test.each(["", "{", '{"format":99,"files":{}}', '{"format":1,"files":{"file":{"s
     await first.get("file", place, read("one"));
     await first.save({ isWhole: true });
     const [name = ""] = await readdir(join(folder, "cache/index"));
-    await writeFile(join(folder, "cache/index", name), content);
+    await writeFile(join(folder, "cache/index", name, "1-0.json"), content);
     expect(await (await open()).get("file", place, read("again"))).toBe("again");
   },
 );
+
+test("thousands lie in several files, of which those are written that say something new, and what is gone goes with them", async () => {
+  const count = 5000;
+  const names = Array.from({ length: count }, (_, n) => `package${n}-1.0.0.tar`);
+  const groupOf = (name: string) => name.slice(0, name.indexOf("-"));
+  const openGrouped = () =>
+    FileIndex.open(placeAt(join(folder, "cache")), { folder, groupOf, parse: (value) => value as string });
+  const first = await openGrouped();
+  for (const name of names) first.set(name, "stamp", name);
+  await first.save();
+  const [dir = ""] = await readdir(join(folder, "cache/index"));
+  const parts = await readdir(join(folder, "cache/index", dir));
+  expect(parts.length).toBeGreaterThanOrEqual(4);
+  expect(new Set(parts.map((part) => part.split("-")[0]))).toEqual(new Set([String(parts.length)]));
+  const times = async () =>
+    Promise.all(parts.map(async (part) => (await stat(join(folder, "cache/index", dir, part))).mtimeMs));
+  const before = await times();
+  const second = await openGrouped();
+  expect(names.filter((name) => second.known(name, "stamp") !== name)).toEqual([]);
+  const third = await openGrouped();
+  third.set("package7-1.1.0.tar", "stamp", "newer");
+  await third.save({ isThere: (name) => name !== "package7-1.0.0.tar" });
+  expect((await times()).filter((time, index) => time !== before[index])).toHaveLength(1);
+  const fourth = await openGrouped();
+  const known = (name: string) => fourth.known(name, "stamp");
+  expect([known("package7-1.0.0.tar"), known("package7-1.1.0.tar"), known("package8-1.0.0.tar")]).toEqual([
+    undefined,
+    "newer",
+    "package8-1.0.0.tar",
+  ]);
+});
 
 test("a cache folder that cannot be written costs speed, nothing else", async () => {
   await mkdir(join(folder, "no"));
