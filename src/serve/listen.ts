@@ -50,7 +50,8 @@ export async function listen(
   const answering = answer((request, response) => connections.requested(request, response));
   const handle = (request: IncomingMessage, response: ServerResponse) => {
     connections.heard(request.socket);
-    answering(request, response);
+    if (namesTwoHosts(request.rawHeaders)) response.writeHead(400, { connection: "close" }).end("two Host headers\n");
+    else answering(request, response);
   };
   const options = { requestTimeout: requestMilliseconds, keepAliveTimeout: keepAliveMilliseconds };
   const http = connections.watch(createServer(options, handle));
@@ -75,6 +76,16 @@ export async function listen(
     await closeServers(servers, connections, 0);
     throw error;
   }
+}
+
+/** Node takes the first of them; who stands in front may have taken the other. https://www.rfc-editor.org/rfc/rfc9112#section-3.2 */
+function namesTwoHosts(rawHeaders: readonly string[]): boolean {
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? "";
+    if (name.length === 4 && name.toLowerCase() === "host") count += 1;
+  }
+  return count > 1;
 }
 
 /**
