@@ -153,5 +153,5 @@ async function startUpstream(cwd: string, tarballs: readonly MadeTarball[]) {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, close: () => void server.close().closeAllConnections() };
+  return { url: `http://127.0.0.1:${port}`, close: () => server.close().closeAllConnections() };
 }

@@ -54,14 +54,14 @@ export class Place {
   /** As it was configured: for people, and for telling places apart. Reading or writing by it is for this room alone. */
   readonly path: string;
 
-  private constructor(root: Root, segments: readonly string[]) {
+  private constructor(root: Root, segments: readonly string[], path: string) {
     this.root = root;
     this.segments = segments;
-    this.path = join(root.dir, ...segments);
+    this.path = path;
   }
 
   static root(root: Root): Place {
-    return new Place(root, []);
+    return new Place(root, [], join(root.dir));
   }
 
   /** @param path below this place, with `/` between its parts; checked where it was read, and once more here */
@@ -69,7 +69,7 @@ export class Place {
     const parts = path.split("/");
     const isPlain = (part: string) => !["", ".", ".."].includes(part) && !part.includes("\0") && !part.includes(sep);
     if (!parts.every(isPlain)) throw new MirrorError("refused", `${JSON.stringify(path)} is no path below a folder`);
-    return new Place(this.root, [...this.segments, ...parts]);
+    return new Place(this.root, [...this.segments, ...parts], pathBelow(this.path, parts));
   }
 
   /** Below its root, with `/`; empty for the root itself. */
@@ -87,7 +87,7 @@ export class Place {
   }
 
   get parent(): Place | undefined {
-    return this.segments.length === 0 ? undefined : new Place(this.root, this.segments.slice(0, -1));
+    return this.segments.length === 0 ? undefined : this.beside();
   }
 
   /** Both are the same place, or the other lies below this one. */
@@ -98,6 +98,12 @@ export class Place {
   /** undefined when it is not there. @throws MirrorError `storage` naming what is no file or folder on the way to it */
   look(): Stats | undefined {
     return this.lookAt(this.segments.length);
+  }
+
+  /** For who looks at thousands below this folder, by their names: the way to it is looked at once. @throws likewise, each time */
+  lookInside(): (name: string) => Stats | undefined {
+    const isFolder = this.look()?.isDirectory() === true;
+    return (name) => (isFolder ? this.plain(pathBelow(this.path, [name])) : undefined);
   }
 
   /** Not there, too, where a link stands in the way: what would follow it names it. */
@@ -280,13 +286,13 @@ export class Place {
 
   /** A name beside it, for what will become it; what killed writers left there goes when the first is asked for. */
   temporary(): Place {
-    const folder = new Place(this.root, this.segments.slice(0, -1));
+    const folder = this.beside();
     if (!swept.has(folder.path)) {
       swept.add(folder.path);
       // Whoever writes has come for something else.
       void folder.removeLeftovers().catch(() => undefined);
     }
-    return new Place(this.root, [...this.segments.slice(0, -1), temporaryName(this.name)]);
+    return this.beside(temporaryName(this.name));
   }
 
   /** Removes from this folder what killed writers left; what somebody is just writing stays. */
@@ -295,6 +301,12 @@ export class Place {
       const found = this.at(name);
       if (kind !== "other" && isLeftover(name, found.lookQuietly()?.mtimeMs ?? 0)) await found.remove();
     }
+  }
+
+  /** What lies in the folder that it lies in, or that folder. */
+  private beside(...names: readonly string[]): Place {
+    const segments = [...this.segments.slice(0, -1), ...names];
+    return new Place(this.root, segments, pathBelow(join(this.root.dir), segments));
   }
 
   private lookQuietly(): Stats | undefined {
@@ -311,15 +323,24 @@ export class Place {
     let path = this.root.dir;
     for (const segment of this.segments.slice(0, depth)) {
       if (found?.isDirectory() !== true) return undefined;
-      path += (path.endsWith(sep) ? "" : sep) + segment;
-      found = lstat(path);
-      if (found?.isSymbolicLink() === true) throw refuseLink(path, this.root);
-      if (found !== undefined && !found.isFile() && !found.isDirectory()) {
-        throw refuseSpecial(path);
-      }
+      path = pathBelow(path, [segment]);
+      found = this.plain(path);
     }
     return found;
   }
+
+  /** @throws MirrorError `storage` */
+  private plain(path: string): Stats | undefined {
+    const found = lstat(path);
+    if (found?.isSymbolicLink() === true) throw refuseLink(path, this.root);
+    if (found !== undefined && !found.isFile() && !found.isDirectory()) throw refuseSpecial(path);
+    return found;
+  }
+}
+
+/** @param parts plain names */
+function pathBelow(path: string, parts: readonly string[]): string {
+  return parts.length === 0 ? path : `${path.endsWith(sep) ? path : path + sep}${parts.join(sep)}`;
 }
 
 /**

@@ -176,9 +176,11 @@ async function whatToAdopt(
   registries: readonly RegistryPaths[],
   { verifiers }: Pick<Signing, "verifiers">,
 ): Promise<Adopting> {
-  const tarballs = registries.map(async (registry) =>
-    (await listTarballs(registry)).map(({ name, version }) => ({ repository: registry.repository, name, version })),
-  );
-  requireHeld(named, (await Promise.all(tarballs)).flat());
+  if (named.length > 0) {
+    const tarballs = registries.map(async (registry) =>
+      (await listTarballs(registry)).map(({ name, version }) => ({ repository: registry.repository, name, version })),
+    );
+    requireHeld(named, (await Promise.all(tarballs)).flat());
+  }
   return { named, everything: named.length === 0 && (await isBeginning(registries, verifiers)) };
 }

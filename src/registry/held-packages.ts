@@ -76,7 +76,8 @@ export async function* readHeldPackages(
     }
   }
   if (current !== undefined) yield current;
-  await index.save({ isThere: (file) => tarballsDir.at(file).isFile() });
+  const look = tarballsDir.lookInside();
+  await index.save({ isThere: (file) => look(file) !== undefined });
 }
 
 function heldRelease({ metadata, inner, outer }: Indexed): HeldRelease {

@@ -42,15 +42,14 @@ export async function openPackageStamps(
   const parse = (value: unknown) => schema.safeParse(value).data;
   const index = await FileIndex.open(cache, { folder: `${paths.dir.path}\0packages`, parse });
   const trusted = recordsKey === undefined ? "" : fingerprint(recordsKey);
-  const inputs = (name: string, tarballs: readonly HeldFile[]) => {
-    const places = [paths.upstreamPackage(name), ...tarballs.map(({ place }) => place)];
-    return [trusted, repository, alias, ...places.map(stampOf)].join(" ");
-  };
+  const [upstream, held, own] = [paths.upstreamPackagesDir, paths.tarballsDir, paths.packagesDir].map(stampsIn);
+  const inputs = (name: string, tarballs: readonly HeldFile[]) =>
+    [trusted, repository, alias, upstream?.(name), ...tarballs.map(({ place }) => held?.(place.name))].join(" ");
   const whole = (name: string, inputs: string) =>
     createHash("sha1")
-      .update(`${inputs} ${stampOf(paths.resource(`packages/${name}`))}`)
+      .update(`${inputs} ${own?.(name)}`)
       .digest("base64");
-  const lists = () => ["names", "versions"].map((name) => stampOf(paths.resource(name))).join(" ");
+  const lists = () => ["names", "versions"].map(stampsIn(paths.dir)).join(" ");
   return {
     signed: (name, tarballs) => index.known(name, whole(name, inputs(name, tarballs))),
     begin: (name, tarballs) => {
@@ -60,12 +59,17 @@ export async function openPackageStamps(
     areListsOurs: () => index.known(listsKey, lists()) !== undefined,
     save: async () => {
       index.set(listsKey, lists(), []);
-      await index.save({ isThere: (name) => name === listsKey || paths.resource(`packages/${name}`).isFile() });
+      const look = paths.packagesDir.lookInside();
+      await index.save({ isThere: (name) => name === listsKey || look(name) !== undefined });
     },
   };
 }
 
-function stampOf(place: Place): string {
-  const found = place.look();
-  return found === undefined ? `${place.name} -` : `${place.name} ${stampFrom(found)}`;
+/** By name, of what lies in a folder. */
+function stampsIn(folder: Place): (name: string) => string {
+  const look = folder.lookInside();
+  return (name) => {
+    const found = look(name);
+    return found === undefined ? `${name} -` : `${name} ${stampFrom(found)}`;
+  };
 }

@@ -26,10 +26,7 @@ export interface WriterOptions {
   readonly key: KeyObject | undefined;
 }
 
-export async function openResourceWriter(
-  paths: RegistryPaths,
-  { cache, key }: WriterOptions,
-): Promise<ResourceWriter> {
+export async function openResourceWriter(paths: RegistryPaths, { cache, key }: WriterOptions): Promise<ResourceWriter> {
   // By resource, what lies there and is signed as it should be: reading and verifying it again costs more than all else.
   const signer = key === undefined ? "" : digest(publicKeyPem(key));
   const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
@@ -68,7 +65,8 @@ export async function openResourceWriter(
     settled,
     finish: async () => {
       await settled();
-      if (key !== undefined) await index.save({ isThere: (resource) => paths.resource(resource).isFile() });
+      const look = paths.dir.lookInside();
+      if (key !== undefined) await index.save({ isThere: (resource) => look(resource) !== undefined });
       return { written: [...written], known };
     },
   };

@@ -180,9 +180,8 @@ class Draft {
   async *describe(only: ReadonlySet<string> | undefined, signing: Signing): AsyncIterable<[string, Uint8Array]> {
     const { without } = this.scope;
     const isAsked = (name: string) => only === undefined || only.has(name);
-    const tarballs = (await listTarballs(this.paths)).filter(
-      ({ name, place }) => isAsked(name) && without?.has(place.path) !== true,
-    );
+    const all = await listTarballs(this.paths, isAsked);
+    const tarballs = without === undefined ? all : all.filter(({ place }) => !without.has(place.path));
     const byName = new Map<string, HeldFile[]>();
     for (const each of tarballs) {
       const others = byName.get(each.name);

@@ -40,9 +40,12 @@ export async function listRegistries(paths: StorePaths): Promise<RegistryPaths[]
   return [paths.registry(hexpm), ...(await Promise.all(repositories))];
 }
 
-/** By name, then version, whatever order the file system lists them in. */
-export async function listTarballs({ tarballsDir }: RegistryPaths): Promise<HeldFile[]> {
-  return listReleases(tarballsDir, parseTarballName);
+/** By name, then version, whatever order the file system lists them in. @param isAsked of which packages; absent: of all */
+export async function listTarballs(
+  { tarballsDir }: RegistryPaths,
+  isAsked: (name: string) => boolean = () => true,
+): Promise<HeldFile[]> {
+  return listReleases(tarballsDir, parseTarballName, isAsked);
 }
 
 /** Likewise. */
@@ -59,12 +62,17 @@ export async function listSigned(registry: RegistryPaths): Promise<Place[]> {
   return all.filter((place) => place.isFile());
 }
 
-async function listReleases(dir: Place, parse: typeof parseTarballName): Promise<HeldFile[]> {
+async function listReleases(
+  dir: Place,
+  parse: typeof parseTarballName,
+  isAsked: (name: string) => boolean = () => true,
+): Promise<HeldFile[]> {
   const held: HeldFile[] = [];
   // Whatever has such a name: one that is no regular file is damaged, and not as good as none.
   for (const { name: file } of await dir.entries()) {
     const parsed = parse(file);
-    if (parsed !== undefined && isVersion(parsed.version)) held.push({ ...parsed, place: dir.at(file) });
+    if (parsed === undefined || !isAsked(parsed.name)) continue;
+    if (isVersion(parsed.version)) held.push({ ...parsed, place: dir.at(file) });
   }
   return held.sort((a, b) => compareNames(a.name, b.name) || compareNames(a.version, b.version));
 }

@@ -1,5 +1,5 @@
 /** Inputs that are nearly right: a sample, changed in a few places; now and then bytes of no kind at all. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 // What readers tell apart, and what their numbers end at.
 const tokens = [

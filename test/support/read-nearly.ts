@@ -1,5 +1,5 @@
 /** Feeds one reader with inputs that are nearly right, and tells what came of it. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { MirrorError } from "../../src/errors.ts";
 import { nearly } from "./mutations.ts";
 import type { Reader } from "./readers.ts";

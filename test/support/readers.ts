@@ -39,7 +39,8 @@ function inGitsWords<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof Error && /^bad config/.test(error.message)) throw new MirrorError("config", error.message);
+    if (error instanceof Error && error.message.startsWith("bad config"))
+      throw new MirrorError("config", error.message);
     throw error;
   }
 }
@@ -90,7 +91,7 @@ export const readers: Readonly<Record<string, Reader>> = {
   metadata: { samples: metadata, read: (bytes) => readMetadata(bytes.toString()) },
   "Erlang terms": { samples: metadata, read: (bytes) => readErlangTerms(bytes.toString()) },
   "hex.config": {
-    samples: text(`{<<"$repos">>,\#{<<"hexpm">> => \#{auth_key => <<"k">>,url => <<"https://repo.hex.pm">>}}}.\n`),
+    samples: text(`{<<"$repos">>,#{<<"hexpm">> => #{auth_key => <<"k">>,url => <<"https://repo.hex.pm">>}}}.\n`),
     read: (bytes) =>
       readHexConfigToken(bytes.toString(), "hex.config", { repository: "hexpm", url: "https://repo.hex.pm", now: 1 }),
   },

@@ -17,7 +17,12 @@ const endAt = Number(process.env.END_AT ?? Infinity);
 const endAfter = Number(process.env.END_AFTER ?? 0);
 const report = process.env.END_REPORT;
 const isWriting = (flags) => (typeof flags === "number" ? (flags & 3) !== 0 : /[wa+]/.test(String(flags ?? "r")));
-const own = { writeFileSync: fs.writeFileSync, writeSync: fs.writeSync, readdirSync: fs.readdirSync, rmSync: fs.rmSync };
+const own = {
+  writeFileSync: fs.writeFileSync,
+  writeSync: fs.writeSync,
+  readdirSync: fs.readdirSync,
+  rmSync: fs.rmSync,
+};
 let count = 0;
 const children = [];
 
@@ -53,7 +58,19 @@ const halves = {
   write: (fd, data) => own.writeSync(fd, halfOf(data)),
 };
 
-const changing = ["rename", "unlink", "rmdir", "rm", "mkdir", "mkdtemp", "link", "symlink", "truncate", "ftruncate", "utimes"];
+const changing = [
+  "rename",
+  "unlink",
+  "rmdir",
+  "rm",
+  "mkdir",
+  "mkdtemp",
+  "link",
+  "symlink",
+  "truncate",
+  "ftruncate",
+  "utimes",
+];
 changing.push("futimes", "chmod", "fchmod", "fsync", "fdatasync", "writeFile", "appendFile", "copyFile", "cp", "write");
 
 function wrap(owner, name, base = name) {
@@ -79,7 +96,17 @@ function wrapOpen(owner, name) {
 }
 
 function wrapHandle(handle) {
-  for (const name of ["write", "writev", "writeFile", "appendFile", "sync", "datasync", "truncate", "utimes", "chmod"]) {
+  for (const name of [
+    "write",
+    "writev",
+    "writeFile",
+    "appendFile",
+    "sync",
+    "datasync",
+    "truncate",
+    "utimes",
+    "chmod",
+  ]) {
     const original = handle[name].bind(handle);
     const half = /^(?:write|writeFile|appendFile)$/.test(name)
       ? (data) => () => own.writeSync(handle.fd, halfOf(data))

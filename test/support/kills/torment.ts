@@ -100,9 +100,12 @@ async function stateOf(cwd: string): Promise<Record<string, string>> {
   for (const path of Object.keys(tree).filter((each) => /^\.mirror\/git\/.*\.git$/.test(each))) {
     const repository = join(cwd, path);
     state.set(path, await git(repository, ["for-each-ref"]));
-    await git(repository, ["fsck", "--strict", "--no-dangling"]).catch((error: unknown) => state.set(path, String(error)));
+    await git(repository, ["fsck", "--strict", "--no-dangling"]).catch((error: unknown) =>
+      state.set(path, String(error)),
+    );
     const left = await treeOf(repository, (name) => !/\.lock$|tmp_|\.tmp-|\.keep$/.test(name));
-    for (const name of Object.keys(left).filter((each) => !each.endsWith(".gitkeep"))) state.set(`${path}/${name}`, "left");
+    for (const name of Object.keys(left).filter((each) => !each.endsWith(".gitkeep")))
+      state.set(`${path}/${name}`, "left");
   }
   return Object.fromEntries(state);
 }
@@ -111,5 +114,8 @@ function differences(expected: Record<string, string>, here: Record<string, stri
   const paths = [...new Set([...Object.keys(expected), ...Object.keys(here)])];
   return paths
     .filter((path) => expected[path] !== here[path])
-    .map((path) => `${path} is ${path in here ? (path in expected ? `${here[path]}, not ${expected[path]},` : "left") : "missing"} after the next`);
+    .map(
+      (path) =>
+        `${path} is ${path in here ? (path in expected ? `${here[path]}, not ${expected[path]},` : "left") : "missing"} after the next`,
+    );
 }

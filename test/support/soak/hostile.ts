@@ -23,7 +23,7 @@ const given = JSON.parse(process.argv.at(-1) ?? "{}") as Given;
 const chance = chances(given.seed);
 const done: Record<string, number> = {};
 const open = new Set<Socket>();
-let isOver = false;
+const over = new AbortController();
 
 const pick = <T>(list: readonly T[]): T => list[Math.floor(chance() * list.length)] as T;
 const packet = (content: string) => (content.length + 4).toString(16).padStart(4, "0") + content;
@@ -87,7 +87,7 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
     const socket = dial();
     const request = pick([get("/names"), pack()]);
     for (const byte of request) {
-      if (isOver || socket.destroyed) break;
+      if (over.signal.aborted || socket.destroyed) break;
       socket.write(byte);
       await sleep(20 + chance() * 80);
     }
@@ -122,7 +122,7 @@ const kinds: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 async function repeat(kind: string, visit: () => Promise<void>): Promise<void> {
-  while (!isOver) {
+  while (!over.signal.aborted) {
     done[kind] = (done[kind] ?? 0) + 1;
     await visit();
     await sleep(chance() * 30);
@@ -131,7 +131,7 @@ async function repeat(kind: string, visit: () => Promise<void>): Promise<void> {
 
 /** Some at a time: more at once is another test of the system's queue. */
 async function gather(): Promise<void> {
-  for (let n = 0; n < given.crowd && !isOver; n += 1) {
+  for (let n = 0; n < given.crowd && !over.signal.aborted; n += 1) {
     const socket = dial();
     // A part of them have begun a request.
     if (n % 3 === 0) socket.write("GET /names HTTP/1.1\r\n");
@@ -140,7 +140,7 @@ async function gather(): Promise<void> {
 }
 
 process.once("SIGTERM", () => {
-  isOver = true;
+  over.abort();
   for (const socket of open) socket.resetAndDestroy();
   process.stdout.write(`${JSON.stringify(done)}\n`, () => process.exit(0));
 });
