@@ -24,7 +24,7 @@ import { readHeldPackages, type HeldPackage } from "./held-packages.ts";
 import { Lists } from "./lists.ts";
 import { openPackageStamps } from "./package-stamps.ts";
 import { openResourceWriter, type ResourceWriter } from "./resource-writer.ts";
-import { noRecords, readUpstreamRecords, type UpstreamRecords } from "./upstream-records.ts";
+import { readAhead, type UpstreamSays } from "./upstream-records.ts";
 
 export interface Signing {
   readonly cache: Place;
@@ -205,18 +205,15 @@ class Draft {
     const names = new Set([...byName.keys()].filter((name) => !done.has(name)));
     // Before anything is read: what changes meanwhile is looked at next time.
     const finishing = new Map([...names].map((name) => [name, stamps.begin(name, byName.get(name) ?? [])] as const));
-    const upstream = recordsKey === undefined ? noRecords : await readUpstreamRecords(this.paths, names, recordsKey);
-    for (const [name, error] of upstream.untrusted) {
-      this.leftOut.push({ name, version: undefined, reason: describeError(error) });
-    }
+    const upstreamOf = readAhead(this.paths, [...names], recordsKey);
     const fresh = tarballs.filter(({ name }) => names.has(name));
     const signed: [string, readonly OptionalDependency[]][] = [];
     for await (const held of readHeldPackages(this.paths, cache, fresh)) {
       const { name } = held;
       const before = this.leftOut.length;
-      const described = await this.describeOne(held, upstream, signing);
+      const described = await this.describeOne(held, await upstreamOf(name), signing);
       if (described === undefined) continue;
-      if (this.leftOut.length === before && !upstream.untrusted.has(name)) signed.push([name, described.optional]);
+      if (this.leftOut.length === before) signed.push([name, described.optional]);
       yield* this.sorted(name, described.payload);
     }
     this.finish = async () => {
@@ -243,12 +240,14 @@ class Draft {
   /** @returns undefined when there is no release to list */
   private async describeOne(
     { name, releases, damaged }: HeldPackage,
-    { records, untrusted }: UpstreamRecords,
+    { record: upstreamRecord, untrusted }: UpstreamSays,
     { verifiers, adopting }: Signing,
   ): Promise<PackageDescription | undefined> {
-    const found = records.get(name);
-    const known = found === undefined ? { state: "none" as const } : { state: "held" as const, record: found };
-    const upstream = untrusted.has(name) ? { state: "untrusted" as const } : known;
+    const isUntrusted = untrusted !== undefined;
+    if (isUntrusted) this.leftOut.push({ name, version: undefined, reason: describeError(untrusted) });
+    const known =
+      upstreamRecord === undefined ? { state: "none" as const } : { state: "held" as const, record: upstreamRecord };
+    const upstream = isUntrusted ? { state: "untrusted" as const } : known;
     const unreadable = damaged.map(({ version }) => version);
     const input = { name, releases, unreadable, upstream };
     const { signed, kept, record, adopted, leftOut } = await judgeReleases(this.paths, input, { verifiers, adopting });
@@ -259,7 +258,7 @@ class Draft {
     this.needs(described.optional);
     if (this.lists.has(name)) return described;
     // Its signed record stays, so that nobody takes the registry for one that was never signed.
-    if (leftOut.length > 0 || untrusted.has(name)) this.empty.add(name);
+    if (leftOut.length > 0 || isUntrusted) this.empty.add(name);
     else this.forget(name);
     return undefined;
   }

@@ -18,6 +18,46 @@ export const noRecords: UpstreamRecords = { records: new Map(), untrusted: new M
 // Small files: what they cost is waiting for the disk.
 const atOnce = 32;
 
+/** What upstream says of a package: `record` is there unless it says nothing, or `untrusted` tells why that counts for nothing. */
+export interface UpstreamSays {
+  readonly record?: Package;
+  readonly untrusted?: unknown;
+}
+
+/**
+ * For who takes thousands one after the other: some are read ahead, and none is kept. @param names in the order in which they
+ * will be asked for @param publicKey undefined where upstream has no say
+ */
+export function readAhead(
+  registry: RegistryPaths,
+  names: readonly string[],
+  publicKey: KeyObject | undefined,
+): (name: string) => Promise<UpstreamSays> {
+  if (publicKey === undefined) return async () => ({});
+  const begun = new Map<string, Promise<UpstreamSays>>();
+  let next = 0;
+  return async (name) => {
+    for (; next < names.length && begun.size < atOnce; next += 1) {
+      const ahead = names[next] ?? "";
+      begun.set(ahead, readOne(registry, ahead, publicKey));
+    }
+    const found = begun.get(name) ?? readOne(registry, name, publicKey);
+    begun.delete(name);
+    return found;
+  };
+}
+
+async function readOne(registry: RegistryPaths, name: string, publicKey: KeyObject): Promise<UpstreamSays> {
+  const upstream = { url: "", repository: signedName(registry.repository), publicKey };
+  const file = registry.upstreamPackage(name);
+  try {
+    const bytes = await file.read();
+    return bytes === undefined ? {} : { record: verifyRecord(bytes, upstream, name, file.path) };
+  } catch (untrusted) {
+    return { untrusted };
+  }
+}
+
 /** @param names of packages; one without a record is in neither @param publicKey that must have signed them */
 export async function readUpstreamRecords(
   registry: RegistryPaths,
@@ -26,16 +66,11 @@ export async function readUpstreamRecords(
 ): Promise<UpstreamRecords> {
   const records = new Map<string, Package>();
   const untrusted = new Map<string, unknown>();
-  const upstream = { url: "", repository: signedName(registry.repository), publicKey };
   const limit = pLimit(atOnce);
   const read = async (name: string) => {
-    const file = registry.upstreamPackage(name);
-    try {
-      const bytes = await file.read();
-      if (bytes !== undefined) records.set(name, verifyRecord(bytes, upstream, name, file.path));
-    } catch (error) {
-      untrusted.set(name, error);
-    }
+    const says = await readOne(registry, name, publicKey);
+    if (says.record !== undefined) records.set(name, says.record);
+    if (says.untrusted !== undefined) untrusted.set(name, says.untrusted);
   };
   await Promise.all([...names].map((name) => limit(() => read(name))));
   return { records, untrusted };
