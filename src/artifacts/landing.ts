@@ -23,6 +23,8 @@ export interface Landing {
 
 // Others want to write too.
 const holdMilliseconds = 250;
+// As many times as long as signing took is not signed again.
+const pauseFactor = 10;
 // Longer than anybody waits before asking again for the lock.
 const yieldMilliseconds = 60;
 
@@ -36,7 +38,8 @@ export interface LandingOptions {
   /** What comes within it is given its place together. Milliseconds. */
   readonly gather?: number;
   /**
-   * What has come so far is of use before the end; lists are written whole, so not too often. Milliseconds.
+   * What has come so far is of use before the end, and signing it takes no time that the network would not leave. Lists are
+   * written whole, so the pauses grow with what it takes. Milliseconds.
    */
   readonly signEvery?: number;
   /** Told when what came has been signed before the end, or could not be. */
@@ -45,11 +48,12 @@ export interface LandingOptions {
 
 export function createLanding(
   context: Context<SigningKey>,
-  { gather = 1, signEvery = 10_000, onSigned }: LandingOptions = {},
+  { gather = 1, signEvery = 1000, onSigned }: LandingOptions = {},
 ): Landing {
   const waiting: Waiting[] = [];
   let unsigned = new Map<string, Set<string>>();
   let signed = performance.now();
+  let pause = signEvery;
   let pumping: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isTimeForOthers = false;
@@ -75,8 +79,8 @@ export function createLanding(
     if (unsigned.size === 0) return;
     // Something may take an hour after the last package.
     clearTimeout(timer);
-    timer = setTimeout(() => void startPumping(), signEvery).unref();
-    if (performance.now() - signed < signEvery) return;
+    timer = setTimeout(() => void startPumping(), pause).unref();
+    if (performance.now() - signed < pause) return;
     // What goes wrong with it goes wrong at the end again, and is told then.
     const result = await signNow(locked, new Map()).catch(
       (error: unknown) => new Error("not signed", { cause: error }),
@@ -85,9 +89,11 @@ export function createLanding(
     await onSigned?.(result);
   };
   const signNow = async (locked: Context<SigningKey>, packages: Packages) => {
+    const began = performance.now();
     const result = await publish(locked, unite(packages, unsigned));
     unsigned = new Map();
     signed = performance.now();
+    pause = Math.max(signEvery, pauseFactor * (signed - began));
     return result;
   };
   const pump = async () => {

@@ -12,7 +12,7 @@ import { onAbort, onClose } from "../listeners.ts";
 import { clientMistake } from "./client-mistake.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { FairQueue } from "./fair-queue.ts";
-import { unservedReason } from "./inspect.ts";
+import { inspectRepository, unservedReason } from "./inspect.ts";
 import { packet } from "./pkt-line.ts";
 import type { RequestBody } from "./request-body.ts";
 import { endGit, startGit, type GitChild } from "./run.ts";
@@ -157,7 +157,9 @@ function refuseUnserved(place: Place, { environments, onFailure }: UploadPackSet
   if (reason === undefined) return;
   onFailure(place.path, `not served: ${reason}`);
   const shown = reason.replaceAll(place.path, "").replace(/^\/+/, "");
-  throw new MirrorError("git", `the mirror does not serve its copy of this repository, since ${shown}`);
+  // A wish of its owner's is no failure.
+  const code = inspectRepository(place, environments.features).state === "plain" ? "refused" : "git";
+  throw new MirrorError(code, `the mirror does not serve its copy of this repository, since ${shown}`);
 }
 
 interface Watch {

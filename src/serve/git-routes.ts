@@ -126,11 +126,19 @@ function prepend(text: string, output: Readable | Buffer): Readable | Buffer {
   return output;
 }
 
+// As git's own server says it, to caches of HTTP/1.0 too.
+const notKept = [
+  ["expires", "Fri, 01 Jan 1980 00:00:00 GMT"],
+  ["pragma", "no-cache"],
+  ["cache-control", "no-cache, max-age=0, must-revalidate"],
+] as const;
+
 function sendTo(reply: FastifyReply, output: Readable | Buffer): FastifyReply {
   if (reply.raw.destroyed && !Buffer.isBuffer(output)) {
     // The client went away just now; nobody will read this, nor close what it is read from.
     output.destroy();
     throw new MirrorError("cancelled", "the client went away");
   }
-  return reply.header("cache-control", "no-cache, max-age=0, must-revalidate").send(output);
+  for (const [name, value] of notKept) void reply.header(name, value);
+  return reply.send(output);
 }
