@@ -16,7 +16,8 @@ const honest = [
   /^branch\.(?:remote|pushremote|merge|rebase|description|gh-merge-base)$/,
   /^(?:uploadpack|uploadpackfilter|receive|bundle|http|user|gitlab|gitea|gitweb|hooks|lfs|gui|push)\.[\w-]+$/,
   /^(?:fetch|transfer)\.(?:prune|prunetags|hiderefs|fsckobjects|unpacklimit|advertise\w+)$/,
-  // Numbers, times and switches.
+  // Numbers, times and switches. Of diff, what names a program is another key.
+  /^diff\.binary$/,
   /^(?:gc|pack|repack|maintenance)\.[\w-]+$/,
 ];
 // Each names a program, whatever its section.

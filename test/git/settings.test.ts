@@ -33,6 +33,7 @@ describe("the configuration of a bare repository", () => {
         "[receive]\n\tdenyNonFastForwards = true\n[user]\n\tname = O'Neill \\\\ Sons\n[http]\n\tproxy = http://p:3128\n\tsslVerify = false\n",
     ],
     ["sections and keys on one line", '[core] bare = true\n[remote "x"] url = y # a comment\n'],
+    ["files that are taken for binary", '[diff "custom"]\n\tbinary = true\n'],
     ["a value on two lines", "[gitweb]\n\tdescription = one \\\n  two\n"],
     ["nothing", ""],
   ])("%s is honest", (_what, config) => {
