@@ -131,7 +131,9 @@ class Connections {
     if (requests.length === 0 && !this.silent.has(peerOf(socket))) return true;
     const isOurTurn = requests.length > 0 && requests.every(({ complete }) => complete);
     if (isOurTurn && socket.writableLength === 0) return false;
-    const now = `${socket.bytesRead} ${socket.bytesWritten} ${sendQueueOf(socket) ?? "-"}`;
+    // Where nothing waits to be sent, nothing can be taken.
+    const queue = requests.length === 0 ? 0 : sendQueueOf(socket);
+    const now = `${socket.bytesRead} ${socket.bytesWritten} ${queue ?? "-"}`;
     const wasSo = this.stalled.get(socket) === now;
     this.stalled.set(socket, now);
     return wasSo;

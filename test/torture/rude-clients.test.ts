@@ -115,6 +115,33 @@ test("clients that read slowly what is kept for nobody take no place from others
   for (const socket of slow) socket.destroy();
 });
 
+test("thousands who say nothing keep nobody else from connecting, when their time has come neither", async () => {
+  const server = await startServer(["--no-tls"], { cwd });
+  const silent: Socket[] = [];
+  for (let n = 0; n < 4000; n++) {
+    const socket = dial(server.port);
+    // A part of them has begun a request.
+    if (n % 2 === 0) socket.write("GET /names HTTP/1.1\r\n");
+    silent.push(socket);
+    if (n % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  // Each is looked at when it has been so for half a minute.
+  const until = Date.now() + 36_000;
+  const connects = async () => {
+    const socket = dial(server.port);
+    await once(socket, "connect", { signal: AbortSignal.timeout(10_000) });
+    socket.destroy();
+    const signal = AbortSignal.timeout(10_000);
+    return (await fetch(`${server.url}/health/live`, { headers: { connection: "close" }, signal })).status;
+  };
+  while (Date.now() < until) {
+    expect(await connects()).toBe(200);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  for (const socket of silent) socket.destroy();
+  await waitUntil(() => openFiles(server) < 100, "their connections to be closed");
+}, 120_000);
+
 test("clients that send slowly keep nobody from git", async () => {
   const server = await startServer(["--no-tls", "--git-max-processes", "2"], { cwd });
   const haves = Array.from({ length: 6000 }, (_, n) => packet(`have ${String(n).padStart(40, "0")}\n`)).join("");
