@@ -285,7 +285,8 @@ export const options = {
   },
   concurrency: {
     scope: "setting",
-    default: 8,
+    // Records are small, so that what they cost is the way there and back.
+    default: 16,
     flag: "--concurrency <number>",
     help: "how much is fetched at once",
     allowed: "a number from 1 to 64",

@@ -37,7 +37,7 @@ export function createRepositories(
 ): Artifact<GitJob> {
   return {
     name: "repositories",
-    weight: 4,
+    weight: 8,
     wanted: async (want) => wantedJobs(paths, want, { policy, gitEnvironments, signal }),
     items: (job) => [
       {

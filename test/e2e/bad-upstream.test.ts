@@ -63,7 +63,7 @@ describe("an upstream that is away", () => {
 
   test("is waited for until --deadline, and no longer", async () => {
     const { url: silent } = await startSilent();
-    const { code, stderr, stdout } = await sync(silent, "--deadline", "2s");
+    const { code, stderr, stdout } = await sync(silent, "--deadline", "2s", "--concurrency", "8");
     expect([code, stderr]).toEqual([
       1,
       "the time that --deadline gives is over: 12 packages not fetched, 4 of them not tried\n",
