@@ -23,7 +23,7 @@ import type { Land } from "./land-file.ts";
 export interface Artifact<Job> {
   readonly name: KindName;
   /** How many downloads the work on one is worth: git is several processes, and unpacking needs processors. */
-  readonly weight: 1 | 2 | 4;
+  readonly weight: 1 | 2 | 4 | 8;
   /** What should be here, without asking anybody outside. */
   readonly wanted: (want: Want) => Promise<Wanted<Job>>;
   /** What a job is for. */
