@@ -102,8 +102,12 @@ export class Place {
 
   /** For who looks at thousands below this folder, by their names: the way to it is looked at once. @throws likewise, each time */
   lookInside(): (name: string) => Stats | undefined {
-    const isFolder = this.look()?.isDirectory() === true;
-    return (name) => (isFolder ? this.plain(pathBelow(this.path, [name])) : undefined);
+    let isFolder = false;
+    return (name) => {
+      // It may be made meanwhile.
+      isFolder ||= this.look()?.isDirectory() === true;
+      return isFolder ? this.plain(pathBelow(this.path, [name])) : undefined;
+    };
   }
 
   /** Not there, too, where a link stands in the way: what would follow it names it. */

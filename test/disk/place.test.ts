@@ -202,3 +202,12 @@ test("a pipe below a root is neither read nor written nor waited for", async () 
     { path: join(dir, "root/pipe"), why: "is neither a file nor a folder" },
   ]);
 });
+
+test("who looks at many in one folder sees what is made meanwhile, and follows no link either", async () => {
+  const look = place.at("folder").lookInside();
+  expect(look("file")).toBeUndefined();
+  await place.at("folder/file").write("content");
+  expect(look("file")?.size).toBe(7);
+  await symlink("file", join(dir, "root/folder/link"));
+  expect(() => look("link")).toThrow(/folder\/link is a link/);
+});
