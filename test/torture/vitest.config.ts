@@ -10,6 +10,8 @@ export default defineConfig({
     root: new URL("../..", import.meta.url).pathname,
     include: ["test/torture/**/*.test.ts"],
     exclude: [],
+    // What is left in memory is told from what nobody has collected yet.
+    execArgv: ["--expose-gc"],
     outputFile: { json: "coverage/torture.json" },
   },
 });
