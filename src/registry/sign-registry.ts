@@ -72,7 +72,8 @@ export async function signRegistry(paths: RegistryPaths, scope: Scope, signing: 
   const isOurs = before?.signer === 0 && (await isPublished(paths, key));
   const only = isOurs ? scope.only : undefined;
   const isWhole = only === undefined;
-  if (key !== undefined) for (const place of [paths.dir, paths.packagesDir]) await place.removeLeftovers();
+  // Who signs a few of thousands sweeps where he writes (disk/place.ts), and reads no folder for it each time.
+  if (key !== undefined && isWhole) for (const place of [paths.dir, paths.packagesDir]) await place.removeLeftovers();
   const writer = await openResourceWriter(paths, { cache, key });
   const draft = new Draft(paths, scope, before?.lists ?? new Lists(), { isWhole, isOurs });
   try {
