@@ -7,7 +7,18 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -124,8 +135,10 @@ async function main(): Promise<void> {
     ours: clone(large(ours)),
     "nginx, 4 workers": clone(large(nginx4)),
     "file://": clone(`file://${join(plain, "owner/large.git")}`),
+    unpacking: () => seconds(unpackOnce),
   });
   report("one real clone, warm", "nginx, 4 workers", one);
+  report("  the client's unpacking alone", "nginx, 4 workers", { ...one, ours: one["unpacking"] ?? Number.NaN });
   report("  against file://", "file://", one);
   report(
     "20 real clones at once, warm",
@@ -205,6 +218,27 @@ async function cloneOnce(url: string): Promise<void> {
   const [code] = (await once(child, "close")) as [number];
   rmSync(dir, { recursive: true, force: true });
   if (code !== 0) throw new Error(`git clone ${url} ended with ${code}`);
+}
+
+/** What a clone comes to where the server and the way take no time at all. */
+async function unpackOnce(): Promise<void> {
+  const pack = join(root, "clone.pack");
+  const into = mkdtempSync(join(clones, "u-"));
+  git(into, ["init", "-q", "--bare"]);
+  if (!existsSync(pack)) {
+    const packed =
+      readdirSync(join(prepared, "owner/large.git/objects/pack")).find((name) => name.endsWith(".pack")) ?? "";
+    cpSync(join(prepared, "owner/large.git/objects/pack", packed), pack);
+  }
+  const stdin = openSync(pack, "r");
+  const child = spawn("git", ["index-pack", "--stdin", "--fix-thin"], {
+    cwd: into,
+    stdio: [stdin, "ignore", "inherit"],
+  });
+  const [code] = (await once(child, "close")) as [number];
+  closeSync(stdin);
+  rmSync(into, { recursive: true, force: true });
+  if (code !== 0) throw new Error(`git index-pack ended with ${code}`);
 }
 
 async function cpuOf(url: string): Promise<number> {

@@ -3,6 +3,7 @@
  * reader, and a slow reader costs no memory: what it has not read yet lies in the file. Readers who are about as far as
  * each other share what is read.
  */
+import { fstatSync } from "node:fs";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { LRUCache } from "lru-cache";
@@ -10,14 +11,25 @@ import { LRUCache } from "lru-cache";
 const chunkSize = 128 * 1024;
 // Kept of a file while it grows: what was written last. Bytes.
 const tailSize = 2 * 1024 * 1024;
+// How often it is asked how much another process has written: at first, and where it writes nothing. Milliseconds.
+const firstLook = 1;
+const longestLook = 32;
 // What was read last of all files together, 16 MiB: however many clients stand still, each in a file of its own.
 const recent = new LRUCache<string, Promise<Buffer>>({ max: 128 });
 let created = 0;
+
+export interface Following {
+  /** How far has it come? */
+  readonly look: () => void;
+  /** With all that is there by then; from then on it can be written to. */
+  readonly stop: () => void;
+}
 
 export class GrowingFile {
   private readonly handle: FileHandle;
   private path: string;
   private size = 0;
+  private diskError: unknown;
   private state: "growing" | "complete" | "failed" = "growing";
   private failure: Error | undefined;
   private readers = 0;
@@ -77,8 +89,51 @@ export class GrowingFile {
     }
   }
 
+  /** For another process to write to, from the beginning; `follow` tells readers of it. */
+  get descriptor(): number {
+    return this.handle.fd;
+  }
+
+  /**
+   * While another process writes to `descriptor`. It is asked again and again how far that has come, which no file system
+   * forgets to tell, as they do news of changes.
+   * @param onGrowth told each time that there is more
+   */
+  follow(onGrowth: () => void): Following {
+    let pause = firstLook;
+    const look = () => {
+      const before = this.size;
+      this.measure();
+      pause = this.size > before ? firstLook : Math.min(pause * 2, longestLook);
+      if (this.size > before) onGrowth();
+    };
+    const again = () => {
+      look();
+      timer = setTimeout(again, pause);
+    };
+    let timer = setTimeout(again, pause);
+    const stop = () => {
+      clearTimeout(timer);
+      look();
+    };
+    return { look, stop };
+  }
+
+  private measure(): void {
+    if (this.state !== "growing") return;
+    try {
+      const { size } = fstatSync(this.handle.fd);
+      if (size === this.size) return;
+      this.size = size;
+      this.wake();
+    } catch (error) {
+      this.diskError = error;
+    }
+  }
+
   /** Readers may come to their end. @param target the name to keep the file under; undefined: it goes with its readers */
   async complete(target: string | undefined): Promise<void> {
+    if (this.diskError !== undefined) throw this.diskError;
     this.state = "complete";
     this.tail.length = 0;
     this.wake();

@@ -18,3 +18,22 @@ export function turn(): number {
   }
   return current;
 }
+
+/** What was found in this turn, for all that it brought. Keep nothing in it that was not there: it may come in the same turn. */
+export class TurnMemory<T> {
+  private readonly known = new Map<string, T>();
+  private foundIn = -1;
+
+  get(key: string): T | undefined {
+    const now = turn();
+    if (this.foundIn !== now) this.known.clear();
+    this.foundIn = now;
+    return this.known.get(key);
+  }
+
+  /** After `get` of the same key, in the same turn or later. @returns `found` */
+  set(key: string, found: T): T {
+    if (this.foundIn === turn()) this.known.set(key, found);
+    return found;
+  }
+}

@@ -7,14 +7,16 @@
  */
 import type { GrowingFile } from "../disk/growing-file.ts";
 import type { Place } from "../disk/place.ts";
+import { TurnMemory } from "../disk/turn.ts";
+import { OutputRefused } from "./answer-output.ts";
 import { AnswerStore } from "./answer-store.ts";
 import type { Ask } from "./flights.ts";
-import { asError, ofFile, pour } from "./git-answers.ts";
-import { createKeptPacks } from "./kept-packs.ts";
+import { asError, ofFile, whenFilled } from "./git-answers.ts";
+import { createKeptPacks, type Fill } from "./kept-packs.ts";
 import { createRefsMemory } from "./refs-memory.ts";
 import { repositoryState } from "./repository-state.ts";
 import { requestKey } from "./request-key.ts";
-import type { GitAnswer, UploadPack } from "./upload-pack.ts";
+import type { GitAnswer, GitUploadPack, UploadPack } from "./upload-pack.ts";
 
 type AnswerRequest = Parameters<UploadPack["answer"]>[0];
 
@@ -26,18 +28,25 @@ export type CreateSpool = (onUnread: () => void) => Promise<GrowingFile>;
  * @param onProblem told when the disk fails; clients are served without it
  */
 export function cacheUploadPack(
-  inner: UploadPack,
+  inner: GitUploadPack,
   store: AnswerStore | undefined,
   createSpool: CreateSpool,
   onProblem: (error: unknown) => void,
 ): UploadPack {
   const refs = createRefsMemory();
+  const inTurn = new TurnMemory<string>();
+  const stateOf = (place: Place): string | undefined => {
+    const known = inTurn.get(place.path);
+    if (known !== undefined) return known;
+    const state = repositoryState(place);
+    return state === undefined ? undefined : inTurn.set(place.path, state);
+  };
   const packs = store === undefined ? undefined : createKeptPacks(store, onProblem);
   const spooled = async (request: AnswerRequest) => throughFile(inner, request, createSpool, onProblem);
   return {
     advertise: async (request) => {
       const { place, protocol } = request;
-      const state = repositoryState(place);
+      const state = stateOf(place);
       if (state === undefined) return inner.advertise(request);
       const key = `${place.path}\0${protocol ?? ""}\0${state}`;
       return refs(key, request, stillIn(place, state), (signal, clients) =>
@@ -47,25 +56,33 @@ export function cacheUploadPack(
 
     answer: async (request) => {
       const { place, protocol, body } = request;
-      const state = repositoryState(place);
+      const state = stateOf(place);
       // Long requests tell what a client has already, and no other has the same: not worth a key.
       const keyed = body.bytes === undefined || state === undefined ? undefined : requestKey(protocol, body.bytes);
       if (state === undefined || keyed === undefined) return spooled(request);
       const isCurrent = stillIn(place, state);
-      const ask: Ask = (signal, clients) => inner.answer({ ...request, signal, clients });
-      if (keyed.isRefs) return refs(`${place.path}\0${keyed.key}\0${state}`, request, isCurrent, ask);
+      if (keyed.isRefs) {
+        const ask: Ask = (signal, clients) => inner.answer({ ...request, signal, clients });
+        return refs(`${place.path}\0${keyed.key}\0${state}`, request, isCurrent, ask);
+      }
       if (packs?.isUsable() !== true) return spooled(request);
       const key = AnswerStore.keyOf(place.path, state, keyed.key);
-      return (await packs.answer(key, request, isCurrent, ask)) ?? spooled(request);
+      const fill: Fill = (file, signal, clients) => inner.answerInto(file, { ...request, signal, clients });
+      return (await packs.answer(key, request, isCurrent, fill)) ?? spooled(request);
     },
 
     load: () => inner.load(),
   };
 }
 
+/** Looks again: git has run since. */
+function stillIn(place: Place, state: string): () => boolean {
+  return () => repositoryState(place) === state;
+}
+
 /** Not kept, and not at the client's pace either: git is done as fast as the disk takes it, and its place free. */
 async function throughFile(
-  inner: UploadPack,
+  inner: GitUploadPack,
   request: AnswerRequest,
   createSpool: CreateSpool,
   onProblem: (error: unknown) => void,
@@ -77,15 +94,15 @@ async function throughFile(
   });
   if (file === undefined) return inner.answer(request);
   const signal = AbortSignal.any([request.signal, stop.signal]);
-  const answer = await inner.answer({ ...request, signal }).catch(async (error: unknown) => {
+  const filled = await inner.answerInto(file, { ...request, signal }).catch(async (error: unknown) => {
     await file.fail(asError(error));
-    throw error;
+    // A request that was read from a connection can be read only once.
+    if (!(error instanceof OutputRefused) || request.body.bytes === undefined) throw error;
+    onProblem(error);
+    return undefined;
   });
-  const reader = ofFile(file, answer.succeeded);
-  void pour(file, answer, async () => file.complete(undefined)).catch(onProblem);
+  if (filled === undefined) return inner.answer(request);
+  const reader = ofFile(file, filled.succeeded);
+  void whenFilled(file, filled, async () => file.complete(undefined)).catch(onProblem);
   return reader;
-}
-
-function stillIn(place: Place, state: string): () => boolean {
-  return () => repositoryState(place) === state;
 }

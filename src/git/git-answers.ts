@@ -1,5 +1,6 @@
-/** Git's answers on their way: into memory, into a file that others read as it grows, and out of both. */
+/** Git's answers on their way: into memory, in a file that others read as it grows, and out of both. */
 import type { GrowingFile } from "../disk/growing-file.ts";
+import { OutputRefused } from "./answer-output.ts";
 import type { GitAnswer } from "./upload-pack.ts";
 
 export async function readAll({ output, succeeded }: GitAnswer): Promise<{ bytes: Buffer; succeeded: boolean }> {
@@ -8,28 +9,26 @@ export async function readAll({ output, succeeded }: GitAnswer): Promise<{ bytes
   return { bytes: Buffer.concat(chunks), succeeded: await succeeded };
 }
 
-/** Writes git's output to the file, to its end. @throws when the disk does not take it */
-export async function pour(
+/**
+ * What is done with a file that git has filled. Git's own failures are told where git runs; the file has failed then.
+ * @throws when the disk does not take it
+ */
+export async function whenFilled(
   file: GrowingFile,
-  { output, succeeded }: GitAnswer,
+  { succeeded }: Pick<GitAnswer, "succeeded">,
   onEnd: (succeeded: boolean) => Promise<void>,
 ): Promise<void> {
-  let fromGit = true;
+  let hasSucceeded: boolean;
   try {
-    for await (const chunk of chunksOf(output)) {
-      fromGit = false;
-      await file.write(chunk);
-      fromGit = true;
-    }
-    const hasSucceeded = await succeeded;
-    fromGit = false;
-    await onEnd(hasSucceeded);
+    hasSucceeded = await succeeded;
   } catch (error) {
-    if (!Buffer.isBuffer(output)) output.destroy();
-    await file.fail(asError(error)).catch(() => undefined);
-    // Git's own failures are told where git runs.
-    if (!fromGit) throw error;
+    if (error instanceof OutputRefused) throw error;
+    return;
   }
+  await onEnd(hasSucceeded).catch(async (error: unknown) => {
+    await file.fail(asError(error)).catch(() => undefined);
+    throw error;
+  });
 }
 
 export function ofBuffer(bytes: Buffer): GitAnswer {

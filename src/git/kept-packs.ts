@@ -3,19 +3,32 @@
  * that is kept when it is whole and still true.
  */
 import type { GrowingFile } from "../disk/growing-file.ts";
+import { OutputRefused } from "./answer-output.ts";
 import type { AnswerStore } from "./answer-store.ts";
-import { Flights, type Ask, type Asking } from "./flights.ts";
-import { asError, ofFile, pour } from "./git-answers.ts";
+import { Flights, type Asking } from "./flights.ts";
+import { asError, ofFile, whenFilled } from "./git-answers.ts";
 import type { GitAnswer } from "./upload-pack.ts";
 
 // After a disk error, packs are not kept for a while. Milliseconds.
 const pauseAfterFailure = 60_000;
 
+/** Has git write to the file. As `GitUploadPack.answerInto`. @param clients all who wait for it, which grow while it waits */
+export type Fill = (
+  file: GrowingFile,
+  signal: AbortSignal,
+  clients: ReadonlySet<string>,
+) => Promise<Pick<GitAnswer, "succeeded">>;
+
 export interface KeptPacks {
   /** Not just after the disk has failed. */
   readonly isUsable: () => boolean;
   /** @returns undefined when the cache folder cannot be written just now */
-  readonly answer: (key: string, asking: Asking, isCurrent: () => boolean, ask: Ask) => Promise<GitAnswer | undefined>;
+  readonly answer: (
+    key: string,
+    asking: Asking,
+    isCurrent: () => boolean,
+    fill: Fill,
+  ) => Promise<GitAnswer | undefined>;
 }
 
 /** @param onProblem told when the store fails; clients are served without it */
@@ -26,7 +39,7 @@ export function createKeptPacks(store: AnswerStore, onProblem: (error: unknown) 
     pausedUntil = Date.now() + pauseAfterFailure;
     onProblem(error);
   };
-  const fromGit = async (key: string, asking: Asking, isCurrent: () => boolean, ask: Ask): Promise<GitAnswer> => {
+  const fromGit = async (key: string, asking: Asking, isCurrent: () => boolean, fill: Fill): Promise<GitAnswer> => {
     const work = flights.join(
       key,
       asking,
@@ -35,12 +48,14 @@ export function createKeptPacks(store: AnswerStore, onProblem: (error: unknown) 
           hasFailed(cause);
           throw new StoreUnusable();
         });
-        const answer = await ask(stop, clients).catch(async (error: unknown) => {
+        const filled = await fill(file, stop, clients).catch(async (error: unknown) => {
           await file.fail(asError(error));
-          throw error;
+          if (!(error instanceof OutputRefused)) throw error;
+          hasFailed(error);
+          throw new StoreUnusable();
         });
         // Whoever comes once the answer is whole finds it on disk.
-        void land(store, key, { file, answer, isCurrent, onWhole: running.forget }).catch(hasFailed);
+        void land(store, key, { file, filled, isCurrent, onWhole: running.forget }).catch(hasFailed);
         return file;
       },
       "until told",
@@ -49,10 +64,10 @@ export function createKeptPacks(store: AnswerStore, onProblem: (error: unknown) 
   };
   return {
     isUsable: () => Date.now() >= pausedUntil,
-    answer: async (key, asking, isCurrent, ask) => {
+    answer: async (key, asking, isCurrent, fill) => {
       const stored = flights.has(key) ? undefined : await store.find(key);
       if (stored !== undefined) return { output: stored.stream, size: stored.size, succeeded: Promise.resolve(true) };
-      return fromGit(key, asking, isCurrent, ask).catch((error: unknown) => {
+      return fromGit(key, asking, isCurrent, fill).catch((error: unknown) => {
         if (error instanceof StoreUnusable) return undefined;
         throw error;
       });
@@ -65,15 +80,15 @@ class StoreUnusable extends Error {}
 
 interface Arriving {
   readonly file: GrowingFile;
-  readonly answer: GitAnswer;
+  readonly filled: Pick<GitAnswer, "succeeded">;
   readonly isCurrent: () => boolean;
   readonly onWhole: () => void;
 }
 
 /** Keeps git's output when it is whole and still true. @throws when the disk does not take it */
-async function land(store: AnswerStore, key: string, { file, answer, isCurrent, onWhole }: Arriving): Promise<void> {
+async function land(store: AnswerStore, key: string, { file, filled, isCurrent, onWhole }: Arriving): Promise<void> {
   try {
-    await pour(file, answer, async (succeeded) => {
+    await whenFilled(file, filled, async (succeeded) => {
       const keep = succeeded && isCurrent() && store.accepts(file.bytes);
       onWhole();
       await file.complete(keep ? store.pathOf(key) : undefined);

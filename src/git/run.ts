@@ -2,7 +2,7 @@
  * The one door to child processes: git, with an argument array, an environment made here, a group of its own that is
  * ended as a whole, and stderr that is kept and never mixed with output.
  */
-import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { spawn, type ChildProcess, type ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
 import { onAbort } from "../listeners.ts";
@@ -38,6 +38,8 @@ export interface RunResult {
 }
 
 export type GitChild = ChildProcessByStdio<Writable, Readable, Readable>;
+/** One whose output may go to a file. */
+export type WritingGit = ChildProcessByStdio<Writable, Readable | null, Readable>;
 
 // What to use instead of a switch that turns verification off.
 const trustRemedy =
@@ -56,19 +58,32 @@ const maxStderr = 64 * 1024;
  */
 export function startGit(
   args: readonly string[],
-  { env, cwd, isBackground = false }: Surroundings,
+  surroundings: Surroundings,
   descriptors: readonly "pipe"[] = [],
 ): GitChild {
+  return start(args, surroundings, ["pipe", "pipe", "pipe", ...descriptors]) as GitChild;
+}
+
+/** The same, with stdout where it is wanted. @param stdout a descriptor of a file that is open */
+export function startWriting(args: readonly string[], surroundings: Surroundings, stdout: number | "pipe"): WritingGit {
+  return start(args, surroundings, ["pipe", stdout, "pipe"]) as WritingGit;
+}
+
+function start(
+  args: readonly string[],
+  { env, cwd, isBackground = false }: Surroundings,
+  stdio: ("pipe" | number)[],
+): ChildProcess {
   const child = spawn("git", args, {
     env: { ...env },
     cwd,
-    stdio: ["pipe", "pipe", "pipe", ...descriptors],
+    stdio,
     // A group leader also has no terminal, so neither git nor ssh can prompt. Windows has no groups.
     detached: process.platform !== "win32",
     windowsHide: true,
   });
   // Out of file descriptors or processes, Node gives a child without streams, and its error later.
-  if ((child as Partial<GitChild>).stdout !== undefined) {
+  if ((child as Partial<GitChild>).stderr !== undefined) {
     if (isBackground) goLast(child.pid);
     return child;
   }
@@ -77,7 +92,7 @@ export function startGit(
 }
 
 /** Ends the child and every process that it started. */
-export function endGit(child: GitChild): void {
+export function endGit(child: ChildProcess): void {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   try {
     if (process.platform === "win32") child.kill("SIGKILL");

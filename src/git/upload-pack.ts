@@ -4,18 +4,19 @@
  *
  * Why not node-git-server or git http-backend: docs/decisions/0001-git-engine.md
  */
-import { once } from "node:events";
-import { Transform, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import type { GrowingFile } from "../disk/growing-file.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { onAbort, onClose } from "../listeners.ts";
+import { intoFile, intoStream, type AnswerOutput } from "./answer-output.ts";
 import { clientMistake } from "./client-mistake.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { inspectRepository, unservedReason } from "./inspect.ts";
 import { packet } from "./pkt-line.ts";
 import type { RequestBody } from "./request-body.ts";
-import { endGit, startGit, type GitChild } from "./run.ts";
+import { endGit, startWriting, type WritingGit } from "./run.ts";
 
 export interface UploadPackRequest {
   readonly place: Place;
@@ -44,6 +45,19 @@ export interface UploadPack {
   readonly load: () => { readonly running: number; readonly waiting: number };
 }
 
+/** What runs git itself, and can therefore have git write to a file. */
+export interface GitUploadPack extends UploadPack {
+  /**
+   * As `answer`, into a file, which has failed where this or `succeeded` is rejected; that it is complete is for others to say.
+   * @returns when there is something in it
+   * @throws OutputRefused, here and by `succeeded`, where the disk does not take it
+   */
+  readonly answerInto: (
+    file: GrowingFile,
+    request: UploadPackRequest & { readonly body: RequestBody },
+  ) => Promise<Pick<GitAnswer, "succeeded">>;
+}
+
 export interface UploadPackSettings {
   readonly environments: Pick<GitEnvironments, "ownIn" | "features">;
   readonly maxProcesses: number;
@@ -57,24 +71,39 @@ export interface UploadPackSettings {
   readonly onFailure: (repository: string, stderr: string) => void;
   /** Told of requests that could not be answered for what they ask. */
   readonly onMistake: (repository: string, words: string) => void;
+  /** Told of each run, as soon as it is wanted. */
+  readonly onWanted: () => void;
   /** Told of each run that came to its own end: what was asked for, and what git said where it failed. */
   readonly onRun: (place: Place, asked: "refs" | "pack", failure: string | undefined) => void;
 }
 
-export function createUploadPack(settings: UploadPackSettings): UploadPack {
+export function createUploadPack(settings: UploadPackSettings): GitUploadPack {
   const queue = new FairQueue(settings.maxProcesses, settings.maxWaiting);
-  const serve = async (args: string[], request: UploadPackRequest, body?: RequestBody): Promise<GitAnswer> =>
+  const serve = async (asked: Asked, output: AnswerOutput): Promise<Begun> =>
     new Promise((resolve, reject) => {
+      settings.onWanted();
       // The place is taken until the process has ended, not until it has begun to answer.
-      const work = () => run(args, request, body, settings, resolve);
-      queue.run(request.clients, request.signal, work).catch(reject);
+      queue.run(asked.clients, asked.signal, () => run(asked, output, settings, resolve)).catch(reject);
     });
+  const stream = async (asked: Asked): Promise<GitAnswer> => {
+    const output = intoStream();
+    const { succeeded } = await serve(asked, output);
+    return { output: output.stream, size: undefined, succeeded };
+  };
   return {
-    advertise: (request) => serve(["--advertise-refs"], request),
-    answer: (request) => serve([], request, request.body),
+    advertise: async (request) => stream({ ...request, body: undefined }),
+    answer: stream,
+    answerInto: async (file, request) => serve(request, intoFile(file)),
     load: () => queue.load(),
   };
 }
+
+/** Without a body, the refs. */
+interface Asked extends UploadPackRequest {
+  readonly body: RequestBody | undefined;
+}
+
+type Begun = Pick<GitAnswer, "succeeded">;
 
 /** `version=2` and its kin may enter the environment; anything else does not. */
 export function protocolVersion(header: string | string[] | undefined): string | undefined {
@@ -82,46 +111,35 @@ export function protocolVersion(header: string | string[] | undefined): string |
   return value !== undefined && /^version=[0-9](?::version=[0-9])*$/.test(value) ? value : undefined;
 }
 
-/** Hands over the output as soon as there is some, and returns when the process has ended. */
+/** Tells as soon as there is output, and returns when the process has ended. */
 async function run(
-  args: string[],
-  { place, protocol, signal }: UploadPackRequest,
-  body: RequestBody | undefined,
+  { place, protocol, signal, body }: Asked,
+  output: AnswerOutput,
   settings: UploadPackSettings,
-  onAnswer: (answer: GitAnswer) => void,
+  onBegun: (begun: Begun) => void,
 ): Promise<void> {
   if (signal.aborted) throw gone();
   refuseUnserved(place, settings);
   const dir = place.realPath();
   const { env, cwd } = settings.environments.ownIn(dir);
-  const child = startGit(["upload-pack", "--strict", "--stateless-rpc", ...args, dir], {
-    env: { ...env, ...(protocol === undefined ? {} : { GIT_PROTOCOL: protocol }) },
-    cwd,
-  });
+  const args = body === undefined ? ["--advertise-refs"] : [];
+  const surroundings = { env: { ...env, ...(protocol === undefined ? {} : { GIT_PROTOCOL: protocol }) }, cwd };
+  const child = startWriting(["upload-pack", "--strict", "--stateless-rpc", ...args, dir], surroundings, output.stdout);
   const watch = watchOver(child, settings);
-  const output = new Transform({
-    transform(chunk, _encoding, done) {
-      watch.moved();
-      done(null, chunk);
-    },
-  });
-  // Whoever sends the output on sees its errors; before that there is nobody to see them.
-  output.on("error", () => undefined);
-  const stopListening = [onAbort(signal, watch.end), onClose(output, watch.end)];
+  const stopListening = onAbort(signal, watch.end);
   const stderr = collectStderr(child);
-  let settle: (succeeded: boolean) => void = () => undefined;
-  const succeeded = new Promise<boolean>((resolve) => (settle = resolve));
-  const answer: GitAnswer = { output, size: undefined, succeeded };
+  const end = createEnd();
   try {
     const exit = exitOf(child);
     feed(child, body, watch.moved);
-    child.stdout.pipe(output, { end: false });
     // Either there is output, or it ends without any: a probe for authentication is answered with nothing.
-    await Promise.race([once(output, "readable", { signal }).catch(() => undefined), exit]);
-    const hasOutput = output.readableLength > 0;
-    if (hasOutput) onAnswer(answer);
+    await Promise.race([output.begin(child, watch.moved, watch.end).catch(() => undefined), exit]);
+    const hasOutput = output.hasBegun();
+    if (hasOutput) onBegun(end);
     const { code, ended } = await exit;
     if (signal.aborted) throw gone();
+    const refusal = code === 0 ? undefined : output.refusal(stderr());
+    if (refusal !== undefined) throw refusal;
     const words = [watch.reason() ?? ended, stderr()].filter((text) => text !== undefined && text !== "").join(": ");
     const mistake = code === 0 || ended !== undefined ? undefined : clientMistake(stderr());
     if (mistake === "" && !hasOutput) throw new MirrorError("malformed", "that is no request of git's protocol");
@@ -130,20 +148,34 @@ async function run(
     if (mistake === undefined && code !== null && watch.reason() === undefined)
       settings.onRun(place, isForRefs(body) ? "refs" : "pack", code === 0 ? undefined : words);
     if (code === null || (code !== 0 && mistake === undefined && !hasOutput)) throw unreadable();
-    settle(code === 0);
     // What git had to say to its client when it failed is in the output; where it had nothing to say, this is.
-    output.end(hasOutput || code === 0 ? undefined : packet(`ERR ${mistake ?? ""}\n`));
-    onAnswer(answer);
-  } catch (error) {
+    await output.end(hasOutput || code === 0 ? undefined : packet(`ERR ${mistake ?? ""}\n`));
+    end.tell(code === 0);
+    onBegun(end);
+  } catch (cause) {
+    const error = cause instanceof Error ? cause : gone();
     // Whoever has the output already must not wait for more.
-    output.destroy(error instanceof Error ? error : gone());
+    await output.fail(error);
+    end.fail(error);
     throw error;
   } finally {
-    settle(false);
     watch.stop();
-    for (const stop of stopListening) stop();
+    stopListening();
     endGit(child);
   }
+}
+
+/** A promise of how it ends, and what keeps it. */
+function createEnd(): Begun & { readonly tell: (succeeded: boolean) => void; readonly fail: (error: Error) => void } {
+  let tell: (succeeded: boolean) => void = () => undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const succeeded = new Promise<boolean>((resolve, reject) => {
+    tell = resolve;
+    fail = reject;
+  });
+  // Who reads the output to its end sees the failure there.
+  succeeded.catch(() => undefined);
+  return { succeeded, tell, fail };
 }
 
 /** https://git-scm.com/docs/protocol-v2 */
@@ -170,11 +202,11 @@ interface Watch {
   readonly stop: () => void;
 }
 
-function watchOver(child: GitChild, { idleSeconds, totalSeconds }: UploadPackSettings): Watch {
+function watchOver(child: WritingGit, { idleSeconds, totalSeconds }: UploadPackSettings): Watch {
   let reason: string | undefined;
   const end = () => {
     endGit(child);
-    child.stdout.destroy();
+    child.stdout?.destroy();
   };
   const endFor = (why: string) => () => {
     reason = why;
@@ -194,7 +226,7 @@ function watchOver(child: GitChild, { idleSeconds, totalSeconds }: UploadPackSet
 }
 
 /** @returns its code, or by which signal it ended @throws MirrorError `git` where it cannot be started */
-async function exitOf(child: GitChild): Promise<{ code: number | null; ended: string | undefined }> {
+async function exitOf(child: WritingGit): Promise<{ code: number | null; ended: string | undefined }> {
   return new Promise((resolve, reject) => {
     child.once("close", (code, signal) => {
       resolve({ code, ended: signal === null ? undefined : `git was ended by ${signal}` });
@@ -204,7 +236,7 @@ async function exitOf(child: GitChild): Promise<{ code: number | null; ended: st
 }
 
 /** Sends the request's body to git, which may answer and end before it has read everything. */
-function feed(child: GitChild, body: RequestBody | undefined, onProgress: () => void): void {
+function feed(child: WritingGit, body: RequestBody | undefined, onProgress: () => void): void {
   child.stdin.on("error", () => undefined);
   if (body === undefined) {
     child.stdin.end();
@@ -217,7 +249,7 @@ function feed(child: GitChild, body: RequestBody | undefined, onProgress: () => 
   bytes.pipe(child.stdin);
 }
 
-function collectStderr(child: GitChild): () => string {
+function collectStderr(child: WritingGit): () => string {
   let text = "";
   child.stderr.on("data", (chunk: Buffer) => {
     if (text.length < 16_384) text += chunk.toString("utf8");

@@ -150,6 +150,7 @@ async function openUploadPack(
     ...limits,
     onFailure: (dir, stderr) => logger.warn({ dir, stderr }, "git upload-pack failed"),
     onMistake: (dir, words) => logger.info({ dir, words }, "a git request cannot be answered"),
+    onWanted: () => (counts.begun += 1),
     onRun: (place, asked, failure) => {
       counts[failure === undefined ? "ok" : "failed"] += 1;
       if (failure !== undefined) deeds.failed(place, asked, failure);
@@ -158,8 +159,7 @@ async function openUploadPack(
   });
   const store = await openAnswerStore(paths.cache, cacheSize, logger);
   const createSpool = async (onUnread: () => void) => GrowingFile.create(environments.scratchPlace().path, onUnread);
-  const running = counting(direct, () => (counts.begun += 1));
-  const cached = cacheUploadPack(running, store, createSpool, (error) =>
+  const cached = cacheUploadPack(direct, store, createSpool, (error) =>
     logger.warn(`an answer of git's cannot be kept in a file: ${describeError(error)}`),
   );
   const uploadPack = counting(cached, () => (counts.asked += 1));

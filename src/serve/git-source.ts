@@ -1,5 +1,6 @@
 /** Where git's answers come from: the mirror's repositories, or, where a mirror pulls, from upstream by way of them (pull/). */
 import type { Place } from "../disk/place.ts";
+import { TurnMemory } from "../disk/turn.ts";
 import { MirrorError } from "../errors.ts";
 import type { RequestBody } from "../git/request-body.ts";
 import type { GitAnswer, UploadPack } from "../git/upload-pack.ts";
@@ -35,21 +36,31 @@ export type FindRepository = (host: string, path: string) => Promise<Place | und
 
 /** What is held, and nothing else. */
 export function heldGit(findRepository: FindRepository, uploadPack: UploadPack): GitSource {
-  const find = async ({ host, path }: GitAsking): Promise<Place> => {
+  const inTurn = new TurnMemory<Held>();
+  const find = async ({ host, path }: GitAsking): Promise<Held> => {
+    const key = `${host}/${path}`;
+    const known = inTurn.get(key);
+    if (known !== undefined) return known;
     const place = await findRepository(host, path);
-    if (place !== undefined) return place;
-    throw notHeld(host, path);
+    if (place === undefined) throw notHeld(host, path);
+    return inTurn.set(key, { place, since: place.look()?.mtimeMs });
   };
   return {
     advertise: async (asking) => {
-      const place = await find(asking);
-      return { answer: await uploadPack.advertise({ ...asking, place }), mark: "hit", since: writtenAt(place) };
+      const { place, since } = await find(asking);
+      return { answer: await uploadPack.advertise({ ...asking, place }), mark: "hit", since };
     },
     answer: async (asking) => {
-      const place = await find(asking);
-      return { answer: await uploadPack.answer({ ...asking, place }), mark: "hit", since: writtenAt(place) };
+      const { place, since } = await find(asking);
+      return { answer: await uploadPack.answer({ ...asking, place }), mark: "hit", since };
     },
   };
+}
+
+interface Held {
+  readonly place: Place;
+  /** Milliseconds since 1970. */
+  readonly since: number | undefined;
 }
 
 export function notHeld(host: string, path: string): MirrorError {
@@ -58,9 +69,4 @@ export function notHeld(host: string, path: string): MirrorError {
     `https://${host}/${path} is not in this mirror. Online, run the same command in "mirror-server exec --pull --", which ` +
       'fetches it, or "mirror-server sync" where a lock names it.',
   );
-}
-
-/** Milliseconds since 1970. */
-function writtenAt(place: Place): number | undefined {
-  return place.look()?.mtimeMs;
 }

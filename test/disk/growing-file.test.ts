@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { truncate, writeFile } from "node:fs/promises";
@@ -65,6 +66,26 @@ test("one that reads nothing holds up neither the writer nor the others", async 
   expect(digest(await reading)).toBe(digest(content));
   expect(stalled.readableLength).toBeLessThan(1024 * 1024);
   expect(digest(await buffer(stalled))).toBe(digest(content));
+});
+
+test("another process writes it: readers have all of it as it comes, and what is added when that has ended", async () => {
+  const file = await GrowingFile.create(path, () => undefined);
+  const script = "for n in 1 2 3 4; do head -c 300000 /dev/zero; sleep 0.05; done; printf end";
+  const child = spawn("sh", ["-c", script], { stdio: ["ignore", file.descriptor, "inherit"] });
+  const exit = once(child, "close");
+  const sizes: number[] = [];
+  const following = file.follow(() => sizes.push(file.bytes));
+  const reading = [buffer(file.reader()), slowly(file.reader(), 1)];
+  await exit;
+  following.stop();
+  await file.write(Buffer.from(", and more"));
+  await file.complete(undefined);
+  for (const bytes of await Promise.all(reading)) {
+    expect(bytes).toHaveLength(1_200_013);
+    expect(bytes.toString("latin1", 1_200_000)).toBe("end, and more");
+  }
+  expect(sizes.length).toBeGreaterThan(2);
+  expect(sizes.at(-1)).toBe(1_200_003);
 });
 
 test("a failure comes after what was read", async () => {

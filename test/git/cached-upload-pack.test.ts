@@ -1,6 +1,7 @@
 /** The answer cache over real git: never stale, one run for all, bounded, nothing left by a crash. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
@@ -15,6 +16,7 @@ import { repositoryState } from "../../src/git/repository-state.ts";
 import {
   createUploadPack,
   type GitAnswer,
+  type GitUploadPack,
   type UploadPack,
   type UploadPackSettings,
 } from "../../src/git/upload-pack.ts";
@@ -33,7 +35,7 @@ let cacheDir: string;
 let runs: number;
 let problems: unknown[];
 let cached: UploadPack;
-let inner: UploadPack;
+let inner: GitUploadPack;
 let settings: UploadPackSettings;
 let environments: GitEnvironments;
 
@@ -52,14 +54,9 @@ beforeEach(async () => {
   problems = [];
   const ignore = () => undefined;
   const limits = { maxProcesses: 4, maxWaiting: 100, idleSeconds: 30, totalSeconds: 60 };
-  settings = { environments, ...limits, onFailure: ignore, onMistake: ignore, onRun: ignore };
-  const direct = createUploadPack(settings);
-  // The real thing, counted.
-  inner = {
-    ...direct,
-    advertise: (request) => ((runs += 1), direct.advertise(request)),
-    answer: (request) => ((runs += 1), direct.answer(request)),
-  };
+  const onWanted = () => (runs += 1);
+  settings = { environments, ...limits, onFailure: ignore, onMistake: ignore, onWanted, onRun: ignore };
+  inner = createUploadPack(settings);
   cached = await withCache(8 * 1024 * 1024);
 });
 
@@ -168,6 +165,29 @@ describe("packs", () => {
     expect(problems).toHaveLength(1);
     expect(inner.load()).toEqual({ running: 0, waiting: 0 });
   });
+
+  test.skipIf(process.platform !== "linux")(
+    "are served when no file takes them: neither the cache's nor another",
+    async () => {
+      const store = await openStore(8 * 1024 * 1024);
+      // Git is told that there is no space left, as of a full disk.
+      const full = openSync("/dev/full", "w");
+      onTestFinished(() => closeSync(full));
+      const refusing = async (onUnread: () => void) =>
+        Object.defineProperty(await spool(onUnread), "descriptor", { value: full });
+      store.create = refusing;
+      const upload = cacheUploadPack(inner, store, refusing, (error) => problems.push(error));
+      for (let n = 0; n < 2; n++) {
+        expect((await all(await ask(upload, wanted(head)))).length).toBeGreaterThan(3 * 1024 * 1024);
+      }
+      // The cache is left alone for a while after the first, the other is tried for each.
+      expect(problems.map(String)).toEqual(
+        Array(3).fill(expect.stringContaining("git cannot write its answer to a file")),
+      );
+      expect(await stored()).toEqual([]);
+      expect(inner.load()).toEqual({ running: 0, waiting: 0 });
+    },
+  );
 
   test("errors of git reach the client and are not kept", async () => {
     const answer = await all(await ask(cached, wanted("2".repeat(40))));

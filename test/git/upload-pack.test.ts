@@ -41,6 +41,7 @@ beforeEach(async () => {
       totalSeconds: 60,
       onFailure: (_, stderr) => failures.push(stderr),
       onMistake: (_, words) => mistakes.push(words),
+      onWanted: () => undefined,
       onRun: () => undefined,
       ...settings,
     });
