@@ -18,7 +18,7 @@ const colours = [
   "#6b8e23",
   "#7f7f7f",
 ];
-const [width, height, left, top, bottom] = [860, 460, 70, 20, 50];
+const [width, height, left, top, bottom] = [900, 460, 70, 20, 50];
 const plotWidth = 520;
 
 export function plot(series: readonly Series[], titles: { readonly x: string; readonly y: string }): string {

@@ -1,12 +1,14 @@
 /** What the mirror holds, for which locks, how big it is, and how old. */
 import { inTurn, type Kinds } from "../artifacts/kinds.ts";
 import type { Lack } from "../facts/shape.ts";
+import type { Lock } from "../lock/entries.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import { unservedReason } from "../git/inspect.ts";
 import { listRegistries, listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import { describeForeign, requireMirror, type Context } from "../store/context.ts";
+import type { StorePaths } from "../store/paths.ts";
 import type { KindTools } from "./kinds.ts";
 import { lookOver } from "./look-over.ts";
 import { listWithLocks, type Listed } from "./list.ts";
@@ -68,14 +70,8 @@ export async function status(
   await requireMirror(context);
   const { paths, config } = context;
   const known = await readKnownLocks(paths);
-  const [packages = [], documentation = [], repositories = [], installers = [], files = []] = await inTurn(
-    kinds,
-    async (kind) => listWithLocks(kind, known),
-  );
+  const { registries, git, installers, files } = await heldBy(paths, kinds, known);
   const { coverage, problems } = await lookOver(paths, known, kinds, tools);
-  const registries = (await listRegistries(paths)).map(({ repository }) =>
-    registryStatus(repository, packages, documentation),
-  );
   return {
     lastSync: (await readLastSync(paths))?.toISOString(),
     locks: known.map(({ name, entries }) => ({
@@ -92,13 +88,9 @@ export async function status(
     },
     repositories: registries,
     fingerprints: await fingerprintsOf(paths, caFileOf(config)),
-    git: repositories.flatMap(({ item, bytes, locks, places: [place] }) =>
-      item.kind === "git"
-        ? [{ host: item.host, path: item.path, bytes, shallow: place?.at("shallow").isFile() === true, locks }]
-        : [],
-    ),
-    installers: folderStatus(installers),
-    files: folderStatus(files),
+    git,
+    installers,
+    files,
     unused: [
       ...(await foreignEntries(paths)).map(describeForeign),
       ...(await lookAtUpstreams(paths)).problems,
@@ -108,18 +100,40 @@ export async function status(
   };
 }
 
-function registryStatus(repository: string, packages: readonly Listed[], documentation: readonly Listed[]) {
-  const releases = packages.flatMap(({ item, ...listed }) =>
-    item.kind === "release" && item.repository === repository ? [{ ...listed, name: item.name }] : [],
+type Held = Pick<Status, "git" | "installers" | "files"> & { readonly registries: Status["repositories"] };
+
+/** In figures: of hundreds of thousands of releases, what is known of each is gone before the folder is looked over. */
+async function heldBy(paths: StorePaths, kinds: Kinds, known: readonly Lock[]): Promise<Held> {
+  const [packages = [], documentation = [], repositories = [], installers = [], files = []] = await inTurn(
+    kinds,
+    async (kind) => listWithLocks(kind, known),
   );
   return {
-    name: repository,
-    packages: new Set(releases.map(({ name }) => name)).size,
-    releases: releases.length,
-    bytes: sum(releases.map(({ bytes }) => bytes)),
-    unneeded: releases.filter(({ locks }) => locks.length === 0).length,
-    docs: documentation.filter(({ item }) => item.kind === "documentation" && item.repository === repository).length,
+    registries: (await listRegistries(paths)).map(({ repository }) =>
+      registryStatus(repository, packages, documentation),
+    ),
+    git: repositories.flatMap(({ item, bytes, locks, places: [place] }) =>
+      item.kind === "git"
+        ? [{ host: item.host, path: item.path, bytes, shallow: place?.at("shallow").isFile() === true, locks }]
+        : [],
+    ),
+    installers: folderStatus(installers),
+    files: folderStatus(files),
   };
+}
+
+function registryStatus(repository: string, packages: readonly Listed[], documentation: readonly Listed[]) {
+  const names = new Set<string>();
+  let [releases, bytes, unneeded] = [0, 0, 0];
+  for (const { item, locks, bytes: own } of packages) {
+    if (item.kind !== "release" || item.repository !== repository) continue;
+    names.add(item.name);
+    releases += 1;
+    bytes += own;
+    if (locks.length === 0) unneeded += 1;
+  }
+  const docs = documentation.filter(({ item }) => item.kind === "documentation" && item.repository === repository);
+  return { name: repository, packages: names.size, releases, bytes, unneeded, docs: docs.length };
 }
 
 function folderStatus(listed: readonly Listed[]): FolderStatus {

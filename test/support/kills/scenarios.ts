@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { generatePrivateKey } from "../../../src/hex/keys.ts";
 import { mirrorServer } from "../cli.ts";
-import type { Use, Used } from "./kill-at.ts";
+import type { Running, Use, Used } from "./kill-at.ts";
 import { commit, git, makeRepository, redirectGit, startGitUpstream } from "../git.ts";
 import { startHexUpstream } from "../hex-upstream.ts";
 import { makeTarball, mixLock, type MadeTarball } from "../tarballs.ts";
@@ -126,4 +126,9 @@ async function untilSynced({ port: listening, said }: Used): Promise<void> {
 export async function copyOf(template: string, to: string): Promise<string> {
   await cp(template, to, { recursive: true, preserveTimestamps: true });
   return to;
+}
+
+/** How it runs in such a folder. */
+export function running({ args, env, use }: Scenario, cwd: string): Running {
+  return { cwd, args, use, env: { ...env, HOME: cwd, TMPDIR: join(cwd, "tmp") } };
 }
