@@ -41,6 +41,7 @@ import type { VerifyOptions } from "./verify.ts";
 import type { WatchedLocks } from "./watch.ts";
 import { variables, withClients, type Use, type UseTools } from "./use.ts";
 import { why, type Reason } from "./why.ts";
+import { onSameDisk } from "../store/same-disk.ts";
 import { tellWeakKey } from "../store/weak-key.ts";
 
 export interface Mirror {
@@ -118,17 +119,19 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
   return {
     sync: async (locks) => {
       await tellWeakKey(context, gitEnvironments);
-      return (await import("./sync.ts")).sync(context, kinds, locks, tools);
+      const { sync } = await import("./sync.ts");
+      return onSameDisk(paths, () => sync(context, kinds, locks, tools));
     },
     previewSync: async (locks) => previewSync(context, kinds(), locks),
     isUpToDate: async (locks) => isUpToDate(context, kinds(), locks),
     build: async (options) => {
       await requireMirror(context);
       await tellWeakKey(context, gitEnvironments);
-      return (await import("../artifacts/with-records.ts")).build(context, options);
+      const { build } = await import("../artifacts/with-records.ts");
+      return onSameDisk(paths, () => build(context, options));
     },
     verify: async (locks, options) => (await import("./verify.ts")).verify(context, kinds, locks, options),
-    prune: async (options) => prune(context, lenientKinds, options),
+    prune: async (options) => onSameDisk(paths, () => prune(context, lenientKinds, options)),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
       return status(context, lenientKinds(), tools);
@@ -172,7 +175,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
           sync: async (locks) => {
             const names = locks.map(({ name }) => name).join(", ");
             return activity.during(`sync of ${names}`, logged.reporter, async (reporter) =>
-              sync({ ...logged, reporter }, kindsNow, locks, tools),
+              onSameDisk(paths, () => sync({ ...logged, reporter }, kindsNow, locks, tools)),
             );
           },
         });

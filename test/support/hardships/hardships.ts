@@ -17,8 +17,8 @@ export interface Imposed extends Pick<Partial<Running>, "under" | "preloads"> {
   readonly env?: Readonly<Record<string, string>>;
   /** All is well again. */
   readonly relieve: () => void;
-  /** Something that comes while it runs. */
-  readonly amid?: Promise<void>;
+  /** Something that comes while it runs, and makes all of it vain. @returns when it came, by `performance.now` */
+  readonly amid?: Promise<number>;
 }
 
 export interface Hardship {
@@ -28,6 +28,8 @@ export interface Hardship {
   readonly servesHeld: boolean;
   /** Whether the program may be ended by it, by a signal or with words of Node's own. */
   readonly mayEnd: boolean;
+  /** What is not found again, and costs no more than to be asked for anew. */
+  readonly mayLose?: RegExp;
   /** Before anything lies in `cwd`. @returns undoes it */
   readonly lay?: (cwd: string) => () => void;
   /** @param degree 0 to 1: how far it can come @param nth for those of several kinds */
@@ -73,6 +75,7 @@ export const hardships = {
     needsMount: true,
     servesHeld: false,
     mayEnd: false,
+    mayLose: /^\.mirror\/upstream\/hexpm\/validators\.json /,
     lay: (cwd) => {
       mountMemory(disk(cwd));
       bind(disk(cwd), join(cwd, ".mirror"));
@@ -82,7 +85,10 @@ export const hardships = {
       };
     },
     impose: (cwd, degree, _nth, need) => {
-      const amid = sleep(degree * need.milliseconds).then(() => unmount(join(cwd, ".mirror")));
+      const amid = sleep(degree * need.milliseconds).then(() => {
+        unmount(join(cwd, ".mirror"));
+        return performance.now();
+      });
       return { amid, relieve: () => bind(disk(cwd), join(cwd, ".mirror")) };
     },
   },
