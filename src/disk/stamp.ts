@@ -7,6 +7,9 @@ import { lstatSync, statSync, type Stats } from "node:fs";
  */
 export const settledAfter = 3000;
 
+/** What a stamp is made of. */
+export type Stamped = Pick<Stats, "ino" | "size" | "mtimeMs" | "ctimeMs">;
+
 /** Of what lies there itself, a link too; undefined when nothing does. @throws a system error */
 export function stampOf(path: Buffer | string): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
@@ -30,6 +33,6 @@ export function isUnchanged(before: Stats, now: Stats): boolean {
 }
 
 /** Times in milliseconds, with a quarter of a microsecond: finer than any two changes of one file. */
-export function stampFrom({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+export function stampFrom({ ino, size, mtimeMs, ctimeMs }: Stamped): string {
   return `${size} ${mtimeMs} ${ctimeMs} ${ino}`;
 }

@@ -1,8 +1,7 @@
 /** What tarballs say of themselves, read when it is first asked for, and again when a file is another. */
-import type { Stats } from "node:fs";
 import { LRUCache } from "lru-cache";
 import type { Place } from "../disk/place.ts";
-import { stampFrom } from "../disk/stamp.ts";
+import { stampFrom, type Stamped } from "../disk/stamp.ts";
 import type { About } from "../hex/metadata.ts";
 import { readUnverified } from "../hex/tarball.ts";
 
@@ -11,7 +10,7 @@ export const nothing: About = { description: undefined, licenses: [], links: {},
 const remembered = new LRUCache<string, { readonly stamp: string; readonly about: About }>({ max: 20_000 });
 
 /** Nothing for a tarball that is not there or damaged: what is wrong with it is told elsewhere. */
-export async function aboutOf(place: Place, stats: Stats | undefined): Promise<About> {
+export async function aboutOf(place: Place, stats: Stamped | undefined): Promise<About> {
   if (stats === undefined) return nothing;
   const stamp = stampFrom(stats);
   const known = remembered.get(place.path);

@@ -1,6 +1,5 @@
 /** Whom a mirror asks, how they are, and how old what they said is. */
-import type { Stats } from "node:fs";
-import { lookInto } from "../disk/look-into.ts";
+import { lookInto, type Look } from "../disk/look-into.ts";
 import type { HealthReport } from "../health/health.ts";
 import type { SeenRegistry } from "../health/overlook.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -38,7 +37,7 @@ export async function oldestOf(paths: StorePaths, registries: readonly SeenRegis
   let oldest: number | undefined;
   for (const { repository } of registries) {
     const folder = paths.registry(repository).upstreamPackagesDir;
-    const records = await lookInto(folder, async () => undefined).catch((): Map<string, Stats> => new Map());
+    const records = await lookInto(folder, async () => undefined).catch((): Map<string, Look> => new Map());
     for (const { mtimeMs } of records.values()) oldest = Math.min(oldest ?? mtimeMs, mtimeMs);
   }
   return oldest;

@@ -3,18 +3,18 @@
  * is kept in the cache folder, so that the next start need not read it all again.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, type Stats } from "node:fs";
+import { createReadStream } from "node:fs";
 import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
-import { stampFrom } from "../disk/stamp.ts";
+import { stampFrom, type Stamped } from "../disk/stamp.ts";
 import { endsWithItsHash, type PackPart } from "../git/check-packs.ts";
 import type { Pace } from "./pace.ts";
 
 export interface Content {
   /** SHA-256 in hex digits; undefined while it was not read yet. @throws a system error */
-  readonly sha256: (place: Place, stats: Stats, pace: Pace) => Promise<string | undefined>;
+  readonly sha256: (place: Place, stats: Stamped, pace: Pace) => Promise<string | undefined>;
   /** Whether a pack or an index ends with the hash of all that stands before; likewise. */
-  readonly isWholePack: (place: Place, part: PackPart, stats: Stats, pace: Pace) => Promise<boolean | undefined>;
+  readonly isWholePack: (place: Place, part: PackPart, stats: Stamped, pace: Pace) => Promise<boolean | undefined>;
   /** Keeps what was found. @param isWhole whether all was asked for, and what was not is gone */
   readonly save: (isWhole: boolean) => Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface Content {
 export async function openContent(cache: Place, folder: string): Promise<Content> {
   const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
   const index = await FileIndex.open(cache, { folder: `content ${folder}`, parse });
-  const known = async (place: Place, stats: Stats, pace: Pace, read: () => Promise<string>) => {
+  const known = async (place: Place, stats: Stamped, pace: Pace, read: () => Promise<string>) => {
     const stamp = stampFrom(stats);
     const found = index.known(place.path, stamp);
     if (found !== undefined) return found;

@@ -4,12 +4,12 @@
  * those that are new are hashed.
  */
 import type { KeyObject } from "node:crypto";
-import type { Stats } from "node:fs";
-import { lookInto } from "../disk/look-into.ts";
+import { lookInto, type Look } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
 import { stampFrom } from "../disk/stamp.ts";
 import { describeError } from "../errors.ts";
-import { decodePackage, type Package } from "../hex/records.ts";
+import { hexDigits } from "../hex/checksums.ts";
+import { decodePackage, type Package, type Release } from "../hex/records.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { isPackageName } from "../names/hex-names.ts";
 import { servedName } from "../names/hex-repository.ts";
@@ -26,7 +26,7 @@ export interface RegistryState {
   /** What it lists, by package, where that can be read. */
   readonly records: ReadonlyMap<string, Package>;
   /** What lies in its folder of tarballs, by name. */
-  readonly tarballs: ReadonlyMap<string, Stats>;
+  readonly tarballs: ReadonlyMap<string, Look>;
   readonly problems: readonly Problem[];
 }
 
@@ -41,11 +41,10 @@ export const nothing: RegistryState = {
 interface CheckedRecord {
   readonly stamp: string;
   readonly key: KeyObject;
+  /** What it says, of whatever package. */
   readonly record: Package | undefined;
   /** What is wrong with it, after its name. */
   readonly problem: string | undefined;
-  /** Outer checksum in hex digits by version; empty where the record has none. */
-  readonly checksums: ReadonlyMap<string, string>;
 }
 
 export class RegistryWatch {
@@ -101,7 +100,10 @@ export class RegistryWatch {
       ...(await this.checkRecords(versions, key, pace)),
       ...(await this.checkTarballs(versions, releases, tarballs, pace)),
     ];
-    const listed = [...versions.keys()].flatMap((name) => this.records.get(name)?.record ?? []);
+    const listed = [...versions.keys()].flatMap((name) => {
+      const known = this.records.get(name);
+      return known?.problem === undefined ? (known?.record ?? []) : [];
+    });
     const records = new Map(listed.map((record) => [record.name, record]));
     return { packages: versions.size, releases, records, tarballs, problems };
   }
@@ -134,7 +136,7 @@ export class RegistryWatch {
       const record = this.known(name, stats, key) ?? checkRecord(packagesDir.at(name), stats, key, name);
       checked.set(name, record);
       if (record.problem !== undefined) problems.push(tell(name, record.problem));
-      else if (!isSameSet([...record.checksums.keys()], listed)) {
+      else if (!isSameSet(versionsIn(record), listed)) {
         problems.push({
           ...tell(name, 'does not list what "versions" says; run "mirror-server build"'),
           isPassing: true,
@@ -148,7 +150,7 @@ export class RegistryWatch {
   }
 
   /** What one key vouched for has to be verified by another. */
-  private known(name: string, stats: Stats, key: KeyObject): CheckedRecord | undefined {
+  private known(name: string, stats: Look, key: KeyObject): CheckedRecord | undefined {
     const known = this.records.get(name);
     return known?.stamp === stampFrom(stats) && known.key.equals(key) ? known : undefined;
   }
@@ -156,7 +158,7 @@ export class RegistryWatch {
   private async checkTarballs(
     versions: Lists["versions"],
     releases: number,
-    found: ReadonlyMap<string, Stats>,
+    found: ReadonlyMap<string, Look>,
     pace: Pace,
   ): Promise<Problem[]> {
     const { tarballsDir } = this.registry;
@@ -173,7 +175,7 @@ export class RegistryWatch {
         const damage = await this.tarballDamage(
           tarballsDir.at(file),
           stats,
-          this.records.get(name)?.checksums.get(version),
+          checksumIn(this.records.get(name), version),
           pace,
         );
         if (damage !== undefined) problems.push(tell(file, damage));
@@ -188,16 +190,16 @@ export class RegistryWatch {
       if (parsed === undefined || !isVersion(parsed.version)) continue;
       if (versions.get(parsed.name)?.includes(parsed.version) === true) continue;
       // A record may list it already: then that is what is told.
-      if (this.records.get(parsed.name)?.checksums.has(parsed.version) === true) continue;
+      if (releaseIn(this.records.get(parsed.name), parsed.version) !== undefined) continue;
       const text = `${tell(file, "is here and not signed").text}; run "mirror-server build", or "verify" to see why not`;
       problems.push({ ...this.problem("unsigned", `${this.below}tarballs/${file}`, text), isPassing: true });
     }
     return problems;
   }
 
-  private async tarballDamage(place: Place, stats: Stats | undefined, checksum: string | undefined, pace: Pace) {
+  private async tarballDamage(place: Place, stats: Look | undefined, checksum: string | undefined, pace: Pace) {
     if (stats === undefined) return 'is listed and not here; run "mirror-server sync"';
-    if (!stats.isFile()) return "is no regular file";
+    if (!stats.isFile) return "is no regular file";
     if (checksum === undefined || checksum === "") return undefined;
     let actual: string | undefined;
     try {
@@ -220,20 +222,36 @@ export class RegistryWatch {
   }
 }
 
-function checkRecord(place: Place, stats: Stats, key: KeyObject, name: string): CheckedRecord {
+function checkRecord(place: Place, stats: Look, key: KeyObject, name: string): CheckedRecord {
   const stamp = stampFrom(stats);
-  if (!stats.isFile()) return { stamp, key, record: undefined, problem: "is no regular file", checksums: new Map() };
+  if (!stats.isFile) return { stamp, key, record: undefined, problem: "is no regular file" };
   try {
     const record = decodePackage(verifyAndUnwrap(place.readNow(), key));
-    const checksums = new Map(
-      record.releases.map(({ version, outerChecksum }) => [version, Buffer.from(outerChecksum).toString("hex")]),
-    );
+    // As they are read they hold on to all that was decoded, which is as much again.
+    for (const release of record.releases) {
+      release.innerChecksum = Buffer.from(release.innerChecksum);
+      release.outerChecksum = Buffer.from(release.outerChecksum);
+    }
     const problem = record.name === name ? undefined : `is that of ${JSON.stringify(record.name)}`;
-    return { stamp, key, record: problem === undefined ? record : undefined, problem, checksums };
+    return { stamp, key, record, problem };
   } catch (error) {
     const problem = `cannot be served: ${describeError(error)}`;
-    return { stamp, key, record: undefined, problem, checksums: new Map() };
+    return { stamp, key, record: undefined, problem };
   }
+}
+
+function versionsIn({ record }: CheckedRecord): string[] {
+  return record?.releases.map(({ version }) => version) ?? [];
+}
+
+function releaseIn(known: CheckedRecord | undefined, version: string): Release | undefined {
+  return known?.record?.releases.find((release) => release.version === version);
+}
+
+/** The outer one in hex digits; empty where the record has none. */
+function checksumIn(known: CheckedRecord | undefined, version: string): string | undefined {
+  const release = releaseIn(known, version);
+  return release === undefined ? undefined : hexDigits(release.outerChecksum);
 }
 
 function isSameSet(some: readonly string[], others: readonly string[]): boolean {

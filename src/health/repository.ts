@@ -2,10 +2,10 @@
  * A bare repository as git would find it, without git: packs and indexes that belong together and have their whole length,
  * a HEAD that leads to a ref. Packs that are new are hashed. What git itself said of it is in deeds.ts.
  */
-import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { lookInto } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
-import { stampFrom } from "../disk/stamp.ts";
+import { stampFrom, type Stamped } from "../disk/stamp.ts";
 import { describeError } from "../errors.ts";
 import { lengthOfHash, parsePackName, type PackPart } from "../git/check-packs.ts";
 import { unservedReason, type GitFeatures } from "../git/inspect.ts";
@@ -107,7 +107,7 @@ export class RepositoryWatch {
   }
 
   /** undefined: not known yet, or gone meanwhile. */
-  private async isWhole(file: Place, part: PackPart, stats: Stats, pace: Pace): Promise<boolean | undefined> {
+  private async isWhole(file: Place, part: PackPart, stats: Stamped, pace: Pace): Promise<boolean | undefined> {
     try {
       return await this.tools.content.isWholePack(file, part, stats, pace);
     } catch (error) {

@@ -6,6 +6,9 @@ import type { Lock } from "../lock/entries.ts";
 import { requireMirror, type Context } from "../store/context.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 
+const atOnce = 100;
+const none: readonly string[] = [];
+
 export interface Listed extends Held {
   readonly bytes: number;
   /** That name it. */
@@ -26,14 +29,19 @@ export async function listFor(kinds: Kinds, known: readonly Lock[]): Promise<Lis
 
 export async function listWithLocks<Job>(kind: Artifact<Job>, known: readonly Lock[]): Promise<Listed[]> {
   const { jobs } = await kind.wanted({ locks: known, withHeld: true });
-  const locks = new Map(
-    jobs.flatMap((job) => kind.items(job)).flatMap((each) => each.keys.map((key) => [key, each.locks])),
-  );
-  return Promise.all(
-    (await kind.list()).map(async (held) => ({
-      ...held,
-      bytes: await bytesOf(held),
-      locks: [...new Set(locks.get(held.key))],
-    })),
-  );
+  const locks = new Map<string, Set<string>>();
+  for (const { keys, locks: names } of jobs.flatMap((job) => kind.items(job))) {
+    for (const key of keys) locks.set(key, new Set(names));
+  }
+  const all = await kind.list();
+  const listed: Listed[] = [];
+  // There may be hundreds of thousands.
+  for (let from = 0; from < all.length; from += atOnce) {
+    const some = all.slice(from, from + atOnce).map(async (held) => {
+      const names = locks.get(held.key);
+      return { ...held, bytes: await bytesOf(held), locks: names === undefined ? none : [...names] };
+    });
+    listed.push(...(await Promise.all(some)));
+  }
+  return listed;
 }
