@@ -61,6 +61,8 @@ export async function share(name: Name, root: string, tries: number, seed: strin
     longest = Math.max(longest, ...alone.map((each) => each.milliseconds));
     wrong.push(...alone.filter(hasFailed).map(({ code, stderr }) => `${where}: ended with ${code}: ${stderr}`));
     wrong.push(...(await brokenOrder(join(cwd, ".mirror/hex"))).map((what) => `${where}: ${what}`));
+    // The lock of one who may live elsewhere is waited for, for half a minute: longer than a watch is looked at here.
+    if (isKilled && name === "watch") await run({ ...running(scenario, cwd), args: ["sync", "app"], use: undefined });
     const next = await run(running(scenario, cwd));
     if (next.code !== 0) wrong.push(`${where}: the next ended with ${next.code}: ${next.stderr}`);
     // What one who may live elsewhere was just writing is let be for an hour.
