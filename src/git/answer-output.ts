@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { Transform } from "node:stream";
-import type { GrowingFile } from "../disk/growing-file.ts";
+import type { Following, GrowingFile } from "../disk/growing-file.ts";
 import { MirrorError } from "../errors.ts";
 import { onClose } from "../listeners.ts";
 import type { WritingGit } from "./run.ts";
@@ -64,7 +64,7 @@ export function intoStream(): AnswerOutput & { readonly stream: Transform } {
 
 /** Whoever keeps the file says when it is complete; that it has failed is said here. */
 export function intoFile(file: GrowingFile): AnswerOutput {
-  let following: ReturnType<GrowingFile["follow"]> | undefined;
+  let following: Following | undefined;
   return {
     stdout: file.descriptor,
     begin: async (_child, onMoved) =>

@@ -11,7 +11,7 @@ import { TurnMemory } from "../disk/turn.ts";
 import { OutputRefused } from "./answer-output.ts";
 import { AnswerStore } from "./answer-store.ts";
 import type { Ask } from "./flights.ts";
-import { asError, ofFile, whenFilled } from "./git-answers.ts";
+import { ofFile, whenFilled } from "./git-answers.ts";
 import { createKeptPacks, type Fill } from "./kept-packs.ts";
 import { createRefsMemory } from "./refs-memory.ts";
 import { repositoryState } from "./repository-state.ts";
@@ -94,8 +94,7 @@ async function throughFile(
   });
   if (file === undefined) return inner.answer(request);
   const signal = AbortSignal.any([request.signal, stop.signal]);
-  const filled = await inner.answerInto(file, { ...request, signal }).catch(async (error: unknown) => {
-    await file.fail(asError(error));
+  const filled = await inner.answerInto(file, { ...request, signal }).catch((error: unknown) => {
     // A request that was read from a connection can be read only once.
     if (!(error instanceof OutputRefused) || request.body.bytes === undefined) throw error;
     onProblem(error);

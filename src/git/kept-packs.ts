@@ -6,7 +6,7 @@ import type { GrowingFile } from "../disk/growing-file.ts";
 import { OutputRefused } from "./answer-output.ts";
 import type { AnswerStore } from "./answer-store.ts";
 import { Flights, type Asking } from "./flights.ts";
-import { asError, ofFile, whenFilled } from "./git-answers.ts";
+import { ofFile, whenFilled } from "./git-answers.ts";
 import type { GitAnswer } from "./upload-pack.ts";
 
 // After a disk error, packs are not kept for a while. Milliseconds.
@@ -48,8 +48,7 @@ export function createKeptPacks(store: AnswerStore, onProblem: (error: unknown) 
           hasFailed(cause);
           throw new StoreUnusable();
         });
-        const filled = await fill(file, stop, clients).catch(async (error: unknown) => {
-          await file.fail(asError(error));
+        const filled = await fill(file, stop, clients).catch((error: unknown) => {
           if (!(error instanceof OutputRefused)) throw error;
           hasFailed(error);
           throw new StoreUnusable();

@@ -93,7 +93,14 @@ export function createUploadPack(settings: UploadPackSettings): GitUploadPack {
   return {
     advertise: async (request) => stream({ ...request, body: undefined }),
     answer: stream,
-    answerInto: async (file, request) => serve(request, intoFile(file)),
+    answerInto: async (file, request) => {
+      const output = intoFile(file);
+      return serve(request, output).catch(async (error: unknown) => {
+        // It may not have come to run.
+        await output.fail(error instanceof Error ? error : gone());
+        throw error;
+      });
+    },
     load: () => queue.load(),
   };
 }

@@ -4,10 +4,10 @@ import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import { chances } from "../chances.ts";
+import { aftermath } from "../kills/aftermath.ts";
 import { run, type Running, type Use } from "../kills/kill-at.ts";
-import { brokenOrder, processesOf } from "../kills/left.ts";
 import { copyOf, prepare, running, type Name } from "../kills/scenarios.ts";
-import { differences, stateOf } from "../kills/state.ts";
+import { stateOf } from "../kills/state.ts";
 import { ask } from "../wire.ts";
 import { hardships, type Hardship, type HardshipName, type Need } from "./hardships.ts";
 import { canMount, mountMemory, unmount } from "./mounts.ts";
@@ -74,12 +74,10 @@ export async function endure(
       if (isEnded) ended += 1;
       const told = { ...first, words: first.stderr.trim().slice(-600) };
       wrong.push(...[...held, ...faultsOf(told, isEnded && how.mayEnd)].map((what) => `${where}: ${what}`));
-      wrong.push(...(await brokenOrder(join(cwd, ".mirror/hex"))).map((what) => `${where}: ${what}`));
-      const next = await run(usual);
-      if (next.code !== 0) wrong.push(`${where}: the next ended with ${next.code}: ${next.stderr}`);
-      const unlike = differences(expected, await stateOf(cwd)).filter((what) => how.mayLose?.test(what) !== true);
-      wrong.push(...unlike.map((what) => `${where}: ${what}`));
-      wrong.push(...processesOf(cwd).map(({ command }) => `${where}: still running: ${command}`));
+      const { wrong: after } = await aftermath(usual, expected, {
+        isForgiven: (path) => how.mayLose?.test(path) === true,
+      });
+      wrong.push(...after.map((what) => `${where}: ${what}`));
     } finally {
       takeAway?.();
     }

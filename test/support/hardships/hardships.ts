@@ -75,7 +75,7 @@ export const hardships = {
     needsMount: true,
     servesHeld: false,
     mayEnd: false,
-    mayLose: /^\.mirror\/upstream\/hexpm\/validators\.json /,
+    mayLose: /^\.mirror\/upstream\/hexpm\/validators\.json$/,
     lay: (cwd) => {
       mountMemory(disk(cwd));
       bind(disk(cwd), join(cwd, ".mirror"));

@@ -7,10 +7,11 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chances } from "../chances.ts";
+import { aftermath } from "../kills/aftermath.ts";
 import { run, type Ended, type Running } from "../kills/kill-at.ts";
-import { brokenOrder, processesOf } from "../kills/left.ts";
+import { processesOf } from "../kills/left.ts";
 import { copyOf, prepare, running, type Name } from "../kills/scenarios.ts";
-import { differences, stateOf } from "../kills/state.ts";
+import { stateOf } from "../kills/state.ts";
 
 // All that a container has of its own and that matters here. What is killed outside takes all of it along.
 const options = ["--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"];
@@ -60,15 +61,14 @@ export async function share(name: Name, root: string, tries: number, seed: strin
     const alone = ended.filter(({ signal }) => signal !== "SIGKILL");
     longest = Math.max(longest, ...alone.map((each) => each.milliseconds));
     wrong.push(...alone.filter(hasFailed).map(({ code, stderr }) => `${where}: ended with ${code}: ${stderr}`));
-    wrong.push(...(await brokenOrder(join(cwd, ".mirror/hex"))).map((what) => `${where}: ${what}`));
-    // The lock of one who may live elsewhere is waited for, for half a minute: longer than a watch is looked at here.
-    if (isKilled && name === "watch") await run({ ...running(scenario, cwd), args: ["sync", "app"], use: undefined });
-    const next = await run(running(scenario, cwd));
-    if (next.code !== 0) wrong.push(`${where}: the next ended with ${next.code}: ${next.stderr}`);
-    // What one who may live elsewhere was just writing is let be for an hour.
-    const here = Object.entries(await stateOf(cwd)).filter(([path]) => !isKilled || !isTemporary(path));
-    wrong.push(...differences(expected, Object.fromEntries(here)).map((what) => `${where}: ${what}`));
-    wrong.push(...processesOf(cwd).map(({ command }) => `${where}: still running: ${command}`));
+    const usual = running(scenario, cwd);
+    const { wrong: after } = await aftermath(usual, expected, {
+      // What one who may live elsewhere was just writing is let be for an hour.
+      isForgiven: (path) => isKilled && isTemporary(path),
+      // Its lock is waited for, for half a minute: longer than a watch is looked at here.
+      before: isKilled && name === "watch" ? { ...usual, args: ["sync", "app"], use: undefined } : undefined,
+    });
+    wrong.push(...after.map((what) => `${where}: ${what}`));
     await rm(dirname(cwd), { recursive: true, force: true, maxRetries: 10 });
   }
   return { tried: tries, killed, longest, wrong };

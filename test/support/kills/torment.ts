@@ -2,10 +2,10 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { chances } from "../chances.ts";
+import { aftermath } from "./aftermath.ts";
 import { reportOf, runTo, type Point } from "./kill-at.ts";
-import { brokenOrder, processesOf } from "./left.ts";
 import { copyOf, prepare, running, type Name } from "./scenarios.ts";
-import { differences, stateOf } from "./state.ts";
+import { stateOf } from "./state.ts";
 
 export interface Findings {
   /** At how many points it was killed, and how many of these it did not come to. */
@@ -44,15 +44,10 @@ export async function torment(name: Name, root: string, points: number, seed: st
       const wasKilled = signal === "SIGKILL";
       if (!wasKilled) tooLate += 1;
       if (!wasKilled && code !== 0) wrong.push(`${where}: ended with ${code}`);
-      const broken = await brokenOrder(join(cwd, ".mirror/hex"));
-      wrong.push(...broken.map((what) => `${where}: ${what}`));
-      const next = await runTo(undefined, running(scenario, cwd));
+      const { next, wrong: after } = await aftermath(running(scenario, cwd), expected);
       longest = Math.max(longest, next.milliseconds);
-      if (next.code !== 0) wrong.push(`${where}: the next ended with ${next.code}: ${next.stderr}`);
       if (next.milliseconds > patience) wrong.push(`${where}: the next took ${next.milliseconds} ms`);
-      const here = await stateOf(cwd);
-      wrong.push(...differences(expected, here).map((what) => `${where}: ${what}`));
-      wrong.push(...processesOf(cwd).map(({ command }) => `${where}: still running: ${command}`));
+      wrong.push(...after.map((what) => `${where}: ${what}`));
       await rm(dirname(cwd), { recursive: true, force: true, maxRetries: 10 });
     }
   };
