@@ -46,6 +46,8 @@ export interface Config extends Omit<Settings, Grouped | "tlsPort"> {
   readonly runtimeDir: string | undefined;
   /** Hex's own configuration, where tokens are kept. */
   readonly hexConfigFile: string;
+  /** `HEX_POLICY`: the dependency policy that Hex enforces in the user's shell. */
+  readonly hexPolicy: string | undefined;
   /** Where Hex keeps the tarballs that it fetched. */
   readonly hexPackagesDir: string;
   /** And the documentation. */
@@ -177,6 +179,7 @@ export function loadConfig({ flags, environment, cwd, located = nowhere }: Sourc
     installers: installerTargets(settings.installers, settings.elixir, settings.otp),
     ownCertificate: ownCertificate(settings.tlsCert, settings.tlsKey, settings.tlsCa),
     runtimeDir: environment["XDG_RUNTIME_DIR"] || undefined,
+    hexPolicy: environment["HEX_POLICY"],
     hexConfigFile: join(hexHome(environment, "XDG_CONFIG_HOME", ".config"), "hex.config"),
     hexPackagesDir: join(hexHome(environment, "XDG_CACHE_HOME", ".cache"), "packages"),
     hexDocsDir: join(hexHome(environment, "XDG_DATA_HOME", ".local/share"), "docs"),
@@ -240,7 +243,13 @@ function shownValue(value: unknown): string {
 function parse(option: Option, value: unknown, where: string, resolvePath: (path: string) => string): unknown {
   const result = option.schema.safeParse(value);
   if (!result.success) {
-    throw new MirrorError("config", `${where}: ${redactUrl(shownValue(value))} is not allowed; give ${option.allowed}`);
+    const [issue] = result.error.issues;
+    // Of what is large, only what is wrong.
+    const isPart = issue !== undefined && issue.path.length > 0 && typeof value === "object" && !Array.isArray(value);
+    const what = isPart
+      ? `${issue.path.join(".")}: ${issue.message}`
+      : `${redactUrl(shownValue(value))} is not allowed`;
+    throw new MirrorError("config", `${where}: ${what}; give ${option.allowed}`);
   }
   if (option.path !== undefined && typeof result.data === "string") {
     const path = resolvePath(result.data);

@@ -9,6 +9,8 @@ import * as z from "zod";
 import { maxUrlLength } from "./names/git-url.ts";
 import { isPackageName, isRepositoryName } from "./names/hex-names.ts";
 import { isVersion } from "./names/versions.ts";
+import { parsePolicyName } from "./names/policy-names.ts";
+import { ownPolicy, policyNamed } from "./policy-setting.ts";
 import { oneOf, trimEnd } from "./text.ts";
 
 // Not of an empty text, which would be zero.
@@ -61,6 +63,13 @@ const changed = z
   .refine(
     ({ repository, name, version }) => isRepositoryName(repository) && isPackageName(name) && isVersionOrNone(version),
   );
+const named = <T>(parse: (text: string) => T | undefined) =>
+  z.string().transform((value, refinement) => {
+    const found = parse(value);
+    if (found !== undefined) return found;
+    refinement.addIssue({ code: "custom" });
+    return z.NEVER;
+  });
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 const whichRefs = ["all", "locked"] as const;
 const formats = ["sh", "fish", "powershell", "docker", "container", "github-actions", "gitlab", "json"] as const;
@@ -530,6 +539,30 @@ export const options = {
     allowed: "NAME@VERSION, or REPOSITORY/NAME@VERSION",
     schema: words.pipe(z.array(release)),
     isRepeatable: true,
+  },
+  policies: {
+    scope: "setting",
+    default: [],
+    flag: "--policy <repo/name>",
+    help: "a dependency policy that no project here names; may come several times",
+    allowed: "ORGANISATION or REPOSITORY, and the policy: hexpm:acme/strict",
+    schema: words.pipe(z.array(named(parsePolicyName))),
+    isRepeatable: true,
+  },
+  policy: {
+    scope: "setting",
+    decidesTrust: true,
+    help: "a dependency policy of your own, which this mirror signs",
+    allowed: "what docs/guides/policies.md shows",
+    schema: ownPolicy,
+  },
+  usePolicy: {
+    scope: "setting",
+    defaultText: "as the project or the user has it",
+    flag: "--policy <name>",
+    help: "the dependency policy that Hex enforces: NAME of the mirror's own, or REPOSITORY/NAME",
+    allowed: "NAME, or REPOSITORY/NAME such as hexpm:acme/strict",
+    schema: named(policyNamed),
   },
   files: {
     scope: "setting",

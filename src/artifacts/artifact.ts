@@ -1,5 +1,5 @@
 /**
- * One kind of thing that a mirror consists of: files, installers, documentation, packages, git repositories. What a
+ * One kind of thing that a mirror consists of: files, installers, documentation, policies, packages, git repositories. What a
  * mirror can do is a loop over these (kinds.ts):
  *
  *   sync          bring what is wanted

@@ -4,7 +4,7 @@
  */
 import type { HexUpstream } from "../upstream/hex.ts";
 import { MirrorError } from "../errors.ts";
-import { hexpm, servedName } from "../names/hex-repository.ts";
+import { hexpm, organisationOf, servedName } from "../names/hex-repository.ts";
 import { lazy, lazyBy } from "../lazy.ts";
 import type { Context } from "../store/context.ts";
 import { listRegistries } from "../store/inventory.ts";
@@ -71,15 +71,18 @@ function createHexSources({ paths, reporter, upstreamOf, recordUpstream }: HexSo
     }
     known.set(servedName(repository), repository);
     const upstream = await upstreamOf(repository);
-    if (repository !== hexpm) {
-      const guard = "guard /repos with serve --require-token";
-      reporter.warn(`what ${repository} keeps private, this mirror shows to whoever reaches it; ${guard}`);
-    }
     const registry = paths.registry(repository);
     const written = [registry.tarballsDir, registry.docsDir, registry.upstreamDir, registry.upstreamPackagesDir];
     for (const place of written) await place.removeLeftovers();
     // A key that fits nothing must not become the one that the records here are read with.
-    const onVerified = lazy(async () => recordUpstream(repository, upstream));
+    const onVerified = lazy(async () => {
+      await recordUpstream(repository, upstream);
+      const guard = "guard /repos with serve --require-token";
+      // What an organisation shows to anybody is no secret.
+      const isShown =
+        repository !== hexpm && (upstream.token !== undefined || organisationOf(repository) === undefined);
+      if (isShown) reporter.warn(`what ${repository} keeps private, this mirror shows to whoever reaches it; ${guard}`);
+    });
     let isVerified = false;
     const source = {
       paths: registry,

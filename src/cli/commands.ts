@@ -44,7 +44,16 @@ export const everywhere: readonly OptionKey[] = [
 
 const signing = ["registryName", "newKey"] as const satisfies OptionKey[];
 /** What is wanted besides what locks name, and of whom. */
-const wanted = ["packages", "repos", "docs", "lists", "installers", "elixir", "otp"] as const satisfies OptionKey[];
+const wanted = [
+  "packages",
+  "policies",
+  "repos",
+  "docs",
+  "lists",
+  "installers",
+  "elixir",
+  "otp",
+] as const satisfies OptionKey[];
 const hosts = ["allowHosts", "allowOwners", "allowLocalGit"] as const satisfies OptionKey[];
 /** Whom one asks for what is not held. */
 const asking = [
@@ -80,7 +89,7 @@ export const commands = {
     summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
     argument: { name: "command", help: "after --, with its arguments" },
     passesOptions: true,
-    own: ["pull", "offline", "hermetic", "url", "lockName", "requireToken"],
+    own: ["pull", "offline", "hermetic", "url", "usePolicy", "lockName", "requireToken"],
     more: [
       "host",
       "port",
@@ -154,6 +163,7 @@ export const commands = {
       "elixir",
       "otp",
       "docs",
+      "policies",
       "lockName",
       "acceptChanged",
       "deadline",
@@ -190,6 +200,7 @@ export const commands = {
     meanings: {
       dryRun: "with --deep: say what would go into quarantine, and leave it",
       packages: "check this release, too; may come several times",
+      policies: "check this dependency policy, too; may come several times",
       docs: "check the documentation of each release, too",
       lists: "check upstream's own lists, too",
       installers: "check what mix local.hex and mix local.rebar download, too",
@@ -238,6 +249,7 @@ export const commands = {
     more: [...wanted, "hexPublicKey", "cacheDir", ...signing],
     meanings: {
       packages: "keep this release, too; may come several times",
+      policies: "keep this dependency policy, too; may come several times",
       docs: "keep the documentation of each release",
       lists: "keep upstream's own lists",
       installers: "keep installers",
@@ -262,14 +274,14 @@ export const commands = {
   },
   init: {
     summary: "write what a project needs to use a mirror, over nothing of yours",
-    own: ["compose", "service", "commit", "lockName"],
+    own: ["compose", "service", "commit", "usePolicy", "lockName"],
     more: ["registryName", ...hosts],
     examples: ["mirror-server init", "mirror-server init --compose --service web", "mirror-server init --commit"],
     guide: "docker-compose",
   },
   env: {
     summary: "print the variables that point clients at the running mirror",
-    own: ["format", "revert", "url", "requireToken"],
+    own: ["format", "revert", "url", "usePolicy", "requireToken"],
     more: ["pull", "offline", "host", "port", "tlsPort", "certsDir", "cacheDir", "allowHosts"],
     meanings: {
       requireToken: "the file whose first token opens what the mirror guards",
@@ -332,7 +344,17 @@ export function optionsOf({ own, more }: CommandDescription): OptionKey[] {
 /** Headings of help, and what stands below each, for what is no command's own. */
 export const optionGroups: Readonly<Record<string, readonly OptionKey[]>> = {
   "Which mirror": ["mirror", "hexDir", "gitDir", "privateKey", "certsDir", "cacheDir", "lockName"],
-  "What is mirrored besides": ["packages", "docs", "lists", "installers", "elixir", "otp", "gitRefs", "gitShallow"],
+  "What is mirrored besides": [
+    "packages",
+    "policies",
+    "docs",
+    "lists",
+    "installers",
+    "elixir",
+    "otp",
+    "gitRefs",
+    "gitShallow",
+  ],
   "Whom it asks": [
     "pull",
     "offline",

@@ -1,7 +1,8 @@
 /** What a client asked for that it was not given → the thing that is lacking, for people. Pure. */
 import type { Item } from "../names/item.ts";
 import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
-import { hexpm } from "../names/hex-repository.ts";
+import { isPolicyName } from "../names/policy-names.ts";
+import { hexpm, ownRepository } from "../names/hex-repository.ts";
 import { hexHosts } from "../names/known-hosts.ts";
 import type { Lack } from "../serve/lacking.ts";
 import { parseDocsName, parseTarballName } from "../store/registry-paths.ts";
@@ -13,14 +14,15 @@ export function itemOf({ kind, host, path }: Pick<Lack, "kind" | "host" | "path"
     return host === "" || hexHosts.has(host) ? undefined : { kind: "file", url: `https://${host}${path}` };
   }
   const [, organisation, room = "", name = ""] = /^(?:\/repos\/([^/]+))?\/([a-z]+)\/(.+)$/.exec(path) ?? [];
-  const repository = organisation === undefined || organisation === hexpm ? hexpm : `${hexpm}:${organisation}`;
+  const isPublic = organisation === undefined || organisation === hexpm;
+  const repository = isPublic || organisation === ownRepository ? (organisation ?? hexpm) : `${hexpm}:${organisation}`;
   // Anybody may have asked for anything; what is told may be taken for a command.
   if (!isRepositoryName(repository)) return undefined;
   switch (room) {
     case "packages":
       return isPackageName(name) ? { kind: "package", repository, name } : undefined;
     case "policies":
-      return isRepositoryName(name) ? { kind: "policy", repository, name } : undefined;
+      return isPolicyName(name) ? { kind: "policy", repository, name } : undefined;
     case "tarballs": {
       const release = parseTarballName(name);
       return release === undefined ? undefined : { kind: "release", repository, ...release };

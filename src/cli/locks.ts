@@ -5,9 +5,13 @@ import type { Config } from "../config.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { isFile } from "../disk/files.ts";
 import type { Lock } from "../lock/entries.ts";
+import { projectPolicies } from "./project-policies.ts";
 import { readLock, type LockKind, type ReadLock } from "../lock/read-lock.ts";
 
-type Wanted = Pick<Config, "lockName" | "packages" | "files" | "installers">;
+type Wanted = Pick<
+  Config,
+  "lockName" | "packages" | "policies" | "policy" | "files" | "installers" | "hexPolicy" | "hexConfigFile"
+>;
 
 /** Of a command (command.ts). */
 export interface LockReader {
@@ -47,7 +51,12 @@ export async function readLocks(
     );
   }
   const names = name === undefined ? nameLocks(unique, await mirror.lockNames()) : [name];
-  return unique.map(({ path, entries }, index) => ({ name: names[index] ?? "app", entries, origin: path }));
+  return Promise.all(
+    unique.map(async ({ path, entries }, index) => {
+      const policies = await projectPolicies(dirname(path), config);
+      return { name: names[index] ?? "app", entries, origin: path, ...(policies.length === 0 ? {} : { policies }) };
+    }),
+  );
 }
 
 /** Those of the working folder, for what a command does with or without them: none where they cannot be read. */
@@ -119,8 +128,9 @@ function lockAbove(folder: string): string | undefined {
   return undefined;
 }
 
-function namesSomething({ packages, files, installers }: Wanted): boolean {
-  return packages.length > 0 || files.length > 0 || installers !== undefined;
+function namesSomething({ packages, policies, policy, files, installers }: Wanted): boolean {
+  const some = [packages, policies, files].some(({ length }) => length > 0);
+  return some || policy !== undefined || installers !== undefined;
 }
 
 async function lockFilesIn(full: string): Promise<string[]> {

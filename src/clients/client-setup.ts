@@ -5,9 +5,11 @@ import type { Config } from "../config.ts";
 import { isFolder } from "../disk/files.ts";
 import { makeFolders } from "../disk/make-folder.ts";
 import { noSettings, unverifiedIn } from "../git/users-settings.ts";
+import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { urlPrefix } from "../names/git-url.ts";
 import { hexpm } from "../names/hex-repository.ts";
+import { showPolicyName } from "../names/policy-names.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import type { Context } from "../store/context.ts";
 import { listRepositories } from "../store/inventory.ts";
@@ -24,7 +26,7 @@ import {
   type GitSetup,
 } from "./git-rules.ts";
 import { authorityFor, readMirror } from "./mirror-face.ts";
-import { isUrlInHexFile } from "./repository-setup.ts";
+import { isOrganisation, isUrlInHexFile } from "./repository-setup.ts";
 import { tellUsers } from "./tell-users.ts";
 import { readUsersFiles } from "./users-files.ts";
 import { changeTo, clientVariables, containerVariables, type Change, type ClientSetup } from "./variables.ts";
@@ -45,7 +47,9 @@ export async function clientEnvironment(
   const { config, paths } = context;
   const { refusingProxy } = server;
   const ca = await authorityFor(context, client);
-  const { publicKey, token, gitHosts, repositories: hexRepositories } = await readMirror(context, url, server);
+  const { publicKey, token, gitHosts, repositories } = await readMirror(context, url, server);
+  const policy = config.usePolicy;
+  const hexRepositories = [...new Set([...repositories, ...(policy === undefined ? [] : [policy.repository])])];
   const users = await readUsersFiles(config, client.environment);
   tellUsers(context, users, { client, repositories: hexRepositories });
   makeHexFolders(config);
@@ -54,7 +58,7 @@ export async function clientEnvironment(
   const gitPrefixes = prefixesOf(locks, (host) => isHermetic || gitHosts.includes(host));
   const git = { url, gitHosts, gitPrefixes, users: client.git, isHermetic };
   const rules = gitRules(git);
-  const repositories = await repositoriesOf(context, locks);
+  const gitRepositories = await repositoriesOf(context, locks);
   // Without the URL where nothing depends on it: a mirror on a new port at each run then needs no new files.
   const name = createHash("sha256").update(`${paths.mirror.path}\0${publicKey}`).digest("hex").slice(0, 16);
   const clients = paths.cache.at("clients");
@@ -71,7 +75,7 @@ export async function clientEnvironment(
     hexDocs: config.hexDocsDir,
     hexTerms: users.hex,
     rebarTerms: users.rebar,
-    gitRules: [...rules, ...rulesOfEach(git, repositories)],
+    gitRules: [...rules, ...rulesOfEach(git, gitRepositories)],
     usersGit: client.git,
     environment: users.environment,
   });
@@ -80,12 +84,15 @@ export async function clientEnvironment(
     hasUrlInFiles: isUrlInHexFile({ repositories: hexRepositories, token }),
     // What a rule of the user's begins with may hold a token: that stays in the file, which nobody else can read.
     gitSettings: [
-      ...[...rules, ...(await rulesForOldGit(context, git, { client, repositories }))].filter(isWithoutSecret),
+      ...[...rules, ...(await rulesForOldGit(context, git, { client, repositories: gitRepositories }))].filter(
+        isWithoutSecret,
+      ),
       ...gitSettings({ url, ...files }),
       ...(refusingProxy === undefined ? [] : [["http.proxy", refusingProxy] as const]),
     ],
     gitUnverified: unverifiedIn(client.git.settings),
     refusingProxy,
+    policy: policy === undefined ? undefined : showPolicyName(policy),
     ...files,
   };
   const present = client.addedTo ?? client.environment;
@@ -115,9 +122,19 @@ export async function containerEnvironment(
   client: Client,
   server: Server,
 ): Promise<Change> {
-  const { paths, reporter } = context;
+  const { paths, reporter, config } = context;
   const { gitHosts, repositories, token } = await readMirror(context, asked, server);
+  const policy = config.usePolicy;
   const others = repositories.filter((name) => name !== hexpm);
+  // What the mirror signs by itself cannot be checked there without its key.
+  const isOwnPolicy = policy !== undefined && !isOrganisation(policy.repository);
+  if (isOwnPolicy) {
+    throw new MirrorError(
+      "config",
+      `the policy ${showPolicyName(policy)} is signed by the mirror, and needs a file in the container; take --policy out, or let ` +
+        '"mirror-server init --compose" write what makes it',
+    );
+  }
   if (others.length > 0 || token !== undefined) {
     const what = [...others, ...(token === undefined ? [] : ["what is guarded"])].join(", ");
     reporter.note(`${what} needs a file in the container: "mirror-server init --compose" writes what makes it`);
@@ -126,7 +143,9 @@ export async function containerEnvironment(
   const gitPrefixes = prefixesOf(locks, (host) => gitHosts.includes(host));
   const rules = gitRules({ url, gitHosts, gitPrefixes, users: noSettings, isHermetic: false });
   const git = [...rules, ...gitSettings({ url, gitCredentials: undefined })];
-  return { set: containerVariables(url, git), unset: [], moved: [] };
+  const variables = containerVariables(url, git);
+  const set = policy === undefined ? variables : { ...variables, HEX_POLICY: showPolicyName(policy) };
+  return { set, unset: [], moved: [] };
 }
 
 /** Those that are held, or that a lock names: `github.com/owner/repo` */

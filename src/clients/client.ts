@@ -7,6 +7,7 @@ import type { AuthorityKey } from "../store/trust.ts";
 export type ClientKey =
   | "url"
   | "requireToken"
+  | "usePolicy"
   | "found"
   | "hexConfigFile"
   | "hexPackagesDir"

@@ -39,6 +39,8 @@ export interface ClientSetup extends ProxySetup {
   readonly quietHome: string;
   /** The same by number, for git that knows no such file, and what is to be read last of all. */
   readonly gitSettings: readonly GitSetting[];
+  /** `local/team`: what Hex is held to; undefined: whatever the project and the user say. */
+  readonly policy: string | undefined;
   /** Settings of the user's git that turn verification off: `http.sslVerify`, `http.https://host/.sslVerify`. */
   readonly gitUnverified: readonly string[];
 }
@@ -59,6 +61,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
     HEX_BUILDS_URL: url,
     HEX_API_URL: `${url}/api`,
     // A project may ask for these as well.
+    ...(setup.policy === undefined ? {} : { HEX_POLICY: setup.policy }),
     HEX_OFFLINE: "0",
     HEX_UNSAFE_REGISTRY: "0",
     HEX_NO_VERIFY_REPO_ORIGIN: "0",

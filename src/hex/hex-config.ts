@@ -1,5 +1,5 @@
 /**
- * Hex's own `hex.config`, for the one thing that we need of it: what to send as `Authorization` for a repository.
+ * Hex's own `hex.config`, for what we need of it: what to send as `Authorization` for a repository, and the user's policy.
  *
  *   {'$oauth_token',#{access_token => <<"…">>,expires_at => 1795374784}}.
  *   {'$repos',#{<<"hexpm:acme">> => #{auth_key => <<"…">>,oauth_token => #{access_token => <<"…">>,expires_at => …}}}}.
@@ -43,6 +43,16 @@ export function readHexConfigToken(
   // Only an organisation shares what its source has; another repository gets nothing that was not meant for it.
   if (ofOwn !== undefined || organisationOf(repository) === undefined || sourceName !== hexpm) return ofOwn;
   return textOf(get(get(repos, hexpm), "auth_key")) ?? bearer(login, now);
+}
+
+/** The dependency policy that the user has set for all projects. @returns undefined, too, for a file that cannot be read */
+export function readHexConfigPolicy(source: string): string | undefined {
+  try {
+    const terms = readErlangTerms(source, "hex.config");
+    return textOf(terms.map((term) => valueOf(term, "policy")).find((value) => value !== undefined));
+  } catch {
+    return undefined;
+  }
 }
 
 function isBelow(url: string, base: string): boolean {

@@ -1,8 +1,6 @@
 /** What a record tells of a release, in words and as people write times. */
+import { retirementReasons } from "../names/policy-rules.ts";
 import type { Release } from "./records.ts";
-
-// RetirementReason in hexpm's protobuf.
-const reasons = ["other", "invalid", "security", "deprecated", "renamed"];
 
 /** Why it was taken back; null: it was not. */
 export function retirementOf({ retired }: Release): { reason: string; message: string | null } | null {
@@ -12,7 +10,7 @@ export function retirementOf({ retired }: Release): { reason: string; message: s
 
 /** `security`; `other` for a number of tomorrow. */
 export function retirementReason(number: number): string {
-  return reasons[number] ?? "other";
+  return retirementReasons[number] ?? "other";
 }
 
 /** ISO 8601; null where the record does not tell. */

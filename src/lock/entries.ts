@@ -1,4 +1,5 @@
 /** What a lock names, whatever tool wrote it. */
+import type { PolicyName } from "../names/policy-names.ts";
 
 export interface HexEntry {
   readonly kind: "hex";
@@ -47,6 +48,8 @@ export interface SkippedEntry {
 export type LockEntry = HexEntry | GitEntry | SkippedEntry;
 
 export interface Lock {
+  /** Dependency policies that its project is held to; absent: none. */
+  readonly policies?: readonly PolicyName[];
   /** What the mirror calls it: an option, else the project folder's name. */
   readonly name: string;
   readonly entries: readonly LockEntry[];

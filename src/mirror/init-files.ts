@@ -15,6 +15,9 @@ import { exists, isFolder } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
 import { hexHosts } from "../names/known-hosts.ts";
+import { showPolicyName } from "../names/policy-names.ts";
+import { hexpm, sourceOf } from "../names/hex-repository.ts";
+import { listRegistries } from "../store/inventory.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import type { Context } from "../store/context.ts";
 import { gitignoreBefore, mirrorGitignore } from "../store/mirror-file.ts";
@@ -33,6 +36,7 @@ export type InitKey =
   | "hexDir"
   | "gitDir"
   | "privateKey"
+  | "usePolicy"
   | "said";
 
 export interface Plan {
@@ -56,7 +60,7 @@ export const configFile = "mirror.config.json";
 /** What `init --commit` leaves, and nothing else does. */
 export async function isCommitted({ paths }: Context): Promise<boolean> {
   const found = await Promise.all(
-    [gitattributes, gitattributesBefore].map(async (each) => paths.gitattributes.contains(each)),
+    [gitattributes, ...gitattributesBefore].map(async (each) => paths.gitattributes.contains(each)),
   );
   return found.some(Boolean);
 }
@@ -75,7 +79,7 @@ export async function planned(
       content: commit ? mirrorGitignore : gitignoreAll,
       ours: [mirrorGitignore, gitignoreBefore, gitignoreAll],
     },
-    ...(commit ? [{ place: paths.gitattributes, content: gitattributes, ours: [gitattributesBefore] }] : []),
+    ...(commit ? [{ place: paths.gitattributes, content: gitattributes, ours: gitattributesBefore }] : []),
     {
       place: project.at("mirror/pre-commit"),
       content: withMark(preCommit(relative(repositoryTop(folder), folder) || ".", relative(folder, paths.mirror.path))),
@@ -97,6 +101,8 @@ export async function planned(
     const input = {
       ...compose.project,
       gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),
+      repositories: await ownRepositories(context),
+      policy: config.usePolicy === undefined ? undefined : showPolicyName(config.usePolicy),
       lockName: lock?.name ?? "app",
       folders: foldersFrom(folder, context, oldStack),
       hasConfig: hasConfig || isWritten,
@@ -107,6 +113,13 @@ export async function planned(
     );
   }
   return files;
+}
+
+/** Hex repositories that Hex has to be told of: those besides hexpm and its organisations. */
+async function ownRepositories({ config, paths }: Context<"usePolicy">): Promise<string[]> {
+  const held = (await listRegistries(paths)).map(({ repository }) => repository);
+  const all = [...held, ...(config.usePolicy === undefined ? [] : [config.usePolicy.repository])];
+  return [...new Set(all)].filter((name) => sourceOf(name) === name && name !== hexpm).sort();
 }
 
 /** Where git runs hooks; the folder itself where there is no repository yet. */

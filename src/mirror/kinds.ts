@@ -6,11 +6,13 @@ import { createDocumentation } from "../artifacts/documentation.ts";
 import { createFiles } from "../artifacts/files.ts";
 import { createInstallers } from "../artifacts/installers.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
+import { createPolicies } from "../artifacts/policies.ts";
 import { createPackages } from "../artifacts/packages.ts";
 import { createRepositories } from "../artifacts/repositories.ts";
 import type { TakeTools } from "../artifacts/take-record.ts";
 import type { Config } from "../config.ts";
 import type { Context } from "../store/context.ts";
+import { loadSigningKey } from "../store/signing-key.ts";
 import type { SigningKey } from "../registry/build.ts";
 import { heldRecordsKey } from "../upstream/hex-repositories.ts";
 import { installersKey } from "../upstream/installers.ts";
@@ -37,6 +39,9 @@ export type KindKey =
   | "upstream"
   | "maxItemSize"
   | "docs"
+  | "policies"
+  | "policy"
+  | "usePolicy"
   | "gitRefs"
   | "gitShallow"
   | "name"
@@ -56,6 +61,11 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
       names: settings,
     }),
     documentation: createDocumentation(paths, settings.docs),
+    policies: createPolicies(paths, {
+      settings,
+      recordsKey: async (repository) => heldRecordsKey(context, repository),
+      signingKey: async () => loadSigningKey(paths, settings.newKey),
+    }),
     repositories: createRepositories(paths, {
       policy: settings,
       fetching: {

@@ -6,8 +6,7 @@ import { access, constants } from "node:fs/promises";
 import type { Logger } from "pino";
 import { MirrorError, describeError } from "../errors.ts";
 import { hexpm } from "../names/hex-repository.ts";
-import { build, finishUnsigned, type SigningKey } from "../registry/build.ts";
-import { readUnsigned } from "../store/unsigned.ts";
+import { build, finishUnsigned, isFinished, type SigningKey } from "../registry/build.ts";
 import { silentReporter } from "../reporter.ts";
 import { asOnlyWriter, type Context } from "../store/context.ts";
 import { listTarballs } from "../store/inventory.ts";
@@ -55,7 +54,7 @@ export async function signEmptyRegistry(context: Context<SigningKey>, logger: Lo
 /** What a process that was killed had brought and not signed. */
 async function finishSigning(context: Context<SigningKey>, logger: Logger): Promise<void> {
   const { paths } = context;
-  if (!paths.privateKey.isFile() || (await readUnsigned(paths)).size === 0) return;
+  if (!paths.privateKey.isFile() || (await isFinished(context))) return;
   await asOnlyWriter({ ...context, reporter: silentReporter }, finishUnsigned, false).catch((error: unknown) => {
     if (!isBusy(error)) logger.warn(`what came last is not signed yet: ${describeError(error)}`);
   });

@@ -5,10 +5,14 @@
  *   hexpm         /                  hexpm             /
  *   hexpm:acme    /repos/acme        acme              /repos/acme     an organisation of hexpm
  *   other         /repos/other       other             /               `mix hex.repo add other URL`
+ *   local         /repos/local       local             none: what was made here
  */
 
 /** What Hex calls the public repository. */
 export const hexpm = "hexpm";
+
+/** The Hex repository of a mirror's own, where nobody names another. */
+export const ownRepository = "local";
 
 /** The last part of its path below the mirror; undefined for hexpm, which has the mirror's root. */
 export function servedName(repository: string): string | undefined {

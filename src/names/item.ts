@@ -1,6 +1,6 @@
 /** What a mirror holds, lacks or is about, by its ids. How each is shown is for whoever shows it. */
 
-export type KindName = "packages" | "documentation" | "repositories" | "installers" | "files";
+export type KindName = "packages" | "documentation" | "policies" | "repositories" | "installers" | "files";
 
 export type Item =
   /** `repository`: `hexpm`, `hexpm:acme` or another. */

@@ -15,6 +15,15 @@ export function isVersion(version: string): boolean {
   return version.length <= maxLength && pattern.test(version);
 }
 
+const exact = pattern.source.slice(1, -1);
+const clause = `(?:~>\\s*(?:${number}\\.${number}(?:-${prerelease}(?:\\.${prerelease})*)?|${exact})|(?:(?:==|!=|>=|<=|>|<)\\s*)?${exact})`;
+const requirement = new RegExp(`^\\s*${clause}(?:\\s+(?:and|or)\\s+${clause})*\\s*$`);
+
+/** What Elixir takes for a requirement: `~> 1.2`, `>= 1.0.0 and < 2.0.0`. It passes over what it does not take. */
+export function isRequirement(text: string): boolean {
+  return text.length <= maxLength && requirement.test(text);
+}
+
 /** Ascending SemVer order; build metadata, which SemVer leaves out of the order, breaks ties. For versions only. */
 export function compareVersions(a: string, b: string): number {
   const [one, other] = [partsOf(a), partsOf(b)];

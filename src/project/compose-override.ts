@@ -19,6 +19,10 @@ export interface ComposeProject extends ComposePlan {
 interface ComposeInput extends ComposeProject {
   /** Hosts whose repositories the app fetches. */
   readonly gitHosts: readonly string[];
+  /** Hex repositories that its Hex has to be told of. */
+  readonly repositories: readonly string[];
+  /** The dependency policy that its Hex is held to, `local/team`; undefined: as it is. */
+  readonly policy: string | undefined;
   /** What the mirror calls the app's lock. */
   readonly lockName: string;
   /** Where the mirror's parts lie, from the compose file: `./.mirror`. */
@@ -43,7 +47,7 @@ export function composeArguments(files: readonly string[]): string {
 }
 
 export function composeOverride(input: ComposeInput): string {
-  const { service, gitHosts, lockName, folders, hasConfig, files } = input;
+  const { service, gitHosts, repositories, policy, lockName, folders, hasConfig, files } = input;
   const names = ["app_deps", ...gitHosts];
   const { mirror, hex = `${mirror}/hex`, git, privateKey } = folders;
   const mounts = Object.entries({
@@ -102,7 +106,7 @@ services:
 ${mount(hex, "/mirror-setup/hex", true).slice(1)}
     environment:
       HEX_REGISTRY: \${HEX_REGISTRY-http://app_deps}
-      MIRROR_NAMES: ${yaml(names.join(","))}
+      MIRROR_NAMES: ${yaml(names.join(","))}${repositories.length === 0 ? "" : `\n      MIRROR_REPOSITORIES: ${yaml(repositories.join(","))}`}${policy === undefined ? "" : `\n      HEX_POLICY: ${yaml(policy)}`}
 ${replacedServices(input)}
 networks:${input.isDefaultExternal ? "" : "\n  default:\n    internal: true"}
   mirror-online:

@@ -27,9 +27,15 @@ done
 mkdir -p "$home/hex" "$home/rebar3/.config/rebar3"
 key=$(cat "$setup/hex/public_key")
 
-printf "{'\\$repos',#{<<\\"hexpm\\">> => #{url => <<\\"https://repo.hex.pm\\">>,public_key => <<\\"%s\\n\\">>}}}.\\n" "$key" \\
+# Repositories of the mirror's own, which nothing else tells of.
+hex= rebar3=
+for name in $(echo "\${MIRROR_REPOSITORIES:-}" | tr , ' '); do
+  hex="$hex$(printf ',<<"%s">> => #{url => <<"%s/repos/%s">>,public_key => <<"%s\\n">>,auth_key => nil,oauth_exchange => false}' "$name" "$HEX_REGISTRY" "$name" "$key")"
+  rebar3="$rebar3$(printf ', #{name => <<"%s">>, repo_url => <<"%s/repos/%s">>, repo_public_key => <<"%s\\n">>, repo_verify => true, repo_verify_origin => true}' "$name" "$HEX_REGISTRY" "$name" "$key")"
+done
+printf "{'\\$repos',#{<<\\"hexpm\\">> => #{url => <<\\"https://repo.hex.pm\\">>,public_key => <<\\"%s\\n\\">>}%s}}.\\n" "$key" "$hex" \\
   >"$home/hex/hex.config"
-printf '{hex, [{repos, [#{name => <<"hexpm">>, repo_public_key => <<"%s\\n">>, repo_verify => true, repo_verify_origin => true}]}]}.\\n' "$key" \\
+printf '{hex, [{repos, [#{name => <<"hexpm">>, repo_public_key => <<"%s\\n">>, repo_verify => true, repo_verify_origin => true}%s]}]}.\\n' "$key" "$rebar3" \\
   >"$home/rebar3/.config/rebar3/rebar.config"
 
 # Clients replace their authorities by what they are given, so that all of them have to be in one file.
@@ -137,9 +143,16 @@ export const gitignoreAll = `# Written by "mirror-server init": this mirror is n
 export const gitattributes = `# Written by "mirror-server init --commit".
 * -text -diff -merge linguist-generated
 /history/** merge=union
+/added/** merge=union
 `;
 
-/** As it was before there was a history. */
-export const gitattributesBefore = `# Written by "mirror-server init --commit".
+/** As it was before there was a history, and before anything could be added. */
+export const gitattributesBefore = [
+  `# Written by "mirror-server init --commit".
 * -text -diff -merge linguist-generated
-`;
+`,
+  `# Written by "mirror-server init --commit".
+* -text -diff -merge linguist-generated
+/history/** merge=union
+`,
+];

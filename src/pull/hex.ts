@@ -8,11 +8,10 @@ import type { HexSource } from "../artifacts/hex-sources.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
 import { publicKeyPem } from "../hex/keys.ts";
-import { transferOf } from "../reporter.ts";
 import { held, placeBelow, type Located, type Source } from "../serve/source.ts";
 import { parseTarballName } from "../store/registry-paths.ts";
-import { fetchPolicy, type ListName } from "../upstream/hex.ts";
-import { currentOf, lookedUpBy, type Current } from "./current.ts";
+import type { ListName } from "../upstream/hex.ts";
+import { lookedUpBy, type Current } from "./current.ts";
 import { createOnlineRegistry } from "./online-registry.ts";
 import type { OtherMirror } from "./other-mirror.ts";
 import { createRecords } from "./records.ts";
@@ -120,24 +119,6 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
     if (isHeld || named === undefined || other?.knows(named.name) !== true) return releases.tarball(file);
     return other.tarball(named);
   };
-  const policy = async (name: string): Promise<Located> => {
-    const place = kept.at(`policies/${name}`);
-    const current = await currentOf<Place>(
-      {
-        key: `policy ${registry.repository}/${name}`,
-        host,
-        maxAge,
-        held: async () => (place.isFile() ? place : undefined),
-        refresh: async () => {
-          await place.writeIfChanged(await fetchPolicy(bringer.http, upstream, name, transferOf(bringer)));
-          return place;
-        },
-        onRefused: (why) => bringer.reporter.warn(`the policy ${name} is served as it is held: ${why}`),
-      },
-      tools,
-    );
-    return located({ place }, current);
-  };
   return {
     settled,
     registry: async (path) => {
@@ -150,7 +131,6 @@ export function createHexPull(source: HexSource, tools: HexPullTools): HexPull {
     upstream: async (path) => {
       const { room, name } = partsOf(path);
       if (room === "packages") return upstreamRecord(name);
-      if (room === "policies") return policy(name);
       if (room === "names" || room === "versions") {
         // A sync may have been told to keep them.
         return orHeld(registry.upstreamDir.at(room), async () => {

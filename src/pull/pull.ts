@@ -40,6 +40,7 @@ import { HostsAway, type AwayHost } from "./hosts-away.ts";
 import { createOtherMirror } from "./other-mirror.ts";
 import { createInstallersPull } from "./installers.ts";
 import { watchUses } from "./uses.ts";
+import { createPoliciesPull, policyAsked } from "./policies.ts";
 import { bringPrivately, createIsPrivate } from "./private-repositories.ts";
 import { createMayPull, type MayPullKey } from "./may-pull.ts";
 
@@ -169,6 +170,14 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     const pulled = organisations.get(place);
     return pulled === undefined ? folders.registry(path) : pulled.registry(rest);
   };
+  const policies = createPoliciesPull({
+    ...current,
+    bringer,
+    policies: kinds.policies,
+    maxAge,
+    others: config.repos.map(({ name }) => name),
+    sourcesOf: (repository) => (config.pullPrivate.includes(repository) ? ownSources : sources),
+  });
   const installers = createInstallersPull({
     ...current,
     bringer,
@@ -219,11 +228,17 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     git: git.inFrontOf,
     source: watchUses(paths, asked, {
       registry: async (path) => {
+        const policy = policyAsked(path);
+        if (policy !== undefined) return policies({ ...policy, face: "own" });
         if (path.startsWith("/repos/")) return ofOrganisation(path);
         if (path.startsWith("/installs/")) return installers(path.slice("/installs/".length));
         return (hex ?? folders).registry(path);
       },
-      upstream: async (path) => (path.startsWith("/repos/") ? folders : (hex ?? folders)).upstream(path),
+      upstream: async (path) => {
+        const policy = policyAsked(path);
+        if (policy !== undefined) return policies({ ...policy, face: "upstream" });
+        return (path.startsWith("/repos/") ? folders : (hex ?? folders)).upstream(path);
+      },
       file: files,
     }),
     isOwnRequest: (given) => given.includes(id),

@@ -4,6 +4,7 @@
  */
 import type { Located, Source } from "../serve/source.ts";
 import { hexpm } from "../names/hex-repository.ts";
+import { isPolicyName } from "../names/policy-names.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Asked } from "./asked.ts";
 
@@ -27,6 +28,7 @@ function keysOf(paths: StorePaths, path: string): string[] {
   const [, organisation, room = "", name = ""] = /^(?:\/repos\/([^/]+))?\/([^/]+)\/(.+)$/.exec(path) ?? [];
   const registry = paths.registry(organisation === undefined ? hexpm : `${hexpm}:${organisation}`);
   if (room === "packages" && !name.includes("/")) return [registry.upstreamPackage(name).path];
+  if (room === "policies" && isPolicyName(name)) return [registry.policy(name).path];
   if (room === "tarballs" || room === "docs") return [registry.dir.at(`${room}/${name}`).path];
   return room === "installs" ? [name] : [];
 }

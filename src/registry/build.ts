@@ -7,6 +7,7 @@ import { fingerprint } from "../hex/keys.ts";
 import { hexpm, servedName, signedName } from "../names/hex-repository.ts";
 import type { NamedRelease } from "../options.ts";
 import { adoptNothing, isBeginning, requireHeld, type Adopting } from "./adoption.ts";
+import { isOwnPolicySigned, signOwnPolicy, signPoliciesAnew } from "./policies.ts";
 import { signRegistry, type Signing, type SignedRegistry } from "./sign-registry.ts";
 import { listRegistries, listTarballs } from "../store/inventory.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
@@ -31,7 +32,7 @@ export interface BuildResult {
 }
 
 /** The settings by which a registry is signed. */
-export type SigningKey = RecordsKey | "registryName" | "newKey";
+export type SigningKey = RecordsKey | "registryName" | "newKey" | "policy";
 
 export interface BuildOptions {
   /** Whether to wait for another writer. */
@@ -68,8 +69,8 @@ export async function buildAsOnlyWriter(
   context: Context<SigningKey>,
   { without = new Set(), dryRun = false, adopt }: WriterOptions = {},
 ): Promise<BuildResult> {
-  const registries = (await listRegistries(context.paths)).filter(({ dir }) => !without.has(dir.path));
   const signing = await openSigning(context, { dryRun });
+  const registries = (await listRegistries(context.paths)).filter(({ dir }) => !without.has(dir.path));
   const adopting = adopt === undefined ? adoptNothing : await whatToAdopt(adopt, registries, signing);
   const result = await signEach(context, registries, { ...signing, adopting }, { without });
   // What is withdrawn while others are landed says nothing of those.
@@ -84,10 +85,10 @@ export async function buildAsOnlyWriter(
 export async function publish(context: Context<SigningKey>, packages: Packages): Promise<BuildResult> {
   const { paths } = context;
   const only = unite(await readUnsigned(paths), packages);
+  const signing = await openSigning(context, { dryRun: false });
   const held = await listRegistries(paths);
   const places = new Set(held.map(({ dir }) => dir.path));
   const added = [...only.keys()].map((name) => paths.registry(name)).filter(({ dir }) => !places.has(dir.path));
-  const signing = await openSigning(context, { dryRun: false });
   const result = await signEach(context, [...held, ...added], { ...signing, adopting: adoptNothing }, { only });
   await noteUnsigned(paths, new Map());
   return result;
@@ -95,9 +96,16 @@ export async function publish(context: Context<SigningKey>, packages: Packages):
 
 /** What a writer before left unsigned. For callers that hold the writers' lock. */
 export async function finishUnsigned(context: Context<SigningKey>): Promise<void> {
-  if ((await readUnsigned(context.paths)).size > 0) await publish(context, new Map());
+  if (!(await isFinished(context))) await publish(context, new Map());
 }
 
+/** Whether no writer before left anything unsigned, and the policy says what the configuration says by now. */
+export async function isFinished({ paths, config }: Context<SigningKey>): Promise<boolean> {
+  if ((await readUnsigned(paths)).size > 0) return false;
+  return config.policy === undefined || isOwnPolicySigned(paths, config.policy, await publishedKey(paths));
+}
+
+/** The keys; and what is signed before there is anything to list. */
 async function openSigning(
   context: Context<SigningKey>,
   { dryRun }: { readonly dryRun: boolean },
@@ -111,6 +119,7 @@ async function openSigning(
   if (config.newKey && own !== undefined && published !== undefined && fingerprint(own) !== fingerprint(published)) {
     reporter.note(`what the key ${fingerprint(published)} signed is taken over by the key ${fingerprint(own)}`);
   }
+  if (key !== undefined) await signOwnPolicy(paths, config.policy, key);
   const recordsKey = async (repository: string) => heldRecordsKey(context, repository);
   return { key, verifiers, recordsKey, cache: paths.cache };
 }
@@ -142,7 +151,9 @@ async function signEach(
     for (const dependency of signed.optionalElsewhere) {
       if (dependency.repository === hexpm) optional.add(dependency.package);
     }
-    results.push(resultOf(registry, signed));
+    const isWhole = only === undefined && signing.key !== undefined;
+    const policies = isWhole ? await signPoliciesAnew(registry, { ...signing, key: signing.key }) : [];
+    results.push(resultOf(registry, { ...signed, written: [...signed.written, ...policies] }));
   }
   if (signing.key !== undefined) await writeMirrorFile(context.paths, { registryName: name });
   return {

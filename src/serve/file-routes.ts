@@ -34,8 +34,9 @@ export interface FileRoutesDependencies {
 
 // What a registry consists of. Nothing else below its folder is served, whatever it is.
 const registryPath =
-  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/(?:\w[\w.+-]*\/)*\w[\w.+-]*)$/;
-const upstreamPath = /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w+)$/;
+  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w[\w.-]*|tarballs\/\w[\w.+-]*\.tar|docs\/\w[\w.+-]*\.tar\.gz|installs\/(?:\w[\w.+-]*\/)*\w[\w.+-]*)$/;
+const upstreamPath =
+  /^\/(?:repos\/[a-z0-9][a-z0-9_-]*\/)?(?:names|versions|public_key|packages\/\w+|policies\/\w[\w.-]*)$/;
 
 const refusals: Readonly<Record<number, string>> = { 412: "Precondition Failed\n", 416: "Range Not Satisfiable\n" };
 

@@ -13,7 +13,17 @@ export interface ForeignEntry extends Foreign {
   readonly option: string | undefined;
 }
 
-const inMirror = ["mirror.json", ".gitignore", ".gitattributes", ".lock", "locks", "upstream", "files", "files.json"];
+const inMirror = [
+  "mirror.json",
+  ".gitignore",
+  ".gitattributes",
+  ".lock",
+  "locks",
+  "upstream",
+  "added",
+  "files",
+  "files.json",
+];
 const inRegistry = ["public_key", "names", "versions", "packages", "tarballs", "docs", "installs", "repos", "policies"];
 // What is only read there may be a link.
 const inCerts = [".lock", "public"];

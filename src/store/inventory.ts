@@ -5,7 +5,7 @@ import { stampThrough } from "../disk/stamp.ts";
 import { whileUnchanged } from "../disk/while-unchanged.ts";
 import { compareNames, isPackageName, isRepositoryName } from "../names/hex-names.ts";
 import { isVersion } from "../names/versions.ts";
-import { hexpm } from "../names/hex-repository.ts";
+import { hexpm, ownRepository } from "../names/hex-repository.ts";
 import { github } from "../names/known-hosts.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
 import { parseDocsName, parseTarballName, type RegistryPaths } from "./registry-paths.ts";
@@ -25,6 +25,12 @@ export interface HeldRepository {
   readonly place: Place;
 }
 
+/** Whether a Hex repository is this mirror's own: made here, and asked of nobody. */
+export function isLocal(paths: StorePaths, repository: string): boolean {
+  if (repository === hexpm || paths.registry(repository).upstreamDir.isFolder()) return false;
+  return repository === ownRepository || paths.registry(repository).addedDir.isFolder();
+}
+
 /** The Hex repositories that the folder holds, hexpm first. */
 export async function listRegistries(paths: StorePaths): Promise<RegistryPaths[]> {
   const others = (await paths.reposDir.list("folder")).filter((name) => isRepositoryName(name) && name !== hexpm);
@@ -35,6 +41,7 @@ export async function listRegistries(paths: StorePaths): Promise<RegistryPaths[]
     for (const repository of candidates) {
       if (paths.registry(repository).upstreamDir.isFolder()) return paths.registry(repository);
     }
+    if (isLocal(paths, name)) return paths.registry(name);
     return paths.registry(`${hexpm}:${name}`);
   });
   return [paths.registry(hexpm), ...(await Promise.all(repositories))];

@@ -4,6 +4,8 @@
  */
 import * as z from "zod";
 import { compareNames, isPackageName, isRepositoryName } from "../names/hex-names.ts";
+import { hexpm } from "../names/hex-repository.ts";
+import { isPolicyName } from "../names/policy-names.ts";
 import { describeError } from "../errors.ts";
 import { isVersion } from "../names/versions.ts";
 import { stampThrough } from "../disk/stamp.ts";
@@ -35,11 +37,17 @@ const gitSchema = z.object({
     submodules: z.boolean().optional(),
   }),
 });
+const policySchema = z.object({
+  repository: z.string().refine((name) => isRepositoryName(name) && name !== hexpm),
+  name: z.string().refine(isPolicyName),
+});
 const schema = z.object({
   hex: z.array(hexSchema),
   git: z.array(gitSchema),
   /** What the git entries have as submodules, at the commits that they name. */
   submodules: z.array(gitSchema),
+  /** That its project is held to. */
+  policies: z.array(policySchema).optional(),
   /** Apps that nothing can be mirrored for, and why. */
   skipped: z.array(z.object({ app: z.string(), reason: z.string() })).optional(),
   /** Present when something of it failed to be synced. */
@@ -67,7 +75,7 @@ export async function writeKnownLock(
   const earlier = isWhole ? undefined : await readContent(file);
   const kept = earlier?.submodules ?? [];
   const all = new Map([...kept, ...submodules.map(written)].map((entry) => [`${entry.url} ${entry.revision}`, entry]));
-  const { hex, git } = contentOf(lock, { redact, refused });
+  const { hex, git, policies } = contentOf(lock, { redact, refused });
   // What an earlier sync was allowed to take is still needed.
   const taken = (earlier?.git ?? []).filter(({ app }) => isRefused(refused, lock.name, app));
   const skipped = skippedIn(lock, refused);
@@ -75,6 +83,7 @@ export async function writeKnownLock(
     hex,
     git: [...git, ...taken],
     submodules: [...all.values()],
+    ...(policies === undefined ? {} : { policies }),
     ...(skipped.length === 0 ? {} : { skipped }),
     ...(isWhole ? {} : { incomplete: true }),
   };
@@ -93,8 +102,8 @@ export async function isKnownLock(
 ): Promise<boolean> {
   const known = await readContent(paths.knownLock(lock.name));
   if (known === undefined || known.incomplete === true) return false;
-  const { hex, git } = known;
-  if (JSON.stringify({ hex, git }) !== JSON.stringify(contentOf(lock, options))) return false;
+  const { hex, git, policies } = known;
+  if (JSON.stringify({ hex, git, policies }) !== JSON.stringify(contentOf(lock, options))) return false;
   return submodules.every(({ url, revision }) =>
     known.submodules.some((each) => each.url === options.redact(url) && each.revision === revision),
   );
@@ -107,9 +116,10 @@ export async function namesTheSame(
   options: Pick<WriteOptions, "redact" | "refused">,
 ): Promise<boolean> {
   const known = await readContent(paths.knownLock(lock.name));
-  const { hex, git } = contentOf(lock, options);
+  const { hex, git, policies } = contentOf(lock, options);
   const texts = new Set(known?.git.map((entry) => JSON.stringify(entry)));
-  return JSON.stringify(known?.hex) === JSON.stringify(hex) && git.every((entry) => texts.has(JSON.stringify(entry)));
+  const isSame = JSON.stringify([known?.hex, known?.policies]) === JSON.stringify([hex, policies]);
+  return isSame && git.every((entry) => texts.has(JSON.stringify(entry)));
 }
 
 function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" | "refused">) {
@@ -119,6 +129,7 @@ function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" 
     git: git
       .filter(({ app }) => !isRefused(refused, lock.name, app))
       .map((entry) => gitSchema.parse({ ...entry, url: redact(entry.url) })),
+    policies: lock.policies?.map((policy) => policySchema.parse(policy)),
   };
 }
 
@@ -189,11 +200,11 @@ function nameOf(place: Place): string {
 async function readKnownLock(place: Place): Promise<Lock> {
   const name = nameOf(place);
   const known = await readJson({ place, schema, whenDamaged: { remedy: "delete it and sync that lock again" } });
-  const { hex, git, submodules, skipped = [] } = known ?? { hex: [], git: [], submodules: [] };
+  const { hex, git, submodules, skipped = [], policies } = known ?? { hex: [], git: [], submodules: [] };
   const entries = [
     ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
     ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
     ...skipped.map((entry): SkippedEntry => ({ ...entry, kind: "skipped", isPath: false })),
   ];
-  return { name, entries };
+  return { name, entries, ...(policies === undefined ? {} : { policies }) };
 }

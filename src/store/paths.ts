@@ -112,6 +112,11 @@ export class StorePaths {
     return this.mirror.at("history");
   }
 
+  /** `.mirror/added`: which releases were put in by `add`. */
+  get addedDir(): Place {
+    return this.mirror.at("added");
+  }
+
   /** `.mirror/hex/repos`: the repositories besides hexpm. */
   get reposDir(): Place {
     return this.hex.at("repos");
@@ -126,6 +131,7 @@ export class StorePaths {
       dir: served === undefined ? this.hex : this.reposDir.at(served),
       upstreamDir: this.upstreamDir.at(below),
       historyDir: this.historyDir.at(below),
+      addedDir: this.addedDir.at(below),
     });
   }
 

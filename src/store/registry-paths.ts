@@ -13,15 +13,15 @@ export class RegistryPaths {
   readonly upstreamDir: Place;
   /** `.mirror/history/hexpm`, `.mirror/history/hexpm/repos/acme` */
   readonly historyDir: Place;
+  /** `.mirror/added/hexpm`, `.mirror/added/local`: what people put in, and that nobody may replace. */
+  readonly addedDir: Place;
 
-  constructor(
-    repository: string,
-    places: { readonly dir: Place; readonly upstreamDir: Place; readonly historyDir: Place },
-  ) {
+  constructor(repository: string, places: Readonly<Record<"dir" | "upstreamDir" | "historyDir" | "addedDir", Place>>) {
     this.repository = repository;
     this.dir = places.dir;
     this.upstreamDir = places.upstreamDir;
     this.historyDir = places.historyDir;
+    this.addedDir = places.addedDir;
   }
 
   /** By its URL path below the registry: `.mirror/hex/packages/jason` */
@@ -59,6 +59,26 @@ export class RegistryPaths {
     return this.docsDir.at(`${name}-${version}.tar.gz`);
   }
 
+  /** `.mirror/hex/repos/acme/policies` */
+  get policiesDir(): Place {
+    return this.dir.at("policies");
+  }
+
+  /** `.mirror/hex/repos/acme/policies/strict` */
+  policy(name: string): Place {
+    return this.policiesDir.at(name);
+  }
+
+  /** `.mirror/upstream/hexpm/repos/acme/policies`: upstream's policies as they came. */
+  get upstreamPoliciesDir(): Place {
+    return this.upstreamDir.at("policies");
+  }
+
+  /** `.mirror/upstream/hexpm/repos/acme/policies/strict` */
+  upstreamPolicy(name: string): Place {
+    return this.upstreamPoliciesDir.at(name);
+  }
+
   /** `.mirror/upstream/hexpm/packages`: upstream's records as they came. */
   get upstreamPackagesDir(): Place {
     return this.upstreamDir.at("packages");
@@ -72,6 +92,11 @@ export class RegistryPaths {
   /** `.mirror/history/hexpm/jason.jsonl` */
   history(name: string): Place {
     return this.historyDir.at(`${name}.jsonl`);
+  }
+
+  /** `.mirror/added/local/acme.jsonl` */
+  added(name: string): Place {
+    return this.addedDir.at(`${name}.jsonl`);
   }
 
   /** `.mirror/upstream/hexpm/validators.json`: the ETags of these records, for conditional requests. */

@@ -6,6 +6,7 @@ import { createGunzip } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 import { readExpectedTarball } from "../hex/check.ts";
 import { decodeNames, decodePackage, decodeVersions, type Package, type Release } from "../hex/records.ts";
+import { decodePolicy } from "../hex/policies.ts";
 import { tokenVariable } from "../names/hex-repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { maxTarballSize } from "../hex/tarball.ts";
@@ -99,7 +100,7 @@ export function verifyList(bytes: Buffer, upstream: HexUpstream, name: ListName,
   }
 }
 
-/** A policy, as upstream signed it: whose it is and what it says is for clients. @throws likewise */
+/** A dependency policy, as upstream signed it. @throws likewise */
 export async function fetchPolicy(
   http: HttpClient,
   upstream: HexUpstream,
@@ -109,13 +110,30 @@ export async function fetchPolicy(
   const url = `${upstream.url}/policies/${name}`;
   return http.get(url, { ...optionsFor(upstream), maxSize: maxRecordSize, isGzip: true, ...transfer }, (answer) => {
     expectOk(answer, url, upstream);
-    try {
-      verifyAndUnwrap(answer.body, upstream.publicKey);
-    } catch (cause) {
-      throw new MirrorError("integrity", `${url} cannot be trusted`, { cause });
-    }
+    verifyPolicy(answer.body, upstream, name, url);
     return answer.body;
   });
+}
+
+/**
+ * As with records, a signature alone would let a hostile host answer with another policy.
+ * @param where named in errors @returns its payload @throws MirrorError `integrity`
+ */
+export function verifyPolicy(
+  bytes: Buffer,
+  { repository, publicKey }: Pick<HexUpstream, "repository" | "publicKey">,
+  name: string,
+  where: string,
+): Uint8Array {
+  try {
+    const payload = verifyAndUnwrap(bytes, publicKey);
+    const policy = decodePolicy(payload);
+    if (policy.name === name && policy.repository === repository) return payload;
+    const signed = `policy "${policy.name}" of "${policy.repository}"`;
+    throw new MirrorError("integrity", `it is signed as ${signed}, not "${name}" of "${repository}"`);
+  } catch (cause) {
+    throw new MirrorError("integrity", `${where} cannot be trusted`, { cause });
+  }
 }
 
 function optionsFor({ token }: HexUpstream, validator?: Validator): Pick<GetOptions, "token" | "headers"> {

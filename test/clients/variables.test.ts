@@ -38,6 +38,7 @@ function setupAt(url: string): ClientSetup {
     ca: "/certs/ca.pem",
     gitUnverified: [],
     refusingProxy: undefined,
+    policy: undefined,
   };
 }
 

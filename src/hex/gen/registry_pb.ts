@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file registry.proto.
  */
 export const file_registry: GenFile = /*@__PURE__*/
-  fileDesc("Cg5yZWdpc3RyeS5wcm90bxIRbWlycm9yX3NlcnZlci5oZXgiLAoGU2lnbmVkEg8KB3BheWxvYWQYASACKAwSEQoJc2lnbmF0dXJlGAIgASgMIisKCVRpbWVzdGFtcBIPCgdzZWNvbmRzGAEgAigDEg0KBW5hbm9zGAIgAigFIpoBCgVOYW1lcxIyCghwYWNrYWdlcxgBIAMoCzIgLm1pcnJvcl9zZXJ2ZXIuaGV4Lk5hbWVzLlBhY2thZ2USEgoKcmVwb3NpdG9yeRgCIAIoCRpJCgdQYWNrYWdlEgwKBG5hbWUYASACKAkSMAoKdXBkYXRlZF9hdBgDIAEoCzIcLm1pcnJvcl9zZXJ2ZXIuaGV4LlRpbWVzdGFtcCKyAQoIVmVyc2lvbnMSNQoIcGFja2FnZXMYASADKAsyIy5taXJyb3Jfc2VydmVyLmhleC5WZXJzaW9ucy5QYWNrYWdlEhIKCnJlcG9zaXRvcnkYAiACKAkaWwoHUGFja2FnZRIMCgRuYW1lGAEgAigJEhAKCHZlcnNpb25zGAIgAygJEhMKB3JldGlyZWQYAyADKAVCAhABEhsKD3dpdGhfYWR2aXNvcmllcxgFIAMoBUICEAEikgEKB1BhY2thZ2USLAoIcmVsZWFzZXMYASADKAsyGi5taXJyb3Jfc2VydmVyLmhleC5SZWxlYXNlEgwKBG5hbWUYAiACKAkSEgoKcmVwb3NpdG9yeRgDIAIoCRI3CgphZHZpc29yaWVzGAQgAygLMiMubWlycm9yX3NlcnZlci5oZXguU2VjdXJpdHlBZHZpc29yeSKHAgoHUmVsZWFzZRIPCgd2ZXJzaW9uGAEgAigJEhYKDmlubmVyX2NoZWNrc3VtGAIgAigMEjMKDGRlcGVuZGVuY2llcxgDIAMoCzIdLm1pcnJvcl9zZXJ2ZXIuaGV4LkRlcGVuZGVuY3kSNAoHcmV0aXJlZBgEIAEoCzIjLm1pcnJvcl9zZXJ2ZXIuaGV4LlJldGlyZW1lbnRTdGF0dXMSFgoOb3V0ZXJfY2hlY2tzdW0YBSABKAwSHAoQYWR2aXNvcnlfaW5kZXhlcxgGIAMoDUICEAASMgoMcHVibGlzaGVkX2F0GAcgASgLMhwubWlycm9yX3NlcnZlci5oZXguVGltZXN0YW1wIjMKEFJldGlyZW1lbnRTdGF0dXMSDgoGcmVhc29uGAEgAigFEg8KB21lc3NhZ2UYAiABKAkiZQoKRGVwZW5kZW5jeRIPCgdwYWNrYWdlGAEgAigJEhMKC3JlcXVpcmVtZW50GAIgAigJEhAKCG9wdGlvbmFsGAMgASgIEgsKA2FwcBgEIAEoCRISCgpyZXBvc2l0b3J5GAUgASgJIokBChBTZWN1cml0eUFkdmlzb3J5EgoKAmlkGAEgAigJEg8KB3N1bW1hcnkYAiACKAkSEAoIaHRtbF91cmwYAyABKAkSEAoIc2V2ZXJpdHkYBCABKAUSEgoKY3Zzc19zY29yZRgFIAEoAhIPCgdhcGlfdXJsGAYgASgJEg8KB2FsaWFzZXMYByADKAk");
+  fileDesc("Cg5yZWdpc3RyeS5wcm90bxIRbWlycm9yX3NlcnZlci5oZXgiLAoGU2lnbmVkEg8KB3BheWxvYWQYASACKAwSEQoJc2lnbmF0dXJlGAIgASgMIisKCVRpbWVzdGFtcBIPCgdzZWNvbmRzGAEgAigDEg0KBW5hbm9zGAIgAigFIpoBCgVOYW1lcxIyCghwYWNrYWdlcxgBIAMoCzIgLm1pcnJvcl9zZXJ2ZXIuaGV4Lk5hbWVzLlBhY2thZ2USEgoKcmVwb3NpdG9yeRgCIAIoCRpJCgdQYWNrYWdlEgwKBG5hbWUYASACKAkSMAoKdXBkYXRlZF9hdBgDIAEoCzIcLm1pcnJvcl9zZXJ2ZXIuaGV4LlRpbWVzdGFtcCKyAQoIVmVyc2lvbnMSNQoIcGFja2FnZXMYASADKAsyIy5taXJyb3Jfc2VydmVyLmhleC5WZXJzaW9ucy5QYWNrYWdlEhIKCnJlcG9zaXRvcnkYAiACKAkaWwoHUGFja2FnZRIMCgRuYW1lGAEgAigJEhAKCHZlcnNpb25zGAIgAygJEhMKB3JldGlyZWQYAyADKAVCAhABEhsKD3dpdGhfYWR2aXNvcmllcxgFIAMoBUICEAEikgEKB1BhY2thZ2USLAoIcmVsZWFzZXMYASADKAsyGi5taXJyb3Jfc2VydmVyLmhleC5SZWxlYXNlEgwKBG5hbWUYAiACKAkSEgoKcmVwb3NpdG9yeRgDIAIoCRI3CgphZHZpc29yaWVzGAQgAygLMiMubWlycm9yX3NlcnZlci5oZXguU2VjdXJpdHlBZHZpc29yeSKHAgoHUmVsZWFzZRIPCgd2ZXJzaW9uGAEgAigJEhYKDmlubmVyX2NoZWNrc3VtGAIgAigMEjMKDGRlcGVuZGVuY2llcxgDIAMoCzIdLm1pcnJvcl9zZXJ2ZXIuaGV4LkRlcGVuZGVuY3kSNAoHcmV0aXJlZBgEIAEoCzIjLm1pcnJvcl9zZXJ2ZXIuaGV4LlJldGlyZW1lbnRTdGF0dXMSFgoOb3V0ZXJfY2hlY2tzdW0YBSABKAwSHAoQYWR2aXNvcnlfaW5kZXhlcxgGIAMoDUICEAASMgoMcHVibGlzaGVkX2F0GAcgASgLMhwubWlycm9yX3NlcnZlci5oZXguVGltZXN0YW1wIjMKEFJldGlyZW1lbnRTdGF0dXMSDgoGcmVhc29uGAEgAigFEg8KB21lc3NhZ2UYAiABKAkiZQoKRGVwZW5kZW5jeRIPCgdwYWNrYWdlGAEgAigJEhMKC3JlcXVpcmVtZW50GAIgAigJEhAKCG9wdGlvbmFsGAMgASgIEgsKA2FwcBgEIAEoCRISCgpyZXBvc2l0b3J5GAUgASgJIokBChBTZWN1cml0eUFkdmlzb3J5EgoKAmlkGAEgAigJEg8KB3N1bW1hcnkYAiACKAkSEAoIaHRtbF91cmwYAyABKAkSEAoIc2V2ZXJpdHkYBCABKAUSEgoKY3Zzc19zY29yZRgFIAEoAhIPCgdhcGlfdXJsGAYgASgJEg8KB2FsaWFzZXMYByADKAkiygQKBlBvbGljeRISCgpyZXBvc2l0b3J5GAEgAigJEgwKBG5hbWUYAiACKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSEgoKdmlzaWJpbGl0eRgEIAIoBRI6CgxyZXBvc2l0b3JpZXMYBSADKAsyJC5taXJyb3Jfc2VydmVyLmhleC5Qb2xpY3kuUmVwb3NpdG9yeRoyCgpQYWNrYWdlUmVmEg8KB3BhY2thZ2UYASACKAkSEwoLcmVxdWlyZW1lbnQYAiABKAkajgEKCE92ZXJyaWRlEg4KBmFjdGlvbhgBIAIoBRIxCgNyZWYYAiACKAsyJC5taXJyb3Jfc2VydmVyLmhleC5Qb2xpY3kuUGFja2FnZVJlZhITCgthZHZpc29yeV9pZBgDIAEoCRIZChFyZXRpcmVtZW50X3JlYXNvbhgEIAEoBRIPCgdjb21tZW50GAUgASgJGl4KC1Jlc3RyaWN0aW9uEh0KFWFkdmlzb3J5X21pbl9zZXZlcml0eRgBIAEoBRIeChJyZXRpcmVtZW50X3JlYXNvbnMYAiADKAVCAhABEhAKCGNvb2xkb3duGAMgASgJGpMBCgpSZXBvc2l0b3J5EhIKCnJlcG9zaXRvcnkYASACKAkSOgoLcmVzdHJpY3Rpb24YAiABKAsyJS5taXJyb3Jfc2VydmVyLmhleC5Qb2xpY3kuUmVzdHJpY3Rpb24SNQoJb3ZlcnJpZGVzGAMgAygLMiIubWlycm9yX3NlcnZlci5oZXguUG9saWN5Lk92ZXJyaWRl");
 
 /**
  * @generated from message mirror_server.hex.Signed
@@ -356,4 +356,158 @@ export type SecurityAdvisory = Message<"mirror_server.hex.SecurityAdvisory"> & {
  */
 export const SecurityAdvisorySchema: GenMessage<SecurityAdvisory> = /*@__PURE__*/
   messageDesc(file_registry, 8);
+
+/**
+ * @generated from message mirror_server.hex.Policy
+ */
+export type Policy = Message<"mirror_server.hex.Policy"> & {
+  /**
+   * @generated from field: required string repository = 1;
+   */
+  repository: string;
+
+  /**
+   * @generated from field: required string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: optional string description = 3;
+   */
+  description: string;
+
+  /**
+   * @generated from field: required int32 visibility = 4;
+   */
+  visibility: number;
+
+  /**
+   * @generated from field: repeated mirror_server.hex.Policy.Repository repositories = 5;
+   */
+  repositories: Policy_Repository[];
+};
+
+/**
+ * Describes the message mirror_server.hex.Policy.
+ * Use `create(PolicySchema)` to create a new message.
+ */
+export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
+  messageDesc(file_registry, 9);
+
+/**
+ * @generated from message mirror_server.hex.Policy.PackageRef
+ */
+export type Policy_PackageRef = Message<"mirror_server.hex.Policy.PackageRef"> & {
+  /**
+   * @generated from field: required string package = 1;
+   */
+  package: string;
+
+  /**
+   * A requirement such as `~> 1.12`; absent: every version.
+   *
+   * @generated from field: optional string requirement = 2;
+   */
+  requirement: string;
+};
+
+/**
+ * Describes the message mirror_server.hex.Policy.PackageRef.
+ * Use `create(Policy_PackageRefSchema)` to create a new message.
+ */
+export const Policy_PackageRefSchema: GenMessage<Policy_PackageRef> = /*@__PURE__*/
+  messageDesc(file_registry, 9, 0);
+
+/**
+ * @generated from message mirror_server.hex.Policy.Override
+ */
+export type Policy_Override = Message<"mirror_server.hex.Policy.Override"> & {
+  /**
+   * @generated from field: required int32 action = 1;
+   */
+  action: number;
+
+  /**
+   * @generated from field: required mirror_server.hex.Policy.PackageRef ref = 2;
+   */
+  ref?: Policy_PackageRef;
+
+  /**
+   * @generated from field: optional string advisory_id = 3;
+   */
+  advisoryId: string;
+
+  /**
+   * @generated from field: optional int32 retirement_reason = 4;
+   */
+  retirementReason: number;
+
+  /**
+   * @generated from field: optional string comment = 5;
+   */
+  comment: string;
+};
+
+/**
+ * Describes the message mirror_server.hex.Policy.Override.
+ * Use `create(Policy_OverrideSchema)` to create a new message.
+ */
+export const Policy_OverrideSchema: GenMessage<Policy_Override> = /*@__PURE__*/
+  messageDesc(file_registry, 9, 1);
+
+/**
+ * @generated from message mirror_server.hex.Policy.Restriction
+ */
+export type Policy_Restriction = Message<"mirror_server.hex.Policy.Restriction"> & {
+  /**
+   * @generated from field: optional int32 advisory_min_severity = 1;
+   */
+  advisoryMinSeverity: number;
+
+  /**
+   * @generated from field: repeated int32 retirement_reasons = 2 [packed = true];
+   */
+  retirementReasons: number[];
+
+  /**
+   * `7d`, `2w`, `1mo`
+   *
+   * @generated from field: optional string cooldown = 3;
+   */
+  cooldown: string;
+};
+
+/**
+ * Describes the message mirror_server.hex.Policy.Restriction.
+ * Use `create(Policy_RestrictionSchema)` to create a new message.
+ */
+export const Policy_RestrictionSchema: GenMessage<Policy_Restriction> = /*@__PURE__*/
+  messageDesc(file_registry, 9, 2);
+
+/**
+ * @generated from message mirror_server.hex.Policy.Repository
+ */
+export type Policy_Repository = Message<"mirror_server.hex.Policy.Repository"> & {
+  /**
+   * @generated from field: required string repository = 1;
+   */
+  repository: string;
+
+  /**
+   * @generated from field: optional mirror_server.hex.Policy.Restriction restriction = 2;
+   */
+  restriction?: Policy_Restriction;
+
+  /**
+   * @generated from field: repeated mirror_server.hex.Policy.Override overrides = 3;
+   */
+  overrides: Policy_Override[];
+};
+
+/**
+ * Describes the message mirror_server.hex.Policy.Repository.
+ * Use `create(Policy_RepositorySchema)` to create a new message.
+ */
+export const Policy_RepositorySchema: GenMessage<Policy_Repository> = /*@__PURE__*/
+  messageDesc(file_registry, 9, 3);
 
