@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compareVersions, isVersion } from "../../src/names/versions.ts";
+import { compareVersions, isRequirement, isVersion } from "../../src/names/versions.ts";
 
 test.each([
   "1.0.0",
@@ -49,4 +49,34 @@ test("versions order as SemVer says, with build metadata last", () => {
   ];
   expect(ordered.toReversed().sort(compareVersions)).toEqual(ordered);
   expect(compareVersions("1.0.0", "1.0.0")).toBe(0);
+});
+
+// As Elixir's Version.parse_requirement takes them; what it does not take, Hex passes over.
+test.each([
+  ["~> 1.0", true],
+  ["1.0.0", true],
+  ["> 1.0.0", true],
+  [">=1.0.0", true],
+  [">= 1.0.0 and < 2.0.0", true],
+  [">= 1.0.0 or ~> 3.1", true],
+  ["~> 1.0 and ~> 2.0 or 3.0.0", true],
+  ["  ~>  1.0 ", true],
+  ["~> 1.0-rc", true],
+  ["~> 1.0.0-rc.1", true],
+  [">= 1.0", false],
+  ["== 1.0", false],
+  ["~> 1", false],
+  ["1.0", false],
+  ["*", false],
+  ["", false],
+  ["< 2.0.0, > 1.0.0", false],
+  ["> 1.0.0 < 2.0.0", false],
+  [">= 1.0.0 and", false],
+  [">= 1.0.0and< 2.0.0", false],
+  ["== 01.0.0", false],
+  ["~> 1.0.0.0", false],
+  ["=1.0.0", false],
+  ["> 1.0.0 AND < 2.0.0", false],
+])("the requirement %j: %j", (requirement, isOne) => {
+  expect(isRequirement(requirement)).toBe(isOne);
 });

@@ -7,6 +7,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { generatePrivateKey, publicKeyPem, readPrivateKey } from "../../src/hex/keys.ts";
 import { createPackage, type Package, type PackageInit, type ReleaseInit } from "../../src/hex/records.ts";
 import { SignedSchema } from "../../src/hex/gen/registry_pb.ts";
+import { encodePolicy } from "../../src/hex/policies.ts";
+import type { PolicyText } from "../../src/names/policy-rules.ts";
 import { readTarball } from "../../src/hex/tarball.ts";
 import { buildRegistry } from "./registry.ts";
 import { listenOnLoopback, switchable } from "./loopback.ts";
@@ -25,6 +27,8 @@ export interface HexUpstream {
   intercept: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** Signs a registry of other tarballs. */
   readonly publish: (tarballs: readonly MadeTarball[], options?: PublishOptions) => void;
+  /** Signs a dependency policy of an organisation's, for who sends its token; absent: for anybody. */
+  readonly publishPolicy: (policy: PolicyText, token?: string) => void;
   readonly writePublicKey: (file: string) => Promise<string>;
   /** As when its machine is off, and when it is there again. */
   readonly off: () => Promise<void>;
@@ -51,7 +55,8 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
     authorizations.set(request.url ?? "", request.headers.authorization);
     if (upstream.intercept(request, response)) return;
     const [, organisation = ""] = /^\/repos\/([^/]+)\//.exec(request.url ?? "") ?? [];
-    if (organisation !== "" && request.headers.authorization !== tokens.get(organisation)) {
+    const isPublic = /\/policies\//.test(request.url ?? "") && !tokens.has(organisation);
+    if (organisation !== "" && !isPublic && request.headers.authorization !== tokens.get(organisation)) {
       response.writeHead(401).end("who are you");
       return;
     }
@@ -75,6 +80,10 @@ export async function startHexUpstream(tarballs: readonly MadeTarball[]): Promis
       for (const [resource, payload] of resources) files.set(`${root}/${resource}`, signedBy(key, payload));
       for (const { name, version, bytes } of published) files.set(`${root}/tarballs/${name}-${version}.tar`, bytes);
       files.set(`${root}/public_key`, Buffer.from(publicKeyPem(key)));
+    },
+    publishPolicy: (policy, token) => {
+      if (token !== undefined) tokens.set(policy.repository, token);
+      files.set(`/repos/${policy.repository}/policies/${policy.name}`, signedBy(key, encodePolicy(policy)));
     },
     writePublicKey: async (file) => {
       await writeFile(file, createPublicKey(key).export({ type: "spki", format: "pem" }));
