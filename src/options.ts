@@ -7,6 +7,7 @@
 import { isIP } from "node:net";
 import * as z from "zod";
 import { maxUrlLength } from "./names/git-url.ts";
+import { ownRepository } from "./names/hex-repository.ts";
 import { isPackageName, isRepositoryName } from "./names/hex-names.ts";
 import { isVersion } from "./names/versions.ts";
 import { parsePolicyName } from "./names/policy-names.ts";
@@ -44,14 +45,24 @@ const repository = z
     const [, name = "", url = "", publicKeyFile] = /^([^=]+)=([^,]+?)\/*(?:,(.+))?$/.exec(value) ?? [];
     return { name, url, publicKeyFile };
   });
-const release = z
-  .string()
-  .regex(/^(?:[a-z0-9_:-]+\/)?[a-zA-Z0-9_]+@\S+$/)
-  .transform((value) => {
-    const [, repositoryName = "hexpm", name = "", version = ""] = /^(?:(.+)\/)?([^/@]+)@(.+)$/.exec(value) ?? [];
-    return { repository: repositoryName, name, version };
-  })
-  .refine((named) => isRepositoryName(named.repository) && isPackageName(named.name) && isVersion(named.version));
+const named = <T>(parse: (text: string) => T | undefined) =>
+  z.string().transform((value, refinement) => {
+    const found = parse(value);
+    if (found !== undefined) return found;
+    refinement.addIssue({ code: "custom" });
+    return z.NEVER;
+  });
+/** `jason@1.4.1`, `hexpm:acme/secret@2.0.0`; `repository` undefined: none is named. @returns undefined for what is none */
+export function parseRelease(value: string): (Omit<NamedRelease, "repository"> & { repository?: string }) | undefined {
+  const [, repository, name = "", version = ""] = /^(?:([a-z0-9_:-]+)\/)?([a-zA-Z0-9_]+)@(\S+)$/.exec(value) ?? [];
+  if (!isPackageName(name) || !isVersion(version)) return undefined;
+  if (repository === undefined) return { name, version };
+  return isRepositoryName(repository) ? { repository, name, version } : undefined;
+}
+const release = named((value): NamedRelease | undefined => {
+  const found = parseRelease(value);
+  return found === undefined ? undefined : { repository: "hexpm", ...found };
+});
 /** What a person looked at and accepts: `jason`, `jason@1.4.1`, `hexpm:acme/secret@2.0.0` */
 const changed = z
   .string()
@@ -63,13 +74,6 @@ const changed = z
   .refine(
     ({ repository, name, version }) => isRepositoryName(repository) && isPackageName(name) && isVersionOrNone(version),
   );
-const named = <T>(parse: (text: string) => T | undefined) =>
-  z.string().transform((value, refinement) => {
-    const found = parse(value);
-    if (found !== undefined) return found;
-    refinement.addIssue({ code: "custom" });
-    return z.NEVER;
-  });
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 const whichRefs = ["all", "locked"] as const;
 const formats = ["sh", "fish", "powershell", "docker", "container", "github-actions", "gitlab", "json"] as const;
@@ -108,7 +112,11 @@ export interface InstallerTarget {
 
 export type FileSource = z.infer<typeof fileSource>;
 export type NamedRepository = z.infer<typeof repository>;
-export type NamedRelease = z.infer<typeof release>;
+export interface NamedRelease {
+  readonly repository: string;
+  readonly name: string;
+  readonly version: string;
+}
 export type AcceptedChange = z.infer<typeof changed>;
 export type TokenFiles = z.infer<typeof tokenFiles>;
 
@@ -717,6 +725,22 @@ export const options = {
     allowed: "package names, or patterns such as acme_*",
     schema: words.pipe(z.array(packagePattern)),
     isRepeatable: true,
+  },
+  into: {
+    scope: "command",
+    defaultText: ownRepository,
+    flag: "--repo <name>",
+    help: "the Hex repository of the mirror's own that it is put into",
+    allowed: "a name",
+    schema: text,
+  },
+  docsFile: {
+    scope: "command",
+    flag: "--docs <file>",
+    help: "the package's documentation: a .tar.gz of the folder that ex_doc made",
+    allowed: "a file",
+    schema: text,
+    path: "given file",
   },
   adopt: {
     scope: "command",

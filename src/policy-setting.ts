@@ -22,7 +22,7 @@ const shown = z
   .string()
   .trim()
   .min(1)
-  .refine((text) => [...text].length <= maxReason, `at most ${maxReason} characters`)
+  .refine((text) => Array.from(text).length <= maxReason, `at most ${maxReason} characters`)
   .refine((text) => printable(text) === text && !/\p{Cf}/u.test(text), "no line breaks and no control characters");
 const subject = {
   package: z.string().refine(isPackageName, "a package's name"),

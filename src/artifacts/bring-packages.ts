@@ -63,12 +63,13 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
       let source: HexSource;
       let held: HeldRecord;
       try {
-        source = await tools.hex.open(job.repository);
-        const why = await tools.ownNames(source.paths, job.name);
+        const registry = tools.paths.registry(job.repository);
+        const why = await tools.ownNames(registry, job.name);
         if (why !== undefined) {
-          yield* ownReleases(job, source.paths, why);
+          yield* ownReleases(job, registry, why);
           return;
         }
+        source = await tools.hex.open(job.repository);
         held = await refreshRecord(job.name, source, { ...tools, locked: async () => locked(job) });
       } catch (error) {
         for (const { version } of job.releases) yield { item: releaseItem(job, version), error };

@@ -3,7 +3,8 @@
  * now and then; many releases have none, which is remembered with upstream's validators.
  */
 import { describeError } from "../errors.ts";
-import { lazyBy } from "../lazy.ts";
+import type { OwnNamesSettings } from "../registry/own-names.ts";
+import { lazy, lazyBy } from "../lazy.ts";
 import { packageJobs, type Demand } from "../plan/packages.ts";
 import { listDocs, listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -22,8 +23,15 @@ export interface DocumentationJob {
   readonly demands: readonly Demand[];
 }
 
-/** @param isWanted whether documentation is asked for */
-export function createDocumentation(paths: StorePaths, isWanted: boolean): Artifact<DocumentationJob> {
+/** @param isWanted whether documentation is asked for @param names which are never asked of upstream */
+export function createDocumentation(
+  paths: StorePaths,
+  isWanted: boolean,
+  names: OwnNamesSettings,
+): Artifact<DocumentationJob> {
+  const ownNames = lazy(async () => (await import("./with-records.ts")).createOwnNames(paths, names));
+  const isOwn = async ({ repository, name }: DocumentationJob) =>
+    (await (await ownNames())(paths.registry(repository), name)) !== undefined;
   const fileOf = ({ repository, name, version }: DocumentationJob) => paths.registry(repository).docs(name, version);
   const validators = lazyBy(async (repository: string) => readValidators(paths.registry(repository)));
   const isAbsent = async (job: DocumentationJob) =>
@@ -38,10 +46,16 @@ export function createDocumentation(paths: StorePaths, isWanted: boolean): Artif
     items: (job): WantedItem[] => [
       { item: itemOf(job), keys: [fileOf(job).path], locks: job.demands.map(({ lock }) => lock) },
     ],
-    has: async (job) => [{ item: itemOf(job), isHeld: fileOf(job).isFile() || (await isAbsent(job)) }],
+    has: async (job) => [
+      { item: itemOf(job), isHeld: fileOf(job).isFile() || (await isAbsent(job)) || (await isOwn(job)) },
+    ],
     bringing: async (_jobs, tools) => ({
       bring: async function* (job) {
-        yield await bringDocs(job, tools);
+        // What is this mirror's own has the documentation that it came with, or none.
+        if (await isOwn(job)) {
+          const outcome = fileOf(job).isFile() ? "unchanged" : "none";
+          yield { item: itemOf(job), outcome, bytes: 0 };
+        } else yield await bringDocs(job, tools);
       },
       finish: async () => [],
     }),
@@ -51,7 +65,7 @@ export function createDocumentation(paths: StorePaths, isWanted: boolean): Artif
       if (fileOf(job).isFile()) {
         const reason = await damageIn(paths.registry(job.repository), job);
         yield { item, problems: reason === undefined ? [] : [{ state: "damaged", reason, ...asking }] };
-      } else if (!(await isAbsent(job))) {
+      } else if (!(await isAbsent(job)) && !(await isOwn(job))) {
         yield { item, problems: [{ state: "missing", reason: "it is not here", ...asking }] };
       }
     },

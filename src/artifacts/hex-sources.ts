@@ -7,7 +7,7 @@ import { MirrorError } from "../errors.ts";
 import { hexpm, organisationOf, servedName } from "../names/hex-repository.ts";
 import { lazy, lazyBy } from "../lazy.ts";
 import type { Context } from "../store/context.ts";
-import { listRegistries } from "../store/inventory.ts";
+import { isLocal, listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { addValidators, readValidators, type Validator, type Validators } from "../store/validators.ts";
@@ -57,8 +57,10 @@ export function openHexSources(context: Context<UpstreamKey | "registryName">): 
 function createHexSources({ paths, reporter, upstreamOf, recordUpstream }: HexSourceTools): HexSources {
   const opened = new Map<string, HexSource>();
   const places = lazy(async () => {
-    // Only upstream's records tell whose a folder is; one that was made by hand is there to be adopted.
-    const known = (await listRegistries(paths)).filter(({ upstreamDir }) => upstreamDir.isFolder());
+    // What was made by hand, and is nobody's yet, is there to be adopted.
+    const known = (await listRegistries(paths)).filter(
+      ({ repository, upstreamDir }) => upstreamDir.isFolder() || isLocal(paths, repository),
+    );
     return new Map(known.map(({ repository }) => [servedName(repository), repository]));
   });
   const open = async (repository: string): Promise<HexSource> => {

@@ -9,6 +9,7 @@ import { hexpm } from "../names/hex-repository.ts";
 import { lazy } from "../lazy.ts";
 import type { AcceptedChange } from "../options.ts";
 import { packageJobs, type PackageJob } from "../plan/packages.ts";
+import { listAdded, readAdded } from "../store/added.ts";
 import { listRegistries, listTarballs, listSigned } from "../store/inventory.ts";
 import { publishedKey } from "../store/published-key.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -81,10 +82,20 @@ export function createPackages(
   };
 }
 
+const addedHere = 'it was added here, and may be nowhere else; "mirror-server remove" takes it out';
+
+async function addedReleases(registry: RegistryPaths): Promise<ReadonlySet<string>> {
+  const lines = (await listAdded(registry)).map(async (name) =>
+    (await readAdded(registry.added(name))).map(({ version }) => `${name} ${version}`),
+  );
+  return new Set((await Promise.all(lines)).flat());
+}
+
 /** In the order in which they may go: what is listed, what it is checked against, what it lists. */
 async function listHeld(registry: RegistryPaths): Promise<Held[]> {
   const { repository, dir, upstreamPackagesDir } = registry;
   const tarballs = await listTarballs(registry);
+  const added = await addedReleases(registry);
   const withTarballs = new Set(tarballs.map(({ name }) => name));
   // A record of ours without a tarball is there because what is held depends on it optionally, and upstream's goes with it.
   const isOptional = (name: string) => !withTarballs.has(name) && registry.resource(`packages/${name}`).isFile();
@@ -103,6 +114,7 @@ async function listHeld(registry: RegistryPaths): Promise<Held[]> {
       key: place.path,
       places: [place],
       needs: [registry.upstreamPackage(name).path, dir.path],
+      ...(added.has(`${name} ${version}`) ? { spared: addedHere } : {}),
     })),
   ];
 }

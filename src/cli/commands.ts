@@ -272,6 +272,28 @@ export const commands = {
     ],
     guide: "hex",
   },
+  add: {
+    summary: "put a package of your own into a Hex repository of the mirror's",
+    argument: { name: "file", help: 'what "mix hex.build" or "rebar3 hex build" made', isFile: true },
+    own: ["into", "docsFile", "acceptChanged"],
+    more: ["local", "hexPublicKey", "cacheDir", ...signing],
+    meanings: { acceptChanged: "let NAME@VERSION, which was removed, come back as something else" },
+    examples: [
+      "mirror-server add acme-1.0.0.tar",
+      "mirror-server add acme-1.0.0.tar --docs acme-1.0.0-docs.tar.gz",
+      "mirror-server add acme-1.0.0.tar --repo corp",
+    ],
+    guide: "private-packages",
+  },
+  remove: {
+    summary: "take a release out that was added",
+    argument: { name: "name@version", help: "acme@1.0.0, or REPOSITORY/NAME@VERSION" },
+    own: ["into"],
+    more: ["hexPublicKey", "cacheDir", ...signing],
+    meanings: { into: "the Hex repository that it was added to" },
+    examples: ["mirror-server remove acme@1.0.0", "mirror-server remove acme@1.0.0 --repo corp"],
+    guide: "private-packages",
+  },
   init: {
     summary: "write what a project needs to use a mirror, over nothing of yours",
     own: ["compose", "service", "commit", "usePolicy", "lockName"],

@@ -9,6 +9,7 @@ import { MirrorError } from "../errors.ts";
 import { loadConfig, type Config, type Sources } from "../config.ts";
 import { openMirror } from "../mirror/mirror.ts";
 import { printable } from "../text.ts";
+import { add } from "./add.ts";
 import { build } from "./build.ts";
 import { certs } from "./certs.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -24,6 +25,7 @@ import { list } from "./list.ts";
 import type { Asked, Invocation } from "./program.ts";
 import type { Progress } from "./progress.ts";
 import { prune } from "./prune.ts";
+import { remove } from "./remove.ts";
 import { report } from "./report.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
@@ -37,6 +39,8 @@ const works: Readonly<Record<CommandName, Command>> = {
   serve,
   sync,
   build,
+  add,
+  remove,
   verify,
   prune,
   status,
@@ -66,7 +70,7 @@ export interface RunTools extends Pick<
 
 // Of these what runs is no answer: they start one, or write into the project.
 const startsOne: ReadonlySet<CommandName> = new Set(["serve", "init"]);
-const makesOne: ReadonlySet<CommandName> = new Set(["serve", "sync"]);
+const makesOne: ReadonlySet<CommandName> = new Set(["serve", "sync", "add"]);
 /** What these print is an answer; the others tell what they have done. */
 const answers: ReadonlySet<CommandName> = new Set(["status", "list", "why", "env", "doctor", "health", "verify"]);
 /** These tell themselves which mirror they are about, or are about none. */

@@ -60,7 +60,7 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
       withdraw: createWithdraw(context),
       names: settings,
     }),
-    documentation: createDocumentation(paths, settings.docs),
+    documentation: createDocumentation(paths, settings.docs, settings),
     policies: createPolicies(paths, {
       settings,
       recordsKey: async (repository) => heldRecordsKey(context, repository),

@@ -15,6 +15,9 @@ import { readKnownLocks } from "../store/known-locks.ts";
 import { lockNames } from "../store/lock-origins.ts";
 import { StorePaths } from "../store/paths.ts";
 import type { BuildOptions, BuildResult } from "../registry/build.ts";
+import type { NamedFile } from "./package-files.ts";
+import type { AddOptions, AddResult } from "./add.ts";
+import type { RemovedRelease, RemoveResult } from "./remove.ts";
 import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
 import { requireMirror, tellForeign } from "../store/context.ts";
 import type { VerifyResult } from "./findings.ts";
@@ -50,6 +53,8 @@ export interface Mirror {
   /** Whether the locks are as they were, and all that they name is here. */
   readonly isUpToDate: (locks: readonly Lock[]) => Promise<boolean>;
   readonly build: (options: Pick<BuildOptions, "adopt" | "dryRun">) => Promise<BuildResult>;
+  readonly add: (files: readonly NamedFile[], options: AddOptions) => Promise<AddResult>;
+  readonly remove: (releases: readonly RemovedRelease[]) => Promise<RemoveResult>;
   readonly verify: (locks: readonly Lock[], options: VerifyOptions) => Promise<VerifyResult>;
   readonly prune: (options: PruneOptions) => Promise<PruneResult>;
   readonly status: () => Promise<Status>;
@@ -129,6 +134,15 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       await tellWeakKey(context, gitEnvironments);
       const { build } = await import("../artifacts/with-records.ts");
       return onSameDisk(paths, () => build(context, options));
+    },
+    add: async (files, options) => {
+      await tellWeakKey(context, gitEnvironments);
+      const { add } = await import("./add.ts");
+      return onSameDisk(paths, () => add(context, files, options));
+    },
+    remove: async (releases) => {
+      const { remove } = await import("./remove.ts");
+      return onSameDisk(paths, () => remove(context, releases));
     },
     verify: async (locks, options) => (await import("./verify.ts")).verify(context, kinds, locks, options),
     prune: async (options) => onSameDisk(paths, () => prune(context, lenientKinds, options)),

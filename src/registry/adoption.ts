@@ -20,6 +20,8 @@ export interface Adopting {
   readonly named: readonly NamedRelease[];
   /** All that lies there: the registry lists no release yet. */
   readonly everything: boolean;
+  /** When what is named is published here; absent: nobody knows, and it may be old. */
+  readonly at?: Date;
 }
 
 export const adoptNothing: Adopting = { named: [], everything: false };
@@ -82,7 +84,7 @@ export async function judgeReleases(
       leaveOut(`upstream's record of ${shown} is held and does not list it, so it is not signed`);
     } else if (upstream.state === "untrusted") leaveOut("upstream's record of it cannot be trusted");
     else if (adopting.everything || isNamed) {
-      signed.push(release);
+      signed.push({ ...release, publishedAt: isNamed ? adopting.at : undefined });
       adopted.push(version);
     } else {
       const command = `mirror-server build --adopt ${shown}@${version}`;

@@ -9,7 +9,10 @@ import type { NamedRelease } from "../options.ts";
 import { adoptNothing, isBeginning, requireHeld, type Adopting } from "./adoption.ts";
 import { isOwnPolicySigned, signOwnPolicy, signPoliciesAnew } from "./policies.ts";
 import { signRegistry, type Signing, type SignedRegistry } from "./sign-registry.ts";
-import { listRegistries, listTarballs } from "../store/inventory.ts";
+import { isLocal, listRegistries, listTarballs } from "../store/inventory.ts";
+import { listAdded } from "../store/added.ts";
+import type { StorePaths } from "../store/paths.ts";
+import type { RegistryNames } from "./describe-package.ts";
 import { writeMirrorFile } from "../store/mirror-file.ts";
 import { publishedKey } from "../store/published-key.ts";
 import { beginMirror } from "../store/pull-mode.ts";
@@ -80,16 +83,25 @@ export async function buildAsOnlyWriter(
 
 /**
  * These packages, and what a writer before left unsigned. For callers that hold the writers' lock.
- * @param packages by Hex repository
+ * @param packages by Hex repository @param adopting what a person put in
  */
-export async function publish(context: Context<SigningKey>, packages: Packages): Promise<BuildResult> {
+export async function publish(
+  context: Context<SigningKey>,
+  packages: Packages,
+  adopting: Pick<Adopting, "named" | "at"> = adoptNothing,
+): Promise<BuildResult> {
   const { paths } = context;
   const only = unite(await readUnsigned(paths), packages);
   const signing = await openSigning(context, { dryRun: false });
   const held = await listRegistries(paths);
   const places = new Set(held.map(({ dir }) => dir.path));
   const added = [...only.keys()].map((name) => paths.registry(name)).filter(({ dir }) => !places.has(dir.path));
-  const result = await signEach(context, [...held, ...added], { ...signing, adopting: adoptNothing }, { only });
+  const result = await signEach(
+    context,
+    [...held, ...added],
+    { ...signing, adopting: { everything: false, ...adopting } },
+    { only },
+  );
   await noteUnsigned(paths, new Map());
   return result;
 }
@@ -144,7 +156,9 @@ async function signEach(
   for (const registry of [...others, ...(main === undefined ? [] : [main])]) {
     const { repository } = registry;
     const names =
-      repository === hexpm ? { repository: name, alias: hexpm, optional } : { repository: signedName(repository) };
+      repository === hexpm
+        ? { repository: name, alias: hexpm, optional }
+        : { repository: signedName(repository), usual: await usualRepository(context.paths, registry) };
     const packages = only === undefined ? undefined : (only.get(repository) ?? new Set<string>());
     const scope = { ...names, only: packages, ...(without === undefined ? {} : { without }) };
     const signed = await signRegistry(registry, scope, signing);
@@ -164,6 +178,16 @@ async function signEach(
     adopted: results.flatMap(({ adopted }) => adopted),
     leftOut: results.flatMap(({ leftOut }) => leftOut),
   };
+}
+
+/**
+ * rebar3 writes requirements without their repository. Of a repository of the mirror's own they are hexpm's, but for what is
+ * in it; of what was made by hand elsewhere, its own, as `mix hex.registry build` takes them.
+ */
+async function usualRepository(paths: StorePaths, registry: RegistryPaths): Promise<RegistryNames["usual"]> {
+  if (!isLocal(paths, registry.repository)) return undefined;
+  const own = new Set(await listAdded(registry));
+  return (dependency) => (own.has(dependency) ? signedName(registry.repository) : hexpm);
 }
 
 function resultOf({ repository }: RegistryPaths, signed: SignedRegistry): BuildResult {

@@ -16,6 +16,8 @@ export interface HeldRelease {
   /** SHA-256, 32 bytes each. */
   readonly innerChecksum: Uint8Array;
   readonly outerChecksum: Uint8Array;
+  /** Where nothing upstream tells; undefined: nobody knows. */
+  readonly publishedAt?: Date | undefined;
 }
 
 export interface RegistryNames {
@@ -23,6 +25,8 @@ export interface RegistryNames {
   readonly repository: string;
   /** What tarballs call this repository besides: those of hex.pm say `hexpm`, whatever the mirror's is called. */
   readonly alias?: string | undefined;
+  /** Which one a requirement is of that names none; absent: its package's own. */
+  readonly usual?: ((dependency: string) => string) | undefined;
 }
 
 export interface PackageInput {
@@ -93,21 +97,25 @@ function difference(release: HeldRelease, record: Release): string | undefined {
     : "the tarball is not the one that upstream signed";
 }
 
-function releaseFromMetadata(release: HeldRelease, { repository, alias }: RegistryNames): Release {
-  const own = new Set([repository, alias]);
+function releaseFromMetadata(release: HeldRelease, { repository, alias, usual }: RegistryNames): Release {
+  const own = new Set([repository, alias, undefined]);
+  const { publishedAt } = release;
+  const seconds = publishedAt === undefined ? undefined : BigInt(Math.floor(publishedAt.getTime() / 1000));
   return createRelease({
     version: release.metadata.version,
     innerChecksum: release.innerChecksum,
     outerChecksum: release.outerChecksum,
-    dependencies: release.metadata.requirements.map((requirement) => ({
-      package: requirement.package,
-      requirement: requirement.requirement,
-      optional: requirement.optional,
-      app: requirement.app,
-      ...(requirement.repository === undefined || own.has(requirement.repository)
-        ? {}
-        : { repository: requirement.repository }),
-    })),
+    ...(seconds === undefined ? {} : { publishedAt: { seconds, nanos: 0 } }),
+    dependencies: release.metadata.requirements.map((requirement) => {
+      const of = requirement.repository ?? usual?.(requirement.package);
+      return {
+        package: requirement.package,
+        requirement: requirement.requirement,
+        optional: requirement.optional,
+        app: requirement.app,
+        ...(of === undefined || own.has(of) ? {} : { repository: of }),
+      };
+    }),
   });
 }
 

@@ -1,10 +1,13 @@
 /**
- * Names that are this mirror's own: those that the configuration reserves (`"local"`), and those of which a person adopted
- * a release while no record of upstream's covers the package. Upstream is never asked for them, so that nobody who takes
+ * Names that are this mirror's own: those that the configuration reserves (`"local"`), those of its own repositories, and
+ * those of which a person added, or adopted, a release while no record of upstream's covers the package. Upstream is never asked for them, so that nobody who takes
  * such a name there can put a release of theirs in its place. docs/decisions/0016-pull-through.md
  */
 import { stampThrough } from "../disk/stamp.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
+import { hexpm } from "../names/hex-repository.ts";
+import { watchAdded } from "../store/added.ts";
+import { isLocal } from "../store/inventory.ts";
 import { publishedKey } from "../store/published-key.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { readSignedRecord } from "./adoption.ts";
@@ -22,9 +25,12 @@ export interface OwnNamesSettings {
 export function createOwnNames(paths: StorePaths, { local, fromUpstream = [] }: OwnNamesSettings): OwnNames {
   const [reserved, given] = [local, fromUpstream].map((patterns) => patterns.map(patternOf));
   const known = new Map<string, { readonly stamp: string; readonly isOwn: boolean }>();
+  const addedTo = watchAdded(paths);
+  const isUpstreams = (registry: RegistryPaths, name: string) =>
+    registry.upstreamPackage(name).isFile() || registry.history(name).isFile();
   const isAdopted = async (registry: RegistryPaths, name: string): Promise<boolean> => {
     // Of most names one look tells: what upstream has once signed is upstream's.
-    if (registry.upstreamPackage(name).isFile() || registry.history(name).isFile()) return false;
+    if (isUpstreams(registry, name)) return false;
     const record = registry.resource(`packages/${name}`);
     if (!record.isFile()) return false;
     const stamp = stampThrough(record.path);
@@ -36,7 +42,14 @@ export function createOwnNames(paths: StorePaths, { local, fromUpstream = [] }: 
   };
   return async (registry, name) => {
     if (reserved?.some((pattern) => pattern.test(name))) return 'the configuration reserves it ("local")';
-    if (given?.some((pattern) => pattern.test(name)) || !(await isAdopted(registry, name))) return undefined;
+    if (isLocal(paths, registry.repository)) return `${registry.repository} is a repository of this mirror's own`;
+    if (given?.some((pattern) => pattern.test(name))) return undefined;
+    // rebar3 asks hexpm first, whosever a package is: nobody there may take the place of what is this mirror's own.
+    const mayBeTaken = registry.repository === hexpm && !isUpstreams(registry, name);
+    const elsewhere = mayBeTaken ? await addedTo(name) : undefined;
+    if (elsewhere !== undefined)
+      return `it is a package of ${elsewhere}, which is this mirror's own; to take upstream's besides, sync --from-upstream ${name}`;
+    if (!registry.added(name).isFile() && !(await isAdopted(registry, name))) return undefined;
     return `its releases were adopted; to take upstream's from now on, sync --from-upstream ${name}`;
   };
 }
