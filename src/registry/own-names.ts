@@ -5,7 +5,7 @@
  */
 import { stampThrough } from "../disk/stamp.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
-import { hexpm } from "../names/hex-repository.ts";
+import { hexpm, servedName } from "../names/hex-repository.ts";
 import { watchAdded } from "../store/added.ts";
 import { isLocal } from "../store/inventory.ts";
 import { publishedKey } from "../store/published-key.ts";
@@ -42,7 +42,9 @@ export function createOwnNames(paths: StorePaths, { local, fromUpstream = [] }: 
   };
   return async (registry, name) => {
     if (reserved?.some((pattern) => pattern.test(name))) return 'the configuration reserves it ("local")';
-    if (isLocal(paths, registry.repository)) return `${registry.repository} is a repository of this mirror's own`;
+    // An organisation of that name would be served at the same place.
+    const served = servedName(registry.repository);
+    if (served !== undefined && isLocal(paths, served)) return `/repos/${served} is a repository of this mirror's own`;
     if (given?.some((pattern) => pattern.test(name))) return undefined;
     // rebar3 asks hexpm first, whosever a package is: nobody there may take the place of what is this mirror's own.
     const mayBeTaken = registry.repository === hexpm && !isUpstreams(registry, name);

@@ -215,7 +215,10 @@ describe("no name is the mirror's own and upstream's", () => {
     await rm(mirror(""), { recursive: true });
     await run("add", "n.tar", "--repo", "acme");
     const synced = await mirrorHere(["sync", ...from()], { cwd, env: { MIRROR_TOKEN_ACME: "t" } });
-    expect([synced.code, synced.stderr]).toEqual([1, expect.stringContaining('/repos/acme of this mirror is "acme"')]);
+    expect([synced.code, synced.stderr]).toEqual([
+      1,
+      expect.stringContaining("/repos/acme is a repository of this mirror's own"),
+    ]);
   });
 });
 
