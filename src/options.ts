@@ -363,7 +363,7 @@ export const options = {
     default: [],
     flag: "--watch <lock>",
     help: "sync this lock, or those of this project folder, at the start and when they change; may come several times",
-    allowed: "mix.lock or rebar.lock files, or project folders",
+    allowed: "mix.lock, rebar.lock or manifest.toml files, or project folders",
     schema: words,
     resolvePaths: (paths: string[], resolve) => paths.map(resolve),
     isRepeatable: true,

@@ -79,7 +79,7 @@ const pulling = [
 
 const lockArgument: ArgumentDescription = {
   name: "lock",
-  help: "mix.lock or rebar.lock files, or project folders; none: the working folder",
+  help: "mix.lock, rebar.lock or manifest.toml files, or project folders; none: the working folder",
   isFile: true,
 };
 

@@ -4,9 +4,9 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Config } from "../config.ts";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { isFile } from "../disk/files.ts";
-import type { Lock } from "../lock/entries.ts";
+import type { Lock, LockKind } from "../lock/entries.ts";
 import { projectPolicies } from "./project-policies.ts";
-import { readLock, type LockKind, type ReadLock } from "../lock/read-lock.ts";
+import { readLock, type ReadLock } from "../lock/read-lock.ts";
 
 type Wanted = Pick<
   Config,
@@ -52,9 +52,15 @@ export async function readLocks(
   }
   const names = name === undefined ? nameLocks(unique, await mirror.lockNames()) : [name];
   return Promise.all(
-    unique.map(async ({ path, entries }, index) => {
+    unique.map(async ({ path, kind, entries }, index) => {
       const policies = await projectPolicies(dirname(path), config);
-      return { name: names[index] ?? "app", entries, origin: path, ...(policies.length === 0 ? {} : { policies }) };
+      return {
+        name: names[index] ?? "app",
+        kind,
+        entries,
+        origin: path,
+        ...(policies.length === 0 ? {} : { policies }),
+      };
     }),
   );
 }
@@ -71,7 +77,7 @@ export async function lockPlaces(given: readonly string[], cwd: string): Promise
     const full = resolve(cwd, path);
     const isProject = await stat(full).then(
       (found) => found.isDirectory(),
-      () => !full.endsWith(".lock"),
+      () => !/\.(?:lock|toml)$/.test(full),
     );
     all.push(...(isProject ? await candidatesIn(full) : [full]));
   }
@@ -100,7 +106,11 @@ async function findLockFiles(path: string, cwd: string): Promise<string[]> {
   const full = resolve(cwd, path);
   const entry = await stat(full).catch((cause: unknown) => {
     const why = hasErrno(cause, "ENOENT") ? "is not there" : "cannot be read";
-    throw new MirrorError("usage", `${path} ${why}; give a mix.lock or rebar.lock, or a folder with one`, { cause });
+    throw new MirrorError(
+      "usage",
+      `${path} ${why}; give a mix.lock, rebar.lock or manifest.toml, or a folder with one`,
+      { cause },
+    );
   });
   if (!entry.isDirectory()) return [full];
   const found = await lockFilesIn(full);
@@ -115,15 +125,21 @@ async function findLockFiles(path: string, cwd: string): Promise<string[]> {
 
 /** What to do depends on the project: an app of an umbrella has no lock of its own, and rebar3 makes its own. */
 function noLock(folder: string): MirrorError {
-  const command = isFile(join(folder, "rebar.config")) ? "rebar3 lock" : "mix deps.get";
+  const [, command = "mix deps.get"] = lockedBy.find(([file]) => isFile(join(folder, file))) ?? [];
   const above = lockAbove(folder);
   const remedy = above === undefined ? `run "${command}" there once, or name a lock` : `there is one in ${above}`;
-  return new MirrorError("usage", `there is no mix.lock or rebar.lock in ${folder}; ${remedy}`);
+  return new MirrorError("usage", `there is no mix.lock, rebar.lock or manifest.toml in ${folder}; ${remedy}`);
 }
+
+const lockedBy = [
+  ["mix.exs", "mix deps.get"],
+  ["rebar.config", "rebar3 lock"],
+  ["gleam.toml", "gleam deps download"],
+] as const;
 
 function lockAbove(folder: string): string | undefined {
   for (let above = dirname(folder); above !== dirname(above); above = dirname(above)) {
-    if (isFile(join(above, "mix.lock")) || isFile(join(above, "rebar.lock"))) return above;
+    if (locksIn(above).some(isFile)) return above;
   }
   return undefined;
 }
@@ -140,16 +156,22 @@ async function lockFilesIn(full: string): Promise<string[]> {
 async function candidatesIn(full: string): Promise<string[]> {
   const apps = await readdir(join(full, "apps")).catch(() => []);
   const folders = [full, ...apps.sort().map((app) => join(full, "apps", app))];
-  return folders.flatMap((dir) => [join(dir, "mix.lock"), join(dir, "rebar.lock")]);
+  return folders.flatMap(locksIn);
+}
+
+/** The files that they would be. A manifest.toml without a gleam.toml beside it is of some other tool's. */
+function locksIn(folder: string): string[] {
+  const names = ["mix.lock", "rebar.lock", ...(isFile(join(folder, "gleam.toml")) ? ["manifest.toml"] : [])];
+  return names.map((name) => join(folder, name));
 }
 
 /**
- * A lock keeps the name that the mirror knows it by. A new one is called by its project's folder, `my_app` or
- * `my_app-rebar`; where that is another's, by the folder above too, `work-my_app`; and where that is, too, by a number.
+ * A lock keeps the name that the mirror knows it by. A new one is called by its project's folder, `my_app`,
+ * `my_app-rebar` or `my_app-gleam`; where that is another's, by the folder above too, `work-my_app`; and where that is, too, by a number.
  * @param known names, by real path
  */
 export function nameLocks(files: readonly LockFile[], known: ReadonlyMap<string, string>): string[] {
-  const suffix = { mix: "", rebar: "-rebar" };
+  const suffix = { mix: "", rebar: "-rebar", gleam: "-gleam" };
   const short = files.map(({ path, kind }) => clean(basename(dirname(path))) + suffix[kind]);
   const taken = new Set(known.values());
   return files.map(({ path, realPath }, index) => {

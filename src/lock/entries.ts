@@ -47,7 +47,12 @@ export interface SkippedEntry {
 
 export type LockEntry = HexEntry | GitEntry | SkippedEntry;
 
+/** Which tool wrote it. */
+export type LockKind = "mix" | "rebar" | "gleam";
+
 export interface Lock {
+  /** undefined for one that the mirror remembers. */
+  readonly kind?: LockKind;
   /** Dependency policies that its project is held to; absent: none. */
   readonly policies?: readonly PolicyName[];
   /** What the mirror calls it: an option, else the project folder's name. */

@@ -14,7 +14,7 @@ import {
 import { exists, isFolder } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
 import type { Lock } from "../lock/entries.ts";
-import { hexHosts } from "../names/known-hosts.ts";
+import { hexApiHost, hexHosts, hexRegistryHost } from "../names/known-hosts.ts";
 import { showPolicyName } from "../names/policy-names.ts";
 import { hexpm, sourceOf } from "../names/hex-repository.ts";
 import { listRegistries } from "../store/inventory.ts";
@@ -97,10 +97,14 @@ export async function planned(
   }
   if (compose !== undefined) {
     const named = repositoryJobs(locks, config).jobs.map(({ host }) => host);
+    // Gleam asks these by their names, whatever it is told.
+    const isGleam = locks.some(({ kind }) => kind === "gleam");
     const held = listServedHosts(paths).filter((host) => !hexHosts.has(host));
     const input = {
       ...compose.project,
-      gitHosts: [...new Set([...held, ...named])].filter((host) => host !== "localhost").sort(),
+      gitHosts: [...new Set([...held, ...named, ...(isGleam ? [hexRegistryHost, hexApiHost] : [])])]
+        .filter((host) => host !== "localhost")
+        .sort(),
       repositories: await ownRepositories(context),
       policy: config.usePolicy === undefined ? undefined : showPolicyName(config.usePolicy),
       lockName: lock?.name ?? "app",

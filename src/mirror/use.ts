@@ -7,6 +7,7 @@ import { isLoopback } from "../names/addresses.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import type { Client, ClientKey, Server } from "../clients/client.ts";
 import { clientEnvironment, containerEnvironment } from "../clients/client-setup.ts";
+import { fillGleamCache } from "../clients/gleam-cache.ts";
 import { openRefusingProxy } from "../clients/refusing-proxy.ts";
 import { noMirror, requireRoom, tellForeign, type Context } from "../store/context.ts";
 import type { ServeKey, Serving } from "./serve.ts";
@@ -99,6 +100,7 @@ export async function withClients<T>(
   }
   await tellForeign(context);
   await tellTrustProblems(context);
+  await fillGleamCache(paths, client.locks, client.environment);
   // One that is not there yet is made, and fetches what the command asks for.
   const isThere = paths.registry(hexpm).publicKey.look()?.isFile() === true;
   if (!isThere && (config.offline || config.pull === false || config.found.keys.has("mirror")))

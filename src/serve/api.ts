@@ -4,7 +4,7 @@ import type { Metadata } from "../hex/metadata.ts";
 import { isPackageName, isRepositoryName } from "../names/hex-names.ts";
 import { compareVersions, isVersion } from "../names/versions.ts";
 import { decodePackage, type Package, type Release } from "../hex/records.ts";
-import { hexpm, servedName, signedName } from "../names/hex-repository.ts";
+import { hexpm, servedName, signedName, sourceOf } from "../names/hex-repository.ts";
 import { publishedAt, retirementOf } from "../hex/release-details.ts";
 import { unwrap } from "../hex/signed.ts";
 import { readTarball } from "../hex/tarball.ts";
@@ -193,7 +193,9 @@ function configsOf(
   const app = metadata?.app ?? name;
   const options = [
     ...(app === name ? [] : [`hex: :${name}`]),
-    ...(repository === hexpm ? [] : [`organization: "${servedName(repository) ?? ""}"`]),
+    ...(repository === hexpm
+      ? []
+      : [`${sourceOf(repository) === repository ? "repo" : "organization"}: "${signedName(repository)}"`]),
   ];
   const mix = [`:${app}`, `"~> ${requirement}"`, ...options].join(", ");
   return {

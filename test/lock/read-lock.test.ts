@@ -36,7 +36,11 @@ test.each([
 test.each([
   ["package-lock.json", '{ "name": "x" }', /neither a mix\.lock/],
   ["notes.txt", "to do\n", /neither a mix\.lock/],
-  ["manifest.toml", '# by Gleam\npackages = [\n  { name = "gleam_stdlib" },\n]\n', /Gleam's manifest\.toml/],
+  [
+    "manifest.toml",
+    '# by Gleam\npackages = [\n  { name = "gleam_stdlib" },\n]\n',
+    /no manifest of Gleam's at packages\.0\.version/,
+  ],
   ["mix.lock", "what", /^mix\.lock:1:1/],
   ["x.lock", "<<<<<<< HEAD\n%{\n", /neither a mix\.lock/],
   ["mix.lock", "<<<<<<< HEAD\n%{\n", /conflict/],

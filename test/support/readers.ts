@@ -10,9 +10,11 @@ import { readMetadata } from "../../src/hex/metadata.ts";
 import { readErlangTerms } from "../../src/hex/erlang-terms.ts";
 import { readHexConfigToken } from "../../src/hex/hex-config.ts";
 import { generatePrivateKey, publicKeyPem, readPrivateKey, readPublicKey } from "../../src/hex/keys.ts";
+import { decodePolicy, encodePolicy } from "../../src/hex/policies.ts";
 import { decodeNames, decodePackage, decodeVersions } from "../../src/hex/records.ts";
 import { unwrap } from "../../src/hex/signed.ts";
 import { readTar } from "../../src/hex/tar.ts";
+import { readProjectPolicy } from "../../src/lock/mix-project.ts";
 import { readLock } from "../../src/lock/read-lock.ts";
 import { booleanOf, parseConfig } from "../../src/git/config-file.ts";
 import { readFetchRequest } from "../../src/git/fetch-request.ts";
@@ -75,6 +77,37 @@ const gitUrls = text(
 );
 
 export const readers: Readonly<Record<string, Reader>> = {
+  manifests: {
+    samples: text(
+      `packages = [\n  { name = "a", version = "1.0.0", requirements = [], source = "hex", outer_checksum = "${"a1".repeat(32)}" },\n]\n`,
+      `[[packages]]\nname = "b"\nversion = "1.0.0"\nsource = "git"\nrepo = "https://h/r"\ncommit = "${id}"\n`,
+    ),
+    read: (bytes) => readLock(bytes, "manifest.toml"),
+  },
+  policies: {
+    samples: [
+      encodePolicy({
+        repository: "acme",
+        name: "strict",
+        description: "d",
+        rules: {
+          hexpm: {
+            cooldown: "7d",
+            advisories: "high",
+            retired: ["security"],
+            deny: [{ package: "a", requirement: "~> 1.0", reason: "r" }],
+            allow: [],
+            except: [],
+          },
+        },
+      }),
+    ],
+    read: (bytes) => decodePolicy(bytes),
+  },
+  projects: {
+    samples: text('[app: :a, hex: [policy: [org: "acme", name: "strict"]]]', 'hex: [policy: "hexpm:acme/strict"]'),
+    read: (bytes) => readProjectPolicy(bytes.toString("utf8")),
+  },
   locks: {
     samples: filesIn("locks").map(beginning),
     read: (bytes) => readLock(bytes, "mix.lock"),

@@ -1,0 +1,44 @@
+/**
+ * Gleam asks repo.hex.pm and nobody else, whatever it is told; but it asks nobody for what is in its cache, and does not look
+ * at that again. So what a `manifest.toml` locks and the mirror holds is put there, hashed: under its checksum, as Gleam has
+ * it since 1.15, and under its name, as it had it before.
+ */
+import { createHash } from "node:crypto";
+import { homedir, platform } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { Place } from "../disk/place.ts";
+import type { HexEntry, Lock } from "../lock/entries.ts";
+import type { StorePaths } from "../store/paths.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What cannot be written there is fetched by Gleam itself. */
+export async function fillGleamCache(
+  paths: StorePaths,
+  locks: readonly Lock[],
+  environment: Environment,
+): Promise<void> {
+  const dir = join(cacheFolder(environment), "gleam/hex/hexpm/packages");
+  // The user's own, which may be reached through any link.
+  const folder = Place.root({ dir, noun: "Gleam's cache", isOne: () => true });
+  for (const entry of locks.filter(({ kind }) => kind === "gleam").flatMap((lock) => lock.entries)) {
+    // Its cache may belong to somebody else.
+    if (entry.kind === "hex") await putThere(paths, folder, entry).catch(() => undefined);
+  }
+}
+
+async function putThere(paths: StorePaths, folder: Place, entry: HexEntry): Promise<void> {
+  const { name, version, repository, outerChecksum = "" } = entry;
+  const places = [`${outerChecksum.toUpperCase()}.tar`, `${name}-${version}.tar`].map((each) => folder.at(each));
+  const missing = places.filter((place) => !place.isFile());
+  const bytes = missing.length === 0 ? undefined : await paths.registry(repository).tarball(name, version).read();
+  if (bytes === undefined || createHash("sha256").update(bytes).digest("hex") !== outerChecksum) return;
+  for (const place of missing) await place.write(bytes);
+}
+
+/** As Gleam finds it: by the variable on Linux alone. */
+function cacheFolder({ XDG_CACHE_HOME: given = "", HOME: home = homedir(), LOCALAPPDATA: local }: Environment): string {
+  if (platform() === "darwin") return join(home, "Library/Caches");
+  if (platform() === "win32") return local ?? join(home, "AppData/Local");
+  return isAbsolute(given) ? given : join(home, ".cache");
+}
