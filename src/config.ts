@@ -12,7 +12,7 @@ import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
 import { nearest } from "./maybe-meant.ts";
 import { redactUrl } from "./names/git-url.ts";
-import { hexRegistryHost, installersHost } from "./names/known-hosts.ts";
+import { hexApiHost, hexRegistryHost, installersHost } from "./names/known-hosts.ts";
 import { switchesIn } from "./verification.ts";
 import { options, variableOf, type InstallerTarget, type Option, type OptionKey, type Settings } from "./options.ts";
 
@@ -164,6 +164,7 @@ export function loadConfig({ flags, environment, cwd, located = nowhere }: Sourc
     hasFile: file.isThere,
     nearby: located.nearby,
     offline: settings.offline || settings.hermetic,
+    hexApiUrl: settings.hexApiUrl ?? (settings.hexUrl === options.hexUrl.default ? hexApiOf : undefined),
     hexDir,
     gitDir: settings.gitDir ?? join(mirror, "git"),
     cacheDir: settings.cacheDir ?? usersCache,
@@ -209,6 +210,9 @@ function belowUpstream(upstream: unknown): Partial<Record<OptionKey, string>> {
   return { hexUrl: `${upstream}/${hexRegistryHost}`, buildsUrl: `${upstream}/${installersHost}` };
 }
 
+// A key goes to the API of the very server that it is for.
+const hexApiOf = `https://${hexApiHost}/api`;
+
 /** Docker links and Kubernetes inject `MIRROR_PORT=tcp://10.0.0.1:80` and `MIRROR_NAME=/app/mirror` for a "mirror". */
 function isServiceVariable(key: OptionKey, value: string): boolean {
   return /^(?:tcp|udp):\/\//.test(value) || (key === "name" && value.startsWith("/"));
@@ -216,7 +220,7 @@ function isServiceVariable(key: OptionKey, value: string): boolean {
 
 // Tokens, what orchestrators make for a service called mirror, what `env` sets and the files that `init` writes read.
 const known =
-  /^MIRROR_(?:TOKEN_.*|(?:SERVER_)?(?:SERVICE|PORT|ENV)_.*|SERVER_(?:PORT|NAME|ACTIVE|NAMES|SAVED_.*|PACKAGE|LOCKS)|CONFIG|IMAGE|SETUP|CLIENT_HOME)$/;
+  /^MIRROR_(?:TOKEN_.*|(?:SERVER_)?(?:SERVICE|PORT|ENV)_.*|SERVER_(?:PORT|NAME|ACTIVE|NAMES|SAVED_.*|PACKAGE|LOCKS)|NAMES|REPOSITORIES|CONFIG|IMAGE|SETUP|CLIENT_HOME)$/;
 
 /** A name that was mistyped must not be taken for a setting that holds. */
 function unknownVariables(environment: Environment): string[] {

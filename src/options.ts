@@ -290,6 +290,15 @@ export const options = {
     allowed: "an http or https URL, without credentials",
     schema: httpUrl,
   },
+  hexApiUrl: {
+    scope: "setting",
+    decidesTrust: true,
+    defaultText: "https://hex.pm/api, of repo.hex.pm",
+    flag: "--hex-api-url <url>",
+    help: "where keys of organisations are exchanged for tokens",
+    allowed: "an http or https URL, without credentials",
+    schema: httpUrl,
+  },
   hexPublicKey: {
     scope: "setting",
     defaultText: "hex.pm's, built in",

@@ -18,6 +18,7 @@ import { landFile } from "./land-file.ts";
 import { readHeld, refreshRecord, type HeldRecord } from "./refresh-record.ts";
 import { transferOf, type Outcome } from "../reporter.ts";
 import type { OwnNames } from "../registry/own-names.ts";
+import { isLocal } from "../store/inventory.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import type { TakeTools } from "./take-record.ts";
 
@@ -64,12 +65,13 @@ export async function bringPackages(jobs: readonly PackageJob[], tools: Tools): 
       let held: HeldRecord;
       try {
         const registry = tools.paths.registry(job.repository);
+        const opened = isLocal(tools.paths, job.repository) ? undefined : await tools.hex.open(job.repository);
         const why = await tools.ownNames(registry, job.name);
-        if (why !== undefined) {
-          yield* ownReleases(job, registry, why);
+        if (why !== undefined || opened === undefined) {
+          yield* ownReleases(job, registry, why ?? "its repository is");
           return;
         }
-        source = await tools.hex.open(job.repository);
+        source = opened;
         held = await refreshRecord(job.name, source, { ...tools, locked: async () => locked(job) });
       } catch (error) {
         for (const { version } of job.releases) yield { item: releaseItem(job, version), error };

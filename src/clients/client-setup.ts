@@ -75,13 +75,14 @@ export async function clientEnvironment(
     hexDocs: config.hexDocsDir,
     hexTerms: users.hex,
     rebarTerms: users.rebar,
+    netrc: users.netrc,
     gitRules: [...rules, ...rulesOfEach(git, gitRepositories)],
     usersGit: client.git,
     environment: users.environment,
   });
   const setup: ClientSetup = {
     url,
-    hasUrlInFiles: isUrlInHexFile({ repositories: hexRepositories, token }),
+    hasUrlInFiles: isUrlInHexFile({ repositories: hexRepositories }),
     // What a rule of the user's begins with may hold a token: that stays in the file, which nobody else can read.
     gitSettings: [
       ...[...rules, ...(await rulesForOldGit(context, git, { client, repositories: gitRepositories }))].filter(

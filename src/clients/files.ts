@@ -6,6 +6,7 @@ import { certificatesIn } from "../tls/certs-files.ts";
 import { gitAuthorityFiles, systemConfig, type GitSetting } from "./git-rules.ts";
 import type { UsersGit } from "../git/users-settings.ts";
 import { hexConfig, type HexTerms } from "./hex-file.ts";
+import { netrcFile, type NetrcEntry } from "./netrc-file.ts";
 import { rebarConfig, type RebarTerms } from "./rebar-file.ts";
 import { isUrlInHexFile, type RepositorySetup } from "./repository-setup.ts";
 
@@ -23,6 +24,7 @@ interface ClientFilesInput extends RepositorySetup {
   readonly hexDocs: string;
   readonly hexTerms: HexTerms;
   readonly rebarTerms: RebarTerms;
+  readonly netrc: readonly NetrcEntry[];
   readonly gitRules: readonly GitSetting[];
   readonly usersGit: UsersGit;
   /** As the user has it, without what points at a mirror. */
@@ -40,6 +42,8 @@ export interface ClientFiles {
   readonly caBundle: string | undefined;
   /** The same for Node, which adds them to its own. */
   readonly ca: string | undefined;
+  /** What Hex sends to a mirror that is guarded; undefined: nothing. */
+  readonly netrc: string | undefined;
   /** What git sends to a mirror that is guarded, as `git credential-store` has it. */
   readonly gitCredentials: string | undefined;
 }
@@ -65,6 +69,7 @@ export async function writeClientFiles(input: ClientFilesInput): Promise<ClientF
     rebarCache: rebarCache.verifiedPath(),
     gitSystem: ofUrl.at("gitconfig").verifiedPath(),
     quietHome: ofUrl.at("quiet").verifiedPath(),
+    netrc: await writeNetrc(ofUrl.at("netrc"), input),
     gitCredentials: await writeCredentials(ofUrl.at("git-credentials"), input),
   };
   if (ca === undefined) return { ...files, caBundle: undefined, ca };
@@ -92,6 +97,13 @@ async function writeCredentials(file: Place, { url, token }: ClientFilesInput): 
   login.username = "mirror-server";
   login.password = encodeURIComponent(token);
   await writePrivate(file, `${login.href}\n`);
+  return file.verifiedPath();
+}
+
+/** Likewise. */
+async function writeNetrc(file: Place, { url, token, netrc }: ClientFilesInput): Promise<string | undefined> {
+  if (token === undefined) return undefined;
+  await writePrivate(file, netrcFile(url, token, netrc));
   return file.verifiedPath();
 }
 

@@ -56,20 +56,18 @@ function keysOf(map: ErlangTerm | undefined): string[] {
 }
 
 /**
- * Organisations have key and URL from hexpm; where they need a token, Hex asks the URL that stands here, and no longer that
- * of the environment. Of another repository Hex wants all fields.
+ * Organisations have key and URL from hexpm. Of another repository Hex wants all fields. No token stands here: it comes by
+ * .netrc (netrc-file.ts).
  */
 export function hexConfig(setup: RepositorySetup, { kept }: HexTerms, isUrlInFile: boolean): string {
-  const { url, publicKey, repositories, token } = setup;
+  const { url, publicKey, repositories } = setup;
   const key = `public_key => ${binary(publicKey)}`;
-  const secret = `auth_key => ${token === undefined ? "nil" : binary(token)},oauth_exchange => false`;
   const entries = repositories.flatMap((name) => {
-    if (isPublic(name) || (isOrganisation(name) && token === undefined)) return [];
-    if (isOrganisation(name)) return [`${binary(name)} => #{${secret},auth_key_owner => organization}`];
-    return [`${binary(name)} => #{url => ${binary(`${url}/repos/${signedName(name)}`)},${key},${secret}}`];
+    if (isPublic(name) || isOrganisation(name)) return [];
+    const at = binary(`${url}/repos/${signedName(name)}`);
+    return [`${binary(name)} => #{url => ${at},${key},auth_key => nil,oauth_exchange => false}`];
   });
   const hexpmUrl = isUrlInFile ? url : "https://repo.hex.pm";
-  const hexpmSecret = token === undefined ? "" : `,${secret}`;
-  const repos = [`<<"hexpm">> => #{url => ${binary(hexpmUrl)},${key}${hexpmSecret}}`, ...entries].join(",");
+  const repos = [`<<"hexpm">> => #{url => ${binary(hexpmUrl)},${key}}`, ...entries].join(",");
   return `${kept.map((text) => `${text}\n`).join("")}{'$repos',#{${repos}}}.\n`;
 }

@@ -13,8 +13,8 @@ export interface RepositorySetup {
 }
 
 /** Whether Hex's file has to hold the mirror's URL: only hexpm's can come by the environment. */
-export function isUrlInHexFile({ repositories, token }: Pick<RepositorySetup, "repositories" | "token">): boolean {
-  return token !== undefined || repositories.some((name) => !isPublic(name) && !isOrganisation(name));
+export function isUrlInHexFile({ repositories }: Pick<RepositorySetup, "repositories">): boolean {
+  return repositories.some((name) => !isPublic(name) && !isOrganisation(name));
 }
 
 export function isPublic(repository: string): boolean {

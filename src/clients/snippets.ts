@@ -109,7 +109,10 @@ const authorityVariables = { HEX_CACERTS_PATH: caFile, GIT_SSL_CAINFO: caFile };
 /** For good, by the mirror's own signature: what lies there without a record of upstream's is to be had by it alone. */
 function withKey({ url, publicKey, isGuarded, gitHosts }: SnippetSetup): ClientSnippet[] {
   if (publicKey === undefined) return [];
-  const auth = isGuarded ? " --auth-key YOUR_TOKEN" : "";
+  // Hex from 2.6 on passes over keys that are stored for organisations.
+  const login = isGuarded
+    ? [`printf 'machine ${new URL(url).hostname}\\nlogin any\\npassword YOUR_TOKEN\\n' >>~/.netrc`]
+    : [];
   const key = publicKey.trim().replaceAll("\n", "\\n");
   const secret = isGuarded ? ', repo_key => <<"YOUR_TOKEN">>' : "";
   return [
@@ -120,7 +123,8 @@ function withKey({ url, publicKey, isGuarded, gitHosts }: SnippetSetup): ClientS
         "By the mirror's own signature. Compare the key's fingerprint first; mix hex.repo remove hexpm takes it back.",
       text: [
         `curl -fsS ${url}/public_key -o mirror_key.pem`,
-        `mix hex.repo set hexpm --url ${url} --public-key mirror_key.pem${auth}`,
+        `mix hex.repo set hexpm --url ${url} --public-key mirror_key.pem`,
+        ...login,
       ].join("\n"),
     },
     {

@@ -220,6 +220,13 @@ export const described: readonly Described[] = [
   {
     client: "Hex",
     in: "environment",
+    names: ["NETRC"],
+    treatment: "keep",
+    effect: "says where logins are; of a guarded mirror, a file that holds these and the mirror's",
+  },
+  {
+    client: "Hex",
+    in: "environment",
     names: ["HEX_COOLDOWN*", "HEX_POLICY", "HEX_IGNORE_*", "HEX_HTTP_*", "HEX_DIFF_COMMAND", "HEX_NO_SHORT_URLS"],
     treatment: "keep",
     effect: "protect, or are a matter of taste",

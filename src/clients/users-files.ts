@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { readIfPresent } from "../disk/files.ts";
 import { readHexTerms, type HexTerms } from "./hex-file.ts";
+import { readNetrc, type NetrcEntry } from "./netrc-file.ts";
 import { readRebarTerms, type RebarTerms } from "./rebar-file.ts";
 import { usersEnvironment } from "./variables.ts";
 
@@ -13,6 +14,7 @@ export interface UsersFiles {
   readonly environment: Environment;
   readonly hex: HexTerms;
   readonly rebar: RebarTerms;
+  readonly netrc: readonly NetrcEntry[];
 }
 
 /** @param present with what points at a mirror, where this runs within that */
@@ -26,6 +28,7 @@ export async function readUsersFiles(
   return {
     environment,
     hex: readHexTerms(await read(hexConfigFile)),
+    netrc: readNetrc(await read(environment["NETRC"] ?? join(environment["HOME"] ?? "", ".netrc"))),
     rebar: readRebarTerms(await read(join(base, ".config/rebar3/rebar.config"))),
   };
 }

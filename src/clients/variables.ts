@@ -29,6 +29,8 @@ export interface ClientSetup extends ProxySetup {
   readonly rebarCache: string;
   /** Whether the URL stands in Hex's file already, for more repositories than hexpm. */
   readonly hasUrlInFiles: boolean;
+  /** What Hex sends to a mirror that is guarded, a file; undefined: it is not. */
+  readonly netrc: string | undefined;
   /** The system's authorities and the mirror's, PEM; undefined where the mirror has none. */
   readonly caBundle: string | undefined;
   /** The mirror's authority alone, for clients that add to their own. */
@@ -58,6 +60,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
   const plain: Record<string, string> = {
     HEX_HOME: hexHome,
     ...(hasUrlInFiles ? {} : { HEX_MIRROR: url, HEX_TRUSTED_MIRROR: url }),
+    ...(setup.netrc === undefined ? {} : { NETRC: setup.netrc }),
     HEX_BUILDS_URL: url,
     HEX_API_URL: `${url}/api`,
     // A project may ask for these as well.

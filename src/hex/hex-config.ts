@@ -45,6 +45,15 @@ export function readHexConfigToken(
   return textOf(get(get(repos, hexpm), "auth_key")) ?? bearer(login, now);
 }
 
+/** Whether Hex exchanges the key that it keeps for a repository. @param source of a file that can be read */
+export function isExchanged(source: string, repository: string): boolean {
+  const terms = readTerms(source, "hex.config");
+  const repos = terms.map((term) => valueOf(term, "$repos")).find((value) => value !== undefined);
+  const of = (name: string) => get(get(repos, name), "oauth_exchange");
+  const said = of(repository) ?? of(sourceOf(repository));
+  return said === undefined || nameOf(said) !== "false";
+}
+
 /** The dependency policy that the user has set for all projects. @returns undefined, too, for a file that cannot be read */
 export function readHexConfigPolicy(source: string): string | undefined {
   try {

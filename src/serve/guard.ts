@@ -70,7 +70,10 @@ export function createGuard({ tokens: guarding, metricsTokens, sessions }: Guard
       if (!isOfHex) {
         throw new MirrorError("unauthorized", `this mirror ${why}: give it as the password, with any user name`);
       }
-      throw new MirrorError("refused", `this mirror ${why}; it is the repository's auth_key`);
+      throw new MirrorError(
+        "refused",
+        `this mirror ${why}; give it as the password of this host in .netrc, with any login`,
+      );
     },
     mayHear: (credentials) => {
       if (guarding === undefined || isAdmitted(credentials, undefined)) return "all";

@@ -32,11 +32,19 @@ export interface ExchangeTools {
   readonly turn: Turn;
 }
 
+export interface Post {
+  /** Its media type. */
+  readonly type: string;
+  readonly body: string;
+}
+
 export interface Question {
   readonly url: string;
   /** Of this URL alone: none goes with a redirect to another host. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly headers: Readonly<Record<string, string>>;
+  /** What is sent; absent: nothing, with GET. */
+  readonly post?: Post | undefined;
   /** Bytes. */
   readonly maxSize: number;
   readonly onBytes?: ((count: number) => void) | undefined;
@@ -70,13 +78,20 @@ export async function exchange(
     stop.abort(upstreamTrouble({ kind: "silent", host }, `${host} has not answered for ${limits.firstByte} s`));
   }, limits.firstByte * 1000);
   try {
-    const asked = request(url, { dispatcher, headers: headersFor(question, url, arrival), signal });
+    const headers = headersFor(question, url, arrival);
+    const { post } = question;
+    const sent =
+      post === undefined ? { headers } : { headers: { ...headers, "content-type": post.type }, body: post.body };
+    const asked = request(url, { dispatcher, method: post === undefined ? "GET" : "POST", ...sent, signal });
     // While it connects, the client hears of no end.
     const answer = await orAborted(asked, signal);
     clearTimeout(firstByte);
     const head = { status: answer.statusCode, headers: flat(answer.headers), url };
     turn.sign(busy.has(head.status));
     const next = await redirectOf(head, url, tools.mayAsk);
+    if (next !== undefined && post !== undefined) {
+      throw new MirrorError("upstream", `${shown} redirects, and what is sent to it may be a secret`);
+    }
     if (next !== undefined) {
       await readStart(answer.body, stop);
       return { head, next };

@@ -4,15 +4,16 @@ import type { Config } from "../config.ts";
 import { readIfPresent } from "../disk/files.ts";
 import { MirrorError } from "../errors.ts";
 import type { HexUpstream } from "./hex.ts";
-import { readHexConfigToken } from "../hex/hex-config.ts";
+import { isExchanged, readHexConfigToken } from "../hex/hex-config.ts";
 import { fingerprint, hexpmPublicKey, readPublicKey } from "../hex/keys.ts";
 import { hexpm, organisationOf, signedName, sourceOf, tokenVariable } from "../names/hex-repository.ts";
+import { exchanging, type TokenOf } from "./token-exchange.ts";
 import { readKeyFile, type Context } from "../store/context.ts";
 import { hexpmFingerprint, requireTrusted, trustedKey } from "../store/trust.ts";
 
 /** The settings that say whose records are trusted, and those that say where they come from besides. */
 export type RecordsKey = "hexPublicKey" | "repos" | "newUpstreamKey";
-export type UpstreamKey = RecordsKey | "hexUrl" | "found" | "tokens" | "hexConfigFile";
+export type UpstreamKey = RecordsKey | "hexUrl" | "hexApiUrl" | "found" | "tokens" | "hexConfigFile";
 
 /** @throws MirrorError `config` for a key that cannot be read or is not trusted, `refused` for a repository that nobody told of */
 export async function hexUpstream(context: Context<UpstreamKey>, repository: string): Promise<HexUpstream> {
@@ -96,14 +97,14 @@ export async function requireGivenKeys(context: Context<RecordsKey>): Promise<vo
 
 /**
  * `MIRROR_TOKEN_ACME`, else what Hex itself would send to that very URL. The public repository needs none, so the
- * user's own token for it goes nowhere.
+ * user's own token for it goes nowhere. A key of an organisation's is exchanged, as Hex does it.
  * @throws MirrorError `refused` where a file that came with a project would have the token sent to a place of its own
  */
 async function tokenFor(
-  context: Context<"found" | "tokens" | "hexConfigFile">,
+  context: Context<"found" | "tokens" | "hexConfigFile" | "hexApiUrl">,
   repository: string,
   url: string,
-): Promise<string | undefined> {
+): Promise<TokenOf | undefined> {
   const { config } = context;
   const given = config.tokens.get(tokenVariable(repository));
   if (given !== undefined && isFound(context, sourceOf(repository))) {
@@ -113,9 +114,17 @@ async function tokenFor(
         "working folder; name that file with --config",
     );
   }
-  if (given !== undefined || repository === hexpm) return given;
-  const text = (await readIfPresent(config.hexConfigFile))?.toString("utf8");
-  return text === undefined
-    ? undefined
-    : readHexConfigToken(text, config.hexConfigFile, { repository, url, now: Date.now() / 1000 });
+  const text = repository === hexpm ? undefined : (await readIfPresent(config.hexConfigFile))?.toString("utf8");
+  const question = { repository, url, now: Date.now() / 1000 };
+  const key = given ?? (text === undefined ? undefined : readHexConfigToken(text, config.hexConfigFile, question));
+  if (key === undefined) return undefined;
+  const organisation = sourceOf(repository) === hexpm ? organisationOf(repository) : undefined;
+  const { hexApiUrl: apiUrl } = config;
+  // What begins with its kind is a token already.
+  const isKey = !/^\S+ /.test(key) && (given !== undefined || text === undefined || isExchanged(text, repository));
+  if (organisation === undefined || apiUrl === undefined || !isKey) return async () => key;
+  const remedy =
+    `give ${tokenVariable(repository)} a key of the organisation's (mix hex.organization key ${organisation} generate), ` +
+    "or log in with mix hex.user auth";
+  return exchanging({ key, apiUrl, repository, remedy });
 }

@@ -11,6 +11,7 @@ import { tokenVariable } from "../names/hex-repository.ts";
 import { verifyAndUnwrap } from "../hex/signed.ts";
 import { maxTarballSize } from "../hex/tarball.ts";
 import type { Demand } from "../plan/packages.ts";
+import type { TokenOf } from "./token-exchange.ts";
 import type { GetOptions, HttpAnswer, HttpClient, Transfer } from "./http.ts";
 
 export interface HexUpstream {
@@ -19,8 +20,8 @@ export interface HexUpstream {
   /** The name that its records carry, `hexpm` for hex.pm. */
   readonly repository: string;
   readonly publicKey: KeyObject;
-  /** Sent as `Authorization`; as secret as a password. */
-  readonly token?: string | undefined;
+  /** What is sent as `Authorization`, as secret as a password; absent: nothing. */
+  readonly token?: TokenOf | undefined;
 }
 
 /** What made the last answer; sent back to ask whether it still holds. */
@@ -51,7 +52,8 @@ export async function fetchRecord(
   transfer: Transfer,
 ): Promise<FetchedRecord> {
   const url = `${upstream.url}/packages/${name}`;
-  const options = { ...optionsFor(upstream, validator), maxSize: maxRecordSize, isGzip: true, ...transfer };
+  const asking = await optionsFor(upstream, { http, transfer, validator });
+  const options = { ...asking, maxSize: maxRecordSize, isGzip: true, ...transfer };
   return http.get(url, options, (answer) => {
     if (answer.status === 304 && validator !== undefined) return { changed: false };
     expectOk(answer, url, upstream);
@@ -79,7 +81,8 @@ export async function fetchList(
   transfer: Transfer,
 ): Promise<FetchedList> {
   const url = `${upstream.url}/${name}`;
-  const options = { ...optionsFor(upstream, validator), maxSize: maxRecordSize, isGzip: true, ...transfer };
+  const asking = await optionsFor(upstream, { http, transfer, validator });
+  const options = { ...asking, maxSize: maxRecordSize, isGzip: true, ...transfer };
   return http.get(url, options, (answer) => {
     if (answer.status === 304 && validator !== undefined) return { changed: false };
     expectOk(answer, url, upstream);
@@ -108,7 +111,8 @@ export async function fetchPolicy(
   transfer: Transfer,
 ): Promise<Buffer> {
   const url = `${upstream.url}/policies/${name}`;
-  return http.get(url, { ...optionsFor(upstream), maxSize: maxRecordSize, isGzip: true, ...transfer }, (answer) => {
+  const asking = await optionsFor(upstream, { http, transfer });
+  return http.get(url, { ...asking, maxSize: maxRecordSize, isGzip: true, ...transfer }, (answer) => {
     expectOk(answer, url, upstream);
     verifyPolicy(answer.body, upstream, name, url);
     return answer.body;
@@ -136,9 +140,18 @@ export function verifyPolicy(
   }
 }
 
-function optionsFor({ token }: HexUpstream, validator?: Validator): Pick<GetOptions, "token" | "headers"> {
+interface OptionsTools {
+  readonly http: HttpClient;
+  readonly transfer: Transfer;
+  readonly validator?: Validator | undefined;
+}
+
+async function optionsFor(
+  { token }: HexUpstream,
+  { http, transfer, validator }: OptionsTools,
+): Promise<Pick<GetOptions, "token" | "headers">> {
   return {
-    token,
+    token: await token?.(http, transfer),
     headers: {
       ...(validator?.etag === undefined ? {} : { "if-none-match": validator.etag }),
       ...(validator?.lastModified === undefined ? {} : { "if-modified-since": validator.lastModified }),
@@ -177,7 +190,8 @@ export async function fetchTarball(
   transfer: Transfer,
 ): Promise<Buffer> {
   const url = `${upstream.url}/tarballs/${release.name}-${release.record.version}.tar`;
-  return http.get(url, { ...optionsFor(upstream), maxSize: maxTarballSize, ...transfer }, (answer) => {
+  const asking = await optionsFor(upstream, { http, transfer });
+  return http.get(url, { ...asking, maxSize: maxTarballSize, ...transfer }, (answer) => {
     expectOk(answer, url, upstream);
     try {
       readExpectedTarball(answer.body, release.name, release.record, release.demands);
@@ -200,7 +214,8 @@ export async function fetchDocs(
   transfer: Transfer,
 ): Promise<FetchedDocs> {
   const url = `${upstream.url}/docs/${release.name}-${release.version}.tar.gz`;
-  const options = { ...optionsFor(upstream, validator), maxSize: maxTarballSize, isGzip: true, ...transfer };
+  const asking = await optionsFor(upstream, { http, transfer, validator });
+  const options = { ...asking, maxSize: maxTarballSize, isGzip: true, ...transfer };
   return http.get(url, options, async (answer) => {
     if (answer.status === 304 && validator !== undefined) return "unchanged";
     if (answer.status === 403 || answer.status === 404) return "none";

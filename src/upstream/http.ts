@@ -14,7 +14,7 @@ import { Arrival, FileSink, MemorySink } from "./arrival.ts";
 import type { Patience } from "./patience.ts";
 import { decode, decodersFor } from "./decoding.ts";
 import { createDispatcher } from "./dispatcher.ts";
-import { exchange, type Head, type Question } from "./exchange.ts";
+import { exchange, type Head, type Post, type Question } from "./exchange.ts";
 import { passage, type Passage, type PassageOptions } from "./passage.ts";
 import type { MayConnect } from "./guarded-lookup.ts";
 import { asksForPage, isPage, pageError } from "./page.ts";
@@ -68,6 +68,8 @@ export interface GetOptions extends Transfer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as `Authorization`, to this very host and no other. */
   readonly token?: string | undefined;
+  /** Sent with POST, to this very URL and no other; absent: GET. */
+  readonly post?: Post;
   /** Bytes. */
   readonly maxSize: number;
   /** Whether what is asked for is gzip by itself. */
@@ -170,6 +172,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       url,
       headers: { "user-agent": userAgent, ...ownHeaders(), ...options.headers },
       secrets: token === undefined ? {} : { authorization: token },
+      post: options.post,
       maxSize: options.maxSize,
       onBytes: options.onBytes,
       signal: options.signal,

@@ -38,7 +38,7 @@ test("nothing is told that could not work: without hex.pm's signatures, and wher
   const without = clientSnippets({ ...setup, hasUpstream: false }).map(({ id }) => id);
   expect(without).toEqual(["command", "hex", "git", "rebar-config"]);
   expect(textOf("command", { ...setup, isGuarded: true })).toContain("--require-token token.txt");
-  expect(textOf("hex", { ...setup, isGuarded: true })).toContain("--auth-key YOUR_TOKEN");
+  expect(textOf("hex", { ...setup, isGuarded: true })).toContain("password YOUR_TOKEN");
 });
 
 test("no verification is turned off", () => {

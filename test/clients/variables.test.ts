@@ -39,6 +39,7 @@ function setupAt(url: string): ClientSetup {
     gitUnverified: [],
     refusingProxy: undefined,
     policy: undefined,
+    netrc: undefined,
   };
 }
 

@@ -142,15 +142,12 @@ describe.skipIf(archives === undefined)("Hex (skipped where `mix local.hex` has 
     await writeFile(join(cwd, "tokens"), "letmein\n");
     const guarded = await startServer(["--require-token", "tokens"], { cwd });
     const pem = await readFile(join(cwd, ".mirror/hex/public_key"), "utf8");
-    // Its URL stands in the configuration: a repository with an entry there does not go by HEX_MIRROR.
-    const client = homes("guarded_home");
+    const client = { ...homes("guarded_home"), NETRC: join(cwd, "netrc") };
     const setUp = async (token: string) => {
       await mkdir(join(cwd, "guarded_home"), { recursive: true });
-      await writeFile(
-        join(cwd, "guarded_home/hex.config"),
-        `{'$repos',#{<<"hexpm">> => #{url => <<"${guarded.url}">>,public_key => <<"${pem}">>}, ` +
-          `<<"hexpm:acme">> => #{auth_key => <<"${token}">>,oauth_exchange => false,auth_key_owner => organization}}}.\n`,
-      );
+      const hexpm = `<<"hexpm">> => #{url => <<"${guarded.url}">>,public_key => <<"${pem}">>}`;
+      await writeFile(join(cwd, "guarded_home/hex.config"), `{'$repos',#{${hexpm}}}.\n`);
+      await writeFile(join(cwd, "netrc"), `machine 127.0.0.1\nlogin any\npassword ${token}\n`);
     };
     await setUp("wrong");
     const refused = await mix(client, "hex.package", "fetch", "secret", "0.3.0", "--organization", "acme");

@@ -70,6 +70,34 @@ describe("an organisation's packages", () => {
     expect((await sync()).code).toBe(0);
   });
 
+  test.each([
+    ["a key of the environment", { MIRROR_TOKEN_ACME: "k3y" }, ""],
+    ["the key that Hex keeps", {}, 'auth_key => <<"k3y">>'],
+  ])("%s is exchanged for a token, as Hex does it, where it is said who does that", async (_, env, kept) => {
+    const exchanged: string[] = [];
+    hex.publish([secret], { organisation: { name: "acme", token: `Bearer ${token}` } });
+    hex.intercept = (request, response) => {
+      if (request.url !== "/api/oauth/token") return false;
+      exchanged.push(request.method ?? "");
+      response.end(JSON.stringify({ access_token: token, expires_in: 1800 }));
+      return true;
+    };
+    await mkdir(join(cwd, ".hex"));
+    const entry = `<<"hexpm:acme">> => #{${kept}}`;
+    await writeFile(
+      join(cwd, ".hex/hex.config"),
+      `{'$repos',#{<<"hexpm">> => #{url => <<"${hex.url}">>},${entry}}}.\n`,
+    );
+    const { code, stderr, stdout } = await sync(env, ["--hex-api-url", `${hex.url}/api`]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("added hexpm:acme/secret 0.3.0")]);
+    expect(exchanged).toEqual(["POST"]);
+    expect(stdout + stderr).not.toMatch(/k3y|t0ken-of-acme/);
+    // Who was not named is not sent the key.
+    exchanged.length = 0;
+    expect((await sync(env)).code).toBe(1);
+    expect(exchanged).toEqual([]);
+  });
+
   test("a token of Hex is for the server that Hex knows by that name, and goes to no other", async () => {
     await mkdir(join(cwd, ".hex"));
     await writeFile(join(cwd, ".hex/hex.config"), `{'$repos',#{<<"hexpm:acme">> => #{auth_key => <<"${token}">>}}}.\n`);
