@@ -217,7 +217,7 @@ describe("no name is the mirror's own and upstream's", () => {
     const synced = await mirrorHere(["sync", ...from()], { cwd, env: { MIRROR_TOKEN_ACME: "t" } });
     expect([synced.code, synced.stderr]).toEqual([
       1,
-      expect.stringContaining("/repos/acme is a repository of this mirror's own"),
+      expect.stringContaining('/repos/acme of this mirror is "acme" and cannot be "hexpm:acme" too'),
     ]);
   });
 });
