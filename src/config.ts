@@ -248,12 +248,12 @@ function parse(option: Option, value: unknown, where: string, resolvePath: (path
   const result = option.schema.safeParse(value);
   if (!result.success) {
     const [issue] = result.error.issues;
+    const { allowed } = option;
     // Of what is large, only what is wrong.
-    const isPart = issue !== undefined && issue.path.length > 0 && typeof value === "object" && !Array.isArray(value);
-    const what = isPart
-      ? `${issue.path.join(".")}: ${issue.message}`
-      : `${redactUrl(shownValue(value))} is not allowed`;
-    throw new MirrorError("config", `${where}: ${what}; give ${option.allowed}`);
+    if (issue !== undefined && issue.path.length > 0 && typeof value === "object" && !Array.isArray(value)) {
+      throw new MirrorError("config", `${where}: ${issue.path.join(".")}: ${issue.message}; give ${allowed}`);
+    }
+    throw new MirrorError("config", `${where}: ${redactUrl(shownValue(value))} is not allowed; give ${allowed}`);
   }
   if (option.path !== undefined && typeof result.data === "string") {
     const path = resolvePath(result.data);

@@ -19,7 +19,7 @@ test("docs/guides/messages.md lists every message, by what kind it is", async ()
 test("they are read from the sources as these stand", async () => {
   const texts = messages.map(({ text }) => text);
   expect(texts.length).toBeGreaterThan(250);
-  expect(texts).toContain("there is no mix.lock or rebar.lock in …; …");
+  expect(texts).toContain("there is no mix.lock, rebar.lock or manifest.toml in …; …");
   expect(texts).toContain("this server has no secret to prove itself by");
 });
 

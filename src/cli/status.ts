@@ -35,7 +35,8 @@ async function watch(context: CommandContext): Promise<number> {
 }
 
 function lines(found: Status, now: number): string[] {
-  const { lastSync, locks, hex, repositories, git, installers, files, unused, problems, fingerprints } = found;
+  const { lastSync, locks, hex, repositories, policies, git, installers, files, unused, problems, fingerprints } =
+    found;
   const gitBytes = git.reduce((sum, { bytes }) => sum + bytes, 0);
   return [
     ...[...unused, ...problems].flatMap((text) => hanging(`warning: ${text}`, "")),
@@ -46,6 +47,7 @@ function lines(found: Status, now: number): string[] {
       const spare = unneeded === 0 ? "" : `, ${unneeded} that no known lock names`;
       return hanging(`${name}: ${releases} releases${spare}${docs === 0 ? "" : `, documentation of ${docs}`}`, "  ");
     }),
+    ...(policies.length === 0 ? [] : hanging(`policies: ${policies.join(", ")}`, "")),
     `git: ${git.length} repositories, ${formatBytes(gitBytes)}`,
     ...git.flatMap(({ host, path, bytes, shallow, locks: users }) => {
       const mark = shallow ? ", shallow: only for clients that ask with a depth" : "";

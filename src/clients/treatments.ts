@@ -227,7 +227,7 @@ export const described: readonly Described[] = [
   {
     client: "Hex",
     in: "environment",
-    names: ["HEX_COOLDOWN*", "HEX_POLICY", "HEX_IGNORE_*", "HEX_HTTP_*", "HEX_DIFF_COMMAND", "HEX_NO_SHORT_URLS"],
+    names: ["HEX_COOLDOWN*", "HEX_POLICY*", "HEX_IGNORE_*", "HEX_HTTP_*", "HEX_DIFF_COMMAND", "HEX_NO_SHORT_URLS"],
     treatment: "keep",
     effect: "protect, or are a matter of taste",
   },
@@ -262,7 +262,7 @@ export const described: readonly Described[] = [
   {
     client: "Hex",
     in: "hex.config",
-    names: ["cooldown*", "policy", "ignore_*", "http_timeout", "http_concurrency", "cacerts_path"],
+    names: ["cooldown*", "policy*", "ignore_*", "http_timeout", "http_concurrency", "cacerts_path"],
     treatment: "keep",
     effect: "protect, or are a matter of taste; mix.exs says the same under hex:, and holds as before",
   },

@@ -6,11 +6,15 @@ import { readFileChecksums } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { HeldFile } from "./shape.ts";
 
-export async function listFiles(paths: StorePaths, { installers, files, documentation }: Kinds): Promise<HeldFile[]> {
+export async function listFiles(
+  paths: StorePaths,
+  { installers, files, policies, documentation }: Kinds,
+): Promise<HeldFile[]> {
   const checksums = await readFileChecksums(paths).catch(() => new Map<string, { sha256: string }>());
   const kinds = [
     ["installer", installers],
     ["file", files],
+    ["policy", policies],
     ["documentation", documentation],
   ] as const;
   const found: HeldFile[] = [];
@@ -21,13 +25,6 @@ export async function listFiles(paths: StorePaths, { installers, files, document
       const sha256 = checksums.get(url)?.sha256 ?? null;
       found.push({ kind, name: showItem(held.item), bytes: await bytesOf(held), sha256 });
     }
-  }
-  for (const name of await paths.hex
-    .at("policies")
-    .list("file")
-    .catch(() => [])) {
-    const bytes = paths.hex.at(`policies/${name}`).look()?.size ?? 0;
-    found.push({ kind: "policy", name, bytes, sha256: null });
   }
   return found;
 }

@@ -5,6 +5,8 @@ import type { Lock } from "../lock/entries.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
 import { unservedReason } from "../git/inspect.ts";
 import { listRegistries, listRepositories } from "../store/inventory.ts";
+import type { KindName } from "../names/item.ts";
+import { showPolicyName } from "../names/policy-names.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { readLastSync } from "../store/last-sync.ts";
 import { describeForeign, requireMirror, type Context } from "../store/context.ts";
@@ -33,6 +35,8 @@ export interface Status {
     readonly unneeded: number;
     readonly docs: number;
   })[];
+  /** Dependency policies, `hexpm:acme/strict`. */
+  readonly policies: readonly string[];
   readonly git: readonly {
     readonly host: string;
     readonly path: string;
@@ -70,7 +74,7 @@ export async function status(
   await requireMirror(context);
   const { paths, config } = context;
   const known = await readKnownLocks(paths);
-  const { registries, git, installers, files } = await heldBy(paths, kinds, known);
+  const { registries, policies, git, installers, files } = await heldBy(paths, kinds, known);
   const { coverage, problems } = await lookOver(paths, known, kinds, tools);
   return {
     lastSync: (await readLastSync(paths))?.toISOString(),
@@ -88,6 +92,7 @@ export async function status(
     },
     repositories: registries,
     fingerprints: await fingerprintsOf(paths, caFileOf(config)),
+    policies,
     git,
     installers,
     files,
@@ -100,25 +105,25 @@ export async function status(
   };
 }
 
-type Held = Pick<Status, "git" | "installers" | "files"> & { readonly registries: Status["repositories"] };
+type Held = Pick<Status, "policies" | "git" | "installers" | "files"> & { readonly registries: Status["repositories"] };
 
 /** In figures: of hundreds of thousands of releases, what is known of each is gone before the folder is looked over. */
 async function heldBy(paths: StorePaths, kinds: Kinds, known: readonly Lock[]): Promise<Held> {
-  const [packages = [], documentation = [], repositories = [], installers = [], files = []] = await inTurn(
-    kinds,
-    async (kind) => listWithLocks(kind, known),
-  );
+  const listed = new Map(await inTurn(kinds, async (kind) => [kind.name, await listWithLocks(kind, known)] as const));
+  const of = (name: KindName) => listed.get(name) ?? [];
+  const [packages, documentation] = [of("packages"), of("documentation")];
   return {
     registries: (await listRegistries(paths)).map(({ repository }) =>
       registryStatus(repository, packages, documentation),
     ),
-    git: repositories.flatMap(({ item, bytes, locks, places: [place] }) =>
+    policies: of("policies").flatMap(({ item }) => (item.kind === "policy" ? [showPolicyName(item)] : [])),
+    git: of("repositories").flatMap(({ item, bytes, locks, places: [place] }) =>
       item.kind === "git"
         ? [{ host: item.host, path: item.path, bytes, shallow: place?.at("shallow").isFile() === true, locks }]
         : [],
     ),
-    installers: folderStatus(installers),
-    files: folderStatus(files),
+    installers: folderStatus(of("installers")),
+    files: folderStatus(of("files")),
   };
 }
 

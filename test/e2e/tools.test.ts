@@ -82,7 +82,7 @@ describe("on each face", () => {
 
 // What Renovate's and Dependabot's sources read of hex.pm's API, which they take for granted.
 test("the API tells bots what they read: releases with their dates, links, retirements and requirements", async () => {
-  const api = async (path: string) =>
+  const api = async (path: string): Promise<unknown> =>
     (await fetch(`${server.url}/api/${path}`, { headers: { accept: "application/json" } })).json();
   expect(await api("packages/alpha")).toMatchObject({
     name: "alpha",
