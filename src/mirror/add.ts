@@ -88,7 +88,7 @@ function isOneOf(item: Item, named: readonly NamedRelease[]): boolean {
 }
 
 /** @throws MirrorError `usage` */
-export function requireOwnName({ repos }: Pick<Config, "repos">, repository: string): void {
+function requireOwnName({ repos }: Pick<Config, "repos">, repository: string): void {
   const example = "give a name of your own, such as --repo corp";
   if (!isRepositoryName(repository)) {
     throw new MirrorError("usage", `--repo: ${JSON.stringify(repository)} is no repository's name; ${example}`);

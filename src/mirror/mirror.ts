@@ -137,11 +137,11 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     },
     add: async (files, options) => {
       await tellWeakKey(context, gitEnvironments);
-      const { add } = await import("./add.ts");
+      const { add } = await import("./own-packages.ts");
       return onSameDisk(paths, () => add(context, files, options));
     },
     remove: async (releases) => {
-      const { remove } = await import("./remove.ts");
+      const { remove } = await import("./own-packages.ts");
       return onSameDisk(paths, () => remove(context, releases));
     },
     verify: async (locks, options) => (await import("./verify.ts")).verify(context, kinds, locks, options),

@@ -4,7 +4,7 @@
  */
 import type { HexSources } from "../artifacts/hex-sources.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
-import { hexpm } from "../names/hex-repository.ts";
+import { hexpm, ownRepository } from "../names/hex-repository.ts";
 import { isPolicyName } from "../names/policy-names.ts";
 import type { PolicyJob } from "../plan/policies.ts";
 import { transferOf } from "../reporter.ts";
@@ -51,6 +51,8 @@ export function createPoliciesPull(tools: PoliciesPullTools): (asked: AskedPolic
     const repository = others.includes(served) || isLocal(paths, served) ? served : `${hexpm}:${served}`;
     const registry = paths.registry(repository);
     const place = face === "own" ? registry.policy(name) : registry.upstreamPolicy(name);
+    // Whoever is called like it at hex.pm has no say in what is the mirror's own.
+    if (repository === `${hexpm}:${ownRepository}` && !registry.upstreamDir.isFolder()) return held(place);
     const isKnown = asked.has(repository) || registry.upstreamDir.isFolder();
     if (isLocal(paths, repository) || (!isKnown && asked.size >= maxAsked)) return held(place);
     asked.add(repository);

@@ -27,8 +27,10 @@ export interface HeldRepository {
 
 /** Whether a Hex repository is this mirror's own: made here, and asked of nobody. */
 export function isLocal(paths: StorePaths, repository: string): boolean {
-  if (repository === hexpm || paths.registry(repository).upstreamDir.isFolder()) return false;
-  return repository === ownRepository || paths.registry(repository).addedDir.isFolder();
+  const { dir, upstreamDir, addedDir } = paths.registry(repository);
+  if (repository === hexpm || upstreamDir.isFolder()) return false;
+  // A policy of the configuration may be all that is in it.
+  return addedDir.isFolder() || (repository === ownRepository && dir.isFolder());
 }
 
 /** The Hex repositories that the folder holds, hexpm first. */

@@ -22,7 +22,10 @@ export async function hexUpstream(context: Context<UpstreamKey>, repository: str
   const organisation = organisationOf(repository);
   const base = source === hexpm ? config.hexUrl : named(config, source)?.url;
   if (base === undefined) {
-    throw new MirrorError("refused", `the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE`);
+    throw new MirrorError(
+      "refused",
+      `the repository "${source}" is not known; give --repo ${source}=URL,KEYFILE, or put packages of your own into it with "mirror-server add"`,
+    );
   }
   const url = organisation === undefined ? base : `${base}/repos/${organisation}`;
   const { key: publicKey, where } = await configuredKey(context, source);

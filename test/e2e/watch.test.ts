@@ -53,7 +53,7 @@ test("a lock may come later, and one that cannot be read or synced is told, whil
   await start();
   await expect
     .poll(async () => (await health()).problems.join(), eventually)
-    .toMatch(/there is no mix\.lock or rebar\.lock/);
+    .toMatch(/there is no mix\.lock, rebar\.lock or manifest\.toml/);
   await writeFile(join(app, "mix.lock"), mixLock([alpha]));
   await expect.poll(async () => status("/packages/alpha"), eventually).toBe(200);
   await expect.poll(async () => (await health()).status, eventually).toBe("ok");
