@@ -32,7 +32,10 @@ describe("wrong usage", () => {
     [["snyc"], /unknown command 'snyc'\n\(Did you mean sync\?\)/],
     [["serve", "--port", "eighty"], /--port <number>: "eighty" is not allowed; give a number from 0 to 65535/],
     [["build", "extra"], /too many arguments/],
-    [["sync"], /there is no mix\.lock, rebar\.lock or manifest\.toml in .*; run "mix deps\.get" there once, or name a lock/],
+    [
+      ["sync"],
+      /there is no mix\.lock, rebar\.lock or manifest\.toml in .*; run "mix deps\.get" there once, or name a lock/,
+    ],
     [
       ["sync", "nowhere/mix.lock"],
       /nowhere\/mix\.lock is not there; give a mix\.lock, rebar\.lock or manifest\.toml, or a folder with one/,
