@@ -43,13 +43,19 @@ interface HexSourceTools {
   readonly recordUpstream: (repository: string, upstream: HexUpstream) => Promise<void>;
 }
 
-/** As the settings have them. */
-export function openHexSources(context: Context<UpstreamKey | "registryName">): HexSources {
+/** As the settings have them. @param asAnybody without the user's logins */
+export function openHexSources(
+  context: Context<UpstreamKey | "registryName">,
+  { asAnybody = false }: { readonly asAnybody?: boolean } = {},
+): HexSources {
   const { paths, reporter } = context;
   return createHexSources({
     paths,
     reporter,
-    upstreamOf: async (repository) => hexUpstream(context, repository),
+    upstreamOf: async (repository) => {
+      const upstream = await hexUpstream(context, repository);
+      return asAnybody ? { ...upstream, token: undefined } : upstream;
+    },
     recordUpstream: async (repository, { url, publicKey: key }) => recordUpstream(context, repository, { url, key }),
   });
 }

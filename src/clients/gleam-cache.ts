@@ -4,8 +4,9 @@
  * it since 1.15, and under its name, as it had it before.
  */
 import { createHash } from "node:crypto";
-import { homedir, platform } from "node:os";
+import { platform } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { homeFolder } from "../disk/scratch.ts";
 import { Place } from "../disk/place.ts";
 import type { HexEntry, Lock } from "../lock/entries.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -18,10 +19,13 @@ export async function fillGleamCache(
   locks: readonly Lock[],
   environment: Environment,
 ): Promise<void> {
-  const dir = join(cacheFolder(environment), "gleam/hex/hexpm/packages");
+  const wanted = locks.filter(({ kind }) => kind === "gleam").flatMap(({ entries }) => entries);
+  const cache = wanted.length === 0 ? undefined : cacheFolder(environment);
+  if (cache === undefined) return;
+  const dir = join(cache, "gleam/hex/hexpm/packages");
   // The user's own, which may be reached through any link.
   const folder = Place.root({ dir, noun: "Gleam's cache", isOne: () => true });
-  for (const entry of locks.filter(({ kind }) => kind === "gleam").flatMap((lock) => lock.entries)) {
+  for (const entry of wanted) {
     // Its cache may belong to somebody else.
     if (entry.kind === "hex") await putThere(paths, folder, entry).catch(() => undefined);
   }
@@ -36,9 +40,10 @@ async function putThere(paths: StorePaths, folder: Place, entry: HexEntry): Prom
   for (const place of missing) await place.write(bytes);
 }
 
-/** As Gleam finds it: by the variable on Linux alone. */
-function cacheFolder({ XDG_CACHE_HOME: given = "", HOME: home = homedir(), LOCALAPPDATA: local }: Environment): string {
-  if (platform() === "darwin") return join(home, "Library/Caches");
-  if (platform() === "win32") return local ?? join(home, "AppData/Local");
-  return isAbsolute(given) ? given : join(home, ".cache");
+/** As Gleam finds it: by the variable on Linux alone. @returns undefined for a user without a home */
+function cacheFolder({ XDG_CACHE_HOME: given = "", HOME, LOCALAPPDATA: local }: Environment): string | undefined {
+  const home = HOME || homeFolder();
+  if (platform() === "win32") return local;
+  if (platform() === "linux" && isAbsolute(given)) return given;
+  return home === undefined ? undefined : join(home, platform() === "darwin" ? "Library/Caches" : ".cache");
 }

@@ -3,7 +3,6 @@
  * brings things into the mirror, and signs what has come; 3 what is asked for, kind by kind. docs/decisions/0016-pull-through.md
  */
 import { access, constants } from "node:fs/promises";
-import { devNull } from "node:os";
 import { createHash, randomBytes, type KeyObject } from "node:crypto";
 import { openHexSources } from "../artifacts/hex-sources.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
@@ -126,8 +125,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
   const key = await signingKey(running);
   const keeps = key !== undefined && (await isWritable(paths.mirror)) && (await isWritable(paths.hex));
   // As anybody, but for organisations that the operator named.
-  const asAnybody = { ...config, tokens: new Map(), hexConfigFile: devNull };
-  const sources = openHexSources({ ...running, config: asAnybody });
+  const sources = openHexSources({ ...running, config: { ...config, tokens: new Map() } }, { asAnybody: true });
   const ownSources = openHexSources(running);
   const onSigned = async () => {
     tools.onGrown();

@@ -136,6 +136,22 @@ describe("an organisation's policy", () => {
   });
 });
 
+test("a private policy is not fetched for whoever asks with the login of who serves", async () => {
+  hex.publishPolicy(strict, "s3cret");
+  await mkdir(join(cwd, ".hex"));
+  const repos = `<<"hexpm">> => #{url => <<"${hex.url}">>},<<"hexpm:acme">> => #{auth_key => <<"s3cret">>}`;
+  await writeFile(join(cwd, ".hex/hex.config"), `{'$repos',#{${repos}}}.\n`);
+  const server = await startServer(["--no-tls", "--pull", ...from()], {
+    cwd,
+    env: { MIRROR_OFFLINE: "false", MIRROR_TOKEN_ACME: "s3cret" },
+  });
+  for (const face of ["", "/repo.hex.pm"]) {
+    const { status, bytes } = await fetched(`${server.url}${face}/repos/acme/policies/strict-prod.1`);
+    expect([status, bytes.toString()]).toEqual([403, expect.stringContaining("wants a token")]);
+  }
+  expect(hex.authorizations.get("/repos/acme/policies/strict-prod.1")).toBeUndefined();
+});
+
 describe("a policy of the mirror's own", () => {
   const write = async (policy: object, more: object = {}) =>
     writeFile(join(cwd, "mirror.config.json"), JSON.stringify({ policy, ...more }));
