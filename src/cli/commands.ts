@@ -277,7 +277,7 @@ export const commands = {
     summary: "put a package of your own into a Hex repository of the mirror's",
     argument: { name: "file", help: 'what "mix hex.build" or "rebar3 hex build" made', isFile: true },
     own: ["into", "docsFile", "acceptChanged"],
-    more: ["local", "hexPublicKey", "cacheDir", ...signing],
+    more: ["hexPublicKey", "cacheDir", ...signing],
     meanings: { acceptChanged: "let NAME@VERSION, which was removed, come back as something else" },
     examples: [
       "mirror-server add acme-1.0.0.tar",

@@ -16,8 +16,8 @@ export interface NetrcEntry {
 export function readNetrc(source: string): NetrcEntry[] {
   const plain = source
     // A macro ends with an empty line.
-    .replace(/^\s*macdef\s[^]*?(?:\n\s*\n|$(?![^]))/gm, "")
-    .replace(/^\s*#.*$/gm, "");
+    .replace(/^[ \t]*macdef[ \t][^]*?(?:\n[ \t]*\n|$(?![^]))/gm, "")
+    .replace(/^[ \t]*#.*$/gm, "");
   const words = plain.split(/\s+/).filter((word) => word !== "");
   const entries: Partial<Record<keyof NetrcEntry, string>>[] = [];
   for (let index = 0; index < words.length; index += 1) {

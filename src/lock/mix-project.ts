@@ -12,7 +12,7 @@ import { parsePolicyName, type PolicyName } from "../names/policy-names.ts";
 /** @returns undefined where there is none, or none that can be read */
 export function readProjectPolicy(source: string): PolicyName | undefined {
   // A # within a text may be one of its characters.
-  const code = source.replace(/^\s*#.*$/gm, "");
+  const code = source.replace(/^[ \t]*#.*$/gm, "");
   if (!/\bhex:/.test(code)) return undefined;
   const [, text, fields = ""] = /\bpolicy:\s*(?:"([^"\n]{1,300})"|\[([^\][]{1,300})\])/.exec(code) ?? [];
   if (text !== undefined) return parsePolicyName(text);

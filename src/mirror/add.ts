@@ -36,7 +36,7 @@ export interface AddOptions {
   readonly acceptChanged: readonly AcceptedChange[];
 }
 
-export type AddKey = SigningKey | "repos" | "local";
+export type AddKey = SigningKey | "repos";
 
 /** @throws MirrorError before anything is written */
 export async function add(

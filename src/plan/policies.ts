@@ -2,6 +2,7 @@
 import { compareNames } from "../names/hex-names.ts";
 import { showPolicyName, type PolicyName } from "../names/policy-names.ts";
 import type { PolicyText } from "../names/policy-rules.ts";
+import type { OwnPolicy } from "../policy-setting.ts";
 import type { Lock } from "../lock/entries.ts";
 
 export interface PolicyJob extends PolicyName {
@@ -13,7 +14,7 @@ export interface PolicyJob extends PolicyName {
 
 export interface PolicySettings {
   readonly policies: readonly PolicyName[];
-  readonly policy?: (PolicyName & { readonly text: PolicyText }) | undefined;
+  readonly policy?: OwnPolicy | undefined;
   readonly usePolicy?: PolicyName | undefined;
 }
 

@@ -98,7 +98,7 @@ function difference(release: HeldRelease, record: Release): string | undefined {
 }
 
 function releaseFromMetadata(release: HeldRelease, { repository, alias, usual }: RegistryNames): Release {
-  const own = new Set([repository, alias, undefined]);
+  const own = new Set([repository, alias]);
   const { publishedAt } = release;
   const seconds = publishedAt === undefined ? undefined : BigInt(Math.floor(publishedAt.getTime() / 1000));
   return createRelease({

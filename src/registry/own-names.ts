@@ -1,7 +1,8 @@
 /**
  * Names that are this mirror's own: those that the configuration reserves (`"local"`), those of its own repositories, and
- * those of which a person added, or adopted, a release while no record of upstream's covers the package. Upstream is never asked for them, so that nobody who takes
- * such a name there can put a release of theirs in its place. docs/decisions/0016-pull-through.md
+ * those of which a person added, or adopted, a release while no record of upstream's covers the package. Upstream is never
+ * asked for them, so that nobody who takes such a name there can put a release of theirs in its place.
+ * docs/decisions/0016-pull-through.md, 0020-own-packages.md
  */
 import { stampThrough } from "../disk/stamp.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";

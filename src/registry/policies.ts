@@ -3,8 +3,8 @@ import type { KeyObject } from "node:crypto";
 import { encodePolicy } from "../hex/policies.ts";
 import { wrap } from "../hex/signed.ts";
 import { signedName } from "../names/hex-repository.ts";
-import { isPolicyName, type PolicyName } from "../names/policy-names.ts";
-import type { PolicyText } from "../names/policy-rules.ts";
+import { isPolicyName } from "../names/policy-names.ts";
+import type { OwnPolicy } from "../policy-setting.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { verifyPolicy } from "../upstream/hex.ts";
@@ -26,7 +26,7 @@ export async function signPolicy(
 /** As the configuration has it. @returns likewise */
 export async function signOwnPolicy(
   paths: StorePaths,
-  policy: (PolicyName & { readonly text: PolicyText }) | undefined,
+  policy: OwnPolicy | undefined,
   key: KeyObject,
 ): Promise<boolean> {
   if (policy === undefined) return false;
@@ -36,7 +36,7 @@ export async function signOwnPolicy(
 /** @returns whether it is there as the configuration has it, or there is none to be */
 export async function isOwnPolicySigned(
   paths: StorePaths,
-  policy: (PolicyName & { readonly text: PolicyText }) | undefined,
+  policy: OwnPolicy | undefined,
   publicKey: KeyObject | undefined,
 ): Promise<boolean> {
   if (policy === undefined) return true;

@@ -230,7 +230,7 @@ function describe({ path, bytes, digest, modified: date }: Content): Described {
 
 /** Whether a file is one of those that a registry signs: by where it lies. */
 export function isSigned(path: string): boolean {
-  return /\/(?:names|versions|packages\/\w+|policies\/\w+)$/.test(path);
+  return /\/(?:names|versions|packages\/\w+|policies\/[^/]+)$/.test(path);
 }
 
 function typeOf(path: string): string[] {
