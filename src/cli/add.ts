@@ -16,13 +16,13 @@ export const add: Command = async (context, files) => {
   return 0;
 };
 
+const apart = "rebar3 does not tell them apart, and takes the first that it finds";
+
 function lines({ repository, added, unchanged, ambiguous }: AddResult): string[] {
   return [
     ...added.map((item) => `added ${showItem(item)}`),
     ...unchanged.map((item) => `${showItem(item)} is here already`),
-    ...ambiguous.map(
-      (name) => `${name} is a package of hexpm's, too, and rebar3, which does not tell them apart, takes that`,
-    ),
+    ...ambiguous.map(({ name, other }) => `${name} is a package of ${other}'s, too: ${apart}`),
     ...added.flatMap((item) => dependencyOn(item, repository)),
   ];
 }

@@ -24,8 +24,8 @@ export interface AddResult {
   readonly added: readonly Item[];
   /** What was there already, as it is. */
   readonly unchanged: readonly Item[];
-  /** Names that are hexpm's, too, as far as this mirror knows. */
-  readonly ambiguous: readonly string[];
+  /** Names that another repository of this mirror has, too. */
+  readonly ambiguous: readonly { readonly name: string; readonly other: string }[];
 }
 
 export interface AddOptions {
@@ -71,14 +71,18 @@ export async function add(
         .map(({ package: { tarball } }) =>
           releaseItem({ ...tarball.metadata, repository: registry.repository }, tarball.metadata.version),
         );
-    const upstreams = paths.registry(hexpm);
-    const ambiguous =
-      registry.repository === hexpm ? [] : fresh.filter(({ name }) => isKnownToUpstream(upstreams, name));
+    const ambiguous: { name: string; other: string }[] = [];
+    for (const name of new Set(fresh.map((each) => each.name))) {
+      for (const other of await listRegistries(paths)) {
+        if (other.repository !== registry.repository && hasName(other, name))
+          ambiguous.push({ name, other: other.repository });
+      }
+    }
     return {
       repository: registry.repository,
       added: itemsOf(true),
       unchanged: itemsOf(false),
-      ambiguous: [...new Set(ambiguous.map(({ name }) => name))],
+      ambiguous,
     };
   });
 }
@@ -166,6 +170,10 @@ async function planFor(
 
 function isKnownToUpstream(registry: RegistryPaths, name: string): boolean {
   return registry.upstreamPackage(name).isFile() || registry.history(name).isFile();
+}
+
+function hasName(registry: RegistryPaths, name: string): boolean {
+  return isKnownToUpstream(registry, name) || registry.added(name).isFile();
 }
 
 /** What is known of it first: whoever is killed here can add it again. */

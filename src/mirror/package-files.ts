@@ -1,9 +1,11 @@
 /** Packages, and documentation, as people name them: files that may lie anywhere. */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { MirrorError, describeError } from "../errors.ts";
+import { readTar } from "../hex/tar.ts";
 import { maxTarballSize, readTarball, type Tarball } from "../hex/tarball.ts";
-import { unpacks } from "../upstream/hex.ts";
 
 export interface NamedFile {
   /** As typed, for errors. */
@@ -17,6 +19,12 @@ export interface PackageFile extends NamedFile {
   readonly docs: Buffer | undefined;
 }
 
+const unzip = promisify(gunzip);
+// As much as the page shows, which is twice what the largest of hex.pm has. Bytes unpacked, and files.
+const largestDocs = 64 * 1024 * 1024;
+const mostDocs = 20_000;
+
+const whichDocs = "give a .tar.gz of what is in the folder that ex_doc made: tar -C doc -czf docs.tar.gz .";
 const whichFile = 'give the file that "mix hex.build" or "rebar3 hex build" made';
 
 /** @param docs of the only one, a path @throws MirrorError `usage`, `malformed` */
@@ -51,12 +59,12 @@ async function readDocs(path: string | undefined): Promise<Buffer | undefined> {
   if (path === undefined) return undefined;
   const bytes = await readFile({ file: path, path });
   try {
-    await unpacks(bytes);
+    const files = readTar(await unzip(bytes, { maxOutputLength: largestDocs }), { entries: mostDocs, isTree: true });
+    if (files.has("index.html") || files.has("./index.html")) return bytes;
   } catch (error) {
-    const remedy = "give a .tar.gz of the folder that ex_doc made, with index.html at its top";
-    throw new MirrorError("malformed", `${path}: ${describeError(error)}; ${remedy}`);
+    throw new MirrorError("malformed", `${path}: ${describeError(error)}; ${whichDocs}`);
   }
-  return bytes;
+  throw new MirrorError("malformed", `${path}: it has no index.html at its top; ${whichDocs}`);
 }
 
 /** No more of it than a package may have: somebody may have named a disk. @throws MirrorError `usage` */

@@ -2,6 +2,7 @@
 import { gzipSync } from "node:zlib";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createTar } from "nanotar";
 import { beforeEach, describe, expect, test } from "vitest";
 import { readPublicKey } from "../../src/hex/keys.ts";
 import { decodeNames, decodePackage, decodeVersions } from "../../src/hex/records.ts";
@@ -15,6 +16,7 @@ import { alpha, lockEntry, makeTarball, mixLock, type MadeTarball } from "../sup
 
 const acme = makeTarball({ name: "acme", version: "1.0.0", requirements: [{ name: "alpha", requirement: "~> 1.0" }] });
 const forged = makeTarball({ name: "acme", version: "1.0.0", description: "another" });
+const documentation = gzipSync(createTar([{ name: "index.html", data: "<h1>acme</h1>" }]));
 const next = makeTarball({ name: "acme", version: "1.1.0" });
 
 let cwd: string;
@@ -112,6 +114,8 @@ describe("add", () => {
     [["add", "a.tar", "--repo", "../up"], /is no repository's name/],
     [["add", "a.tar", "--repo", "corp"], /its packages come from https:\/\/hex\.corp\.example/],
     [["add", "a.tar", "--docs", "a.tar"], /a\.tar: .*give a \.tar\.gz/],
+    [["add", "a.tar", "--docs", "text.gz"], /text\.gz: .*give a \.tar\.gz/],
+    [["add", "a.tar", "--docs", "deep.tar.gz"], /deep\.tar\.gz: it has no index\.html at its top; give a \.tar\.gz/],
     [["add", "a.tar", "n.tar", "--docs", "docs.tar.gz"], /--docs is of one package/],
     [["remove"], /no release is named/],
     [["remove", "acme"], /"acme" is no release/],
@@ -123,7 +127,9 @@ describe("add", () => {
     );
     await file(acme, "a.tar");
     await file(next, "n.tar");
-    await writeFile(join(cwd, "docs.tar.gz"), gzipSync("docs"));
+    await writeFile(join(cwd, "docs.tar.gz"), documentation);
+    await writeFile(join(cwd, "text.gz"), gzipSync("no tar"));
+    await writeFile(join(cwd, "deep.tar.gz"), gzipSync(createTar([{ name: "doc/index.html", data: "" }])));
     await run("add", "n.tar");
     const { code, stderr } = await run(...args);
     expect([code === 0, stderr]).toEqual([false, expect.stringMatching(message)]);
@@ -147,7 +153,7 @@ describe("add", () => {
   });
 
   test("serves documentation that came with it", async () => {
-    await writeFile(join(cwd, "docs.tar.gz"), gzipSync(Buffer.alloc(1024)));
+    await writeFile(join(cwd, "docs.tar.gz"), documentation);
     expect((await run("add", await file(acme, "a.tar"), "--docs", "docs.tar.gz")).code).toBe(0);
     const server = await startServer(["--no-tls"], { cwd });
     expect((await fetch(`${server.url}/repos/local/docs/acme-1.0.0.tar.gz`)).status).toBe(200);
@@ -202,7 +208,7 @@ describe("no name is the mirror's own and upstream's", () => {
     await run("sync", ...from());
     const fork = makeTarball({ name: "alpha", version: "1.0.0-fork" });
     expect((await run("add", await file(fork, "fork.tar"), "--repo", "corp")).stdout).toContain(
-      "alpha is a package of hexpm's, too",
+      "alpha is a package of hexpm's, too: rebar3 does not tell them apart",
     );
   });
 
