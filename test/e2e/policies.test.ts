@@ -8,7 +8,7 @@ import { decodePolicy } from "../../src/hex/policies.ts";
 import { verifyAndUnwrap } from "../../src/hex/signed.ts";
 import type { PolicyText } from "../../src/names/policy-rules.ts";
 import { mirrorServer, startServer } from "../support/cli.ts";
-import { hexArchives, rebar3ForMix } from "../support/clients.ts";
+import { hexArchives, rebar3ForMix, runClient } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { mirrorHere } from "../support/here.ts";
 import { recordOf, startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
@@ -245,6 +245,29 @@ describe.skipIf(archives === undefined)("Hex", { timeout: 120_000 }, () => {
     expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining("Active policy: ")]);
     const reasons = await exec([...args, "--", "mix", "hex.policy", "why", "alpha"]);
     expect(reasons.stdout).toMatch(/1\.0\.0\s+ALLOWED[^]*1\.1\.0\s+BLOCKED/);
+  });
+
+  test("is told of a policy by the mirror what upstream tells", async ({ skip }) => {
+    if (!(await knowsPolicies())) skip("this Hex knows no policies");
+    const env = {
+      HOME: cwd,
+      HEX_HOME: join(cwd, "upstream_home"),
+      MIX_HOME: join(cwd, "mix"),
+      MIX_ARCHIVES: archives ?? "",
+      HEX_MIRROR: hex.url,
+      HEX_POLICY: ref,
+    };
+    const mix = async (...args: string[]) => (await runClient("mix", args, { cwd, env })).output;
+    await mix("hex.repo", "set", "hexpm", "--public-key", key);
+    for (const args of [
+      ["hex.policy", "show"],
+      ["hex.policy", "why", "alpha"],
+    ]) {
+      const ours = await exec(["--policy", ref, "--", "mix", ...args]);
+      expect(ours.stdout).toContain("alpha");
+      // Around it Hex says that it finds no list of its own versions there.
+      expect(await mix(...args)).toContain(ours.stdout.trim());
+    }
   });
 
   test("brings nothing where its policy is not here, and the mirror names it", async ({ skip }) => {
