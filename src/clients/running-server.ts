@@ -32,6 +32,8 @@ export interface Running {
 
 const answerSchema = z.object({ fingerprint: z.string(), proof: z.string(), mirror: z.string() });
 const seconds = 2;
+// The server itself waits a little for what it keeps of what it has just passed on.
+const secondsForLacking = 15;
 
 export async function findRunning({ config, paths }: Context<RunningKey>): Promise<Running> {
   const url = localUrl(config);
@@ -72,7 +74,9 @@ export async function askLacking({ url, known }: Running, since: number): Promis
   if (known === undefined) return undefined;
   const proof = askersProofOf(known.secret, { since: String(since), place: known.place });
   try {
-    const answer = await plainGet(`${url}/health/lacking?since=${since}&proof=${proof}`, { seconds });
+    const answer = await plainGet(`${url}/health/lacking?since=${since}&proof=${proof}`, {
+      seconds: secondsForLacking,
+    });
     return lackingSchema.safeParse(parseJson(answer)).data;
   } catch {
     return undefined;

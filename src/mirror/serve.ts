@@ -87,7 +87,7 @@ export interface Serving extends Listening {
   /** Where metrics are asked for, where that is a port of its own. */
   readonly metricsPort: number | undefined;
   /** What clients could not be given since then. @param time milliseconds since 1970 */
-  readonly lackingSince: (time: number) => Lack[];
+  readonly lackingSince: (time: number) => Promise<Lack[]>;
 }
 
 export async function serve(
@@ -128,7 +128,7 @@ export async function serve(
   const metricsTokens = await readMetricsTokens(config);
   const trust = watchTrust(paths, caFileOf(config));
   const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
-  const lacking = new Lacking();
+  const lacking = new Lacking(async () => pull?.made());
   const traffic = new Traffic();
   let tlsPort: number | undefined;
   const { app, metrics, endStreams } = await composeApp({
@@ -217,7 +217,7 @@ export async function serve(
     mode,
     hosts: listHosts(),
     metricsPort: metered?.port,
-    lackingSince: (time) => lacking.since(time),
+    lackingSince: async (time) => lacking.since(time),
     close: async (graceSeconds) => {
       // What is under way comes to its end: nothing is written any more when this is over.
       await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw(), watching?.stop()]);

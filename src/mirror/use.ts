@@ -161,7 +161,7 @@ async function useOwn<T>(
       return await work({
         environment: { ...environmentWith(change, client.environment), ...held },
         description: await describeUse(context, url, mode),
-        lacks: async () => ({ pulls: mode.pulls, lacking: lackingSince(0) }),
+        lacks: async () => ({ pulls: mode.pulls, lacking: await lackingSince(0) }),
         refusals: () => proxy?.refused() ?? [],
       });
     } finally {

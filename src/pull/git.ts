@@ -60,6 +60,8 @@ export interface GitPullTools extends CurrentTools {
 
 export interface GitPull {
   readonly inFrontOf: (held: GitSource, find: FindRepository) => GitSource;
+  /** When what is being made is here, or will not be. */
+  readonly made: () => Promise<void>;
   /** Ends what is being made. */
   readonly close: () => Promise<void>;
 }
@@ -126,6 +128,10 @@ export function createGitPull(tools: GitPullTools): GitPull {
     return url;
   };
 
+  const made = async (): Promise<void> => {
+    await Promise.all([...making.values()].map(async ({ done }) => done));
+  };
+
   return {
     inFrontOf: (held, find) => ({
       advertise: async (request) => {
@@ -168,9 +174,10 @@ export function createGitPull(tools: GitPullTools): GitPull {
         return pass(whole, url, wanted);
       },
     }),
+    made,
     close: async () => {
       stopping.abort();
-      await Promise.all([...making.values()].map(async ({ done }) => done));
+      await made();
     },
   };
 

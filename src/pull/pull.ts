@@ -88,6 +88,8 @@ export interface Pull {
   readonly away: () => readonly AwayHost[];
   /** What is fetched just now. */
   readonly underWay: () => readonly UnderWay[];
+  /** When what has passed to clients so far is held, or will not be. */
+  readonly made: () => Promise<void>;
   /** Ends what is under way, signs what has come, and writes down when what was asked for. */
   readonly close: () => Promise<void>;
 }
@@ -246,6 +248,7 @@ export async function openPull(context: Context<PullKey>, tools: PullTools): Pro
     problems: () => problems,
     away: () => away.list(),
     underWay: asking.underWay,
+    made: git.made,
     close: async () => {
       stopping.abort();
       // Another process may hold the writers' lock for long; whoever has it next signs what is noted.

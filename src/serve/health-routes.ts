@@ -67,9 +67,8 @@ export function addHealthRoutes(
       identity !== undefined &&
       isAskersProof(question.get("proof") ?? "", identity.secret, { since, place: placeOf(address, port) });
     if (!isUsers) throw new MirrorError("refused", "what clients lacked is for the user who started the server");
-    return reply
-      .header("cache-control", "no-store")
-      .send({ pulls: identity.pulls, lacking: lacking.since(Number(since)) });
+    const lacks = await lacking.since(Number(since));
+    return reply.header("cache-control", "no-store").send({ pulls: identity.pulls, lacking: lacks });
   });
 }
 

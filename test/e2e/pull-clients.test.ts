@@ -151,6 +151,8 @@ describe.skipIf(!hasRebar3)("rebar3 (skipped where it is not installed)", () => 
     };
     const first = await get();
     expect([first.code, first.stdout]).toEqual([0, expect.stringMatching(/Fetching alpha v1\.0\.0/)]);
+    // What has just passed is kept by the time that it is told.
+    expect(first.stderr).toMatch(/everything is here, the next run needs no network\n$/);
     await off();
     expect(await get()).toMatchObject({ code: 0 });
     await on();

@@ -92,7 +92,7 @@ export async function testApp(
     watchProblem: () => undefined,
     pullProblems: () => [],
     upstreamsAway: () => [],
-    lacking: new Lacking(),
+    lacking: new Lacking(async () => undefined),
     traffic,
     isOwnRequest: () => false,
     certificate: () => undefined,
