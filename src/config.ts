@@ -250,8 +250,10 @@ function parse(option: Option, value: unknown, where: string, resolvePath: (path
     const [issue] = result.error.issues;
     const { allowed } = option;
     // Of what is large, only what is wrong.
-    if (issue !== undefined && issue.path.length > 0 && typeof value === "object" && !Array.isArray(value)) {
-      throw new MirrorError("config", `${where}: ${issue.path.join(".")}: ${issue.message}; give ${allowed}`);
+    const isWithin = issue !== undefined && (issue.path.length > 0 || issue.code === "unrecognized_keys");
+    if (isWithin && typeof value === "object" && !Array.isArray(value)) {
+      const at = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+      throw new MirrorError("config", `${where}: ${at}${issue.message}; give ${allowed}`);
     }
     throw new MirrorError("config", `${where}: ${redactUrl(shownValue(value))} is not allowed; give ${allowed}`);
   }

@@ -87,6 +87,11 @@ describe("bad values name the option, where it was set, and what is allowed", ()
     ["[]", /must hold one JSON object/],
     ['{"prot": 1}', /unknown option "prot"; did you mean "port"\?/],
     ['{"port": "x"}', /"port" in .*mirror\.config\.json: "x" is not allowed/],
+    ['{"policy": {"cooldwn": "7d"}}', /"policy" in .*: Unrecognized key: "cooldwn"; give what docs\/guides\/policies/],
+    [
+      '{"policy": {"deny": [{"package": "a"}]}}',
+      /"policy" in .*: deny\.0\.reason: .*; give what docs\/guides\/policies/,
+    ],
   ])("in a file: %s", async (content, message) => {
     const cwd = await temporaryFolder();
     await writeFile(join(cwd, "mirror.config.json"), content);

@@ -13,7 +13,7 @@ import { isPackageOf, signedChecksums } from "../registry/adoption.ts";
 import { publish, type SigningKey } from "../registry/build.ts";
 import { readAdded, writeAdded, type AddedLine } from "../store/added.ts";
 import { asOnlyWriter, requireRoom, type Context } from "../store/context.ts";
-import { listRegistries } from "../store/inventory.ts";
+import { isUpstreams, listRegistries } from "../store/inventory.ts";
 import { beginMirror } from "../store/pull-mode.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
@@ -138,7 +138,7 @@ async function planFor(
   const { name, version } = tarball.metadata;
   const { repository } = registry;
   const shown = `${shownPackage(repository, name)} ${version}`;
-  if (repository === hexpm && isKnownToUpstream(registry, name)) {
+  if (repository === hexpm && isUpstreams(registry, name)) {
     throw new MirrorError(
       "refused",
       `${shown}: ${name} is a package of upstream's; give it another name, or a repository of yours with --repo`,
@@ -168,12 +168,8 @@ async function planFor(
   };
 }
 
-function isKnownToUpstream(registry: RegistryPaths, name: string): boolean {
-  return registry.upstreamPackage(name).isFile() || registry.history(name).isFile();
-}
-
 function hasName(registry: RegistryPaths, name: string): boolean {
-  return isKnownToUpstream(registry, name) || registry.added(name).isFile();
+  return isUpstreams(registry, name) || registry.added(name).isFile();
 }
 
 /** What is known of it first: whoever is killed here can add it again. */

@@ -30,19 +30,9 @@ export function policyJobs(locks: readonly Lock[], { policies, policy, usePolicy
   for (const { name, policies: ofLock = [] } of locks) for (const named of ofLock) ask(named, name);
   for (const named of [...policies, ...[policy, usePolicy].filter((each) => each !== undefined)]) ask(named);
   const own = policy === undefined ? undefined : showPolicyName(policy);
-  const jobs = [...asked].map(
-    ([
-      key,
-      {
-        named: { repository, name },
-        locks: names,
-      },
-    ]) => ({
-      repository,
-      name,
-      locks: [...names],
-      own: key === own ? policy?.text : undefined,
-    }),
-  );
+  const jobs = [...asked].map(([key, { named, locks: names }]) => {
+    const { repository, name } = named;
+    return { repository, name, locks: [...names], own: key === own ? policy?.text : undefined };
+  });
   return jobs.sort((a, b) => compareNames(a.repository, b.repository) || compareNames(a.name, b.name));
 }

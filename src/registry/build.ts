@@ -131,7 +131,7 @@ async function openSigning(
   if (config.newKey && own !== undefined && published !== undefined && fingerprint(own) !== fingerprint(published)) {
     reporter.note(`what the key ${fingerprint(published)} signed is taken over by the key ${fingerprint(own)}`);
   }
-  if (key !== undefined) await signOwnPolicy(paths, config.policy, key);
+  if (key !== undefined && config.policy !== undefined) await signOwnPolicy(paths, config.policy, key);
   const recordsKey = async (repository: string) => heldRecordsKey(context, repository);
   return { key, verifiers, recordsKey, cache: paths.cache };
 }

@@ -8,7 +8,7 @@ import { stampThrough } from "../disk/stamp.ts";
 import type { RegistryPaths } from "../store/registry-paths.ts";
 import { hexpm, servedName } from "../names/hex-repository.ts";
 import { watchAdded } from "../store/added.ts";
-import { isLocal } from "../store/inventory.ts";
+import { isLocal, isUpstreams } from "../store/inventory.ts";
 import { publishedKey } from "../store/published-key.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { readSignedRecord } from "./adoption.ts";
@@ -27,8 +27,6 @@ export function createOwnNames(paths: StorePaths, { local, fromUpstream = [] }: 
   const [reserved, given] = [local, fromUpstream].map((patterns) => patterns.map(patternOf));
   const known = new Map<string, { readonly stamp: string; readonly isOwn: boolean }>();
   const addedTo = watchAdded(paths);
-  const isUpstreams = (registry: RegistryPaths, name: string) =>
-    registry.upstreamPackage(name).isFile() || registry.history(name).isFile();
   const isAdopted = async (registry: RegistryPaths, name: string): Promise<boolean> => {
     // Of most names one look tells: what upstream has once signed is upstream's.
     if (isUpstreams(registry, name)) return false;

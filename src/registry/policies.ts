@@ -23,23 +23,17 @@ export async function signPolicy(
   return true;
 }
 
-/** As the configuration has it. @returns likewise */
-export async function signOwnPolicy(
-  paths: StorePaths,
-  policy: OwnPolicy | undefined,
-  key: KeyObject,
-): Promise<boolean> {
-  if (policy === undefined) return false;
-  return signPolicy(paths.registry(policy.repository), policy.name, encodePolicy(policy.text), key);
+/** As the configuration has it. */
+export async function signOwnPolicy(paths: StorePaths, policy: OwnPolicy, key: KeyObject): Promise<void> {
+  await signPolicy(paths.registry(policy.repository), policy.name, encodePolicy(policy.text), key);
 }
 
-/** @returns whether it is there as the configuration has it, or there is none to be */
+/** @returns whether it is there as the configuration has it */
 export async function isOwnPolicySigned(
   paths: StorePaths,
-  policy: OwnPolicy | undefined,
+  policy: OwnPolicy,
   publicKey: KeyObject | undefined,
 ): Promise<boolean> {
-  if (policy === undefined) return true;
   const registry = paths.registry(policy.repository);
   const keys = publicKey === undefined ? [] : [publicKey];
   const payload = await readPolicy(registry.policy(policy.name), registry, policy.name, keys);

@@ -33,6 +33,11 @@ export function isLocal(paths: StorePaths, repository: string): boolean {
   return addedDir.isFolder() || (repository === ownRepository && dir.isFolder());
 }
 
+/** Whether upstream has once signed a package of that name, as far as it is known here. */
+export function isUpstreams(registry: RegistryPaths, name: string): boolean {
+  return registry.upstreamPackage(name).isFile() || registry.history(name).isFile();
+}
+
 /** The Hex repositories that the folder holds, hexpm first. */
 export async function listRegistries(paths: StorePaths): Promise<RegistryPaths[]> {
   const others = (await paths.reposDir.list("folder")).filter((name) => isRepositoryName(name) && name !== hexpm);

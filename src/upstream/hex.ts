@@ -53,7 +53,7 @@ export async function fetchRecord(
 ): Promise<FetchedRecord> {
   const url = `${upstream.url}/packages/${name}`;
   const asking = await optionsFor(upstream, { http, transfer, validator });
-  const options = { ...asking, maxSize: maxRecordSize, isGzip: true, ...transfer };
+  const options = { ...asking, maxSize: maxRecordSize, isGzip: true };
   return http.get(url, options, (answer) => {
     if (answer.status === 304 && validator !== undefined) return { changed: false };
     expectOk(answer, url, upstream);
@@ -82,7 +82,7 @@ export async function fetchList(
 ): Promise<FetchedList> {
   const url = `${upstream.url}/${name}`;
   const asking = await optionsFor(upstream, { http, transfer, validator });
-  const options = { ...asking, maxSize: maxRecordSize, isGzip: true, ...transfer };
+  const options = { ...asking, maxSize: maxRecordSize, isGzip: true };
   return http.get(url, options, (answer) => {
     if (answer.status === 304 && validator !== undefined) return { changed: false };
     expectOk(answer, url, upstream);
@@ -112,7 +112,7 @@ export async function fetchPolicy(
 ): Promise<Buffer> {
   const url = `${upstream.url}/policies/${name}`;
   const asking = await optionsFor(upstream, { http, transfer });
-  return http.get(url, { ...asking, maxSize: maxRecordSize, isGzip: true, ...transfer }, (answer) => {
+  return http.get(url, { ...asking, maxSize: maxRecordSize, isGzip: true }, (answer) => {
     expectOk(answer, url, upstream);
     verifyPolicy(answer.body, upstream, name, url);
     return answer.body;
@@ -149,8 +149,9 @@ interface OptionsTools {
 async function optionsFor(
   { token }: HexUpstream,
   { http, transfer, validator }: OptionsTools,
-): Promise<Pick<GetOptions, "token" | "headers">> {
+): Promise<Omit<GetOptions, "maxSize">> {
   return {
+    ...transfer,
     token: await token?.(http, transfer),
     headers: {
       ...(validator?.etag === undefined ? {} : { "if-none-match": validator.etag }),
@@ -191,7 +192,7 @@ export async function fetchTarball(
 ): Promise<Buffer> {
   const url = `${upstream.url}/tarballs/${release.name}-${release.record.version}.tar`;
   const asking = await optionsFor(upstream, { http, transfer });
-  return http.get(url, { ...asking, maxSize: maxTarballSize, ...transfer }, (answer) => {
+  return http.get(url, { ...asking, maxSize: maxTarballSize }, (answer) => {
     expectOk(answer, url, upstream);
     try {
       readExpectedTarball(answer.body, release.name, release.record, release.demands);
@@ -215,7 +216,7 @@ export async function fetchDocs(
 ): Promise<FetchedDocs> {
   const url = `${upstream.url}/docs/${release.name}-${release.version}.tar.gz`;
   const asking = await optionsFor(upstream, { http, transfer, validator });
-  const options = { ...asking, maxSize: maxTarballSize, isGzip: true, ...transfer };
+  const options = { ...asking, maxSize: maxTarballSize, isGzip: true };
   return http.get(url, options, async (answer) => {
     if (answer.status === 304 && validator !== undefined) return "unchanged";
     if (answer.status === 403 || answer.status === 404) return "none";
