@@ -9,12 +9,18 @@
 import { hexpm } from "../names/hex-repository.ts";
 import { parsePolicyName, type PolicyName } from "../names/policy-names.ts";
 
+const policy = /\bpolicy:\s*(?:"([^"\n]{1,300})"|\[([^\][]{1,300})\])/.source;
+// Of a list what stands in it, and not what stands in another list there.
+const inList = new RegExp(`\\bhex:\\s*\\[(?:[^\\][]|\\[[^\\][]*\\])*?${policy}`);
+// `hex: hex()` says it somewhere else. Of a dependency `hex: :name` says how its package is called.
+const elsewhere = /\bhex:\s*@?[a-z_]/;
+
 /** @returns undefined where there is none, or none that can be read */
 export function readProjectPolicy(source: string): PolicyName | undefined {
-  // A # within a text may be one of its characters.
-  const code = source.replace(/^[ \t]*#.*$/gm, "");
-  if (!/\bhex:/.test(code)) return undefined;
-  const [, text, fields = ""] = /\bpolicy:\s*(?:"([^"\n]{1,300})"|\[([^\][]{1,300})\])/.exec(code) ?? [];
+  // A # before a quote may be one of a text's characters.
+  const code = source.replace(/^[ \t]*#.*$/gm, "").replace(/(^|")([^"#\n]*)#[^"\n]*$/gm, "$1$2");
+  const found = inList.exec(code) ?? (elsewhere.test(code) ? new RegExp(policy).exec(code) : undefined);
+  const [, text, fields = ""] = found ?? [];
   if (text !== undefined) return parsePolicyName(text);
   const field = (key: string) => new RegExp(`\\b${key}:\\s*"([^"\\n]*)"`).exec(fields)?.[1];
   const [organisation, repository, name] = ["org", "repo", "name"].map(field);

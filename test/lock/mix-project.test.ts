@@ -26,6 +26,11 @@ test.each([
   // What is computed is not evaluated.
   ['hex: [policy: [org: org(), name: "strict"]]', undefined],
   ['policy: [org: "acme", name: "of-something-else"]', undefined],
+  ['deps: [{:one, "~> 1.0", hex: :other}], checker: [policy: "acme/of-a-checker"]', undefined],
+  ['hex: [cooldown: "7d"], checker: [policy: "acme/of-a-checker"]', undefined],
+  ['hex: [checker: [policy: "acme/of-a-checker"], policy: "acme/strict"]', { repository: "acme", name: "strict" }],
+  ['hex: [ # [sic]\n  policy: "acme/strict"\n]', { repository: "acme", name: "strict" }],
+  ['hex: hex()]\n  end\n  defp hex do\n    [policy: "acme/strict"', { repository: "acme", name: "strict" }],
 ])("%j names %j", (hex, policy) => {
   expect(readProjectPolicy(project(hex))).toEqual(policy);
 });
