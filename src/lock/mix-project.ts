@@ -17,8 +17,7 @@ const elsewhere = /\bhex:\s*@?[a-z_]/;
 
 /** @returns undefined where there is none, or none that can be read */
 export function readProjectPolicy(source: string): PolicyName | undefined {
-  // A # before a quote may be one of a text's characters.
-  const code = source.replace(/^[ \t]*#.*$/gm, "").replace(/(^|")([^"#\n]*)#[^"\n]*$/gm, "$1$2");
+  const code = source.split("\n").map(withoutComment).join("\n");
   const found = inList.exec(code) ?? (elsewhere.test(code) ? new RegExp(policy).exec(code) : undefined);
   const [, text, fields = ""] = found ?? [];
   if (text !== undefined) return parsePolicyName(text);
@@ -26,4 +25,9 @@ export function readProjectPolicy(source: string): PolicyName | undefined {
   const [organisation, repository, name] = ["org", "repo", "name"].map(field);
   if (name === undefined || (organisation === undefined) === (repository === undefined)) return undefined;
   return parsePolicyName(`${repository ?? `${hexpm}:${organisation ?? ""}`}/${name}`);
+}
+
+/** Of a line; a # in a text is one of its characters. */
+function withoutComment(line: string): string {
+  return line.replace(/^((?:[^"#]|"[^"]*")*)#.*$/s, "$1");
 }

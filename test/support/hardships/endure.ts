@@ -26,8 +26,6 @@ export interface Endured {
 
 // Longer, and it hangs.
 const patience = 45_000;
-// Until a program has begun to look: a share of all the time that it needs, on a machine as busy as this one.
-const beginning = 0.2;
 // From its last look to its end. Milliseconds.
 const ending = 100;
 
@@ -60,7 +58,6 @@ export async function endure(
       const imposed = how.impose(cwd, degree, nth, need);
       const held: string[] = [];
       const use = usual.use === undefined || !how.servesHeld ? usual.use : alsoHeld(usual.use, held);
-      const began = performance.now();
       const first = await run({ ...usual, ...imposed, env: { ...usual.env, ...imposed.env }, use });
       const over = performance.now();
       const spoiled = await imposed.amid;
@@ -68,8 +65,7 @@ export async function endure(
       longest = Math.max(longest, first.milliseconds);
       if (first.code === 0) came += 1;
       // A server goes on, and says of itself how it is.
-      const isSpoiled =
-        spoiled !== undefined && spoiled - began > beginning * need.milliseconds && over - spoiled > ending;
+      const isSpoiled = spoiled !== undefined && over - spoiled > ending;
       if (isSpoiled && first.code === 0 && usual.use === undefined)
         wrong.push(`${where}: it ended with 0, ${(over - spoiled).toFixed(0)} ms after all was in vain`);
       const isEnded = first.signal !== null || /FATAL ERROR|Aborted|node::/.test(first.stderr);

@@ -1,5 +1,5 @@
 /** What a machine can do to a program, to some degree, for one run. */
-import { chmodSync, mkdirSync, statfsSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Running } from "../kills/kill-at.ts";
@@ -17,7 +17,7 @@ export interface Imposed extends Pick<Partial<Running>, "under" | "preloads"> {
   readonly env?: Readonly<Record<string, string>>;
   /** All is well again. */
   readonly relieve: () => void;
-  /** Something that comes while it runs, and makes all of it vain. @returns when it came, by `performance.now` */
+  /** Something that comes while it works, and makes all of it vain. @returns when it came, by `performance.now` */
   readonly amid?: Promise<number>;
 }
 
@@ -85,7 +85,10 @@ export const hardships = {
       };
     },
     impose: (cwd, degree, _nth, need) => {
-      const amid = sleep(degree * need.milliseconds).then(() => {
+      const began = performance.now();
+      const amid = firstLock(join(cwd, ".mirror"), began + 5 * need.milliseconds).then(async () => {
+        const left = need.milliseconds - (performance.now() - began);
+        await sleep(degree * Math.max(0, left));
         unmount(join(cwd, ".mirror"));
         return performance.now();
       });
@@ -129,6 +132,16 @@ export const hardships = {
     }),
   },
 } as const satisfies Record<string, Hardship>;
+
+/**
+ * Until a program that was started has begun to write there, however long a busy machine takes to start it.
+ * @param latest by `performance.now`; where it writes nothing
+ */
+async function firstLock(mirror: string, latest: number): Promise<void> {
+  const changed = () => statSync(join(mirror, ".lock"), { throwIfNoEntry: false })?.mtimeMs;
+  const before = changed();
+  while (changed() === before && performance.now() < latest) await sleep(1);
+}
 
 export type HardshipName = keyof typeof hardships;
 
