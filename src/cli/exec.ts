@@ -47,11 +47,11 @@ function logOf({ logLevel }: CommandContext["config"]) {
 /** @returns whether there was anything */
 async function tellWhatWasMissed(
   context: CommandContext,
-  { lacks, refusals }: Use,
+  { lacks, refusals, repositories }: Use,
   { args, code }: { readonly args: readonly string[]; readonly code: number },
 ): Promise<boolean> {
   const found = await lacks();
-  const lines = found === undefined ? [] : await linesOf(context, found, { args, code });
+  const lines = found === undefined ? [] : await linesOf(context, found, { args, code, repositories });
   const hosts = refusals();
   if (hosts.length > 0)
     lines.push(`refused, since --hermetic lets nobody but the mirror be asked: ${hosts.join(", ")}`);
@@ -62,14 +62,16 @@ async function tellWhatWasMissed(
 async function linesOf(
   { mirror, config, cwd }: CommandContext,
   found: LackReport,
-  { args, code }: { readonly args: readonly string[]; readonly code: number },
+  { args, code, repositories }: Pick<Use, "repositories"> & { readonly args: readonly string[]; readonly code: number },
 ): Promise<string[]> {
   const hasFailed = code !== 0;
   const declared = hasFailed ? await declaredNames(cwd) : [];
   // Of these nobody knows whether they were asked for.
   const isFetching = args.some((arg) => /deps|hex|setup/.test(arg));
   const empty = found.pulls || !isFetching ? [] : await mirror.withoutReleases(declared).catch(() => []);
-  return lackingLines(found, { args, hasFailed, declared, empty, options: mirrorOptions(config) });
+  const upstreams = config.repos.map(({ name }) => name);
+  const options = mirrorOptions(config);
+  return lackingLines(found, { args, hasFailed, declared, empty, repositories, upstreams, options });
 }
 
 /** The flags that say which mirror is meant, for a command that is to be about the same. */

@@ -1,6 +1,6 @@
 /** What the mirror could not give, for people: which things, and the way out of it. Pure. */
 import { installersHost } from "../names/known-hosts.ts";
-import { hexpm } from "../names/hex-repository.ts";
+import { hexpm, organisationOf } from "../names/hex-repository.ts";
 import { idOf, type Item } from "../names/item.ts";
 import type { LackReport } from "../clients/running-server.ts";
 import { itemOf } from "./lacking-items.ts";
@@ -15,6 +15,10 @@ export interface Circumstances {
   readonly declared: readonly string[];
   /** Which mirror is meant, as flags, each with a blank before it. */
   readonly options: string;
+  /** Hex repositories that the mirror is known to have. */
+  readonly repositories: readonly string[];
+  /** Those besides hexpm and its organisations that come from elsewhere. */
+  readonly upstreams: readonly string[];
   /** Packages of hexpm's that the project names and the mirror holds no release of. */
   readonly empty: readonly string[];
 }
@@ -28,11 +32,11 @@ const essential: ReadonlySet<Item["kind"]> = new Set(["release", "git", "policy"
 /** @returns a line, or two where upstream could be asked for some and not for others */
 export function lackingLines(
   report: LackReport,
-  { args, hasFailed, declared, empty, options }: Circumstances,
+  { args, hasFailed, declared, empty, repositories, upstreams, options }: Circumstances,
 ): string[] {
   const found = new Map<string, { item: Item; code: string; reason: string }>();
   for (const each of report.lacking) {
-    const item = itemOf(each);
+    const item = itemOf(each, repositories);
     if (item !== undefined && (hasFailed || essential.has(item.kind))) found.set(idOf(item), { ...each, item });
   }
   for (const name of empty) {
@@ -43,10 +47,18 @@ export function lackingLines(
   // A package that is not there has no releases: one word for both.
   const packages = new Set(all.flatMap(({ item }) => (item.kind === "package" ? [item.name] : [])));
   const told = all.filter(({ item }) => item.kind !== "release" || !packages.has(item.name));
+  // Of a repository of the mirror's own: it comes from nowhere else.
+  const made = told.filter(({ item }) => isMade(item, upstreams));
+  const others = told.filter((each) => !made.includes(each));
   const isAbsent = ({ code }: { code: string }) => report.pulls && code === "not_found";
-  const absent = told.filter(isAbsent);
-  const lacks = told.filter((each) => !isAbsent(each));
+  const absent = others.filter(isAbsent);
+  const lacks = others.filter((each) => !isAbsent(each));
   return [
+    ...(made.length === 0
+      ? []
+      : [
+          `the mirror lacks ${list(made)}: "mirror-server add${options} --repo NAME FILE.tar" puts packages of its own in`,
+        ]),
     ...(lacks.length === 0
       ? []
       : [
@@ -61,6 +73,12 @@ export function lackingLines(
           `neither the mirror nor its upstream gives ${list(absent)}: ${[...new Set(absent.map(({ reason }) => reason))].slice(0, 2).join("; ")}`,
         ]),
   ];
+}
+
+function isMade(item: Item, upstreams: readonly string[]): boolean {
+  if (!("repository" in item) || item.kind === "policy") return false;
+  const { repository } = item;
+  return repository !== hexpm && organisationOf(repository) === undefined && !upstreams.includes(repository);
 }
 
 /** Clients ask for every optional dependency of what they know: where the project names some of the packages, those are meant. */

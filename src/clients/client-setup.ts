@@ -33,6 +33,8 @@ import { changeTo, clientVariables, containerVariables, type Change, type Client
 
 export interface ClientEnvironment {
   readonly change: Change;
+  /** The Hex repositories that clients were told of. */
+  readonly repositories: readonly string[];
   /** Takes away files that are of use for this URL only. */
   readonly forget: () => Promise<void>;
 }
@@ -98,7 +100,7 @@ export async function clientEnvironment(
   };
   const present = client.addedTo ?? client.environment;
   const change = changeTo(clientVariables(setup, present), present);
-  return { change, forget: async () => ofUrl.remove() };
+  return { change, repositories: hexRepositories, forget: async () => ofUrl.remove() };
 }
 
 /** Where Hex has a home, what it fetches goes there: it would make these folders by itself. */

@@ -26,11 +26,12 @@ export function readTar(bytes: Buffer, { entries: most, isTree = false }: TarOpt
     const header = bytes.subarray(offset, offset + block);
     if (header.every((byte) => byte === 0)) return entries;
     const name = longName ?? nameIn(header, isTree);
-    verifyChecksum(header, name);
+    verifyChecksum(header);
     const type = text(header, 156, 1);
     const isFile = type === "0" || type === "";
     if (!isFile && !(isTree && passedOver.has(type))) throw malformed(`entry "${name}" is not a regular file`);
-    const size = octal(header, 124, 12, name);
+    const size = number(header, 124, 12);
+    if (size === undefined) throw malformed(`entry "${name}" has a size that is not a number`);
     const end = offset + block + size;
     if (end > bytes.length) throw malformed(`entry "${name}" ends after the file does`);
     if (isFile && entries.has(name)) throw malformed(`entry "${name}" comes twice`);
@@ -60,10 +61,11 @@ function pathIn(content: Buffer): string | undefined {
   return /(?:^|\n)\d+ path=([^\n]*)\n/.exec(content.toString("utf8"))?.[1];
 }
 
-function verifyChecksum(header: Buffer, name: string): void {
+/** Before anything else of it is believed, or told. */
+function verifyChecksum(header: Buffer): void {
   let sum = 0;
   for (let i = 0; i < block; i++) sum += i >= 148 && i < 156 ? 0x20 : (header[i] ?? 0);
-  if (sum !== octal(header, 148, 8, name)) throw malformed("a header's checksum is wrong");
+  if (sum !== number(header, 148, 8)) throw malformed("a header's checksum is wrong");
 }
 
 function text(header: Buffer, start: number, length: number): string {
@@ -72,10 +74,10 @@ function text(header: Buffer, start: number, length: number): string {
   return field.toString("utf8", 0, end === -1 ? length : end);
 }
 
-function octal(header: Buffer, start: number, length: number, name: string): number {
+/** Octal digits; undefined for anything else. */
+function number(header: Buffer, start: number, length: number): number | undefined {
   const digits = text(header, start, length).trim();
-  if (!/^[0-7]{1,12}$/.test(digits)) throw malformed(`entry "${name}" has a header field that is not a number`);
-  return Number.parseInt(digits, 8);
+  return /^[0-7]{1,12}$/.test(digits) ? Number.parseInt(digits, 8) : undefined;
 }
 
 function malformed(what: string): MirrorError {

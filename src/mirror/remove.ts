@@ -1,7 +1,7 @@
 /** Takes releases out that `add` put in; what is known of them stays, so that none comes back as something else. */
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
-import { ownRepository, shownPackage } from "../names/hex-repository.ts";
+import { shownPackage } from "../names/hex-repository.ts";
 import { releaseItem, type Item } from "../names/item.ts";
 import type { NamedRelease } from "../options.ts";
 import { readAdded } from "../store/added.ts";
@@ -57,7 +57,8 @@ async function repositoryOf(paths: StorePaths, { repository, name, version }: Re
     all.map(async (each) => (await readAdded(each.added(name))).some((line) => line.version === version)),
   );
   const found = all.filter((_, index) => added[index]).map((each) => each.repository);
-  const [only = all[0]?.repository ?? ownRepository, ...others] = found;
+  const [only = all[0]?.repository, ...others] = found;
+  if (only === undefined) throw new MirrorError("not_found", `${name} ${version} is not here`);
   if (others.length === 0) return only;
   throw new MirrorError("usage", `${name} ${version} was added to ${oneOf(found)}; say which with --repo`);
 }

@@ -80,6 +80,8 @@ export interface Use {
   readonly environment: Record<string, string>;
   /** Which mirror it is, in a line. */
   readonly description: string;
+  /** The Hex repositories that its clients know. */
+  readonly repositories: readonly string[];
   /** What clients could not be given so far; undefined where that cannot be told. */
   readonly lacks: () => Promise<LackReport | undefined>;
   /** Whom clients asked for besides, where that is refused. */
@@ -134,9 +136,10 @@ async function useAt<T>(
   work: (use: Use) => Promise<T>,
 ): Promise<T> {
   const since = Date.now();
-  const { change } = await clientEnvironment(context, running.url, client, { isRunning: true });
+  const { change, repositories } = await clientEnvironment(context, running.url, client, { isRunning: true });
   return work({
     environment: environmentWith(change, client.environment),
+    repositories,
     description: await describeUse(context, running.url),
     lacks: async () => askLacking(running, since),
     refusals: () => [],
@@ -154,12 +157,13 @@ async function useOwn<T>(
   const proxy = context.config.hermetic ? await openRefusingProxy(url) : undefined;
   try {
     const server = { isRunning: false, hosts, refusingProxy: proxy?.url };
-    const { change, forget } = await clientEnvironment(context, url, client, server);
+    const { change, repositories, forget } = await clientEnvironment(context, url, client, server);
     // One that is started in there is held to the same.
     const held = proxy === undefined ? {} : { MIRROR_HERMETIC: "true" };
     try {
       return await work({
         environment: { ...environmentWith(change, client.environment), ...held },
+        repositories,
         description: await describeUse(context, url, mode),
         lacks: async () => ({ pulls: mode.pulls, lacking: await lackingSince(0) }),
         refusals: () => proxy?.refused() ?? [],

@@ -119,7 +119,7 @@ describe("add", () => {
     [["add", "a.tar", "n.tar", "--docs", "docs.tar.gz"], /--docs is of one package/],
     [["remove"], /no release is named/],
     [["remove", "acme"], /"acme" is no release/],
-    [["remove", "acme@1.0.0"], /local\/acme 1\.0\.0 is not here/],
+    [["remove", "acme@1.0.0"], /: acme 1\.0\.0 is not here/],
   ])("%j tells what is wrong", async (args, message) => {
     await writeFile(
       join(cwd, "mirror.config.json"),

@@ -46,6 +46,7 @@ describe("what was missed is named, with the way out,", () => {
     ],
     ["a release", ["/tarballs/nimble_csv-1.2.0.tar"], /lacks nimble_csv 1\.2\.0: .*sync --package nimble_csv@1\.2\.0"/],
     ["both, once", ["/packages/alpha", "/packages/x", "/tarballs/x-1.0.0.tar"], /lacks x: online/],
+    ["a package of the mirror's own", ["/repos/local/packages/x"], /lacks local\/x: .*add --repo NAME FILE\.tar"/],
     ["an organisation's", ["/repos/acme/packages/x"], /lacks hexpm:acme\/x: .*--package hexpm:acme\/x@VERSION/],
     [
       "installers",
