@@ -47,11 +47,12 @@ function logOf({ logLevel }: CommandContext["config"]) {
 /** @returns whether there was anything */
 async function tellWhatWasMissed(
   context: CommandContext,
-  { lacks, refusals, repositories }: Use,
+  use: Use,
   { args, code }: { readonly args: readonly string[]; readonly code: number },
 ): Promise<boolean> {
+  const { lacks, refusals } = use;
   const found = await lacks();
-  const lines = found === undefined ? [] : await linesOf(context, found, { args, code, repositories });
+  const lines = found === undefined ? [] : await linesOf(context, found, { ...use, args, code });
   const hosts = refusals();
   if (hosts.length > 0)
     lines.push(`refused, since --hermetic lets nobody but the mirror be asked: ${hosts.join(", ")}`);
@@ -59,19 +60,23 @@ async function tellWhatWasMissed(
   return lines.length > 0;
 }
 
+interface Told extends Pick<Use, "repositories" | "ownRepositories"> {
+  readonly args: readonly string[];
+  readonly code: number;
+}
+
 async function linesOf(
   { mirror, config, cwd }: CommandContext,
   found: LackReport,
-  { args, code, repositories }: Pick<Use, "repositories"> & { readonly args: readonly string[]; readonly code: number },
+  { args, code, repositories, ownRepositories }: Told,
 ): Promise<string[]> {
   const hasFailed = code !== 0;
   const declared = hasFailed ? await declaredNames(cwd) : [];
   // Of these nobody knows whether they were asked for.
   const isFetching = args.some((arg) => /deps|hex|setup/.test(arg));
   const empty = found.pulls || !isFetching ? [] : await mirror.withoutReleases(declared).catch(() => []);
-  const upstreams = config.repos.map(({ name }) => name);
   const options = mirrorOptions(config);
-  return lackingLines(found, { args, hasFailed, declared, empty, repositories, upstreams, options });
+  return lackingLines(found, { args, hasFailed, declared, empty, repositories, ownRepositories, options });
 }
 
 /** The flags that say which mirror is meant, for a command that is to be about the same. */

@@ -1,6 +1,6 @@
 /** What the mirror could not give, for people: which things, and the way out of it. Pure. */
 import { installersHost } from "../names/known-hosts.ts";
-import { hexpm, organisationOf } from "../names/hex-repository.ts";
+import { hexpm, ownRepository, shownPackage } from "../names/hex-repository.ts";
 import { idOf, type Item } from "../names/item.ts";
 import type { LackReport } from "../clients/running-server.ts";
 import { itemOf } from "./lacking-items.ts";
@@ -17,8 +17,8 @@ export interface Circumstances {
   readonly options: string;
   /** Hex repositories that the mirror is known to have. */
   readonly repositories: readonly string[];
-  /** Those besides hexpm and its organisations that come from elsewhere. */
-  readonly upstreams: readonly string[];
+  /** Those of them that are its own: what is in them comes from nowhere else. */
+  readonly ownRepositories: readonly string[];
   /** Packages of hexpm's that the project names and the mirror holds no release of. */
   readonly empty: readonly string[];
 }
@@ -32,7 +32,7 @@ const essential: ReadonlySet<Item["kind"]> = new Set(["release", "git", "policy"
 /** @returns a line, or two where upstream could be asked for some and not for others */
 export function lackingLines(
   report: LackReport,
-  { args, hasFailed, declared, empty, repositories, upstreams, options }: Circumstances,
+  { args, hasFailed, declared, empty, repositories, ownRepositories, options }: Circumstances,
 ): string[] {
   const found = new Map<string, { item: Item; code: string; reason: string }>();
   for (const each of report.lacking) {
@@ -47,8 +47,9 @@ export function lackingLines(
   // A package that is not there has no releases: one word for both.
   const packages = new Set(all.flatMap(({ item }) => (item.kind === "package" ? [item.name] : [])));
   const told = all.filter(({ item }) => item.kind !== "release" || !packages.has(item.name));
-  // Of a repository of the mirror's own: it comes from nowhere else.
-  const made = told.filter(({ item }) => isMade(item, upstreams));
+  // One that is not there yet, too.
+  const own = new Set([ownRepository, ...ownRepositories]);
+  const made = told.filter(({ item }) => item.kind !== "policy" && "repository" in item && own.has(item.repository));
   const others = told.filter((each) => !made.includes(each));
   const isAbsent = ({ code }: { code: string }) => report.pulls && code === "not_found";
   const absent = others.filter(isAbsent);
@@ -73,12 +74,6 @@ export function lackingLines(
           `neither the mirror nor its upstream gives ${list(absent)}: ${[...new Set(absent.map(({ reason }) => reason))].slice(0, 2).join("; ")}`,
         ]),
   ];
-}
-
-function isMade(item: Item, upstreams: readonly string[]): boolean {
-  if (!("repository" in item) || item.kind === "policy") return false;
-  const { repository } = item;
-  return repository !== hexpm && organisationOf(repository) === undefined && !upstreams.includes(repository);
 }
 
 /** Clients ask for every optional dependency of what they know: where the project names some of the packages, those are meant. */
@@ -109,8 +104,11 @@ function wayOut(items: readonly Item[], { args, report, options }: Way): string 
   const command = words.length > longestShown || /\s['"]|\n/.test(words) ? "…" : words;
   const again = `online, run ${report.pulls ? "the same again" : `"mirror-server exec${options} --pull -- ${command}"`}`;
   const packages = items.flatMap((item) => {
-    if (item.kind === "release") return [`--package ${shellQuoted(`${spec(item)}@${item.version}`)}`];
-    return item.kind === "package" ? [`--package ${shellQuoted(`${spec(item)}@VERSION`)}`] : [];
+    if (item.kind === "release")
+      return [`--package ${shellQuoted(`${shownPackage(item.repository, item.name)}@${item.version}`)}`];
+    return item.kind === "package"
+      ? [`--package ${shellQuoted(`${shownPackage(item.repository, item.name)}@VERSION`)}`]
+      : [];
   });
   const syncs = [
     ...packages,
@@ -123,8 +121,4 @@ function wayOut(items: readonly Item[], { args, report, options }: Way): string 
     ...(syncs.length === 0 ? [] : [`or "mirror-server sync${options} ${syncs.slice(0, shown).join(" ")}"`]),
     ...(isFile ? ['or name it under "files" in mirror.config.json and sync'] : []),
   ].join(", ");
-}
-
-function spec({ repository, name }: { readonly repository: string; readonly name: string }): string {
-  return repository === hexpm ? name : `${repository}/${name}`;
 }

@@ -1,10 +1,13 @@
 /**
  * Reads the uncompressed tar that a Hex tarball is: a handful of regular files with short names. Everything else
  * that tar can hold (links, devices, long-name extensions, sparse files) has no place there and is refused, which is
- * why this is sixty lines of ours and not a general library (docs/decisions/0003-tar-reader.md).
+ * why this is sixty lines of ours and not a general library (docs/decisions/0003-tar-reader.md). Documentation is a tar, too,
+ * compressed, with folders.
  *
  * Format: POSIX.1-1988 ustar, https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
  */
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 
 const block = 512;
@@ -44,6 +47,25 @@ export function readTar(bytes: Buffer, { entries: most, isTree = false }: TarOpt
   // Some writers leave out the two empty blocks at the end; a file that stops within a header is cut off.
   if (offset !== bytes.length) throw malformed("the file is cut off");
   return entries;
+}
+
+export interface Documentation {
+  /** `guides/intro.html` → what stands there; undefined: there is no such file. */
+  readonly file: (path: string) => Buffer | undefined;
+  /** Of all of it, unpacked. */
+  readonly bytes: number;
+}
+
+const unzip = promisify(gunzip);
+// Bytes unpacked, and files: the largest of hex.pm unpack to some 30 MB.
+const largestDocumentation = 64 * 1024 * 1024;
+const mostPages = 20_000;
+
+/** Its names may begin with `./`. @throws MirrorError `malformed`, an error of zlib's */
+export async function unpackDocumentation(packed: Buffer): Promise<Documentation> {
+  const tar = await unzip(packed, { maxOutputLength: largestDocumentation });
+  const files = readTar(tar, { entries: mostPages, isTree: true });
+  return { file: (path) => files.get(path) ?? files.get(`./${path}`), bytes: tar.length };
 }
 
 // Folders, what is said of the next entry, and of all that follow.

@@ -29,5 +29,5 @@ export function readProjectPolicy(source: string): PolicyName | undefined {
 
 /** Of a line; a # in a text is one of its characters. */
 function withoutComment(line: string): string {
-  return line.replace(/^((?:[^"#]|"[^"]*")*)#.*$/s, "$1");
+  return line.replace(/^((?:[^"#]|"(?:[^"\\]|\\.)*")*)#.*$/s, "$1");
 }

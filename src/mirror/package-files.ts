@@ -1,10 +1,8 @@
 /** Packages, and documentation, as people name them: files that may lie anywhere. */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import { MirrorError, describeError } from "../errors.ts";
-import { readTar } from "../hex/tar.ts";
+import { unpackDocumentation } from "../hex/tar.ts";
 import { maxTarballSize, readTarball, type Tarball } from "../hex/tarball.ts";
 
 export interface NamedFile {
@@ -18,11 +16,6 @@ export interface PackageFile extends NamedFile {
   readonly tarball: Tarball;
   readonly docs: Buffer | undefined;
 }
-
-const unzip = promisify(gunzip);
-// As much as the page shows, which is twice what the largest of hex.pm has. Bytes unpacked, and files.
-const largestDocs = 64 * 1024 * 1024;
-const mostDocs = 20_000;
 
 const whichDocs = "give a .tar.gz of what is in the folder that ex_doc made: tar -C doc -czf docs.tar.gz .";
 const whichFile = 'give the file that "mix hex.build" or "rebar3 hex build" made';
@@ -59,8 +52,7 @@ async function readDocs(path: string | undefined): Promise<Buffer | undefined> {
   if (path === undefined) return undefined;
   const bytes = await readFile({ file: path, path });
   try {
-    const files = readTar(await unzip(bytes, { maxOutputLength: largestDocs }), { entries: mostDocs, isTree: true });
-    if (files.has("index.html") || files.has("./index.html")) return bytes;
+    if ((await unpackDocumentation(bytes)).file("index.html") !== undefined) return bytes;
   } catch (error) {
     throw new MirrorError("malformed", `${path}: ${describeError(error)}; ${whichDocs}`);
   }

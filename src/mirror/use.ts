@@ -11,6 +11,7 @@ import { fillGleamCache } from "../clients/gleam-cache.ts";
 import { openRefusingProxy } from "../clients/refusing-proxy.ts";
 import { noMirror, requireRoom, tellForeign, type Context } from "../store/context.ts";
 import type { ServeKey, Serving } from "./serve.ts";
+import { isLocal } from "../store/inventory.ts";
 import { describeMode, pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
 import { pulledHosts, type NamingKey } from "../upstream/named-hosts.ts";
 import { caFileOf, fingerprintsOf, tellTrustProblems, type AuthorityKey } from "../store/trust.ts";
@@ -80,8 +81,9 @@ export interface Use {
   readonly environment: Record<string, string>;
   /** Which mirror it is, in a line. */
   readonly description: string;
-  /** The Hex repositories that its clients know. */
+  /** The Hex repositories that its clients know, and those among them that are the mirror's own. */
   readonly repositories: readonly string[];
+  readonly ownRepositories: readonly string[];
   /** What clients could not be given so far; undefined where that cannot be told. */
   readonly lacks: () => Promise<LackReport | undefined>;
   /** Whom clients asked for besides, where that is refused. */
@@ -140,6 +142,7 @@ async function useAt<T>(
   return work({
     environment: environmentWith(change, client.environment),
     repositories,
+    ownRepositories: ownOf(context, repositories),
     description: await describeUse(context, running.url),
     lacks: async () => askLacking(running, since),
     refusals: () => [],
@@ -164,6 +167,7 @@ async function useOwn<T>(
       return await work({
         environment: { ...environmentWith(change, client.environment), ...held },
         repositories,
+        ownRepositories: ownOf(context, repositories),
         description: await describeUse(context, url, mode),
         lacks: async () => ({ pulls: mode.pulls, lacking: await lackingSince(0) }),
         refusals: () => proxy?.refused() ?? [],
@@ -175,6 +179,11 @@ async function useOwn<T>(
   } finally {
     await proxy?.close();
   }
+}
+
+/** None of a mirror elsewhere, whose folder is not here. */
+function ownOf({ paths }: Context, repositories: readonly string[]): string[] {
+  return repositories.filter((repository) => isLocal(paths, repository));
 }
 
 /** So that what is used can be told from what was meant. @param mode of a server of its own */

@@ -3,8 +3,6 @@
  * its own that puts it into a sandbox: with an origin that is nobody's where scripts may run, and without scripts where the
  * mirror is guarded, since what such an origin asks for comes without the session.
  */
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import { mime } from "@fastify/send";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { LRUCache } from "lru-cache";
@@ -12,18 +10,15 @@ import pLimit from "p-limit";
 import type { Place } from "../disk/place.ts";
 import { stampFrom } from "../disk/stamp.ts";
 import { MirrorError } from "../errors.ts";
-import { readTar } from "../hex/tar.ts";
+import { unpackDocumentation, type Documentation } from "../hex/tar.ts";
 import { isPackageName } from "../names/hex-names.ts";
 import { servedName } from "../names/hex-repository.ts";
 import { isVersion } from "../names/versions.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 
-const unzip = promisify(gunzip);
-// Bytes: the largest of hex.pm unpack to some 30 MB.
-const largest = 64 * 1024 * 1024;
+// Of all that is kept unpacked.
 const mostBytes = 96 * 1024 * 1024;
-const most = 20_000;
 
 interface Params {
   readonly repository?: string;
@@ -40,9 +35,9 @@ export function addDocumentationRoutes(app: FastifyInstance, paths: StorePaths, 
       if (!isPackageName(name) || !isVersion(version)) return notHeld(reply);
       const registries = await listRegistries(paths);
       const registry = registries.find((each) => servedName(each.repository) === repository);
-      const files = registry === undefined ? undefined : await open(registry.docs(name, version));
+      const pages = registry === undefined ? undefined : await open(registry.docs(name, version));
       const file = path === "" ? "index.html" : path;
-      const content = files?.get(file) ?? files?.get(`./${file}`);
+      const content = pages?.file(file);
       return content === undefined ? notHeld(reply) : send(reply, file, content, isGuarded || repository !== undefined);
     });
   }
@@ -73,13 +68,11 @@ function send(reply: FastifyReply, file: string, content: Buffer, isPrivate: boo
     .send(content);
 }
 
-type Files = ReadonlyMap<string, Buffer>;
-
 /** Unpacked once, while people read: one page is dozens of files. One at a time, and no more than so many bytes of all. */
-function createReader(): (place: Place) => Promise<Files | undefined> {
-  const known = new LRUCache<string, { readonly stamp: string; readonly files: Files; readonly bytes: number }>({
+function createReader(): (place: Place) => Promise<Documentation | undefined> {
+  const known = new LRUCache<string, { readonly stamp: string; readonly pages: Documentation }>({
     maxSize: mostBytes,
-    sizeCalculation: ({ bytes }) => bytes + 1,
+    sizeCalculation: ({ pages }) => pages.bytes + 1,
     ttl: 600_000,
   });
   const one = pLimit(1);
@@ -89,20 +82,19 @@ function createReader(): (place: Place) => Promise<Files | undefined> {
     const stamp = stampFrom(stats);
     return one(async () => {
       const before = known.get(place.path);
-      if (before?.stamp === stamp) return before.files;
-      const { files, bytes } = await unpack(place);
-      known.set(place.path, { stamp, files, bytes });
-      return files;
+      if (before?.stamp === stamp) return before.pages;
+      const pages = await unpack(place);
+      known.set(place.path, { stamp, pages });
+      return pages;
     });
   };
 }
 
 /** @throws MirrorError `storage` */
-async function unpack(place: Place): Promise<{ readonly files: Files; readonly bytes: number }> {
+async function unpack(place: Place): Promise<Documentation> {
   const bytes = (await place.read()) ?? Buffer.alloc(0);
   try {
-    const tar = await unzip(bytes, { maxOutputLength: largest });
-    return { files: readTar(tar, { entries: most, isTree: true }), bytes: tar.length };
+    return await unpackDocumentation(bytes);
   } catch (cause) {
     throw new MirrorError("storage", `${place.path} cannot be unpacked`, { cause });
   }

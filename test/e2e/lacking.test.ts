@@ -9,11 +9,13 @@ import { temporaryFolder } from "../support/folder.ts";
 import { makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
 import { listenOnLoopback } from "../support/loopback.ts";
-import { alpha, makeTarball, mixLock } from "../support/tarballs.ts";
+import { alpha, beta, makeTarball, mixLock } from "../support/tarballs.ts";
 
 let cwd: string;
 let revision: string;
 let hex: Awaited<ReturnType<typeof startHexUpstream>>;
+let env: Record<string, string>;
+let from: string[];
 
 beforeEach(async () => {
   cwd = await temporaryFolder();
@@ -23,10 +25,9 @@ beforeEach(async () => {
   const key = await hex.writePublicKey(join(cwd, "upstream.pem"));
   const entry = `"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`;
   await writeFile(join(cwd, "mix.lock"), mixLock([alpha], [entry]));
-  const env = redirectGit({ "https://github.com/": `${upstream.url}/` });
-  expect(await mirrorServer(["sync", "--hex-url", hex.url, "--hex-public-key", key], { cwd, env })).toMatchObject({
-    code: 0,
-  });
+  env = redirectGit({ "https://github.com/": `${upstream.url}/` });
+  from = ["--hex-url", hex.url, "--hex-public-key", key];
+  expect(await mirrorServer(["sync", ...from], { cwd, env })).toMatchObject({ code: 0 });
 });
 
 const exec = async (args: string[], env: Record<string, string> = {}) => mirrorServer(["exec", ...args], { cwd, env });
@@ -104,6 +105,23 @@ describe("what was missed is named, with the way out,", () => {
     const { stderr } = await exec(["--port", "0", ...ask("/packages/optional", "/packages/wanted", "/health/live")]);
     expect(stderr).toMatch(/the mirror lacks wanted: online/);
     expect(stderr).not.toMatch(/lacks [^:]*optional/);
+  });
+
+  test("a package of another repository by its name, and what is the mirror's own as such", async () => {
+    const theirs = await startHexUpstream([]);
+    theirs.publish([beta], { repository: "theirs" });
+    const key = await theirs.writePublicKey(join(cwd, "theirs.pem"));
+    await writeFile(join(cwd, "beta.tar"), beta.bytes);
+    for (const args of [
+      ["sync", "--repo", `theirs=${theirs.url},${key}`, "--package", `theirs/beta@${beta.version}`, ...from],
+      ["add", "beta.tar", "--repo", "ours"],
+    ]) {
+      expect(await mirrorServer(args, { cwd, env })).toMatchObject({ code: 0 });
+    }
+    const asked = ["theirs", "ours"].map((name) => `curl -s "$HEX_CDN/repos/${name}/packages/x"`).join("; ");
+    const { stderr } = await exec(["--port", "0", "--", "sh", "-c", `${asked}; exit 1`]);
+    expect(stderr).toMatch(/the mirror lacks ours\/x: "mirror-server add --repo NAME FILE\.tar" puts/);
+    expect(stderr).toMatch(/the mirror lacks theirs\/x: online, .*sync --package theirs\/x@VERSION"/);
   });
 
   test("nothing that others may have asked for comes to be a command", async () => {

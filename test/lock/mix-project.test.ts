@@ -31,6 +31,7 @@ test.each([
   ['hex: [checker: [policy: "acme/of-a-checker"], policy: "acme/strict"]', { repository: "acme", name: "strict" }],
   ['hex: [ # [sic]\n  policy: "acme/strict"\n]', { repository: "acme", name: "strict" }],
   ['hex: [ # of "acme"\n  policy: "acme/strict" # "not" this\n]', { repository: "acme", name: "strict" }],
+  ['description: "a \\" # b", hex: [policy: "acme/strict"]', { repository: "acme", name: "strict" }],
   ['description: "a # b", hex: [policy: "acme/strict"]', { repository: "acme", name: "strict" }],
   ['hex: hex()]\n  end\n  defp hex do\n    [policy: "acme/strict"', { repository: "acme", name: "strict" }],
 ])("%j names %j", (hex, policy) => {

@@ -17,8 +17,8 @@ export interface Imposed extends Pick<Partial<Running>, "under" | "preloads"> {
   readonly env?: Readonly<Record<string, string>>;
   /** All is well again. */
   readonly relieve: () => void;
-  /** Something that comes while it works, and makes all of it vain. @returns when it came, by `performance.now` */
-  readonly amid?: Promise<number>;
+  /** Something that comes while it works, and makes all of it vain. @returns when it came, by `performance.now`; undefined: it never worked */
+  readonly amid?: Promise<number | undefined>;
 }
 
 export interface Hardship {
@@ -86,11 +86,11 @@ export const hardships = {
     },
     impose: (cwd, degree, _nth, need) => {
       const began = performance.now();
-      const amid = firstLock(join(cwd, ".mirror"), began + 5 * need.milliseconds).then(async () => {
+      const amid = firstLock(join(cwd, ".mirror"), began + 5 * need.milliseconds).then(async (hasBegun) => {
         const left = need.milliseconds - (performance.now() - began);
         await sleep(degree * Math.max(0, left));
         unmount(join(cwd, ".mirror"));
-        return performance.now();
+        return hasBegun ? performance.now() : undefined;
       });
       return { amid, relieve: () => bind(disk(cwd), join(cwd, ".mirror")) };
     },
@@ -135,12 +135,16 @@ export const hardships = {
 
 /**
  * Until a program that was started has begun to write there, however long a busy machine takes to start it.
- * @param latest by `performance.now`; where it writes nothing
+ * @param latest by `performance.now`; where it writes nothing @returns whether it has
  */
-async function firstLock(mirror: string, latest: number): Promise<void> {
+async function firstLock(mirror: string, latest: number): Promise<boolean> {
   const changed = () => statSync(join(mirror, ".lock"), { throwIfNoEntry: false })?.mtimeMs;
   const before = changed();
-  while (changed() === before && performance.now() < latest) await sleep(1);
+  while (changed() === before) {
+    if (performance.now() > latest) return false;
+    await sleep(1);
+  }
+  return true;
 }
 
 export type HardshipName = keyof typeof hardships;
