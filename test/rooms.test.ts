@@ -15,6 +15,7 @@ const rooms = [
   "names",
   "hex",
   "lock",
+  "downloads",
   "plan",
   "git",
   "tls",

@@ -50,11 +50,23 @@ export type LockEntry = HexEntry | GitEntry | SkippedEntry;
 /** Which tool wrote it. */
 export type LockKind = "mix" | "rebar" | "gleam";
 
+/** Tools that are no packages: packages of these names download them. */
+export const toolNames = ["tailwind", "esbuild"] as const;
+export type ToolName = (typeof toolNames)[number];
+
+export interface ToolVersions {
+  readonly name: ToolName;
+  /** `4.1.12`, each once; none: whatever the package takes where nothing is said. */
+  readonly versions: readonly string[];
+}
+
 export interface Lock {
   /** undefined for one that the mirror remembers. */
   readonly kind?: LockKind;
   /** Dependency policies that its project is held to; absent: none. */
   readonly policies?: readonly PolicyName[];
+  /** Which versions of tools that are no packages its project's configuration names; absent: none. */
+  readonly tools?: readonly ToolVersions[];
   /** What the mirror calls it: an option, else the project folder's name. */
   readonly name: string;
   readonly entries: readonly LockEntry[];
