@@ -24,6 +24,8 @@ export interface Artifact<Job> {
   readonly name: KindName;
   /** How many downloads the work on one is worth: git is several processes, and unpacking needs processors. */
   readonly weight: 1 | 2 | 4 | 8;
+  /** Whether what is wanted is read from what other kinds bring: then it is looked for when these have come. */
+  readonly isReadFromOthers?: boolean;
   /** What should be here, without asking anybody outside. */
   readonly wanted: (want: Want) => Promise<Wanted<Job>>;
   /** What a job is for. */

@@ -1,9 +1,8 @@
 /** Brings one git repository to upstream's state; one that is damaged is fetched anew, and stays until that is done. */
 import type { Place } from "../disk/place.ts";
-import { askedUrl, leadsTo } from "../git/asked-url.ts";
+import { askedUrl, leadsTo, reachedUrl } from "../git/asked-url.ts";
 import { BareRepository } from "../git/bare-repository.ts";
 import { packDamage } from "../git/check-packs.ts";
-import { listLfsFiles } from "../git/contents.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository } from "../git/inspect.ts";
@@ -13,6 +12,7 @@ import type { GitJob } from "../plan/repositories.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { quarantine } from "../store/quarantine.ts";
 import type { BringTools } from "./artifact.ts";
+import { bringLfs } from "./bring-lfs.ts";
 import type { Land } from "./land-file.ts";
 import { countReceived } from "../git/progress-bytes.ts";
 import { gitConfigVariables } from "../git/config-variables.ts";
@@ -27,6 +27,8 @@ export interface FetchPolicy extends RefsPolicy {
   readonly ownPorts: readonly number[];
   /** Another mirror that is asked instead; undefined: the hosts themselves. */
   readonly upstream: string | undefined;
+  /** Bytes of one file in Git LFS. */
+  readonly maxItemSize: number;
 }
 
 interface Target {
@@ -40,7 +42,7 @@ interface Target {
 export async function bringRepository(
   paths: StorePaths,
   { item, place, job }: Target,
-  { ownNames, ownPorts, upstream, ...refsPolicy }: FetchPolicy,
+  { ownNames, ownPorts, upstream, maxItemSize, ...refsPolicy }: FetchPolicy,
   tools: BringTools & { readonly environments: GitEnvironments },
 ): Promise<{ outcome: RepositoryOutcome; bytes: number }> {
   const { environments, reporter, signal } = tools;
@@ -53,8 +55,11 @@ export async function bringRepository(
     received.read(line);
     reporter.progress(item, line);
   };
+  let reached: Awaited<ReturnType<typeof reachedUrl>> | undefined;
   const fromOne: FromOne<RepositoryOutcome> = async (url, ask) => {
-    const asked = await askedUrl(environments.upstream(), url, leadsTo(ownNames, ownPorts));
+    const isSelf = leadsTo(ownNames, ownPorts);
+    const asked = await askedUrl(environments.upstream(), url, isSelf);
+    reached = await reachedUrl(environments.upstream(), url, isSelf);
     const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
     const settings = { ...environments.upstream().env, ...asked.variables };
     const login = gitConfigVariables(settings, gitAuthorization(url, tools.tokens));
@@ -66,11 +71,15 @@ export async function bringRepository(
   const through = isLocal(job) ? undefined : gitUrlThrough(upstream, job);
   const outcome = await fromAny(through === undefined ? job.urls : [through], tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
-  for (const revision of outcome === "unchanged" ? [] : revisions) {
-    const files = await listLfsFiles(repository, revision);
-    if (files.length > 0) reporter.warn(lfsWarning(files), item);
-  }
-  return { outcome, bytes: received.bytes() };
+  const options = {
+    reached: reached ?? { url: "", authorization: undefined },
+    environments,
+    maxItemSize,
+    cache: paths.cache,
+  };
+  const lfs = await bringLfs(repository, revisions, options, tools);
+  const isMore = outcome === "unchanged" && lfs.count > 0;
+  return { outcome: isMore ? "updated" : outcome, bytes: received.bytes() + lfs.bytes };
 }
 
 /** @returns what is wrong with the repository that is here, if one is and it can be fetched anew */
@@ -123,10 +132,4 @@ function isLocal({ host, urls: [url] }: Pick<GitJob, "host" | "urls">): boolean 
 
 function localPath(url: string): string {
   return url.replace(/^file:\/\//i, "");
-}
-
-function lfsWarning(files: readonly string[]): string {
-  const shown = files.slice(0, 5).join(", ");
-  const more = files.length > 5 ? `, and ${files.length - 5} more` : "";
-  return `keeps ${files.length} file(s) in Git LFS, which is not mirrored: ${shown}${more}`;
 }

@@ -5,6 +5,7 @@
 import { BareRepository } from "../git/bare-repository.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository, isRepository } from "../git/inspect.ts";
+import { listLfsObjects } from "../git/lfs.ts";
 import { unreachable } from "../git/pins.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
@@ -14,6 +15,7 @@ import { listRepositories } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Artifact, Bringing, BringTools, Held, Want, Wanted } from "./artifact.ts";
+import { isLfsHeld } from "./bring-lfs.ts";
 import { bringRepository, type FetchPolicy } from "./bring-repository.ts";
 import { checkRepository } from "./check-repository.ts";
 import { idOf, type Item } from "../names/item.ts";
@@ -56,8 +58,16 @@ export function createRepositories(
       const environments = await gitEnvironments();
       if (inspectRepository(place, environments.features).state !== "plain") return [itemOf(job)];
       const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
-      const missing = await unreachable(BareRepository.open(place, { environments, signal }), revisions);
-      return [...missing].map((revision) => ({ ...itemOf(job), revision }));
+      const repository = BareRepository.open(place, { environments, signal });
+      const missing = await unreachable(repository, revisions);
+      const lost = await lostLfs(
+        repository,
+        revisions.filter((revision) => !missing.has(revision)),
+      );
+      return [
+        ...[...missing].map((revision) => ({ ...itemOf(job), revision })),
+        ...lost.map((oid) => lfsItem(job, oid)),
+      ];
     },
     bringing: async (jobs, tools) => openBringing(paths, { policy, fetching }, jobs, tools),
     check: async function* (job) {
@@ -109,6 +119,21 @@ async function guard(paths: StorePaths, { item }: Held): Promise<(() => Promise<
 
 function itemOf({ host, path }: Pick<GitJob, "host" | "path">): Extract<Item, { kind: "git" }> {
   return { kind: "git", host, path };
+}
+
+function lfsItem({ host, path }: Pick<GitJob, "host" | "path">, oid: string): Item {
+  return { kind: "lfs", host, path, oid };
+}
+
+/** What commits point to by Git LFS and is not here, by its id. */
+async function lostLfs(repository: BareRepository, revisions: readonly string[]): Promise<string[]> {
+  const lost = new Set<string>();
+  for (const revision of revisions) {
+    for (const object of await listLfsObjects(repository, revision)) {
+      if (!isLfsHeld(repository.place, object)) lost.add(object.oid);
+    }
+  }
+  return [...lost];
 }
 
 async function wantedJobs(

@@ -31,10 +31,7 @@ export async function askedUrl(
   url: string,
   isSelf: (url: string) => boolean,
 ): Promise<AskedUrl> {
-  const own = splitLogin(url);
-  // A rule for a URL with a login in it would be written by nobody.
-  const ruled = own.login === undefined ? await ruledUrl(upstream, url) : url;
-  const { url: plain, login } = own.login !== undefined || isSelf(ruled) ? own : splitLogin(ruled);
+  const { plain, login, ruled } = await resolved(upstream, url, isSelf);
   if (plain === url && ruled === url) return { url, variables: {} };
   // By a name of our own: a rule of the user's may be for the whole URL, and rules are applied once.
   const alias = `mirror-server-upstream:${randomUUID()}`;
@@ -50,6 +47,28 @@ export async function askedUrl(
       MIRROR_GIT_PASSWORD: login.password,
     },
   };
+}
+
+/** Where git goes for a URL, and as whom where a login stands in it; for what is asked beside git. @param isSelf likewise */
+export async function reachedUrl(
+  upstream: Surroundings,
+  url: string,
+  isSelf: (url: string) => boolean,
+): Promise<{ readonly url: string; readonly authorization: string | undefined }> {
+  const { plain, login } = await resolved(upstream, url, isSelf);
+  const text = login === undefined ? undefined : `${login.user}:${login.password}`;
+  return {
+    url: plain,
+    authorization: text === undefined ? undefined : `Basic ${Buffer.from(text).toString("base64")}`,
+  };
+}
+
+async function resolved(upstream: Surroundings, url: string, isSelf: (url: string) => boolean) {
+  const own = splitLogin(url);
+  // A rule for a URL with a login in it would be written by nobody.
+  const ruled = own.login === undefined ? await ruledUrl(upstream, url) : url;
+  const { url: plain, login } = own.login !== undefined || isSelf(ruled) ? own : splitLogin(ruled);
+  return { plain, login, ruled };
 }
 
 // `printf` is the shell's own: no process has the login among its arguments.

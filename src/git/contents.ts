@@ -1,4 +1,4 @@
-/** What lies in a commit that a mirror has to know of: submodules, and files that are only pointers (Git LFS). */
+/** What lies in a commit that a mirror has to know of: its submodules. */
 import { resolveSubmoduleUrl } from "../names/git-url.ts";
 import type { BareRepository } from "./bare-repository.ts";
 import { parseConfig, type Setting } from "./config-file.ts";
@@ -54,17 +54,4 @@ async function readGitmodules(repository: BareRepository, revision: string): Pro
   } catch {
     return [];
   }
-}
-
-/** The files of a commit that are Git LFS pointers: their content lies elsewhere and is not mirrored. */
-export async function listLfsFiles(repository: BareRepository, revision: string): Promise<string[]> {
-  const attributes = ["grep", "-q", "-e", "filter=lfs", revision, "--", "*.gitattributes"];
-  if ((await repository.try(attributes)).code !== 0) return [];
-  const pointer = "^version https://git-lfs.github.com/spec/v1";
-  const { stdout } = await repository.try(["grep", "-l", "-z", "-e", pointer, revision]);
-  const names = stdout
-    .toString("utf8")
-    .split("\0")
-    .filter((name) => name !== "");
-  return names.map((name) => name.slice(revision.length + 1)).sort();
 }

@@ -85,8 +85,8 @@ export function isRepository(place: Place): boolean {
   }
 }
 
-// Never run: git is told another folder for them. Forges put links there.
-const unread = /^(?:custom_)?hooks(?:\.old\..*)?$/;
+// Never run: git is told another folder for them, and forges put links there. What lies in Git LFS git does not know of.
+const unread = /^(?:(?:custom_)?hooks(?:\.old\..*)?|lfs)$/;
 // What git reads of a repository and that no folder's time tells of.
 const files = ["HEAD", "config", "objects/info/alternates", "objects/info/http-alternates"];
 

@@ -17,6 +17,8 @@ export type Item =
   | { readonly kind: "registry"; readonly repository: string }
   /** A git repository, or one commit of it. */
   | { readonly kind: "git"; readonly host: string; readonly path: string; readonly revision?: string }
+  /** A file of a git repository's that lies in Git LFS, by its SHA-256. */
+  | { readonly kind: "lfs"; readonly host: string; readonly path: string; readonly oid: string }
   /** A list that Mix chooses its installers from: `hex-1.x.csv` */
   | { readonly kind: "installer-list"; readonly list: string }
   /** Below `installs`: `1.17.0/hex-2.2.1-otp-27.ez` */

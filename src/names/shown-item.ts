@@ -20,6 +20,8 @@ export function showItem(item: Item): string {
       return item.repository === hexpm ? "the registry" : `the registry of ${item.repository}`;
     case "git":
       return `https://${item.host}/${item.path}${item.revision === undefined ? "" : ` ${item.revision}`}`;
+    case "lfs":
+      return `https://${item.host}/${item.path} ${item.oid.slice(0, 12)}… of Git LFS`;
     case "installer-list":
       return `installs/${item.list}`;
     case "installer":

@@ -23,6 +23,7 @@ export interface GitTarget {
   readonly host: string;
   readonly repository: string;
   readonly action: GitAction;
+  readonly oid?: string;
 }
 
 // The longest requests name many commits that a client has, 50 bytes each. Bytes after decoding.
