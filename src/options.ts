@@ -10,6 +10,7 @@ import { maxUrlLength } from "./names/git-url.ts";
 import { ownRepository } from "./names/hex-repository.ts";
 import { isPackageName, isRepositoryName } from "./names/hex-names.ts";
 import { isVersion } from "./names/versions.ts";
+import { parsePlatform, type Targets } from "./names/platforms.ts";
 import { parsePolicyName } from "./names/policy-names.ts";
 import { ownPolicy, policyNamed } from "./policy-setting.ts";
 import { oneOf, trimEnd } from "./text.ts";
@@ -90,6 +91,14 @@ const tokenFiles = z
   .transform((given) => ({ everything: given.includes("all"), files: given.filter((each) => each !== "all") }))
   .refine(({ files }) => files.length > 0);
 const owners = list.pipe(z.array(z.string().regex(/^(?:[a-z0-9_.-]+\/)?[A-Za-z0-9_~.-]+$/i)));
+/** One machine, or the word `all`. */
+const machines = words.pipe(z.array(z.string())).transform((given, refinement): Targets => {
+  if (given.includes("all")) return "all";
+  const found = given.flatMap((each) => each.split(",")).map(parsePlatform);
+  if (found.every((each) => each !== undefined)) return found;
+  refinement.addIssue({ code: "custom" });
+  return z.NEVER;
+});
 const packagePattern = z.string().regex(/^[a-z*][a-z0-9_*]*$/);
 const sha256 = z.string().regex(/^[0-9a-fA-F]{64}$/);
 /** Any further key is a name in braces of the URL, with its values. */
@@ -587,6 +596,24 @@ export const options = {
     help: "other files to mirror",
     allowed: 'a list of {"url", "sha256"} with lists for what stands in braces in the URL; see docs/files.md',
     schema: z.array(fileSource),
+  },
+  artefacts: {
+    scope: "setting",
+    default: false,
+    flag: "--artefacts",
+    help: "what packages download while they compile too: precompiled NIFs, tailwind, esbuild",
+    allowed: "true or false",
+    schema: flag,
+  },
+  targets: {
+    scope: "setting",
+    default: [],
+    defaultText: "this machine",
+    flag: "--target <machine>",
+    help: "a machine that artefacts are for (again for more)",
+    allowed: "names such as x86_64-linux-gnu, aarch64-apple-darwin or linux/arm64, or all",
+    schema: machines,
+    isRepeatable: true,
   },
   docs: {
     scope: "setting",

@@ -43,6 +43,9 @@ async function obey(message: ToWorker): Promise<void> {
     case "certificate":
       listening?.setCertificate(message.certificate);
       return;
+    case "tunnels":
+      listening?.setTunnelled(message.tunnelled);
+      return;
     case "close":
       await listening?.close(message.graceSeconds);
       tellTraffic();

@@ -1,63 +1,74 @@
 /**
- * The files that the configuration lists: fetched once, with redirects followed, and from then on compared. A mirror is
- * the only witness of most of them (files.json), so one without a checksum is fetched anew.
+ * Files that are no packages: those that the configuration lists, and those that packages download while they are compiled,
+ * as their tarballs say it (package-downloads.ts). A mirror is the only witness of some of them (files.json), so one without
+ * a checksum is fetched anew.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
-import { FileIndex } from "../disk/file-index.ts";
-import type { Place } from "../disk/place.ts";
 import { listFiles } from "../disk/walk.ts";
-import { MirrorError } from "../errors.ts";
-import { isFilePath } from "../names/file-names.ts";
+import type { Place } from "../disk/place.ts";
+import type { Targets } from "../names/platforms.ts";
+import { describeError } from "../errors.ts";
 import { lazy } from "../lazy.ts";
+import type { Lock } from "../lock/entries.ts";
+import { isFilePath } from "../names/file-names.ts";
+import { releaseItem } from "../names/item.ts";
 import type { FileSource } from "../options.ts";
-import { fileJobs, type FileJob } from "../plan/files.ts";
-import {
-  addFileChecksums,
-  readFileChecksums,
-  writeFileChecksums,
-  type FileChecksums,
-} from "../store/file-checksums.ts";
+import { fileJob, fileJobs, type FileJob } from "../plan/files.ts";
+import type { Reporter } from "../reporter.ts";
+import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
-import { pageError } from "../upstream/page.ts";
-import { fileUrlThrough } from "../upstream/through.ts";
-import { mayAsk, privateHost } from "../upstream/redirect.ts";
-import type { Artifact, BringTools, Checked, Problem } from "./artifact.ts";
-import type { Item } from "../names/item.ts";
-import { transferOf, type Brought } from "../reporter.ts";
+import type { Artifact, Checked, Problem, Refused, Wanted } from "./artifact.ts";
+import { aboutJob, bringingFiles, hashFile, itemOf, keyOf } from "./bring-files.ts";
+import { downloadsOf, type ReleaseDownloads } from "./package-downloads.ts";
 import { removeAll } from "./remove.ts";
-
-const ofFile = '; if that is the file itself, give it a "sha256" in the configuration';
 
 export interface FileSettings {
   readonly files: readonly FileSource[];
   readonly found: { readonly keys: ReadonlySet<string>; readonly isOfMirror: boolean };
-  /** Another mirror that is asked instead of the hosts; undefined: they are asked. */
   readonly upstream: string | undefined;
-  /** Bytes: release assets may be large, and an answer without end must not fill the disk. */
   readonly maxItemSize: number;
+  /** Whether what packages download is wanted, and for which machines. */
+  readonly artefacts: boolean;
+  readonly targets: () => Targets;
 }
 
 /** @throws MirrorError `config` for an entry that is none */
 export function createFiles(paths: StorePaths, settings: FileSettings): Artifact<FileJob> {
-  const { files: sources, found } = settings;
-  const jobs = fileJobs(sources);
+  const { files: sources, found, artefacts, targets } = settings;
+  const listed = fileJobs(sources);
   const isForeign = found.keys.has("files") && !found.isOfMirror;
-  const spared = sparedBecause(jobs, isForeign);
+  const spared = sparedBecause(listed, isForeign);
   const placeOf = ({ host, path }: FileJob) => paths.file(host, path);
+  const isHeld = (job: FileJob) => partsOf(job).every((part) => placeOf(part).isFile());
   const recorded = lazy(async () => readFileChecksums(paths));
+  let asked: readonly ReleaseDownloads[] = [];
+  /** What packages download: what is asked for, and what is here because it once was. */
+  const downloaded = async (locks: readonly Lock[], withHeld: boolean): Promise<Wanted<FileJob>> => {
+    asked = artefacts ? await downloadsOf(paths, locks, targets()) : [];
+    const held = withHeld ? jobsOf(await downloadsOf(paths, locks, "all")).jobs.filter(isHeld) : [];
+    const { jobs, refused } = jobsOf(asked);
+    return { jobs: [...jobs, ...held], refused };
+  };
   return {
     name: "files",
     weight: 4,
-    wanted: async () => ({ jobs, refused: [] }),
-    items: (job) => [{ item: itemOf(job), keys: [paths.filePath(job.host, job.path)], locks: [] }],
-    has: async (job) => [{ item: itemOf(job), isHeld: placeOf(job).isFile() }],
-    bringing: async (given, tools) =>
-      openBringing(paths, { ...settings, isForeign, isWhole: given.length === jobs.length }, tools),
+    isReadFromOthers: artefacts,
+    wanted: async ({ locks, withHeld = false }) => together(listed, await downloaded(locks, withHeld)),
+    items: (job) =>
+      partsOf(job).map((part) => ({
+        item: itemOf(part),
+        keys: [paths.filePath(part.host, part.path)],
+        locks: (job.asking ?? []).map(({ lock }) => lock),
+      })),
+    has: async (job) => partsOf(job).map((part) => ({ item: itemOf(part), isHeld: placeOf(part).isFile() })),
+    bringing: async (given, tools) => {
+      for (const release of asked) tellUnread(release, listed, tools.reporter);
+      const isWhole = !artefacts && given.length === listed.length;
+      return bringingFiles(paths, { ...settings, isForeign, isWhole }, tools);
+    },
     check: async function* (job) {
       // Where they are damaged, what they were the only witness of is told by itself.
-      yield await checkFile(job, placeOf(job), await recorded().catch(() => undefined));
+      const checksums = await recorded().catch(() => undefined);
+      for (const part of partsOf(job)) yield await checkFile(part, placeOf(part), checksums);
     },
     list: async () =>
       (await listFiles(paths.filesDir))
@@ -90,123 +101,72 @@ function sparedBecause(jobs: readonly FileJob[], isForeign: boolean): string | u
     : undefined;
 }
 
-function itemOf({ url }: FileJob): Item {
-  return { kind: "file", url };
+/** A file, and what has to be here for it. */
+function partsOf(job: FileJob): readonly FileJob[] {
+  const about = aboutJob(job);
+  return about === undefined ? [job] : [about, job];
 }
 
-/** In files.json. */
-function keyOf({ host, path }: FileJob): string {
-  return `${host}/${path}`;
+function jobsOf(releases: readonly ReleaseDownloads[]): Wanted<FileJob> {
+  const jobs: FileJob[] = [];
+  const refused: Refused[] = [];
+  for (const { demands, files } of releases) {
+    const asking = demands.map(({ lock, app }) => ({ lock, app }));
+    for (const { url, sha256, npm } of files) {
+      try {
+        jobs.push({ ...fileJob(url, sha256), npm, asking });
+      } catch (error) {
+        refused.push({ item: itemOf({ url }), reason: describeError(error), ...asking[0] });
+      }
+    }
+  }
+  return { jobs, refused };
+}
+
+/** With the entry of the configuration that takes the place of what cannot be read. */
+function tellUnread(
+  { repository, name, version, unread }: ReleaseDownloads,
+  listed: readonly FileJob[],
+  reporter: Reporter,
+): void {
+  const known = new Set(listed.map(({ sha256 }) => sha256));
+  for (const { reason, checksums, guess = "https://HOST/PATH" } of unread) {
+    const [first, ...more] = Object.entries(checksums).filter(([, sha256]) => !known.has(sha256));
+    if (first === undefined && Object.keys(checksums).length > 0) continue;
+    const [file, sha256] = first ?? [];
+    const entry = `{"url": "${guess}/${file}", "sha256": "${sha256}"}`;
+    const others = more.length === 0 ? "" : ` (and ${more.length} more)`;
+    const remedy =
+      file === undefined ? "" : `; name what it downloads under "files" in mirror.config.json: ${entry}${others}`;
+    reporter.note(`may not compile without a network: ${reason}${remedy}`, releaseItem({ repository, name }, version));
+  }
+}
+
+/** Each file once; of two that say different things, the configuration's counts, and the other is told. */
+function together(listed: readonly FileJob[], { jobs, refused }: Wanted<FileJob>): Wanted<FileJob> {
+  const all = new Map(listed.map((job) => [keyOf(job), job]));
+  const problems: Refused[] = [...refused];
+  for (const job of jobs) {
+    const key = keyOf(job);
+    const other = all.get(key);
+    if (other === undefined) all.set(key, job);
+    else if ((other.sha256 ?? job.sha256) !== (job.sha256 ?? other.sha256)) {
+      const reason = `the package that downloads it says SHA-256 ${job.sha256}, and another says ${other.sha256}`;
+      problems.push({ item: itemOf(job), reason, ...job.asking?.[0] });
+    } else
+      all.set(key, {
+        ...other,
+        sha256: other.sha256 ?? job.sha256,
+        asking: [...(other.asking ?? []), ...(job.asking ?? [])],
+      });
+  }
+  return { jobs: [...all.values()], refused: problems };
 }
 
 /** Where it lies below `files`, by its key. */
 function pathOf(paths: StorePaths, key: string): string {
   const [host = "", ...rest] = key.split("/");
   return paths.filePath(host, rest.join("/"));
-}
-
-interface How extends Pick<FileSettings, "upstream" | "maxItemSize"> {
-  readonly isForeign: boolean;
-  /** Whether these are all that are wanted: what was known of others is forgotten. */
-  readonly isWhole: boolean;
-}
-
-async function openBringing(paths: StorePaths, { isForeign, isWhole, ...how }: How, tools: BringTools) {
-  const checksums = await readFileChecksums(paths);
-  const learned: FileChecksums = new Map();
-  const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
-  const index = await FileIndex.open(paths.cache, { folder: paths.filesDir.path, parse });
-  return {
-    bring: async function* (job: FileJob) {
-      if (isForeign) await requireMayName(job, checksums, tools);
-      yield await bringFile(paths, job, { ...tools, ...how, checksums, learned, index });
-    },
-    finish: async () => {
-      await tools.land(async () => addFileChecksums(paths, learned));
-      await index.save({ isWhole });
-      return [];
-    },
-  };
-}
-
-/**
- * A configuration that was merely found may list files for a mirror elsewhere, as a lock lists dependencies. It leads to no
- * address of this network, and has no say in what a file was that this mirror has seen.
- */
-async function requireMayName(job: FileJob, checksums: FileChecksums, { hosts }: BringTools): Promise<void> {
-  const isOfThisMachine = job.host === "localhost" || job.host.startsWith("127.");
-  if (!isOfThisMachine && !(await mayAsk(job.host, hosts))) throw privateHost(job.host);
-  const known = checksums.get(keyOf(job))?.sha256;
-  if (job.sha256 === undefined || known === undefined || job.sha256 === known) return;
-  throw new MirrorError(
-    "refused",
-    `this mirror knows it with SHA-256 ${known}, and only a configuration in the working folder says otherwise; name that ` +
-      "file with --config",
-  );
-}
-
-interface Tools extends BringTools, Omit<How, "isForeign" | "isWhole"> {
-  /** As they were when this began. */
-  readonly checksums: FileChecksums;
-  readonly learned: FileChecksums;
-  readonly index: FileIndex<string>;
-}
-
-async function bringFile(
-  paths: StorePaths,
-  job: FileJob,
-  { http, land, checksums, learned, index, ...tools }: Tools,
-): Promise<Brought> {
-  const item = itemOf(job);
-  const key = keyOf(job);
-  const file = paths.file(job.host, job.path);
-  // What the configuration says is what someone looked up; what we recorded is only what came first.
-  const expected = job.sha256 ?? checksums.get(key)?.sha256;
-  const size = file.look()?.size;
-  const held = size === undefined ? undefined : await index.get(key, file, hashFile).catch(() => undefined);
-  // What no checksum is known of is not trusted as it lies: what upstream sends decides.
-  if (size !== undefined && held !== undefined && held === expected) {
-    learned.set(key, { sha256: held, bytes: size });
-    return { item, outcome: "unchanged", bytes: 0 };
-  }
-  const temporary = file.temporary();
-  try {
-    file.parent?.makeFolder();
-    const options = { maxSize: tools.maxItemSize, isGzip: /\.t?gz$/.test(job.path), ...transferOf(tools) };
-    const { sha256, bytes } = await http.download(
-      fileUrlThrough(tools.upstream, job.url),
-      temporary,
-      options,
-      ({ status, sha256: got, isPage }) => {
-        if (status === 404) throw new MirrorError("not_found", "upstream does not have it (status 404)");
-        if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
-        if (expected !== undefined && got !== expected) throw mismatch(job, got, expected);
-        if (expected === undefined && isPage) throw pageError(new URL(job.url).host, ofFile);
-      },
-    );
-    if (held === sha256) {
-      learned.set(key, { sha256, bytes });
-      return { item, outcome: "unchanged", bytes };
-    }
-    await land(async () => {
-      // Another process may have been the first to see it.
-      const first = job.sha256 ?? (await readFileChecksums(paths)).get(key)?.sha256;
-      if (first !== undefined && first !== sha256) throw mismatch(job, sha256, first);
-      await temporary.moveTo(file);
-      await addFileChecksums(paths, new Map([[key, { sha256, bytes }]]));
-    });
-    if (expected === undefined) {
-      tools.reporter.note(`has no checksum in the configuration; as it came, "sha256" is ${sha256}`, item);
-    }
-    return { item, outcome: held === undefined ? "added" : "updated", bytes };
-  } finally {
-    await temporary.remove();
-  }
-}
-
-function mismatch(job: FileJob, sha256: string, expected: string): MirrorError {
-  const says = job.sha256 === undefined ? "the first sync got" : "the configuration says";
-  return new MirrorError("integrity", `upstream sent a file with SHA-256 ${sha256}; ${says} ${expected}`);
 }
 
 async function checkFile(job: FileJob, file: Place, checksums: FileChecksums | undefined): Promise<Checked> {
@@ -219,11 +179,4 @@ async function checkFile(job: FileJob, file: Place, checksums: FileChecksums | u
   if (expected === undefined) return problem("damaged", "no checksum of it is known; sync it again");
   if ((await hashFile(file)) !== expected) return problem("damaged", "its SHA-256 is another");
   return { item: itemOf(job), problems: [] };
-}
-
-/** @returns 64 hex digits @throws MirrorError `storage`, a system error */
-async function hashFile(file: Place): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file.verifiedPath()), hash);
-  return hash.digest("hex");
 }

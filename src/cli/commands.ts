@@ -53,6 +53,8 @@ const wanted = [
   "installers",
   "elixir",
   "otp",
+  "artefacts",
+  "targets",
 ] as const satisfies OptionKey[];
 const hosts = ["allowHosts", "allowOwners", "allowLocalGit"] as const satisfies OptionKey[];
 /** Whom one asks for what is not held. */
@@ -90,8 +92,9 @@ export const commands = {
     summary: "run a command with Hex, Mix, rebar3 and git pointed at the mirror",
     argument: { name: "command", help: "after --, with its arguments" },
     passesOptions: true,
-    own: ["pull", "offline", "hermetic", "url", "usePolicy", "lockName", "requireToken"],
+    own: ["pull", "offline", "hermetic", "artefacts", "url", "usePolicy", "lockName", "requireToken"],
     more: [
+      "targets",
       "host",
       "port",
       "tlsPort",
@@ -105,6 +108,7 @@ export const commands = {
     ],
     meanings: {
       requireToken: "the file whose first token opens what the mirror guards",
+      artefacts: "also what packages download while they compile, by a proxy that leads to the mirror first",
       host: "address of the server that may be used, where one runs",
       port: "its HTTP port; a server of the command's own takes any",
       tlsPort: "its HTTPS port",
@@ -164,6 +168,8 @@ export const commands = {
       "elixir",
       "otp",
       "docs",
+      "artefacts",
+      "targets",
       "policies",
       "lockName",
       "acceptChanged",
@@ -205,6 +211,7 @@ export const commands = {
       docs: "check the documentation of each release, too",
       lists: "check upstream's own lists, too",
       installers: "check what mix local.hex and mix local.rebar download, too",
+      artefacts: "check what packages download while they compile, too",
     },
     examples: [
       "mirror-server verify",
@@ -254,6 +261,7 @@ export const commands = {
       docs: "keep the documentation of each release",
       lists: "keep upstream's own lists",
       installers: "keep installers",
+      artefacts: "keep what packages download while they compile",
     },
     examples: [
       "mirror-server prune --dry-run",
@@ -375,6 +383,8 @@ export const optionGroups: Readonly<Record<string, readonly OptionKey[]>> = {
     "installers",
     "elixir",
     "otp",
+    "artefacts",
+    "targets",
     "gitRefs",
     "gitShallow",
   ],

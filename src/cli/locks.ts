@@ -6,6 +6,7 @@ import { MirrorError, hasErrno } from "../errors.ts";
 import { isFile } from "../disk/files.ts";
 import type { Lock, LockKind } from "../lock/entries.ts";
 import { projectPolicies } from "./project-policies.ts";
+import { projectTools } from "./project-tools.ts";
 import { readLock, type ReadLock } from "../lock/read-lock.ts";
 
 type Wanted = Pick<
@@ -54,12 +55,14 @@ export async function readLocks(
   return Promise.all(
     unique.map(async ({ path, kind, entries }, index) => {
       const policies = await projectPolicies(dirname(path), config);
+      const tools = await projectTools(dirname(path), entries);
       return {
         name: names[index] ?? "app",
         kind,
         entries,
         origin: path,
         ...(policies.length === 0 ? {} : { policies }),
+        ...(tools.length === 0 ? {} : { tools }),
       };
     }),
   );

@@ -9,11 +9,13 @@ import { MirrorError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { urlPrefix } from "../names/git-url.ts";
 import { hexpm } from "../names/hex-repository.ts";
+import { hexHosts } from "../names/known-hosts.ts";
 import { showPolicyName } from "../names/policy-names.ts";
 import { repositoryJobs } from "../plan/repositories.ts";
 import type { Context } from "../store/context.ts";
 import { listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
+import { layOutCaches } from "./artefact-caches.ts";
 import type { Client, ClientKey, Server } from "./client.ts";
 import { writeClientFiles } from "./files.ts";
 import {
@@ -35,6 +37,8 @@ export interface ClientEnvironment {
   readonly change: Change;
   /** The Hex repositories that clients were told of. */
   readonly repositories: readonly string[];
+  /** Hosts that the mirror stands in for. */
+  readonly hosts: readonly string[];
   /** Takes away files that are of use for this URL only. */
   readonly forget: () => Promise<void>;
 }
@@ -47,16 +51,16 @@ export async function clientEnvironment(
   server: Server,
 ): Promise<ClientEnvironment> {
   const { config, paths } = context;
-  const { refusingProxy } = server;
+  const { proxy } = server;
   const ca = await authorityFor(context, client);
-  const { publicKey, token, gitHosts, repositories } = await readMirror(context, url, server);
+  const { publicKey, token, hosts, gitHosts, repositories } = await readMirror(context, url, server);
   const policy = config.usePolicy;
   const hexRepositories = [...new Set([...repositories, ...(policy === undefined ? [] : [policy.repository])])];
   const users = await readUsersFiles(config, client.environment);
   tellUsers(context, users, { client, repositories: hexRepositories });
   makeHexFolders(config);
   const locks = [...(await readKnownLocks(paths)), ...client.locks];
-  const isHermetic = refusingProxy !== undefined;
+  const isHermetic = proxy?.isRefusing === true;
   const gitPrefixes = prefixesOf(locks, (host) => isHermetic || gitHosts.includes(host));
   const git = { url, gitHosts, gitPrefixes, users: client.git, isHermetic };
   const rules = gitRules(git);
@@ -91,16 +95,22 @@ export async function clientEnvironment(
         isWithoutSecret,
       ),
       ...gitSettings({ url, ...files }),
-      ...(refusingProxy === undefined ? [] : [["http.proxy", refusingProxy] as const]),
+      ...(isHermetic ? [["http.proxy", proxy.url] as const] : []),
     ],
     gitUnverified: unverifiedIn(client.git.settings),
-    refusingProxy,
+    proxy,
     policy: policy === undefined ? undefined : showPolicyName(policy),
+    caches: await layOutCaches(paths, clients.at(name).at("artefacts"), { locks, users: users.environment }),
     ...files,
   };
   const present = client.addedTo ?? client.environment;
   const change = changeTo(clientVariables(setup, present), present);
-  return { change, repositories: hexRepositories, forget: async () => ofUrl.remove() };
+  return {
+    change,
+    repositories: hexRepositories,
+    hosts: [...new Set([...hosts, ...hexHosts])],
+    forget: async () => ofUrl.remove(),
+  };
 }
 
 /** Where Hex has a home, what it fetches goes there: it would make these folders by itself. */

@@ -31,12 +31,20 @@ export interface Client {
   readonly isTracked: (path: string) => Promise<boolean>;
 }
 
+/** The proxy of one command. */
+export interface CommandProxy {
+  /** With its login. */
+  readonly url: string;
+  /** Whether it leads to the mirror and nowhere else. */
+  readonly isRefusing: boolean;
+}
+
 /** What is known of the server besides its URL. */
 export interface Server {
   /** Whether it answers there, and tells what it stands in for. */
   readonly isRunning: boolean;
   /** Hosts that it stands in for besides those that something is held of. */
   readonly hosts?: readonly string[];
-  /** Where whatever is not for it is refused; absent: clients may go anywhere. */
-  readonly refusingProxy?: string | undefined;
+  /** Whom clients ask for what they would ask other hosts; absent: these, or the user's own proxy. */
+  readonly proxy?: CommandProxy | undefined;
 }

@@ -29,7 +29,7 @@ export async function readMirror(context: Context<ClientKey>, url: string, { isR
     hosts: [...new Set([...listServedHosts(paths), ...more.filter(isHostName)])],
     repositories: (await listRegistries(paths)).map(({ repository }) => repository),
   };
-  return { publicKey, token, repositories, gitHosts: hosts.filter((host) => !hexHosts.has(host)) };
+  return { publicKey, token, repositories, hosts, gitHosts: hosts.filter((host) => !hexHosts.has(host)) };
 }
 
 /** The file may be the server's, and on the server alone. */

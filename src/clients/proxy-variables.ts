@@ -1,33 +1,42 @@
 /** Which proxy clients ask for what: never for the mirror, and where nothing else may be reached, one that refuses. Pure. */
 
+import type { CommandProxy } from "./client.ts";
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ProxySetup {
   /** Where the mirror is reached, without a slash at the end. */
   readonly url: string;
-  /** Where whatever is not for the mirror is refused; undefined: it goes where it always goes. */
-  readonly refusingProxy: string | undefined;
+  /** Whom clients ask for what they would ask other hosts; undefined: these, or the user's own proxy. */
+  readonly proxy: CommandProxy | undefined;
 }
 
 /** A proxy cannot reach this machine's own addresses, and need not be asked for the mirror's. @param users as the user has it */
-export function proxyVariables({ url, refusingProxy }: ProxySetup, users: Environment): Record<string, string> {
+export function proxyVariables({ url, proxy }: ProxySetup, users: Environment): Record<string, string> {
   // Some know an IPv6 address with its brackets, some without.
   const { hostname } = new URL(url);
   const own = [...new Set([hostname, hostname.replace(/^\[|\]$/g, "")])];
-  if (refusingProxy !== undefined) {
+  if (proxy?.isRefusing === true) {
     const without = [...new Set([...own, "localhost", "127.0.0.1", "::1"])].join(",");
     const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
     return {
-      ...Object.fromEntries(proxies.map((name) => [name, refusingProxy])),
+      ...Object.fromEntries(proxies.map((name) => [name, proxy.url])),
       NO_PROXY: without,
       no_proxy: without,
     };
   }
   const both = `${users["NO_PROXY"] ?? ""},${users["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
   // By itself it means all hosts; among others, to some, nothing.
-  const without = both.includes("*") ? "*" : [...new Set([...both, ...own])].filter((host) => host !== "").join(",");
+  const all = [...new Set([...both, ...own])].filter((host) => host !== "");
+  // What the user asks without a proxy, the one of the command asks without one.
+  const without = proxy !== undefined ? own.join(",") : both.includes("*") ? "*" : all.join(",");
   const lower = lowerProxy(url);
-  return { ...(users[lower] ? { [lower]: "" } : {}), NO_PROXY: without, no_proxy: without };
+  return {
+    ...(users[lower] ? { [lower]: "" } : {}),
+    ...(proxy === undefined ? {} : { HTTPS_PROXY: proxy.url, https_proxy: proxy.url }),
+    NO_PROXY: without,
+    no_proxy: without,
+  };
 }
 
 function lowerProxy(url: string): "https_proxy" | "http_proxy" {

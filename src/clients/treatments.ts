@@ -274,6 +274,14 @@ export const described: readonly Described[] = [
     effect: "says where local.hex and local.rebar ask: the mirror",
   },
   {
+    client: "Mix",
+    in: "environment",
+    names: ["RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH", "ELIXIR_MAKE_CACHE_DIR", "XLA_CACHE_DIR"],
+    treatment: "keep",
+    effect:
+      "say where precompiled files are looked for first, and stay the user's; where they are not set, they name what the mirror holds",
+  },
+  {
     client: "rebar3",
     in: "environment",
     names: ["REBAR_OFFLINE"],

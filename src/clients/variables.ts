@@ -41,6 +41,8 @@ export interface ClientSetup extends ProxySetup {
   readonly quietHome: string;
   /** The same by number, for git that knows no such file, and what is to be read last of all. */
   readonly gitSettings: readonly GitSetting[];
+  /** Where those who download while they compile look first, by the variable that says so. */
+  readonly caches: Readonly<Record<string, string>>;
   /** `local/team`: what Hex is held to; undefined: whatever the project and the user say. */
   readonly policy: string | undefined;
   /** Settings of the user's git that turn verification off: `http.sslVerify`, `http.https://host/.sslVerify`. */
@@ -65,6 +67,7 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
     HEX_API_URL: `${url}/api`,
     // A project may ask for these as well.
     ...(setup.policy === undefined ? {} : { HEX_POLICY: setup.policy }),
+    ...setup.caches,
     HEX_OFFLINE: "0",
     HEX_UNSAFE_REGISTRY: "0",
     HEX_NO_VERIFY_REPO_ORIGIN: "0",
@@ -79,7 +82,8 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
       : { HEX_CACERTS_PATH: caBundle, GIT_SSL_CAINFO: caBundle, CURL_CA_BUNDLE: caBundle }),
     ...(ca === undefined ? {} : { NODE_EXTRA_CA_CERTS: ca }),
     ...proxyVariables(setup, usersEnvironment(present)),
-    ...(setup.refusingProxy === undefined ? {} : { CURL_HOME: setup.quietHome, WGETRC: `${setup.quietHome}/wgetrc` }),
+    ...(setup.proxy?.isRefusing === true ? { CURL_HOME: setup.quietHome, WGETRC: `${setup.quietHome}/wgetrc` } : {}),
+    ...(setup.proxy === undefined || caBundle === undefined ? {} : trustOfOthers(caBundle, present)),
   };
   const added = upperProxy(url, present);
   const numbered = gitConfigVariables({}, [
@@ -94,6 +98,23 @@ export function clientVariables(setup: ClientSetup, present: Environment): Recor
     [setNames]: [...new Set([...namesSet(present), ...Object.keys(plain), ...added])].join(","),
     // What stands there already need not be said again, and may be a secret.
     ...Object.fromEntries(Object.entries(numbered).filter(([name, value]) => present[name] !== value)),
+  };
+}
+
+/**
+ * What whoever asks other hosts by TLS takes for its authorities: OpenSSL and Python, requests, pip, cargo; and Erlang, which knows
+ * the system's alone unless it is told at its start.
+ */
+function trustOfOthers(bundle: string, present: Environment): Record<string, string> {
+  const flags = usersEnvironment(present)["ERL_AFLAGS"];
+  const load = `-eval 'catch(public_key:cacerts_load("${bundle.replace(/["\\]/g, "\\$&")}"))'`;
+  return {
+    SSL_CERT_FILE: bundle,
+    REQUESTS_CA_BUNDLE: bundle,
+    PIP_CERT: bundle,
+    CARGO_HTTP_CAINFO: bundle,
+    // A quote would end what Erlang reads as one flag.
+    ...(bundle.includes("'") ? {} : { ERL_AFLAGS: flags === undefined ? load : `${flags} ${load}` }),
   };
 }
 
@@ -224,10 +245,10 @@ function isGitConfig(name: string): boolean {
 }
 
 /** Git goes by no other way than these, where there is such a list. */
-function allowedProtocols({ url, refusingProxy }: ClientSetup, present: Environment): Record<string, string> {
+function allowedProtocols({ url, proxy }: ClientSetup, present: Environment): Record<string, string> {
   const own = new URL(url).protocol.slice(0, -1);
   // What lies on this machine is no way out.
-  if (refusingProxy !== undefined) return { GIT_ALLOW_PROTOCOL: `${own}:file` };
+  if (proxy?.isRefusing === true) return { GIT_ALLOW_PROTOCOL: `${own}:file` };
   const allowed = usersEnvironment(present)["GIT_ALLOW_PROTOCOL"]?.split(":");
   return allowed === undefined ? {} : { GIT_ALLOW_PROTOCOL: [...new Set([...allowed, own])].join(":") };
 }

@@ -12,6 +12,7 @@
 import { closeSync, constants, openSync, readFileSync, realpathSync, type Stats } from "node:fs";
 import {
   chmod,
+  copyFile,
   cp,
   open,
   readdir,
@@ -286,6 +287,19 @@ export class Place {
       }
       await this.remove();
     });
+  }
+
+  /** Its content under another place too; where the file system can, without taking room for it. @throws likewise */
+  async copyTo(target: Place): Promise<void> {
+    const from = this.verifiedPath();
+    target.parent?.makeFolder();
+    const copy = target.temporary();
+    try {
+      await copyFile(from, copy.path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      await copy.moveTo(target);
+    } finally {
+      await copy.remove();
+    }
   }
 
   /** A name beside it, for what will become it; what killed writers left there goes when the first is asked for. */

@@ -31,9 +31,18 @@ const longestPauseMilliseconds = 5000;
 
 /** @throws MirrorError `config` for what a person has to set right: then nothing was fetched */
 export async function bringWanted(kinds: Kinds, want: Want, tools: BringTools, options: BringOptions): Promise<void> {
-  const runs = (await inTurn(kinds, async (kind) => prepare(kind, want, tools, options))).filter(
-    (run) => run !== undefined,
-  );
+  for (const isReadFromOthers of [false, true]) {
+    const runs = await inTurn(kinds, async (kind) =>
+      (kind.isReadFromOthers ?? false) === isReadFromOthers ? prepare(kind, want, tools, options) : undefined,
+    );
+    await bringRuns(
+      runs.filter((run) => run !== undefined),
+      tools,
+    );
+  }
+}
+
+async function bringRuns(runs: readonly Run[], tools: BringTools): Promise<void> {
   try {
     await Promise.all(runs.map(async (run) => run.bring()));
     await bringTheRest(runs, tools);

@@ -11,7 +11,9 @@ import { createPackages } from "../artifacts/packages.ts";
 import { createRepositories } from "../artifacts/repositories.ts";
 import type { TakeTools } from "../artifacts/take-record.ts";
 import type { Config } from "../config.ts";
+import type { Targets } from "../names/platforms.ts";
 import type { Context } from "../store/context.ts";
+import { thisMachine } from "../this-machine.ts";
 import { loadSigningKey } from "../store/signing-key.ts";
 import type { SigningKey } from "../registry/build.ts";
 import { heldRecordsKey } from "../upstream/hex-repositories.ts";
@@ -29,6 +31,8 @@ export type KindKey =
   | GitPolicyKey
   | SigningKey
   | "files"
+  | "artefacts"
+  | "targets"
   | "found"
   | "installers"
   | "buildsUrl"
@@ -74,13 +78,20 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
         ownNames: ["app_deps", ...name],
         ownPorts,
         upstream: settings.upstream,
+        maxItemSize: settings.maxItemSize,
       },
       gitEnvironments,
       signal,
     }),
     installers: createInstallers(paths, settings, async () => installersKey(settings)),
-    files: createFiles(paths, settings),
+    files: createFiles(paths, { ...settings, targets: () => targetsOf(settings) }),
   };
+}
+
+/** Those that were named, or the machine that this runs on. */
+function targetsOf({ targets }: Pick<Config, "targets">): Targets {
+  if (targets === "all" || targets.length > 0) return targets;
+  return [thisMachine()];
 }
 
 /** One after the other: packages are landed beside each other, and the lists are one file each. */

@@ -166,7 +166,8 @@ interface Unwanted {
 /** @throws MirrorError `config` where what is wanted cannot be told */
 async function unwantedOf<Job>(kind: Artifact<Job>, want: Want): Promise<Unwanted> {
   const { jobs, refused } = await kind.wanted(want);
-  for (const { app = "", lock = "", reason } of refused) {
+  // What a package downloads from where nobody may is not here, whatever goes.
+  for (const { app = "", lock = "", reason } of refused.filter(({ item }) => item.kind !== "file")) {
     const what = `what "${app}" of the lock ${lock} needs cannot be told`;
     throw new MirrorError("config", `${what}, so nothing goes: ${reason}`);
   }

@@ -191,7 +191,7 @@ export async function serve(
   const front = inFrontOf(answer, { memory, logger, arrivals: where, traffic });
   const listening = workers ?? (await listen(front, { ...options, onError }));
   ({ tlsPort } = listening);
-  identity?.watch(listening.setCertificate);
+  identity?.watch(listening.setCertificate, listening.setTunnelled);
   const metered =
     config.metricsPort === undefined
       ? undefined

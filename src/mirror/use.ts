@@ -8,8 +8,10 @@ import { hexpm } from "../names/hex-repository.ts";
 import type { Client, ClientKey, Server } from "../clients/client.ts";
 import { clientEnvironment, containerEnvironment } from "../clients/client-setup.ts";
 import { fillGleamCache } from "../clients/gleam-cache.ts";
-import { openRefusingProxy } from "../clients/refusing-proxy.ts";
+import { openExecProxy, type ExecProxy } from "../clients/exec-proxy.ts";
+import { authorityFor } from "../clients/mirror-face.ts";
 import { noMirror, requireRoom, tellForeign, type Context } from "../store/context.ts";
+import { readText } from "../disk/files.ts";
 import type { ServeKey, Serving } from "./serve.ts";
 import { isLocal } from "../store/inventory.ts";
 import { describeMode, pullMode, type PullMode, type PullModeKey } from "../store/pull-mode.ts";
@@ -90,7 +92,7 @@ export interface Use {
   readonly refusals: () => readonly string[];
 }
 
-type UseKey = ClientKey | RunningKey | ServeKey | "nearby" | "hermetic";
+type UseKey = ProxyKey | RunningKey | ServeKey | "nearby";
 
 export async function withClients<T>(
   context: Context<UseKey>,
@@ -119,7 +121,8 @@ export async function withClients<T>(
   if (state === "another") reporter.note(`the server at ${url} serves another mirror, so it is not used`);
   if (state === "unproven") reporter.note(`${unproven(config.port)}, so it is not used`);
   // For as long as the command runs, for this machine only, without TLS.
-  const own = { host: "127.0.0.1", port: 0, tlsPort: undefined, workers: 1 };
+  // But for what asks other hosts by TLS.
+  const own = { host: "127.0.0.1", port: 0, tlsPort: config.artefacts ? 0 : undefined, workers: 1 };
   const temporary = { ...config, ...own, metricsPort: undefined, metricsToken: undefined };
   const [logger, { serve }] = await Promise.all([log(), import("./serve.ts")]);
   const serving = await serve({ ...context, config: temporary }, { logger, gitEnvironments, isAnnounced: false });
@@ -138,15 +141,52 @@ async function useAt<T>(
   work: (use: Use) => Promise<T>,
 ): Promise<T> {
   const since = Date.now();
-  const { change, repositories } = await clientEnvironment(context, running.url, client, { isRunning: true });
-  return work({
-    environment: environmentWith(change, client.environment),
-    repositories,
-    ownRepositories: ownOf(context, repositories),
-    description: await describeUse(context, running.url),
-    lacks: async () => askLacking(running, since),
-    refusals: () => [],
+  return behindProxy(context, client, running.url, async (proxy, tellHosts) => {
+    const server = { isRunning: true, proxy: proxyOf(context, proxy) };
+    const { change, repositories, hosts } = await clientEnvironment(context, running.url, client, server);
+    tellHosts(hosts);
+    return work({
+      environment: environmentWith(change, client.environment),
+      repositories,
+      ownRepositories: ownOf(context, repositories),
+      description: await describeUse(context, running.url),
+      lacks: async () => askLacking(running, since),
+      refusals: () => proxy?.refused() ?? [],
+    });
   });
+}
+
+type ProxyKey = ClientKey | "artefacts" | "hermetic" | "proxy";
+
+/**
+ * With a proxy of its own for what the command asks other hosts by TLS, where that is wanted.
+ * @param work is given what tells the proxy which hosts the mirror stands in for
+ */
+async function behindProxy<T>(
+  context: Context<ProxyKey>,
+  client: Client,
+  url: string,
+  work: (proxy: ExecProxy | undefined, tellHosts: (hosts: readonly string[]) => void) => Promise<T>,
+): Promise<T> {
+  const { artefacts, hermetic, proxy: users } = context.config;
+  if (!artefacts && !hermetic) return work(undefined, () => undefined);
+  let known: ReadonlySet<string> = new Set();
+  const authority = url.startsWith("https:") ? await authorityFor(context, client) : undefined;
+  const proxy = await openExecProxy({
+    mirror: url,
+    ca: authority === undefined ? undefined : await readText(authority),
+    standsIn: (host) => known.has(host),
+    onward: hermetic ? undefined : users,
+  });
+  try {
+    return await work(proxy, (hosts) => (known = new Set(hosts)));
+  } finally {
+    await proxy.close();
+  }
+}
+
+function proxyOf({ config }: Context<"hermetic">, proxy: ExecProxy | undefined) {
+  return proxy === undefined ? undefined : { url: proxy.url, isRefusing: config.hermetic };
 }
 
 /** A mirror that is served for this alone. */
@@ -157,12 +197,12 @@ async function useOwn<T>(
   work: (use: Use) => Promise<T>,
 ): Promise<T> {
   const url = `http://127.0.0.1:${port}`;
-  const proxy = context.config.hermetic ? await openRefusingProxy(url) : undefined;
-  try {
-    const server = { isRunning: false, hosts, refusingProxy: proxy?.url };
-    const { change, repositories, forget } = await clientEnvironment(context, url, client, server);
+  return behindProxy(context, client, url, async (proxy, tellHosts) => {
+    const server = { isRunning: false, hosts, proxy: proxyOf(context, proxy) };
+    const { change, repositories, hosts: known, forget } = await clientEnvironment(context, url, client, server);
+    tellHosts(known);
     // One that is started in there is held to the same.
-    const held = proxy === undefined ? {} : { MIRROR_HERMETIC: "true" };
+    const held = context.config.hermetic ? { MIRROR_HERMETIC: "true" } : {};
     try {
       return await work({
         environment: { ...environmentWith(change, client.environment), ...held },
@@ -176,9 +216,7 @@ async function useOwn<T>(
       // Nobody will come back to a port that was free just now.
       await forget();
     }
-  } finally {
-    await proxy?.close();
-  }
+  });
 }
 
 /** None of a mirror elsewhere, whose folder is not here. */

@@ -7,6 +7,7 @@ import { MirrorError } from "../errors.ts";
 import { isIPv6 } from "node:net";
 import { isHostName, maxUrlLength, redactUrl } from "../names/git-url.ts";
 import { isFilePath } from "../names/file-names.ts";
+import type { NpmCheck } from "../downloads/tools.ts";
 import type { FileSource } from "../options.ts";
 
 export interface FileJob {
@@ -17,6 +18,16 @@ export interface FileJob {
   readonly path: string;
   /** 64 lower-case hex digits; undefined: whatever the first sync gets. */
   readonly sha256: string | undefined;
+  /** What npm says of it decides, which is checked. */
+  readonly npm?: NpmCheck | undefined;
+  /** Whose packages download it while they are compiled; absent: the configuration names it. */
+  readonly asking?: readonly Asked[];
+}
+
+/** Which entry of which lock asks for a package. */
+interface Asked {
+  readonly lock: string;
+  readonly app: string;
 }
 
 const maxUrls = 1_000;
@@ -90,7 +101,8 @@ function nameOf(url: string): string {
   return url.slice(url.lastIndexOf("/") + 1);
 }
 
-function fileJob(url: string, sha256: string | undefined): FileJob {
+/** @throws MirrorError `config` for what cannot be kept */
+export function fileJob(url: string, sha256: string | undefined): FileJob {
   if (url.length > maxUrlLength) throw refuse(`${url.slice(0, 80)}…`, `it has more than ${maxUrlLength} characters`);
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw refuse(url, "it is no http or https URL");

@@ -27,6 +27,8 @@ import { onBehalfOf } from "../via.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addDocumentationRoutes } from "./documentation.ts";
+import type { FindRepository } from "./git-source.ts";
+import { addLfsRoutes } from "./lfs-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
 import { createGuard, isOfPage, type Tokens } from "./guard.ts";
 import { addHealthRoutes, type HealthRoutesDependencies } from "./health-routes.ts";
@@ -48,6 +50,7 @@ export interface AppDependencies
     Omit<MirrorApiDependencies, "mayHear">,
     Omit<PageDependencies, "isGuarded" | "isSecure"> {
   readonly paths: StorePaths;
+  readonly findRepository: FindRepository;
   readonly logger: Logger;
   readonly hosts: KnownHosts;
   /** What guards what; undefined: everybody may read all. */
@@ -149,7 +152,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   addDocumentationRoutes(app, dependencies.paths, isGuarded);
   if (isGuarded) await app.register(async (scope) => addLoginRoutes(scope, { guard, sessions, isSecure }));
   if (dependencies.metrics !== undefined) addMetricsRoute(app, dependencies.metrics);
-  await addFileRoutes(app, targetOf, dependencies);
+  const send = await addFileRoutes(app, targetOf, dependencies);
+  await app.register(async (scope) => {
+    addLfsRoutes(scope, (request) => gitTargetOf(targetOf(request)), { ...dependencies, isSecure, send });
+  });
   await app.register(async (scope) => {
     addGitRoutes(scope, (request) => gitTargetOf(targetOf(request)), dependencies);
   });

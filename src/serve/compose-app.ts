@@ -130,6 +130,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     complaint: (path, isThere) => overlook.complaint(path, isThere),
     git: parts.pullGit?.(held, findRepository) ?? held,
     openNameless: environments.openNameless,
+    findRepository,
   });
   return { app, metrics, endStreams: () => live.end() };
 }

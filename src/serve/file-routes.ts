@@ -40,12 +40,19 @@ const upstreamPath =
 
 const refusals: Readonly<Record<number, string>> = { 412: "Precondition Failed\n", 416: "Range Not Satisfiable\n" };
 
-/** @param targetOf what `hosts.ts` made of the request */
+/** Answers with a file, or what is no file: 404. */
+export type SendLocated = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  located: Located | undefined,
+) => Promise<FastifyReply>;
+
+/** @param targetOf what `hosts.ts` made of the request @returns what sends other files likewise */
 export async function addFileRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => Target | undefined,
   { source, memory, onFile, complaint }: FileRoutesDependencies,
-): Promise<void> {
+): Promise<SendLocated> {
   await app.register(fastifyStatic, {
     // Each file is sent by its own folder.
     root: "/",
@@ -58,7 +65,7 @@ export async function addFileRoutes(
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     },
   });
-  const send = async (request: FastifyRequest, reply: FastifyReply, located: Located | undefined) =>
+  const send: SendLocated = async (request, reply, located) =>
     sendLocated({ memory, onFile, kind: kindOf(targetOf(request)) }, request, reply, located);
 
   app.get("/own/*", async (request, reply) => {
@@ -82,6 +89,7 @@ export async function addFileRoutes(
     if (target?.kind !== "file") return notFound(reply);
     return send(request, reply, await source.file(target.host, target.path, request.originalUrl.includes("?")));
   });
+  return send;
 }
 
 function isThere(located: Located | undefined): boolean {

@@ -22,11 +22,19 @@ export type Target =
   /** A record or key as upstream signed it. */
   | { readonly kind: "upstream"; readonly path: string }
   | { readonly kind: "file"; readonly host: string; readonly path: string }
-  | { readonly kind: "git"; readonly host: string; readonly repository: string; readonly action: GitAction }
+  | {
+      readonly kind: "git";
+      readonly host: string;
+      readonly repository: string;
+      readonly action: GitAction;
+      /** Which object of Git LFS. */
+      readonly oid?: string;
+    }
   | { readonly kind: "unknown"; readonly host: string; readonly path: string };
 
 /** `dumb`: a plain file of a repository, which we do not serve. */
-export type GitAction = "info/refs" | "git-upload-pack" | "git-receive-pack" | "dumb";
+export type GitAction =
+  "info/refs" | "git-upload-pack" | "git-receive-pack" | "dumb" | "lfs/batch" | "lfs/object" | "lfs/other";
 
 export interface KnownHosts {
   /** Names of the mirror itself beyond localhost, addresses and names without a dot. */
@@ -61,6 +69,8 @@ const ownRooms = new Set([
   "versions",
 ]);
 const gitSuffix = /^(.+?)\/(info\/refs|git-upload-pack|git-receive-pack)$/;
+// Before the plain files of a repository, which some of it looks like.
+const lfsSuffix = /^(.+?)\/info\/lfs\/(?:(objects\/batch)|objects\/([0-9a-f]{64})|(locks(?:\/.*)?|objects(?:\/.*)?))$/;
 // What upstream signed, and what is the same on both faces since the record's checksums say so.
 const upstreamRecord = /^\/(?:repos\/[^/]+\/)?(?:names|versions|public_key|packages\/[^/]+|policies\/[^/]+)$/;
 const sharedFile = /^\/(?:repos\/[^/]+\/)?(?:tarballs|docs)\/[^/]+$/;
@@ -101,13 +111,19 @@ export function findTarget(hostHeader: string | undefined, path: string, known: 
     host = isSelected ? selected : "";
     if (isSelected) rest = below;
     // An owner at github.com has no dot: this is a host that nothing is held of, and is told as such.
-    else if (isHostName(selected) && selected.includes(".") && gitSuffix.test(below)) elsewhere = selected;
+    else if (isHostName(selected) && selected.includes(".") && (gitSuffix.test(below) || lfsSuffix.test(below)))
+      elsewhere = selected;
     if (elsewhere !== undefined) rest = below;
   }
   // A company's `gitserver` may be aliased to the mirror: its repositories are its own, the rest is the mirror's.
   const gitHost = () => elsewhere ?? (host || usualHost());
   const usualHost = () => (asked !== "localhost" && isServed(asked) ? asked : github);
   // Told by their suffix before any other route, so that an owner may be called "docs" or "packages".
+  const [, ofLfs, batch, oid, other] = lfsSuffix.exec(rest) ?? [];
+  if (ofLfs !== undefined) {
+    const action = batch !== undefined ? "lfs/batch" : other === undefined ? "lfs/object" : "lfs/other";
+    return { ...gitTarget(gitHost(), ofLfs, action), ...(oid === undefined ? {} : { oid }) };
+  }
   const git = gitSuffix.exec(rest);
   const dumb = git === null ? dumbFile.exec(rest) : null;
   if (git?.[1] !== undefined) return gitTarget(gitHost(), git[1], git[2] as GitAction);
@@ -138,7 +154,7 @@ function decodePath(path: string): string | undefined {
   }
 }
 
-function gitTarget(host: string, repository: string, action: GitAction): Target {
+function gitTarget(host: string, repository: string, action: GitAction): Extract<Target, { kind: "git" }> {
   return { kind: "git", host, repository: repository.slice(1), action };
 }
 

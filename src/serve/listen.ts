@@ -11,12 +11,15 @@ import type { AddressInfo, Socket } from "node:net";
 import { MirrorError, hasErrno } from "../errors.ts";
 import { onClose, onGone } from "../listeners.ts";
 import { sendQueueOf } from "./send-queue.ts";
+import { answerConnect, noTunnels, type Tunnelled } from "./tunnels.ts";
 
 export interface Listening {
   readonly port: number;
   readonly tlsPort: number | undefined;
   /** From the next connection on. */
   readonly setCertificate: (certificate: { readonly key: string; readonly cert: string }) => void;
+  /** Whom clients may ask for with CONNECT, from the next on; nobody until this is told. */
+  readonly setTunnelled: (tunnelled: Tunnelled) => void;
   /** Stops accepting, lets running requests finish for so many seconds, then cuts them. */
   readonly close: (graceSeconds: number) => Promise<void>;
 }
@@ -66,10 +69,14 @@ export async function listen(
       servers.push(https);
       await bind(https, host, tls.port, "--tls-port", onError);
     }
+    let tunnelled = noTunnels;
+    const connect = answerConnect(https, () => tunnelled);
+    for (const server of servers) server.on("connect", connect);
     return {
       port: portOf(http),
       tlsPort: https === undefined ? undefined : portOf(https),
       setCertificate: (certificate) => https?.setSecureContext(keyPair(certificate)),
+      setTunnelled: (now) => (tunnelled = now),
       close: (graceSeconds) => closeServers(servers, connections, graceSeconds),
     };
   } catch (error) {

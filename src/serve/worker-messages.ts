@@ -2,10 +2,12 @@
 import type { StoreFolders } from "../store/paths.ts";
 import type { ListenOptions } from "./listen.ts";
 import type { Taken } from "./traffic.ts";
+import type { Tunnelled } from "./tunnels.ts";
 
 export type ToWorker =
   | { readonly kind: "serve"; readonly work: Work }
   | { readonly kind: "certificate"; readonly certificate: Certificate }
+  | { readonly kind: "tunnels"; readonly tunnelled: Tunnelled }
   | { readonly kind: "close"; readonly graceSeconds: number };
 
 export type FromWorker =

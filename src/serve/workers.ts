@@ -9,6 +9,7 @@ import type { Logger } from "pino";
 import { MirrorError } from "../errors.ts";
 import type { Listening } from "./listen.ts";
 import type { Traffic } from "./traffic.ts";
+import { noTunnels } from "./tunnels.ts";
 import type { FromWorker, ToWorker, Work } from "./worker-messages.ts";
 
 // One that ends so soon after its start may only end again: the next one waits that long. Milliseconds.
@@ -41,6 +42,7 @@ export async function listenByWorkers(
   cluster.setupPrimary({ exec: fileURLToPath(new URL("./worker.js", import.meta.url)), args: [] });
   const running = new Set<Worker>();
   let current = work;
+  let tunnelled = noTunnels;
   let isClosing = false;
 
   const start = async (): Promise<Extract<FromWorker, { kind: "listening" }>> => {
@@ -63,8 +65,10 @@ export async function listenByWorkers(
     return new Promise((resolve, reject) => {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "ready") tell(worker, { kind: "serve", work: current });
-        else if (message.kind === "listening") resolve(message);
-        else if (message.kind === "traffic") traffic.add(message.taken);
+        else if (message.kind === "listening") {
+          tell(worker, { kind: "tunnels", tunnelled });
+          resolve(message);
+        } else if (message.kind === "traffic") traffic.add(message.taken);
         else reject(new MirrorError("config", message.message));
       });
       worker.on("error", reject);
@@ -89,6 +93,10 @@ export async function listenByWorkers(
         const { tls } = current.listen;
         if (tls !== undefined) current = { ...current, listen: { ...current.listen, tls: { ...tls, certificate } } };
         for (const worker of running) tell(worker, { kind: "certificate", certificate });
+      },
+      setTunnelled: (now) => {
+        tunnelled = now;
+        for (const worker of running) tell(worker, { kind: "tunnels", tunnelled });
       },
       close: end,
       problem: () => (running.size < count ? `${running.size} of ${count} workers run; the log tells why` : undefined),

@@ -10,7 +10,7 @@ import { describeError } from "../errors.ts";
 import { isVersion } from "../names/versions.ts";
 import { stampThrough } from "../disk/stamp.ts";
 import type { Place } from "../disk/place.ts";
-import type { GitEntry, HexEntry, Lock, SkippedEntry } from "../lock/entries.ts";
+import { toolNames, type GitEntry, type HexEntry, type Lock, type SkippedEntry } from "../lock/entries.ts";
 import { jsonText, readJson } from "./json-file.ts";
 import type { StorePaths } from "./paths.ts";
 
@@ -48,6 +48,8 @@ const schema = z.object({
   submodules: z.array(gitSchema),
   /** That its project is held to. */
   policies: z.array(policySchema).optional(),
+  /** Tools whose versions its project's configuration names. */
+  tools: z.array(z.object({ name: z.enum(toolNames), versions: z.array(z.string().refine(isVersion)) })).optional(),
   /** Apps that nothing can be mirrored for, and why. */
   skipped: z.array(z.object({ app: z.string(), reason: z.string() })).optional(),
   /** Present when something of it failed to be synced. */
@@ -75,7 +77,7 @@ export async function writeKnownLock(
   const earlier = isWhole ? undefined : await readContent(file);
   const kept = earlier?.submodules ?? [];
   const all = new Map([...kept, ...submodules.map(written)].map((entry) => [`${entry.url} ${entry.revision}`, entry]));
-  const { hex, git, policies } = contentOf(lock, { redact, refused });
+  const { hex, git, policies, tools } = contentOf(lock, { redact, refused });
   // What an earlier sync was allowed to take is still needed.
   const taken = (earlier?.git ?? []).filter(({ app }) => isRefused(refused, lock.name, app));
   const skipped = skippedIn(lock, refused);
@@ -84,6 +86,7 @@ export async function writeKnownLock(
     git: [...git, ...taken],
     submodules: [...all.values()],
     ...(policies === undefined ? {} : { policies }),
+    ...(tools === undefined ? {} : { tools }),
     ...(skipped.length === 0 ? {} : { skipped }),
     ...(isWhole ? {} : { incomplete: true }),
   };
@@ -102,8 +105,8 @@ export async function isKnownLock(
 ): Promise<boolean> {
   const known = await readContent(paths.knownLock(lock.name));
   if (known === undefined || known.incomplete === true) return false;
-  const { hex, git, policies } = known;
-  if (JSON.stringify({ hex, git, policies }) !== JSON.stringify(contentOf(lock, options))) return false;
+  const { hex, git, policies, tools } = known;
+  if (JSON.stringify({ hex, git, policies, tools }) !== JSON.stringify(contentOf(lock, options))) return false;
   return submodules.every(({ url, revision }) =>
     known.submodules.some((each) => each.url === options.redact(url) && each.revision === revision),
   );
@@ -116,9 +119,9 @@ export async function namesTheSame(
   options: Pick<WriteOptions, "redact" | "refused">,
 ): Promise<boolean> {
   const known = await readContent(paths.knownLock(lock.name));
-  const { hex, git, policies } = contentOf(lock, options);
+  const { hex, git, policies, tools } = contentOf(lock, options);
   const texts = new Set(known?.git.map((entry) => JSON.stringify(entry)));
-  const isSame = JSON.stringify([known?.hex, known?.policies]) === JSON.stringify([hex, policies]);
+  const isSame = JSON.stringify([known?.hex, known?.policies, known?.tools]) === JSON.stringify([hex, policies, tools]);
   return isSame && git.every((entry) => texts.has(JSON.stringify(entry)));
 }
 
@@ -130,6 +133,7 @@ function contentOf(lock: Lock, { redact, refused }: Pick<WriteOptions, "redact" 
       .filter(({ app }) => !isRefused(refused, lock.name, app))
       .map((entry) => gitSchema.parse({ ...entry, url: redact(entry.url) })),
     policies: lock.policies?.map((policy) => policySchema.parse(policy)),
+    tools: lock.tools?.map(({ name, versions }) => ({ name, versions: [...versions] })),
   };
 }
 
@@ -200,11 +204,16 @@ function nameOf(place: Place): string {
 async function readKnownLock(place: Place): Promise<Lock> {
   const name = nameOf(place);
   const known = await readJson({ place, schema, whenDamaged: { remedy: "delete it and sync that lock again" } });
-  const { hex, git, submodules, skipped = [], policies } = known ?? { hex: [], git: [], submodules: [] };
+  const { hex, git, submodules, skipped = [], policies, tools } = known ?? { hex: [], git: [], submodules: [] };
   const entries = [
     ...hex.map((entry): HexEntry => ({ ...entry, kind: "hex" })),
     ...[...git, ...submodules].map((entry): GitEntry => ({ ...entry, kind: "git" })),
     ...skipped.map((entry): SkippedEntry => ({ ...entry, kind: "skipped", isPath: false })),
   ];
-  return { name, entries, ...(policies === undefined ? {} : { policies }) };
+  return {
+    name,
+    entries,
+    ...(policies === undefined ? {} : { policies }),
+    ...(tools === undefined ? {} : { tools }),
+  };
 }

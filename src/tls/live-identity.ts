@@ -23,10 +23,16 @@ const warnDaysBefore = 30;
 
 export interface LiveIdentity {
   readonly current: () => ServerIdentity;
-  /** Calls `apply` with each new identity until `stop`. */
-  readonly watch: (apply: (identity: ServerIdentity) => void) => void;
+  /** Until `stop`, calls `apply` with each new identity, and `answering` with the names that it answers for, now and then anew. */
+  readonly watch: (apply: (identity: ServerIdentity) => void, answering: (names: Names) => void) => void;
   /** Done when nothing is renewed any more. */
   readonly stop: () => Promise<void>;
+}
+
+export interface Names {
+  readonly hosts: readonly string[];
+  /** Those that the certificate does not name. */
+  readonly uncovered: readonly string[];
 }
 
 /** @param servedHosts the hosts that are mirrored just now @throws MirrorError `config` when there is none to be had */
@@ -43,7 +49,9 @@ export async function openIdentity(
   let checking: Promise<void> | undefined;
   return {
     current: () => current,
-    watch: (apply) => {
+    watch: (apply, answering) => {
+      const tellNames = () => answering({ hosts: hosts(), uncovered: current.uncovered });
+      tellNames();
       let seen = stampOf(config, hosts());
       let isBusy = false;
       const check = async () => {
@@ -57,6 +65,7 @@ export async function openIdentity(
             logger.info({ until: next.validTo }, "the server certificate was renewed");
           }
           current = next;
+          tellNames();
         } catch (error) {
           logger.warn(`the server certificate stays as it is: ${describeError(error)}`);
         } finally {

@@ -26,7 +26,20 @@ export function requireProxies({ httpProxy, httpsProxy }: Proxies): void {
 }
 
 /** As the client chooses it; none for what is neither http nor https. */
-export function proxyFor(url: string, { httpProxy, httpsProxy, noProxy }: Proxies): Proxy | undefined {
+export function proxyFor(url: string, proxies: Proxies): Proxy | undefined {
+  const found = choose(url, proxies);
+  if (found === undefined) return undefined;
+  const { chosen, variable } = found;
+  const { host, username } = new URL(chosen);
+  return { url: trimSlash(redactUrl(chosen)), host, hasLogin: username !== "", variable };
+}
+
+/** The same with its login, for who asks it. */
+export function chosenProxy(url: string, proxies: Proxies): string | undefined {
+  return choose(url, proxies)?.chosen;
+}
+
+function choose(url: string, { httpProxy, httpsProxy, noProxy }: Proxies) {
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
   const { protocol, hostname, port } = new URL(url);
   const isHttps = protocol === "https:";
@@ -39,9 +52,7 @@ export function proxyFor(url: string, { httpProxy, httpsProxy, noProxy }: Proxie
     if (entry === "*") return true;
     return name !== "" && (itsPort ?? own) === own && (hostname === name || hostname.endsWith(`.${name}`));
   });
-  if (isExempt) return undefined;
-  const { host, username } = new URL(chosen);
-  return { url: trimSlash(redactUrl(chosen)), host, hasLogin: username !== "", variable };
+  return isExempt ? undefined : ({ chosen, variable } as const);
 }
 
 function trimSlash(url: string): string {

@@ -34,10 +34,11 @@ function setupAt(url: string): ClientSetup {
     rebarHome: "/cache/rebar3",
     rebarCache: "/cache/rebar3-cache",
     hasUrlInFiles: false,
+    caches: {},
     caBundle: "/cache/ca-bundle.pem",
     ca: "/certs/ca.pem",
     gitUnverified: [],
-    refusingProxy: undefined,
+    proxy: undefined,
     policy: undefined,
     netrc: undefined,
   };
@@ -187,7 +188,7 @@ describe("what was there before", () => {
 
   test("where nothing but the mirror may be reached, all proxies are the one that refuses", () => {
     const own = { HTTPS_PROXY: "http://proxy:1", NO_PROXY: ".corp.example", GIT_ALLOW_PROTOCOL: "https:ssh" };
-    const during = clientVariables({ ...setup, refusingProxy: "http://127.0.0.1:9" }, own);
+    const during = clientVariables({ ...setup, proxy: { url: "http://127.0.0.1:9", isRefusing: true } }, own);
     expect(during).toMatchObject({
       HTTPS_PROXY: "http://127.0.0.1:9",
       all_proxy: "http://127.0.0.1:9",

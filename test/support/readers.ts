@@ -5,6 +5,11 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { MirrorError } from "../../src/errors.ts";
+import { readToolVersions } from "../../src/downloads/app-config.ts";
+import { readChecksums } from "../../src/downloads/checksums.ts";
+import { readLiterals } from "../../src/downloads/literals.ts";
+import { readNpmPackage } from "../../src/downloads/npm.ts";
+import { packageDownloads } from "../../src/downloads/precompiled.ts";
 import { readUnverified, readTarball } from "../../src/hex/tarball.ts";
 import { readMetadata } from "../../src/hex/metadata.ts";
 import { readErlangTerms } from "../../src/hex/erlang-terms.ts";
@@ -16,6 +21,7 @@ import { unwrap } from "../../src/hex/signed.ts";
 import { readTar } from "../../src/hex/tar.ts";
 import { readProjectPolicy } from "../../src/lock/mix-project.ts";
 import { readLock } from "../../src/lock/read-lock.ts";
+import { readPointer } from "../../src/git/lfs.ts";
 import { booleanOf, parseConfig } from "../../src/git/config-file.ts";
 import { readFetchRequest } from "../../src/git/fetch-request.ts";
 import { packet, readPackets } from "../../src/git/pkt-line.ts";
@@ -76,7 +82,56 @@ const gitUrls = text(
   "file:///a/b",
 );
 
+const elixir = text(
+  'defmodule A.B do\n  @v "1"\n  config = Mix.Project.config()\n  use RustlerPrecompiled, base_url: "#{config[:source_url]}/v#{@v}"\nend\n',
+  'def project do\n  [url: url() <> "/@{artefact_filename}", a: X.get("K") || ~s(b)]\nend\ndefp url, do: "https://h/releases/download/v1"\n',
+  '# a\n@doc """\nb #{1}\n"""\nx = \'c\' |> to_string()\n',
+);
+
 export const readers: Readonly<Record<string, Reader>> = {
+  "Elixir sources": {
+    samples: elixir,
+    read: (bytes) => {
+      const { key, attribute, beginnings } = readLiterals(bytes.toString("utf8"), ([first]) => first);
+      return [key("base_url"), key("url"), attribute("v"), beginnings("/releases/")];
+    },
+  },
+  "tools in a project's config": {
+    samples: text(
+      'import Config\nconfig :tailwind, version: "4.1.12", app: [args: ~w(a)]\nconfig :esbuild, :version, "0.25.4"\n',
+    ),
+    read: (bytes) => readToolVersions([bytes.toString("utf8")]),
+  },
+  checksums: {
+    samples: text(`%{\n  "a-x86_64-linux-gnu.tar.gz" => "sha256:${"ab".repeat(32)}",\n}\n`, "%{}"),
+    read: (bytes) => readChecksums("checksum.exs", bytes.toString("utf8")),
+  },
+  "checksums of sha256sum": {
+    samples: text(`${"ab".repeat(32)}  a.tar.gz\n${"cd".repeat(32)} *b.tar.gz\n`),
+    read: (bytes) => readChecksums("checksum.txt", bytes.toString("utf8")),
+  },
+  "packages that download": {
+    samples: elixir,
+    read: (bytes) => {
+      const source = bytes.toString("utf8");
+      const sum = `%{"a.gz" => "sha256:${"ab".repeat(32)}"}`;
+      const files = { "mix.exs": source, "lib/a.ex": source, "checksum.exs": sum, "checksum-Elixir.A.B.exs": sum };
+      return packageDownloads({ name: "a", version: "1.0.0", links: {}, files: new Map(Object.entries(files)) });
+    },
+  },
+  "packages of npm": {
+    samples: text(
+      JSON.stringify({
+        _id: "a@1",
+        dist: { integrity: `sha512-${"a".repeat(86)}==`, tarball: "https://h/a", signatures: [] },
+      }),
+    ),
+    read: (bytes) => readNpmPackage(bytes.toString("utf8"), "https://h/a", { keys: {} }),
+  },
+  "pointers of Git LFS": {
+    samples: text(`version https://git-lfs.github.com/spec/v1\noid sha256:${"ab".repeat(32)}\nsize 12\n`),
+    read: (bytes) => readPointer(bytes.toString("utf8")),
+  },
   manifests: {
     samples: text(
       `packages = [\n  { name = "a", version = "1.0.0", requirements = [], source = "hex", outer_checksum = "${"a1".repeat(32)}" },\n]\n`,

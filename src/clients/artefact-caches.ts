@@ -1,0 +1,56 @@
+/**
+ * What the mirror holds of what packages download while they compile, laid out as those who look for it have their caches:
+ * they find it there, hashed by themselves against the package's checksums, and ask nobody.
+ *
+ *   RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH   rustler_precompiled   by name
+ *   ELIXIR_MAKE_CACHE_DIR                   elixir_make           by name
+ *   XLA_CACHE_DIR                           xla                   VERSION/download/NAME
+ *
+ * Copies, since they write there too. A folder that the user has named stays the user's.
+ */
+import { basename } from "node:path";
+import { downloadsOf } from "../artifacts/package-downloads.ts";
+import type { Place } from "../disk/place.ts";
+import type { Cache } from "../downloads/precompiled.ts";
+import type { Lock } from "../lock/entries.ts";
+import { fileJob } from "../plan/files.ts";
+import { readFileChecksums } from "../store/file-checksums.ts";
+import type { StorePaths } from "../store/paths.ts";
+
+export const cacheVariables: Readonly<Record<Cache, string>> = {
+  rustler_precompiled: "RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH",
+  elixir_make: "ELIXIR_MAKE_CACHE_DIR",
+  xla: "XLA_CACHE_DIR",
+};
+
+/**
+ * @param folder for the caches; made where there is something to put there
+ * @param users the environment as the user has it
+ * @returns the variables that lead there
+ */
+export async function layOutCaches(
+  paths: StorePaths,
+  folder: Place,
+  { locks, users }: { readonly locks: readonly Lock[]; readonly users: Readonly<Record<string, string | undefined>> },
+): Promise<Record<string, string>> {
+  if (!paths.filesDir.isFolder()) return {};
+  const recorded = await readFileChecksums(paths);
+  const found = new Set<Cache>();
+  for (const { version, files } of await downloadsOf(paths, locks, "all")) {
+    for (const { url, sha256, cache } of files) {
+      if (cache === undefined || users[cacheVariables[cache]]) continue;
+      const { host, path } = fileJob(url, sha256);
+      const held = paths.file(host, path);
+      if (!held.isFile() || recorded.get(`${host}/${path}`)?.sha256 !== sha256) continue;
+      const name = basename(path);
+      await copyOnce(held, folder.at(cache).at(cache === "xla" ? `${version}/download/${name}` : name));
+      found.add(cache);
+    }
+  }
+  return Object.fromEntries([...found].map((cache) => [cacheVariables[cache], folder.at(cache).verifiedPath()]));
+}
+
+/** What has its size was copied before, and is hashed by whoever takes it. */
+async function copyOnce(from: Place, to: Place): Promise<void> {
+  if (to.look()?.size !== from.look()?.size) await from.copyTo(to);
+}
