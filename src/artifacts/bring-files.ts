@@ -12,7 +12,7 @@ import { MirrorError } from "../errors.ts";
 import { fileJob, type FileJob } from "../plan/files.ts";
 import type { Item } from "../names/item.ts";
 import { transferOf, type Brought } from "../reporter.ts";
-import { addFileChecksums, readFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
+import { addFileChecksums, readFileChecksums, type FileChecksums, type FileRecord } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { pageError } from "../upstream/page.ts";
 import { mayAsk, privateHost } from "../upstream/redirect.ts";
@@ -139,7 +139,7 @@ async function bringFile(
   const held = size === undefined ? undefined : await index.get(key, file, hashFile).catch(() => undefined);
   // What no checksum is known of is not trusted as it lies: what upstream sends decides.
   if (size !== undefined && held !== undefined && held === expected) {
-    learned.set(key, { sha256: held, bytes: size });
+    learned.set(key, recordOf(job, held, size));
     return { item, outcome: "unchanged", bytes: 0 };
   }
   const temporary = file.temporary();
@@ -159,7 +159,7 @@ async function bringFile(
     );
     await vouch?.(temporary);
     if (held === sha256) {
-      learned.set(key, { sha256, bytes });
+      learned.set(key, recordOf(job, sha256, bytes));
       return { item, outcome: "unchanged", bytes };
     }
     await land(async () => {
@@ -167,7 +167,7 @@ async function bringFile(
       const first = job.sha256 ?? (await readFileChecksums(paths)).get(key)?.sha256;
       if (first !== undefined && first !== sha256) throw mismatch(job, sha256, first);
       await temporary.moveTo(file);
-      await addFileChecksums(paths, new Map([[key, { sha256, bytes }]]));
+      await addFileChecksums(paths, new Map([[key, recordOf(job, sha256, bytes)]]));
     });
     if (expected === undefined && vouch === undefined) {
       const who = job.asking === undefined ? "has no checksum in the configuration" : "has no checksum in any package";
@@ -177,6 +177,10 @@ async function bringFile(
   } finally {
     await temporary.remove();
   }
+}
+
+function recordOf({ asking }: FileJob, sha256: string, bytes: number): FileRecord {
+  return { sha256, bytes, ...(asking === undefined ? {} : { isOfPackage: true as const }) };
 }
 
 const ofFile = '; if that is the file itself, give it a "sha256" in the configuration';

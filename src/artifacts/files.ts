@@ -18,6 +18,7 @@ import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../st
 import type { StorePaths } from "../store/paths.ts";
 import type { Artifact, Checked, Problem, Refused, Wanted } from "./artifact.ts";
 import { aboutJob, bringingFiles, hashFile, itemOf, keyOf } from "./bring-files.ts";
+import { unreadBesides } from "./compiles.ts";
 import { downloadsOf, type ReleaseDownloads } from "./package-downloads.ts";
 import { removeAll } from "./remove.ts";
 
@@ -70,15 +71,17 @@ export function createFiles(paths: StorePaths, settings: FileSettings): Artifact
       const checksums = await recorded().catch(() => undefined);
       for (const part of partsOf(job)) yield await checkFile(part, placeOf(part), checksums);
     },
-    list: async () =>
-      (await listFiles(paths.filesDir))
-        .filter((file) => isFilePath(file.replaceAll("%3A", "")))
-        .map((file) => ({
-          item: { kind: "file", url: `https://${file}` },
-          key: file,
-          places: [paths.filesDir.at(file)],
-          ...(spared === undefined ? {} : { spared }),
-        })),
+    list: async () => {
+      const ofPackages = await pathsOfPackages(paths);
+      const files = (await listFiles(paths.filesDir)).filter((file) => isFilePath(file.replaceAll("%3A", "")));
+      return files.map((file) => ({
+        item: { kind: "file", url: `https://${file}` },
+        key: file,
+        places: [paths.filesDir.at(file)],
+        // What packages ask for no configuration has to name.
+        ...(spared === undefined || ofPackages.has(file) ? {} : { spared }),
+      }));
+    },
     damageOf: async ({ key, places: [place] }) => {
       const known = [...(await recorded())].find(([name]) => pathOf(paths, name) === key)?.[1];
       if (place === undefined || known === undefined) return undefined;
@@ -94,8 +97,8 @@ export function createFiles(paths: StorePaths, settings: FileSettings): Artifact
 }
 
 /** It may be the configuration of another folder. */
-function sparedBecause(jobs: readonly FileJob[], isForeign: boolean): string | undefined {
-  if (jobs.length === 0) return 'the configuration in use has no "files"';
+function sparedBecause(listed: readonly FileJob[], isForeign: boolean): string | undefined {
+  if (listed.length === 0) return 'the configuration in use has no "files"';
   return isForeign
     ? "the configuration was found in the working folder, and the mirror is not the one there"
     : undefined;
@@ -124,21 +127,16 @@ function jobsOf(releases: readonly ReleaseDownloads[]): Wanted<FileJob> {
 }
 
 /** With the entry of the configuration that takes the place of what cannot be read. */
-function tellUnread(
-  { repository, name, version, unread }: ReleaseDownloads,
-  listed: readonly FileJob[],
-  reporter: Reporter,
-): void {
-  const known = new Set(listed.map(({ sha256 }) => sha256));
-  for (const { reason, checksums, guess = "https://HOST/PATH" } of unread) {
-    const [first, ...more] = Object.entries(checksums).filter(([, sha256]) => !known.has(sha256));
-    if (first === undefined && Object.keys(checksums).length > 0) continue;
+function tellUnread(release: ReleaseDownloads, listed: readonly FileJob[], reporter: Reporter): void {
+  for (const { reason, checksums, guess = "https://HOST/PATH" } of unreadBesides(release, listed)) {
+    const [first, ...more] = Object.entries(checksums);
     const [file, sha256] = first ?? [];
     const entry = `{"url": "${guess}/${file}", "sha256": "${sha256}"}`;
     const others = more.length === 0 ? "" : ` (and ${more.length} more)`;
     const remedy =
       file === undefined ? "" : `; name what it downloads under "files" in mirror.config.json: ${entry}${others}`;
-    reporter.note(`may not compile without a network: ${reason}${remedy}`, releaseItem({ repository, name }, version));
+    const item = releaseItem(release, release.version);
+    reporter.note(`may not compile without a network: ${reason}${remedy}`, item);
   }
 }
 
@@ -161,6 +159,12 @@ function together(listed: readonly FileJob[], { jobs, refused }: Wanted<FileJob>
       });
   }
   return { jobs: [...all.values()], refused: problems };
+}
+
+/** Where those lie below `files` that came for a package; none where that cannot be read. */
+async function pathsOfPackages(paths: StorePaths): Promise<ReadonlySet<string>> {
+  const recorded = await readFileChecksums(paths).catch((): FileChecksums => new Map());
+  return new Set([...recorded].flatMap(([key, { isOfPackage }]) => (isOfPackage ? [pathOf(paths, key)] : [])));
 }
 
 /** Where it lies below `files`, by its key. */

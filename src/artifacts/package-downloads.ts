@@ -8,6 +8,7 @@ import type { Place } from "../disk/place.ts";
 import { isFor, type Targets } from "../names/platforms.ts";
 import { isOfInterest, mayDownload, packageDownloads, type Cache, type Download } from "../downloads/precompiled.ts";
 import { isOfTool, readToolPackage, toolFiles, type NpmCheck } from "../downloads/tools.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import { demandProblem } from "../hex/check.ts";
 import { readContents } from "../hex/contents.ts";
 import { readTarball } from "../hex/tarball.ts";
@@ -77,7 +78,10 @@ export async function downloadsOf(
       const place = registry.tarball(name, version);
       if (!place.isFile()) continue;
       const tool = repository === hexpm ? toolNames.find((each) => each === name) : undefined;
-      const read = await index.get(`${name}-${version}.tar`, place, async () => readDownloads(place, tool));
+      const read = await index
+        .get(`${name}-${version}.tar`, place, async () => readDownloads(place, tool))
+        .catch(isNone);
+      if (read === undefined) continue;
       // What another lies there than the locks demand is told of as a package.
       const sums = { innerChecksum: Buffer.from(read.inner, "hex"), outerChecksum: Buffer.from(read.outer, "hex") };
       if (demands.some((demand) => demandProblem(sums, demand) !== undefined)) continue;
@@ -97,6 +101,11 @@ export async function downloadsOf(
   return found;
 }
 
+/** What is no tarball is told of as a package. @throws all else */
+function isNone(error: unknown): undefined {
+  if (!(error instanceof MirrorError) || error.code !== "malformed") throw error;
+}
+
 const nothing: Omit<Indexed, "inner" | "outer"> = { downloads: [], unread: [] };
 
 /** What cannot be read of it is no reason to fail: a package may be built from its sources. */
@@ -105,7 +114,12 @@ async function readDownloads(place: Place, tool: ToolName | undefined): Promise<
   const { metadata, innerChecksum, outerChecksum } = readTarball(bytes);
   const sums = { inner: innerChecksum.toString("hex"), outer: outerChecksum.toString("hex") };
   if (tool === undefined && !mayDownload(bytes)) return { ...sums, ...nothing };
-  const files = readContents(bytes, (path) => isOfInterest(path) || (tool !== undefined && isOfTool(path)));
+  let files: ReadonlyMap<string, string>;
+  try {
+    files = readContents(bytes, (path) => isOfInterest(path) || (tool !== undefined && isOfTool(path)));
+  } catch (error) {
+    return { ...sums, downloads: [], unread: [{ reason: describeError(error), checksums: {} }] };
+  }
   const { name, version, about } = metadata;
   const { downloads, unread } = packageDownloads({ name, version, links: about.links, files });
   return {

@@ -21,7 +21,7 @@ async function locksToVerify(context: CommandContext, args: readonly string[]): 
 }
 
 function lines(result: VerifyResult, names: string, dryRun: boolean): string[] {
-  const { missing, damaged, skipped, uncovered, quarantined = [] } = result;
+  const { missing, damaged, skipped, uncovered, compilesOffline, quarantined = [] } = result;
   const verb = dryRun ? "would quarantine" : "quarantined";
   return [
     ...quarantined.map(({ path, reason }) => `${verb} ${path}: ${reason}`),
@@ -29,6 +29,7 @@ function lines(result: VerifyResult, names: string, dryRun: boolean): string[] {
     ...damaged.map((finding) => `damaged ${describe(finding)}`),
     ...skipped.map(({ lock, app, reason }) => `skipped ${app} (lock ${lock}): ${reason}`),
     ...coverage(uncovered),
+    ...compiling(compilesOffline),
     conclusion(result, names),
   ];
 }
@@ -61,6 +62,12 @@ function coverage(uncovered: VerifyResult["uncovered"]): string[] {
       ? []
       : [`not signed, since no upstream record covers it and nobody adopted it: ${strangers.join(", ")}`]),
   ];
+}
+
+/** Nothing where packages tell of nothing that they download. */
+function compiling({ ok, downloading, lacking }: VerifyResult["compilesOffline"]): string[] {
+  if (downloading === 0) return [];
+  return [`compiles offline: yes${ok ? "" : ", but for"}`, ...lacking.map((finding) => `  ${describe(finding)}`)];
 }
 
 function describe({ item, reason, ...asking }: Finding): string {

@@ -1,5 +1,6 @@
 /** What `verify` finds. */
 import type { Asking } from "../artifacts/artifact.ts";
+import type { CompilesOffline } from "../artifacts/compiles.ts";
 import type { Item } from "../names/item.ts";
 import type { SkippedDependency } from "../plan/skipped.ts";
 
@@ -18,6 +19,8 @@ export interface VerifyResult {
   readonly skipped: readonly SkippedDependency[];
   /** Releases that no upstream record covers: they are as good as whoever adopted them. */
   readonly uncovered: readonly Uncovered[];
+  /** Whether what the locks name compiles without a network. Without --artefacts, `ok` does not depend on it. */
+  readonly compilesOffline: CompilesOffline;
   /** With --deep: what was found damaged, and lies in `quarantine/` now. */
   readonly quarantined?: readonly Quarantined[];
 }

@@ -89,7 +89,7 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
 }
 
 /** Those that were named, or the machine that this runs on. */
-function targetsOf({ targets }: Pick<Config, "targets">): Targets {
+export function targetsOf({ targets }: Pick<Config, "targets">): Targets {
   if (targets === "all" || targets.length > 0) return targets;
   return [thisMachine()];
 }

@@ -31,6 +31,7 @@ import type { KindKey, KindTools } from "./kinds.ts";
 import { remember, rememberAtEnd, stillOurs, tellLostLocks } from "./remember-locks.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { caFileOf, fingerprintsOf, type AuthorityKey, type Fingerprints } from "../store/trust.ts";
+import { tellUncoveredHosts } from "./uncovered-hosts.ts";
 import { withPackages } from "./wanted.ts";
 
 export interface SyncResult extends Totals {
@@ -115,6 +116,8 @@ export async function sync(
     // What could not be asked is not as of today.
     if (tally.failures.length === 0 && !isOnlyMissing) await writeLastSync(paths, new Date());
   });
+  // One that cannot be read is for whoever serves to tell.
+  await tellUncoveredHosts(counted).catch(() => undefined);
   const fingerprints = await fingerprintsOf(paths, caFileOf(config));
   // What cannot be looked at, such as a repository where git is not installed, must not cost the result.
   const coverage =

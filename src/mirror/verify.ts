@@ -2,9 +2,11 @@
  * Is everything that is wanted here, and intact? Tarballs and the objects of locked commits are hashed, and the registry is
  * read as a client would read it. Needs no network and, but for `--deep`, writes nothing.
  */
+import { compilesOffline } from "../artifacts/compiles.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
 import { describeError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
+import { fileJobs } from "../plan/files.ts";
 import { skippedEntries } from "../plan/skipped.ts";
 import { readFileChecksums } from "../store/file-checksums.ts";
 import { foreignEntries } from "../store/foreign-entries.ts";
@@ -13,6 +15,7 @@ import { describeForeign, requireMirror, type Context } from "../store/context.t
 import { checkRegistries, checkWanted } from "./check-wanted.ts";
 import type { Findings, VerifyResult } from "./findings.ts";
 import { requireGivenKeys, type RecordsKey } from "../upstream/hex-repositories.ts";
+import { targetsOf } from "./kinds.ts";
 import { quarantineDamaged } from "./verify-deep.ts";
 import { verifyCoverage } from "./verify-coverage.ts";
 import { configuredLocks } from "./wanted.ts";
@@ -24,7 +27,7 @@ export interface VerifyOptions {
 }
 
 export async function verify(
-  context: Context<RecordsKey | "packages" | "nearby">,
+  context: Context<RecordsKey | "packages" | "nearby" | "files" | "targets">,
   openKinds: () => Kinds,
   given: readonly Lock[],
   { deep, dryRun }: VerifyOptions,
@@ -47,8 +50,20 @@ export async function verify(
   }
   const key = await publishedKey(context.paths).catch(() => undefined);
   const uncovered = await verifyCoverage(context, key, findings);
+  const { files, targets } = context.config;
+  const compiles = await compilesOffline(context.paths, locks, {
+    listed: fileJobs(files),
+    targets: targetsOf({ targets }),
+  });
   const skipped = skippedEntries(locks);
   const isCovered = skipped.every(({ isPath }) => isPath);
   const ok = isCovered && findings.missing.length + findings.damaged.length + (quarantined?.length ?? 0) === 0;
-  return { ok, ...findings, skipped, uncovered, ...(quarantined === undefined ? {} : { quarantined }) };
+  return {
+    ok,
+    ...findings,
+    skipped,
+    uncovered,
+    compilesOffline: compiles,
+    ...(quarantined === undefined ? {} : { quarantined }),
+  };
 }

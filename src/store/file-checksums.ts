@@ -10,11 +10,17 @@ import type { StorePaths } from "./paths.ts";
 
 const schema = z.record(
   z.string().refine(isMirroredFile),
-  z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number() }),
+  z.object({
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    bytes: z.number(),
+    /** Whether a package that downloads it was why it came. */
+    isOfPackage: z.literal(true).optional(),
+  }),
 );
 
 /** By `HOST/PATH`. */
-export type FileChecksums = Map<string, z.infer<typeof schema>[string]>;
+export type FileChecksums = Map<string, FileRecord>;
+export type FileRecord = z.infer<typeof schema>[string];
 
 /** @throws MirrorError `storage`: a record that was lost must not let another file in unnoticed */
 export async function readFileChecksums({ fileChecksums: place }: StorePaths): Promise<FileChecksums> {

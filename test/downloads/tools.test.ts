@@ -6,7 +6,7 @@ import { readNpmPackage } from "../../src/downloads/npm.ts";
 import { readToolPackage, toolFiles } from "../../src/downloads/tools.ts";
 import { parsePlatform } from "../../src/names/platforms.ts";
 
-const targets = (...names: string[]) => names.map((name) => parsePlatform(name) ?? expect.unreachable(name));
+const targets = (...names: string[]) => names.flatMap((name) => parsePlatform(name) ?? []);
 
 describe("versions in a project's config", () => {
   const versions = (...sources: string[]) =>

@@ -89,6 +89,48 @@ describe("precompiled NIFs", () => {
     expect(found).toMatch(/damaged https:.*darwin/);
   });
 
+  test("that are not here are told by verify, which is right all the same", async () => {
+    await lock(fast);
+    publish();
+    await run("sync", "app");
+    const { code, stdout } = await run("verify", "--target", "x86_64-linux-gnu", "--target", "aarch64-apple-darwin");
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^compiles offline: yes, but for\n {2}fast 0\.3\.0 .*2 of the 2 files.*sync --artefacts/m),
+    ]);
+    const told = await run("verify", "--json", "--target", "x86_64-linux-gnu");
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      ok: true,
+      compilesOffline: { ok: false, downloading: 1, lacking: [{ item: { name: "fast" }, app: "fast" }] },
+    });
+    await sync();
+    expect((await run("verify", "--target", "x86_64-linux-gnu")).stdout).toMatch(/^compiles offline: yes$/m);
+  });
+
+  test("go with the package that downloads them, and no sooner", async () => {
+    const slow = makeTarball({ name: "slow", version: "1.0.0" });
+    await lock(fast, slow);
+    publish();
+    await sync();
+    expect((await run("prune", "--dry-run")).stdout).not.toContain(ofLinux);
+    await writeFile(join(cwd, "app/mix.lock"), mixLock([slow]));
+    await run("sync", "app");
+    expect((await run("prune")).stdout).toContain(ofLinux);
+    await expect(held(`github.com/acme/fast/releases/download/v0.3.0/${ofLinux}`)).rejects.toThrow();
+  });
+
+  test("of a host that the authority of before may not vouch for are told when they come", async () => {
+    const certs = join(cwd, "certs");
+    await mkdir(certs);
+    const { cert, key } = makeAuthority(["other.example"], new Date());
+    await writeFile(join(certs, "ca.pem"), cert);
+    await writeFile(join(certs, "ca.key"), key, { mode: 0o600 });
+    await lock(fast);
+    publish();
+    environment = { ...environment, MIRROR_CERTS_DIR: certs };
+    expect((await sync()).stderr).toMatch(/may not vouch for .*github\.com.*certs renew --new-ca/);
+  });
+
   test("are held to what the signed tarball says, whoever sends something else", async () => {
     await lock(fast);
     publish();
