@@ -28,6 +28,8 @@ export function answerConnect(
     socket.on("error", () => undefined);
     const problem = https === undefined ? noTls : problemOf(request.url ?? "", tunnelled());
     if (https === undefined || problem !== undefined) return refuse(socket, problem ?? noTls);
+    // HTTP keeps one open whose client has sent its end; TLS does not, and would wait for ever.
+    socket.allowHalfOpen = false;
     socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
     if (head.length > 0) socket.unshift(head);
     https.emit("connection", socket);
