@@ -611,7 +611,7 @@ export const options = {
     defaultText: "this machine",
     flag: "--target <machine>",
     help: "a machine that artefacts are for (again for more)",
-    allowed: "names such as x86_64-linux-gnu, aarch64-apple-darwin or linux/arm64, or all",
+    allowed: "names such as x86_64-linux-gnu, aarch64-apple-darwin, linux/arm64 or x86_64-linux-gnu-cuda12, or all",
     schema: machines,
     isRepeatable: true,
   },

@@ -1,6 +1,6 @@
 /**
  * What the mirror holds of what packages download while they compile, laid out as those who look for it have their caches:
- * they find it there, hashed by themselves against the package's checksums, and ask nobody.
+ * they find it there, and ask nobody. Not all of them look again whether it is what the package names, so we do.
  *
  *   RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH   rustler_precompiled   by name
  *   ELIXIR_MAKE_CACHE_DIR                   elixir_make           by name
@@ -9,12 +9,13 @@
  * Copies, since they write there too. A folder that the user has named stays the user's.
  */
 import { basename } from "node:path";
+import { hashFile } from "../artifacts/bring-files.ts";
 import { downloadsOf } from "../artifacts/package-downloads.ts";
+import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import type { Cache } from "../downloads/precompiled.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJob } from "../plan/files.ts";
-import { readFileChecksums } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
 
 export const cacheVariables: Readonly<Record<Cache, string>> = {
@@ -34,23 +35,30 @@ export async function layOutCaches(
   { locks, users }: { readonly locks: readonly Lock[]; readonly users: Readonly<Record<string, string | undefined>> },
 ): Promise<Record<string, string>> {
   if (!paths.filesDir.isFolder()) return {};
-  const recorded = await readFileChecksums(paths);
+  const hashes = await openHashes(paths.cache, paths.filesDir);
+  const copies = await openHashes(paths.cache, folder);
   const found = new Set<Cache>();
   for (const { version, files } of await downloadsOf(paths, locks, "all")) {
     for (const { url, sha256, cache } of files) {
       if (cache === undefined || users[cacheVariables[cache]]) continue;
       const { host, path } = fileJob(url, sha256);
       const held = paths.file(host, path);
-      if (!held.isFile() || recorded.get(`${host}/${path}`)?.sha256 !== sha256) continue;
-      const name = basename(path);
-      await copyOnce(held, folder.at(cache).at(cache === "xla" ? `${version}/download/${name}` : name));
+      if (!held.isFile() || (await hashes.get(`${host}/${path}`, held, hashFile)) !== sha256) continue;
+      const name = `${cache}/${cache === "xla" ? `${version}/download/` : ""}${basename(path)}`;
+      const copy = folder.at(name);
+      const isThere = copy.isFile() && (await copies.get(name, copy, hashFile)) === sha256;
+      if (!isThere) await held.copyTo(copy);
       found.add(cache);
     }
   }
+  await hashes.save();
+  await copies.save();
   return Object.fromEntries([...found].map((cache) => [cacheVariables[cache], folder.at(cache).verifiedPath()]));
 }
 
-/** What has its size was copied before, and is hashed by whoever takes it. */
-async function copyOnce(from: Place, to: Place): Promise<void> {
-  if (to.look()?.size !== from.look()?.size) await from.copyTo(to);
+async function openHashes(cache: Place, of: Place): Promise<FileIndex<string>> {
+  return FileIndex.open(cache, {
+    folder: of.path,
+    parse: (value) => (typeof value === "string" ? value : undefined),
+  });
 }

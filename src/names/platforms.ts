@@ -9,6 +9,8 @@ export interface Platform {
   readonly os: string;
   /** `gnu`, `musl`, `msvc`; undefined: any. */
   readonly abi: string | undefined;
+  /** `cuda12`, `rocm`, `tpu`: what is made for one is large, and for nobody else; undefined: none. */
+  readonly accelerator?: string | undefined;
 }
 
 /** Which are asked for. */
@@ -45,33 +47,37 @@ export function platformIn(name: string): Partial<Platform> {
     words.map((word) => table.get(word)).find((found) => found !== undefined);
   const abi = words.flatMap((word) => abis.flatMap(([pattern, found]) => (pattern.test(word) ? [found] : []))).at(0);
   const [arch, os] = [first(archs), first(systems)];
+  const accelerator = words.find((word) => /^(?:cuda\d*|rocm|tpu)$/.test(word));
   return {
     ...(arch === undefined ? {} : { arch }),
     ...(os === undefined ? {} : { os }),
     ...(abi === undefined ? {} : { abi }),
+    ...(accelerator === undefined ? {} : { accelerator }),
   };
 }
 
 /** What a person names; undefined for what names no processor and system. */
 export function parsePlatform(text: string): Platform | undefined {
-  const { arch, os, abi } = platformIn(text);
-  return arch === undefined || os === undefined ? undefined : { arch, os, abi };
+  const { arch, os, abi, accelerator } = platformIn(text);
+  return arch === undefined || os === undefined ? undefined : { arch, os, abi, accelerator };
 }
 
-/** Whether a file of that name may be for one of them: what it does not say fits any. */
+/** Whether a file of that name may be for one of them: what it does not say fits any, but for accelerators. */
 export function isFor(name: string, targets: Targets): boolean {
   if (targets === "all") return true;
   const said = platformIn(name);
-  return targets.some((target) =>
-    (["arch", "os", "abi"] as const).every((key) => {
-      return said[key] === undefined || target[key] === undefined || said[key] === target[key];
-    }),
+  const fits = (target: Platform) =>
+    (["arch", "os", "abi"] as const).every(
+      (key) => said[key] === undefined || target[key] === undefined || said[key] === target[key],
+    );
+  return targets.some(
+    (target) => fits(target) && (said.accelerator === undefined || said.accelerator === target.accelerator),
   );
 }
 
-/** `x86_64-linux-gnu` */
-export function showPlatform({ arch, os, abi }: Platform): string {
-  return [arch, os, ...(abi === undefined ? [] : [abi])].join("-");
+/** `x86_64-linux-gnu`, `x86_64-linux-gnu-cuda12` */
+export function showPlatform({ arch, os, abi, accelerator }: Platform): string {
+  return [arch, os, abi, accelerator].filter((part) => part !== undefined).join("-");
 }
 
 function byName(others: Readonly<Record<string, string>>): ReadonlyMap<string, string> {

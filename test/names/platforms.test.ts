@@ -13,6 +13,8 @@ test.each([
   ["sharp-libvips-linuxmusl-arm64v8", undefined],
   ["linux/arm64", "aarch64-linux"],
   ["amd64-linux", "x86_64-linux"],
+  ["xla_extension-0.10.0-x86_64-linux-gnu-cuda12.tar.gz", "x86_64-linux-gnu-cuda12"],
+  ["xla_extension-0.10.0-x86_64-linux-gnu-cpu.tar.gz", "x86_64-linux-gnu"],
   ["/x86_64", undefined],
   ["toString-constructor", undefined],
 ])("%s is for %s", (name, shown) => {
@@ -26,4 +28,13 @@ test("what a name does not say fits any, and all fits everything", () => {
   expect(names.filter((name) => isFor(name, linux))).toEqual([names[0], names[1], names[4]]);
   expect(names.filter((name) => isFor(name, "all"))).toEqual(names);
   expect(platformIn("-")).toEqual({});
+});
+
+test("what is for an accelerator is for those who name it", () => {
+  const of = (name: string) => [parsePlatform(name)].filter((platform) => platform !== undefined);
+  const [cpu, cuda] = ["x-x86_64-linux-gnu-cpu.gz", "x-x86_64-linux-gnu-cuda12.gz"];
+  const fitting = (target: string) => [cpu, cuda].filter((name) => isFor(name, of(target)));
+  expect(fitting("x86_64-linux-gnu")).toEqual([cpu]);
+  expect(fitting("x86_64-linux-gnu-cuda12")).toEqual([cpu, cuda]);
+  expect(fitting("x86_64-linux-gnu-tpu")).toEqual([cpu]);
 });

@@ -21,6 +21,15 @@ export interface MadeTarball {
   readonly outerChecksum: string;
 }
 
+// As bytes: the library counts the characters of a text.
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** With the two empty blocks that end a tar, which Erlang insists on and the library leaves out. */
+export function tarOf(files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>, mode = "664"): Buffer {
+  const entries = Object.entries(files).map(([name, data]) => ({ name, data, attrs: { mode } }));
+  return Buffer.concat([createTar(entries), Buffer.alloc(1024)]);
+}
+
 export function makeTarball(source: PackageSource): MadeTarball {
   const { name, version, requirements = [], description = "Test package – ż", licenses = ["MIT"] } = source;
   const files = source.files ?? {
@@ -28,9 +37,9 @@ export function makeTarball(source: PackageSource): MadeTarball {
     [`src/${name}.app.src`]: `{application, ${name}, [{description, "test"}, {vsn, "${version}"}, {applications, [kernel, stdlib]}]}.\n`,
     [`src/${name}.erl`]: `-module(${name}).\n-export([version/0]).\nversion() -> "${version}".\n`,
   };
-  const archive = createTar(Object.entries(files).map(([path, data]) => ({ name: path, data })));
-  // The two empty blocks that end a tar, which Erlang insists on and this library leaves out.
-  const contents = gzipSync(Buffer.concat([archive, Buffer.alloc(1024)]));
+  const contents = gzipSync(
+    tarOf(Object.fromEntries(Object.entries(files).map(([path, text]) => [path, encode(text)]))),
+  );
   const metadata = [
     `{<<"app">>,<<"${name}">>}.`,
     `{<<"build_tools">>,[<<"rebar3">>]}.`,
@@ -51,14 +60,12 @@ export function makeTarball(source: PackageSource): MadeTarball {
     "",
   ].join("\n");
   const inner = createHash("sha256").update("3").update(metadata).update(contents).digest("hex");
-  const bytes = Buffer.from(
-    createTar([
-      { name: "VERSION", data: "3" },
-      { name: "CHECKSUM", data: inner.toUpperCase() },
-      { name: "metadata.config", data: metadata },
-      { name: "contents.tar.gz", data: new Uint8Array(contents) },
-    ]),
-  );
+  const bytes = tarOf({
+    VERSION: encode("3"),
+    CHECKSUM: encode(inner.toUpperCase()),
+    "metadata.config": encode(metadata),
+    "contents.tar.gz": new Uint8Array(contents),
+  });
   const outer = createHash("sha256").update(bytes).digest("hex");
   return { name, version, bytes, innerChecksum: inner, outerChecksum: outer };
 }
