@@ -110,12 +110,14 @@ function wayOut(items: readonly Item[], { args, report, options }: Way): string 
       ? [`--package ${shellQuoted(`${shownPackage(item.repository, item.name)}@VERSION`)}`]
       : [];
   });
+  const isFile = items.some((item) => item.kind === "file" && !item.url.includes(installersHost));
   const syncs = [
     ...packages,
     ...(items.some(({ kind }) => kind === "installer") ? ["--installers"] : []),
     ...(items.some(({ kind }) => kind === "documentation") ? ["--docs"] : []),
+    // Where a package of the lock downloads it; else it has to be named.
+    ...(isFile ? ["--artefacts"] : []),
   ];
-  const isFile = items.some((item) => item.kind === "file" && !item.url.includes(installersHost));
   return [
     again,
     ...(syncs.length === 0 ? [] : [`or "mirror-server sync${options} ${syncs.slice(0, shown).join(" ")}"`]),

@@ -115,6 +115,34 @@ describe.skipIf(!isInstalled("curl", "--version"))("exec's proxy", () => {
     expect(stderr).not.toContain("curl");
   });
 
+  const erlang = `
+    application:ensure_all_started(ssl), application:ensure_all_started(inets),
+    #{host := Host, port := Port, userinfo := Info} = uri_string:parse(os:getenv("HTTPS_PROXY")),
+    [User, Password] = string:split(Info, ":"),
+    httpc:set_options([{https_proxy, {{Host, Port}, []}}]),
+    Options = [{proxy_auth, {User, Password}}, {ssl, [{verify, verify_peer}, {cacerts, public_key:cacerts_get()}]}],
+    {ok, {_, _, Body}} = httpc:request(get, {"${tool}", []}, Options, []), io:put_chars(Body), halt().`;
+  const undici = new URL("../../node_modules/undici/index.js", import.meta.url).href;
+  const node = `import("${undici}").then(async ({ EnvHttpProxyAgent, request }) => {
+    const { body } = await request("${tool}", { dispatcher: new EnvHttpProxyAgent() });
+    process.stdout.write(await body.text());
+  })`;
+  const python = `import urllib.request; print(urllib.request.urlopen("${tool}").read().decode(), end="")`;
+
+  // As docs/files.md lists them.
+  test.for([
+    ["curl", ["curl", "-sS", tool]],
+    // It reads no variable for that.
+    ["wget", ["sh", "-c", `wget -q -O - --ca-certificate="$SSL_CERT_FILE" ${tool}`]],
+    ["python3", ["python3", "-c", python]],
+    ["erl", ["erl", "-noshell", "-eval", erlang]],
+    ["node", ["node", "-e", node]],
+  ] as const)("is taken by %s, with the trust that it needs", async ([program, command], { skip }) => {
+    if (!isInstalled("sh", "-c", `command -v ${program}`)) skip(`there is no ${program}`);
+    const { stdout, stderr } = await mirrorServer(["exec", "--artefacts", "--hermetic", "--", ...command], { cwd });
+    expect([stdout, stderr]).toEqual(["the tool", expect.not.stringContaining("lets nobody but the mirror be asked")]);
+  });
+
   test("leads on through the user's own proxy, with its login, for all others", async () => {
     const outside = await startOutside();
     const proxy = await startProxy({
