@@ -502,6 +502,15 @@ export const options = {
     allowed: "true or false",
     schema: flag,
   },
+  lfs: {
+    scope: "setting",
+    default: true,
+    defaultText: "they come",
+    flag: "--no-lfs",
+    help: "leave out what files of git repositories point to in Git LFS",
+    allowed: "true or false",
+    schema: flag,
+  },
   allowLocalGit: {
     scope: "command",
     default: false,

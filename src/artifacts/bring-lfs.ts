@@ -7,12 +7,15 @@ import type { Place } from "../disk/place.ts";
 import { FileIndex } from "../disk/file-index.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { lfsPlace, listLfsObjects, type LfsObject } from "../git/lfs.ts";
+import { lfsPlace, lfsUrlIn, listLfsObjects, type LfsObject } from "../git/lfs.ts";
 import { authorizationSetting, helpersLogin } from "../git/logins.ts";
 import type { BareRepository } from "../git/bare-repository.ts";
 import { transferOf } from "../reporter.ts";
 import { downloadLfs, findLfs, lfsUrlOf, type LfsServer } from "../upstream/lfs.ts";
-import { hostOf } from "../upstream/redirect.ts";
+import { hostOf, mayAsk, privateHost } from "../upstream/redirect.ts";
+import { redactUrl } from "../names/git-url.ts";
+import type { Item } from "../names/item.ts";
+import { trimEnd } from "../text.ts";
 import type { BringTools } from "./artifact.ts";
 import { hashFile } from "./bring-files.ts";
 
@@ -21,7 +24,10 @@ const downloads = 4;
 
 export interface LfsOptions {
   /** Where git went, and as whom where a login stood in its URL. */
-  readonly reached: { readonly url: string; readonly authorization: string | undefined };
+  readonly reached: () => Promise<{ readonly url: string; readonly authorization: string | undefined }>;
+  /** Where its LFS server is by its name, which clients ask: of use where git went by ssh; undefined: it is no host's. */
+  readonly own: string | undefined;
+  readonly item: Item;
   readonly environments: GitEnvironments;
   /** Bytes of one object. */
   readonly maxItemSize: number;
@@ -38,34 +44,66 @@ export function isLfsHeld(repository: Place, { oid, size }: LfsObject): boolean 
 export async function bringLfs(
   repository: BareRepository,
   revisions: readonly string[],
-  { reached, environments, maxItemSize, cache }: LfsOptions,
+  options: LfsOptions,
   tools: BringTools,
 ): Promise<{ readonly count: number; readonly bytes: number }> {
-  const wanted = new Map<string, LfsObject>();
+  let [count, bytes] = [0, 0];
+  // One after the other, since what one has brought the next need not.
   for (const revision of revisions) {
-    for (const object of await listLfsObjects(repository, revision)) wanted.set(object.oid, object);
+    const wanted = await listLfsObjects(repository, revision);
+    const missing = await lackingOf(repository.place, wanted, options.cache);
+    if (missing.length === 0) continue;
+    const named = await lfsUrlIn(repository, revision);
+    const sizes = await bringObjects(repository.place, missing, await serverOf(named, options, tools), tools);
+    count += sizes.length;
+    bytes += sizes.reduce((sum, size) => sum + size, 0);
   }
-  const missing = await lackingOf(repository.place, [...wanted.values()], cache);
-  if (missing.length === 0) return { count: 0, bytes: 0 };
-  const server = lfsUrlOf(reached.url);
-  if (server === undefined) {
-    throw new MirrorError(
-      "refused",
-      "it keeps files in Git LFS, which are asked for by https alone; give it an https URL",
-    );
+  return { count, bytes };
+}
+
+interface Server extends LfsOptions {
+  readonly server: string;
+  readonly authorization: string | undefined;
+}
+
+/** @param named by the commit, whose hosts may be anybody's @throws MirrorError `refused` */
+async function serverOf(
+  named: string | undefined,
+  options: LfsOptions,
+  { hosts, reporter }: BringTools,
+): Promise<Server> {
+  const { own, item } = options;
+  const reached = await options.reached();
+  const usual = lfsUrlOf(reached.url) ?? own;
+  if (named === undefined || named === usual) {
+    if (usual !== undefined) return { ...options, server: usual, authorization: reached.authorization };
+    throw new MirrorError("refused", "it keeps files in Git LFS, which are asked for by http alone");
   }
+  const { hostname } = new URL(named);
+  if (!(await mayAsk(hostname.toLowerCase(), hosts))) throw privateHost(hostname);
+  const here = own === undefined ? "" : `; where they use this mirror, set lfs.url to ${own}`;
+  reporter.note(`its .lfsconfig sends clients to ${redactUrl(named)} for its files in Git LFS${here}`, item);
+  return { ...options, server: trimEnd(named, "/"), authorization: undefined };
+}
+
+/** @returns bytes of each */
+async function bringObjects(
+  repository: Place,
+  missing: readonly LfsObject[],
+  { server, authorization, environments, maxItemSize }: Server,
+  tools: BringTools,
+): Promise<number[]> {
   const transfer = transferOf(tools);
   // It may send to itself, whatever its address: somebody named it.
   const hosts = new Set([...tools.hosts, ...[hostOf(server)].filter((host) => host !== undefined)]);
-  const ask = async (authorization: string | undefined) =>
-    findLfs(missing, { url: server, authorization }, { ...tools, transfer });
-  const { authorization } = reached;
+  const ask = async (as: string | undefined) =>
+    findLfs(missing, { url: server, authorization: as }, { ...tools, transfer });
   const sources = await (authorization === undefined
     ? withLogin(server, environments, tools, ask)
     : ask(authorization));
   const limit = pLimit(downloads);
   const bring = async (source: (typeof sources)[number]) => {
-    const place = lfsPlace(repository.place, source.object.oid);
+    const place = lfsPlace(repository, source.object.oid);
     place.parent?.makeFolder();
     const temporary = place.temporary();
     try {
@@ -76,8 +114,7 @@ export async function bringLfs(
       await temporary.remove();
     }
   };
-  const sizes = await Promise.all(sources.map(async (source) => limit(async () => bring(source))));
-  return { count: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  return Promise.all(sources.map(async (source) => limit(async () => bring(source))));
 }
 
 /** What is not here, or is here and something else. */

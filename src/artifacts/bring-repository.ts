@@ -18,10 +18,13 @@ import { countReceived } from "../git/progress-bytes.ts";
 import { gitConfigVariables } from "../git/config-variables.ts";
 import { fromAny, type FromOne } from "../upstream/git.ts";
 import { gitUrlThrough } from "../upstream/through.ts";
+import { lfsUrlOf } from "../upstream/lfs.ts";
 import { gitAuthorization } from "../upstream/url-tokens.ts";
 import type { Item } from "../names/item.ts";
 
 export interface FetchPolicy extends RefsPolicy {
+  /** Whether what commits point to in Git LFS comes too. */
+  readonly lfs: boolean;
   /** Names and ports under which this very mirror may answer, which is never asked. */
   readonly ownNames: readonly string[];
   readonly ownPorts: readonly number[];
@@ -42,7 +45,7 @@ interface Target {
 export async function bringRepository(
   paths: StorePaths,
   { item, place, job }: Target,
-  { ownNames, ownPorts, upstream, maxItemSize, ...refsPolicy }: FetchPolicy,
+  { lfs, ownNames, ownPorts, upstream, maxItemSize, ...refsPolicy }: FetchPolicy,
   tools: BringTools & { readonly environments: GitEnvironments },
 ): Promise<{ outcome: RepositoryOutcome; bytes: number }> {
   const { environments, reporter, signal } = tools;
@@ -55,11 +58,11 @@ export async function bringRepository(
     received.read(line);
     reporter.progress(item, line);
   };
-  let reached: Awaited<ReturnType<typeof reachedUrl>> | undefined;
+  const isSelf = leadsTo(ownNames, ownPorts);
+  let from = "";
   const fromOne: FromOne<RepositoryOutcome> = async (url, ask) => {
-    const isSelf = leadsTo(ownNames, ownPorts);
+    from = url;
     const asked = await askedUrl(environments.upstream(), url, isSelf);
-    reached = await reachedUrl(environments.upstream(), url, isSelf);
     const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
     const settings = { ...environments.upstream().env, ...asked.variables };
     const login = gitConfigVariables(settings, gitAuthorization(url, tools.tokens));
@@ -71,15 +74,22 @@ export async function bringRepository(
   const through = isLocal(job) ? undefined : gitUrlThrough(upstream, job);
   const outcome = await fromAny(through === undefined ? job.urls : [through], tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
-  const options = {
-    reached: reached ?? { url: "", authorization: undefined },
-    environments,
-    maxItemSize,
-    cache: paths.cache,
-  };
-  const lfs = await bringLfs(repository, revisions, options, tools);
-  const isMore = outcome === "unchanged" && lfs.count > 0;
-  return { outcome: isMore ? "updated" : outcome, bytes: received.bytes() + lfs.bytes };
+  if (!lfs) return { outcome, bytes: received.bytes() };
+  const objects = await bringLfs(
+    repository,
+    revisions,
+    {
+      reached: async () => reachedUrl(environments.upstream(), from, isSelf),
+      own: isLocal(job) ? undefined : lfsUrlOf(`https://${job.host}/${job.path}`),
+      item,
+      environments,
+      maxItemSize,
+      cache: paths.cache,
+    },
+    tools,
+  );
+  const isMore = outcome === "unchanged" && objects.count > 0;
+  return { outcome: isMore ? "updated" : outcome, bytes: received.bytes() + objects.bytes };
 }
 
 /** @returns what is wrong with the repository that is here, if one is and it can be fetched anew */

@@ -11,6 +11,8 @@ import { hashFile } from "./bring-files.ts";
 import type { Checked, Problem } from "./artifact.ts";
 
 interface Tools {
+  /** Whether what commits point to in Git LFS is wanted too. */
+  readonly lfs: boolean;
   readonly environments: GitEnvironments;
   readonly signal: AbortSignal;
 }
@@ -29,7 +31,7 @@ export async function* checkRepository(
     const { problem, repository } = check === undefined ? notHere : await check(revision);
     const problemsOf = (found: Problem | undefined) => (found === undefined ? [] : [{ ...found, lock, app }]);
     yield { item: { kind: "git", host, path, revision }, problems: problemsOf(problem) };
-    for (const object of repository === undefined ? [] : await listLfsObjects(repository, revision)) {
+    for (const object of repository === undefined || !tools.lfs ? [] : await listLfsObjects(repository, revision)) {
       if (seen.has(object.oid)) continue;
       seen.add(object.oid);
       const found = await lfsProblem(place, object);
@@ -55,7 +57,7 @@ type Check = (revision: string) => Promise<Looked>;
 
 const notHere: Looked = { problem: { state: "missing", reason: "the repository is not here" } };
 
-async function openCheck(place: Place, { environments, signal }: Tools): Promise<Check> {
+async function openCheck(place: Place, { environments, signal }: Omit<Tools, "lfs">): Promise<Check> {
   const byDeep = `"mirror-server verify --deep" puts ${place.path} into quarantine, and the next sync fetches it anew`;
   const damaged = (reason: string, remedy = byDeep): Problem => ({ state: "damaged", reason: `${reason}; ${remedy}` });
   const inspection = inspectRepository(place, environments.features);

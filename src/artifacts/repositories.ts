@@ -60,10 +60,8 @@ export function createRepositories(
       const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
       const repository = BareRepository.open(place, { environments, signal });
       const missing = await unreachable(repository, revisions);
-      const lost = await lostLfs(
-        repository,
-        revisions.filter((revision) => !missing.has(revision)),
-      );
+      const held = fetching.lfs ? revisions.filter((revision) => !missing.has(revision)) : [];
+      const lost = await lostLfs(repository, held);
       return [
         ...[...missing].map((revision) => ({ ...itemOf(job), revision })),
         ...lost.map((oid) => lfsItem(job, oid)),
@@ -71,7 +69,11 @@ export function createRepositories(
     },
     bringing: async (jobs, tools) => openBringing(paths, { policy, fetching }, jobs, tools),
     check: async function* (job) {
-      yield* checkRepository(await heldAt(paths, job), job, { environments: await gitEnvironments(), signal });
+      yield* checkRepository(await heldAt(paths, job), job, {
+        environments: await gitEnvironments(),
+        lfs: fetching.lfs,
+        signal,
+      });
     },
     list: async () =>
       (await listRepositories(paths)).map(({ host, path, place }) => ({

@@ -46,6 +46,13 @@ export async function listLfsObjects(repository: BareRepository, revision: strin
   return [...found.values()].sort((a, b) => (a.oid < b.oid ? -1 : 1));
 }
 
+/** Where a commit sends clients for its objects, in its `.lfsconfig`; undefined: to the repository's own server. */
+export async function lfsUrlIn(repository: BareRepository, revision: string): Promise<string | undefined> {
+  const { code, stdout } = await repository.try(["config", "--blob", `${revision}:.lfsconfig`, "--get", "lfs.url"]);
+  const url = stdout.toString("utf8").trim();
+  return code === 0 && /^https?:\/\//i.test(url) && URL.canParse(url) ? url : undefined;
+}
+
 /** undefined for what is none. */
 export function readPointer(text: string): LfsObject | undefined {
   if (!/^version https:\/\/(?:git-lfs\.github\.com|hawser\.github\.com)\/spec\/v1\n/.test(text)) return undefined;

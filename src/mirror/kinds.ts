@@ -48,6 +48,7 @@ export type KindKey =
   | "usePolicy"
   | "gitRefs"
   | "gitShallow"
+  | "lfs"
   | "name"
   | "port"
   | "tlsPort";
@@ -55,7 +56,7 @@ export type KindKey =
 /** Made anew for each run: what is read once is as it was then. @throws MirrorError `config` */
 export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTools): Kinds {
   const { paths, signal, config: settings } = context;
-  const { acceptChanged, gitRefs, gitShallow, name, port, tlsPort } = settings;
+  const { acceptChanged, gitRefs, gitShallow, lfs, name, port, tlsPort } = settings;
   const ownPorts = [port, ...(tlsPort === undefined ? [] : [tlsPort])];
   return {
     packages: createPackages(paths, {
@@ -75,6 +76,7 @@ export function openKinds(context: Context<KindKey>, { gitEnvironments }: KindTo
       fetching: {
         refs: gitRefs,
         shallow: gitShallow,
+        lfs,
         ownNames: ["app_deps", ...name],
         ownPorts,
         upstream: settings.upstream,

@@ -42,6 +42,7 @@ export function addGitRoutes(
   app.get("/git/info/refs", async (request, reply) => {
     const service = new URLSearchParams(/\?(.*)$/s.exec(request.originalUrl)?.[1]).get("service");
     if (service === "git-receive-pack") throw readOnly(targetOf(request));
+    if (service === "git-upload-archive") throw noArchive(targetOf(request));
     if (service !== "git-upload-pack") throw notSmart();
     const asking = askingOf(request, reply);
     const { answer, mark, since, hasServiceLine = false } = await git.advertise(asking);
@@ -66,6 +67,10 @@ export function addGitRoutes(
     throw readOnly(targetOf(request));
   });
 
+  app.all("/git/git-upload-archive", (request) => {
+    throw noArchive(targetOf(request));
+  });
+
   app.get("/git/dumb", () => {
     throw notSmart();
   });
@@ -82,6 +87,12 @@ export function addGitRoutes(
 function readOnly({ host, repository }: GitTarget): MirrorError {
   const path = normalisePath(repository) ?? "";
   return new MirrorError("refused", `this is a read-only mirror: push to https://${host}/${path} itself, not here.`);
+}
+
+/** What it would run writes archives of whatever it is asked for, of any size, for each who asks. */
+function noArchive({ host, repository }: GitTarget): MirrorError {
+  const url = `https://${host}/${normalisePath(repository) ?? ""}`;
+  return new MirrorError("refused", `git archive --remote is not answered here; clone ${url}, and archive the clone`);
 }
 
 function notSmart(): MirrorError {

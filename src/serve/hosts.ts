@@ -34,7 +34,14 @@ export type Target =
 
 /** `dumb`: a plain file of a repository, which we do not serve. */
 export type GitAction =
-  "info/refs" | "git-upload-pack" | "git-receive-pack" | "dumb" | "lfs/batch" | "lfs/object" | "lfs/other";
+  | "info/refs"
+  | "git-upload-pack"
+  | "git-receive-pack"
+  | "git-upload-archive"
+  | "dumb"
+  | "lfs/batch"
+  | "lfs/object"
+  | "lfs/other";
 
 export interface KnownHosts {
   /** Names of the mirror itself beyond localhost, addresses and names without a dot. */
@@ -68,7 +75,7 @@ const ownRooms = new Set([
   "ui",
   "versions",
 ]);
-const gitSuffix = /^(.+?)\/(info\/refs|git-upload-pack|git-receive-pack)$/;
+const gitSuffix = /^(.+?)\/(info\/refs|git-upload-pack|git-receive-pack|git-upload-archive)$/;
 // Before the plain files of a repository, which some of it looks like.
 const lfsSuffix = /^(.+?)\/info\/lfs\/(?:(objects\/batch)|objects\/([0-9a-f]{64})|(locks(?:\/.*)?|objects(?:\/.*)?))$/;
 // What upstream signed, and what is the same on both faces since the record's checksums say so.

@@ -178,7 +178,7 @@ describe("--git-shallow", () => {
   });
 });
 
-test("files in Git LFS are named in a warning", async () => {
+test("files in Git LFS that nobody can be asked for fail, and the repository is here", async () => {
   const head = await commit(
     work,
     {
@@ -188,10 +188,12 @@ test("files in Git LFS are named in a warning", async () => {
     "lfs",
   );
   const { code, stderr } = await sync([entry(head)]);
-  expect(code).toBe(0);
-  expect(stderr).toContain(
-    "warning: https://github.com/owner/repo keeps 1 file(s) in Git LFS, which is not mirrored: big.bin",
-  );
+  expect([code, stderr]).toEqual([1, expect.stringContaining("there is no LFS server for it (status 404)")]);
+  expect(await git(mirrored("owner/repo"), ["cat-file", "-t", head])).toBe("commit");
+  expect(await sync([entry(head)], ["--no-lfs"])).toMatchObject({
+    code: 0,
+    stderr: expect.not.stringContaining("LFS"),
+  });
 });
 
 test("a flipped bit anywhere in a pack is found by verify and healed by sync", async () => {

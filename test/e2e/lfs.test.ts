@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeEach, describe, expect, test } from "vitest";
-import { mirrorServer, startServer } from "../support/cli.ts";
+import { startServer } from "../support/cli.ts";
 import { isInstalled } from "../support/clients.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { commit, gitEnvironment, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
@@ -75,6 +75,27 @@ describe("sync", () => {
     await expect(readFile(place())).rejects.toThrow();
   });
 
+  test("asks whom the commit's .lfsconfig names, and tells what clients have to be told then", async () => {
+    const other = await startGitUpstream(join(cwd, "upstream"));
+    const elsewhere = serveLfs(other, [model]);
+    await lock(
+      await commit(
+        join(cwd, "upstream/owner/model.git"),
+        { ".lfsconfig": `[lfs]\n\turl = ${other.url}/x.git/info/lfs\n` },
+        "x",
+      ),
+    );
+    expect((await here("sync", "app")).stderr).toContain("is an address of this machine or its network");
+    const { code, stderr } = await here("sync", "app", "--allow-hosts", "127.0.0.1,github.com");
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /\.lfsconfig sends clients to .*set lfs\.url to https:\/\/github\.com\/owner\/model\.git\/info\/lfs/,
+      ),
+    ]);
+    expect([lfs.asked, elsewhere.asked]).toEqual([[], [oid]]);
+  });
+
   test("logs in as git does", async () => {
     lfs.login = "me:secret";
     expect((await here("sync", "app")).stderr).toContain("its LFS server wants a login");
@@ -104,7 +125,5 @@ describe("serve", () => {
       (error: unknown) => error as { stderr: string },
     );
     expect(pushed.stderr).toMatch(/read-only mirror/);
-    void commit;
-    void mirrorServer;
   });
 });

@@ -153,6 +153,17 @@ describe("git", () => {
     expect(server.log.join("")).toContain(`"dir":"${folder}/git/github.com/owner/repo.git"`);
   });
 
+  test.each([
+    ["GET", "/owner/repo.git/info/refs?service=git-upload-archive"],
+    ["POST", "/owner/repo.git/git-upload-archive"],
+  ] as const)("an archive is refused in words, asked for by %s", async (method, url) => {
+    const answer = await server.app.inject({ method, url, headers: { host: "github.com" } });
+    expect([answer.statusCode, answer.body]).toEqual([
+      403,
+      "git archive --remote is not answered here; clone https://github.com/owner/repo, and archive the clone\n",
+    ]);
+  });
+
   test("a push is refused in words", async () => {
     const answer = await get("/owner/repo.git/info/refs?service=git-receive-pack", { host: "github.com" });
     expect([answer.statusCode, answer.body]).toEqual([

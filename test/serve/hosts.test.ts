@@ -6,6 +6,8 @@ const known = { own: new Set(["mirror.corp.example"]), served: () => served };
 const find = (host: string | undefined, path: string) => findTarget(host, path, known);
 const git = (host: string, repository: string, action = "info/refs") => ({ kind: "git", host, repository, action });
 
+const oid = "ab".repeat(32);
+
 test.each([
   ["localhost:8000", "/packages/jason", { kind: "own", path: "/packages/jason" }],
   ["app_deps", "//packages//jason", { kind: "own", path: "/packages/jason" }],
@@ -26,6 +28,11 @@ test.each([
   ["localhost", "/packages/jason/info/refs", git("github.com", "packages/jason")],
   ["localhost", "/docs/api.git/git-upload-pack", git("github.com", "docs/api.git", "git-upload-pack")],
   ["github.com", "/a/b.git/git-receive-pack", git("github.com", "a/b.git", "git-receive-pack")],
+  ["github.com", "/a/b.git/git-upload-archive", git("github.com", "a/b.git", "git-upload-archive")],
+  ["github.com", "/a/b.git/info/lfs/objects/batch", git("github.com", "a/b.git", "lfs/batch")],
+  ["github.com", `/a/b/info/lfs/objects/${oid}`, { ...git("github.com", "a/b", "lfs/object"), oid }],
+  ["github.com", "/a/b/info/lfs/objects/short", git("github.com", "a/b", "lfs/other")],
+  ["github.com", "/a/b.git/info/lfs/locks/verify", git("github.com", "a/b.git", "lfs/other")],
   ["github.com", "/a/b.git/config", git("github.com", "a/b.git", "dumb")],
   ["github.com", "/a/b.git/objects/pack/pack-1.pack", git("github.com", "a/b.git", "dumb")],
   // Another host's code must never come out of github.com's folder.
