@@ -107,6 +107,31 @@ describe("precompiled NIFs", () => {
     expect((await run("verify", "--target", "x86_64-linux-gnu")).stdout).toMatch(/^compiles offline: yes$/m);
   });
 
+  test("lie where those look for them that take them from a folder, as the package names them and not otherwise", async () => {
+    await lock(fast);
+    publish();
+    await sync();
+    const variable = "RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH";
+    const folder = async () => {
+      const { stdout } = await run("env", "--json");
+      return (JSON.parse(stdout) as Record<string, string | undefined>)[variable];
+    };
+    const copy = join((await folder()) ?? "", ofLinux);
+    expect(await readFile(copy)).toEqual(linux);
+    await writeFile(copy, Buffer.from(linux).fill("x", 0, 1));
+    await folder();
+    expect(await readFile(copy)).toEqual(linux);
+    // What is damaged here is handed to nobody.
+    await rm(copy);
+    const path = `.mirror/files/github.com/acme/fast/releases/download/v0.3.0/${ofLinux}`;
+    await writeFile(join(cwd, path), Buffer.from(linux).fill("x", 0, 1));
+    expect(await folder()).toBeUndefined();
+    await expect(readFile(copy)).rejects.toThrow();
+    await writeFile(join(cwd, path), linux);
+    environment = { ...environment, [variable]: "/a/folder/of/mine" };
+    expect(await folder()).toBeUndefined();
+  });
+
   test("go with the package that downloads them, and no sooner", async () => {
     const slow = makeTarball({ name: "slow", version: "1.0.0" });
     await lock(fast, slow);
