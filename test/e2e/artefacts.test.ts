@@ -3,12 +3,12 @@ import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { makeAuthority, makeServerCertificate } from "../../src/tls/certificates.ts";
-import { startFileUpstream, type FileUpstream } from "../support/file-upstream.ts";
+import { makeAuthority } from "../../src/tls/certificates.ts";
+import type { FileUpstream } from "../support/file-upstream.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { mirrorHere } from "../support/here.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
-import { startProxy } from "../support/proxy.ts";
+import { startNamedHosts } from "../support/named-hosts.ts";
 import { makeTarball, mixLock, type MadeTarball } from "../support/tarballs.ts";
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
@@ -17,20 +17,11 @@ const darwin = Buffer.from("of darwin".repeat(1000));
 
 let cwd: string;
 let upstream: FileUpstream;
-let environment: Record<string, string>;
-
-/** Which names of hosts lead to the upstream, over TLS, by way of a proxy. */
-const hosts = ["github.com", "registry.npmjs.org"];
+let environment: Readonly<Record<string, string>>;
 
 beforeEach(async () => {
   cwd = await temporaryFolder();
-  const authority = makeAuthority(hosts, new Date());
-  upstream = await startFileUpstream(makeServerCertificate(authority, hosts, new Date()));
-  const proxy = await startProxy({
-    names: Object.fromEntries(hosts.map((host) => [`${host}:443`, new URL(upstream.url).host])),
-  });
-  await writeFile(join(cwd, "upstream-ca.pem"), authority.cert);
-  environment = { HTTPS_PROXY: proxy.url, NO_PROXY: "127.0.0.1", SSL_CERT_FILE: join(cwd, "upstream-ca.pem") };
+  ({ upstream, environment } = await startNamedHosts(cwd, ["github.com", "registry.npmjs.org"]));
 });
 
 async function lock(...tarballs: MadeTarball[]): Promise<void> {

@@ -8,14 +8,13 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, test } from "vitest";
-import { makeAuthority, makeServerCertificate } from "../../src/tls/certificates.ts";
 import { mirrorServer } from "../support/cli.ts";
 import { hexArchives, isInstalled } from "../support/clients.ts";
-import { startFileUpstream, type FileUpstream } from "../support/file-upstream.ts";
+import type { FileUpstream } from "../support/file-upstream.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
+import { startNamedHosts } from "../support/named-hosts.ts";
 import { hasPackages, packageTarball } from "../support/package-sources.ts";
-import { startProxy } from "../support/proxy.ts";
 import { lockEntry, makeTarball, tarOf, type MadeTarball } from "../support/tarballs.ts";
 
 const archives = isInstalled("mix", "--version") ? hexArchives() : undefined;
@@ -34,7 +33,6 @@ const isAble =
 
 const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
 const short = process.arch === "arm64" ? "arm64" : "x64";
-const hosts = ["github.com", "registry.npmjs.org"];
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const packed = (path: string, data: Buffer | string) =>
   gzipSync(tarOf({ [path]: new Uint8Array(Buffer.from(data)) }, "755"));
@@ -191,18 +189,12 @@ async function write(path: string, text: string): Promise<void> {
 describe.skipIf(!isAble)("an app (skipped where there is no Hex, gcc or MIX_PACKAGES with their sources)", () => {
   beforeEach(async () => {
     cwd = await temporaryFolder();
-    const authority = makeAuthority(hosts, new Date());
-    upstream = await startFileUpstream(makeServerCertificate(authority, hosts, new Date()));
-    const proxy = await startProxy({
-      names: Object.fromEntries(hosts.map((host) => [`${host}:443`, new URL(upstream.url).host])),
-    });
-    await write("upstream-ca.pem", authority.cert);
+    const named = await startNamedHosts(cwd, ["github.com", "registry.npmjs.org"]);
+    upstream = named.upstream;
     const packages = await makePackages();
     const hex = await startHexUpstream(packages.map(([tarball]) => tarball));
     environment = {
-      HTTPS_PROXY: proxy.url,
-      NO_PROXY: "127.0.0.1",
-      SSL_CERT_FILE: join(cwd, "upstream-ca.pem"),
+      ...named.environment,
       MIRROR_HEX_URL: hex.url,
       MIRROR_HEX_PUBLIC_KEY: await hex.writePublicKey(join(cwd, "upstream.pem")),
     };
