@@ -52,7 +52,7 @@ export function isOfInterest(path: string): boolean {
 
 /** Whether a tarball can have anything to tell, without unpacking it: its metadata names each file in it. */
 export function mayDownload(tarball: Buffer): boolean {
-  return ["checksum", "Cargo.toml"].some((name) => tarball.includes(name));
+  return ["checksum", "Cargo.toml", "nerves"].some((name) => tarball.includes(name));
 }
 
 function isCargo(path: string): boolean {
@@ -67,6 +67,11 @@ export function packageDownloads(contents: PackageContents): PackageDownloads {
   const checked = paths.filter(isChecksumFile);
   if (checked.length === 0 && paths.some(isCargo)) {
     const reason = "it builds Rust sources, and cargo fetches by itself what these need";
+    unread.push({ reason, checksums: new Map(), guess: undefined });
+  }
+  const mixExs = contents.files.get("mix.exs") ?? "";
+  if (/\bnerves_package:/.test(mixExs)) {
+    const reason = "it is built or downloaded by Nerves, under a name that is made by code; fill NERVES_DL_DIR";
     unread.push({ reason, checksums: new Map(), guess: undefined });
   }
   for (const path of checked) {

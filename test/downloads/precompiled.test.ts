@@ -112,6 +112,11 @@ test.each([
   ["checksums made by code", { "checksum.exs": "File.read!()" }, /no map of names and checksums/],
   ["another digest", { "checksum.exs": '%{"a.tar.gz" => "md5:00"}' }, /has no SHA-256/],
   ["a name that leads elsewhere", { "checksum.exs": checksum("../a.tar.gz") }, /is no file's name/],
+  [
+    "a system of Nerves",
+    { "mix.exs": mixExs("  def project, do: [nerves_package: nerves_package()]") },
+    /fill NERVES_DL_DIR/,
+  ],
   ["Rust without checksums", { "native/fast/Cargo.toml": "[package]" }, /cargo fetches by itself/],
 ])("%s is told as unread", (_what, files: Record<string, string>, reason) => {
   const { downloads, unread } = read(files);
