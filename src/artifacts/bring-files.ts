@@ -2,15 +2,12 @@
  * Brings files: fetched once, with redirects followed, and from then on compared with what is known of them: what the
  * configuration says, what the tarball of a package says, what npm has signed, or else what the first sync got (files.json).
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
 import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { readNpmPackage } from "../downloads/npm.ts";
 import { MirrorError } from "../errors.ts";
-import { fileJob, type FileJob } from "../plan/files.ts";
-import type { Item } from "../names/item.ts";
+import { aboutJob, itemOf, keyOf, type FileJob } from "../plan/files.ts";
+import { digest, hashFile } from "./hash-file.ts";
 import { transferOf, type Brought } from "../reporter.ts";
 import { addFileChecksums, readFileChecksums, type FileChecksums, type FileRecord } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -54,29 +51,6 @@ export async function bringingFiles(
       return [];
     },
   };
-}
-
-/** What npm says of a file, which is kept too, since its client asks for it. @throws MirrorError `config` */
-export function aboutJob({ npm, asking }: Pick<FileJob, "npm" | "asking">): FileJob | undefined {
-  if (npm === undefined) return undefined;
-  const job = fileJob(npm.aboutUrl, undefined);
-  return asking === undefined ? job : { ...job, asking };
-}
-
-/** In files.json. */
-export function keyOf({ host, path }: Pick<FileJob, "host" | "path">): string {
-  return `${host}/${path}`;
-}
-
-/** @returns 64 hex digits @throws MirrorError `storage`, a system error */
-export async function hashFile(file: Place): Promise<string> {
-  return (await digest(file, "sha256")).toString("hex");
-}
-
-async function digest(file: Place, algorithm: "sha256" | "sha512"): Promise<Buffer> {
-  const hash = createHash(algorithm);
-  await pipeline(createReadStream(file.verifiedPath()), hash);
-  return hash.digest();
 }
 
 /**
@@ -184,10 +158,6 @@ function recordOf({ asking }: FileJob, sha256: string, bytes: number): FileRecor
 }
 
 const ofFile = '; if that is the file itself, give it a "sha256" in the configuration';
-
-export function itemOf({ url }: Pick<FileJob, "url">): Item {
-  return { kind: "file", url };
-}
 
 function mismatch(job: FileJob, sha256: string, expected: string): MirrorError {
   const says = job.sha256 === undefined ? "the first sync got" : saysOf(job);

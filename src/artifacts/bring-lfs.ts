@@ -7,7 +7,7 @@ import type { Place } from "../disk/place.ts";
 import { FileIndex } from "../disk/file-index.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
-import { lfsPlace, lfsUrlIn, listLfsObjects, type LfsObject } from "../git/lfs.ts";
+import { isLfsHeld, lfsPlace, lfsUrlIn, listLfsObjects, type LfsObject } from "../git/lfs.ts";
 import { authorizationSetting, helpersLogin } from "../git/logins.ts";
 import type { BareRepository } from "../git/bare-repository.ts";
 import { transferOf } from "../reporter.ts";
@@ -17,7 +17,7 @@ import { redactUrl } from "../names/git-url.ts";
 import type { Item } from "../names/item.ts";
 import { trimEnd } from "../text.ts";
 import type { BringTools } from "./artifact.ts";
-import { hashFile } from "./bring-files.ts";
+import { hashFile } from "./hash-file.ts";
 
 // Of one repository at once.
 const downloads = 4;
@@ -33,11 +33,6 @@ export interface LfsOptions {
   readonly maxItemSize: number;
   /** The cache folder, where it is kept what was hashed before. */
   readonly cache: Place;
-}
-
-/** Those that are here, by name and size. */
-export function isLfsHeld(repository: Place, { oid, size }: LfsObject): boolean {
-  return lfsPlace(repository, oid).look()?.size === size;
 }
 
 /** @returns how many came, and how many bytes @throws MirrorError */

@@ -7,7 +7,7 @@ import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository } from "../git/inspect.ts";
 import { lfsPlace, listLfsObjects, type LfsObject } from "../git/lfs.ts";
 import type { GitJob } from "../plan/repositories.ts";
-import { hashFile } from "./bring-files.ts";
+import { hashFile } from "./hash-file.ts";
 import type { Checked, Problem } from "./artifact.ts";
 
 interface Tools {

@@ -4,11 +4,10 @@
  */
 import type { Targets } from "../names/platforms.ts";
 import { releaseItem, type Item } from "../names/item.ts";
-import { fileJob, type FileJob } from "../plan/files.ts";
+import { aboutJob, fileJob, type FileJob } from "../plan/files.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Asking } from "./artifact.ts";
-import { aboutJob } from "./bring-files.ts";
 import { downloadsOf, type DownloadedFile, type ReleaseDownloads, type UnreadFiles } from "./package-downloads.ts";
 
 export interface CompilesOffline {

@@ -5,7 +5,7 @@
 import { BareRepository } from "../git/bare-repository.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { inspectRepository, isRepository } from "../git/inspect.ts";
-import { listLfsObjects } from "../git/lfs.ts";
+import { isLfsHeld, listLfsObjects } from "../git/lfs.ts";
 import { unreachable } from "../git/pins.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
@@ -15,7 +15,6 @@ import { listRepositories } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
 import { findRepository } from "../store/repositories.ts";
 import type { Artifact, Bringing, BringTools, Held, Want, Wanted } from "./artifact.ts";
-import { isLfsHeld } from "./bring-lfs.ts";
 import { bringRepository, type FetchPolicy } from "./bring-repository.ts";
 import { checkRepository } from "./check-repository.ts";
 import { idOf, type Item } from "../names/item.ts";

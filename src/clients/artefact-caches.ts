@@ -9,7 +9,7 @@
  * Copies, since they write there too. A folder that the user has named stays the user's.
  */
 import { basename } from "node:path";
-import { hashFile } from "../artifacts/bring-files.ts";
+import { hashFile } from "../artifacts/hash-file.ts";
 import { downloadsOf } from "../artifacts/package-downloads.ts";
 import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";

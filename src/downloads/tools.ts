@@ -7,9 +7,7 @@
  *
  * Pure. https://github.com/phoenixframework/tailwind, https://github.com/phoenixframework/esbuild
  */
-import { readTokens } from "./elixir-tokens.ts";
-import { readLiterals } from "./literals.ts";
-import { toolNames, type ToolName } from "../lock/entries.ts";
+import type { ToolName } from "../lock/entries.ts";
 import { isFor, type Targets } from "../names/platforms.ts";
 
 export interface ToolFile {
@@ -31,19 +29,6 @@ export interface ToolPackage {
   readonly latest?: string | undefined;
   readonly keys: NpmCheck["keys"];
 }
-
-/** Which of its sources say that. */
-export function isOfTool(path: string): boolean {
-  return toolNames.some((name) => path === `lib/${name}.ex`) || path === npmRegistry;
-}
-
-/** @param sources of the Hex package of that name, by path @throws MirrorError `malformed` */
-export function readToolPackage(name: ToolName, sources: ReadonlyMap<string, string>): ToolPackage {
-  const latest = readLiterals(sources.get(`lib/${name}.ex`) ?? "", () => undefined).attribute("latest_version");
-  return { latest, keys: npmKeys(sources.get(npmRegistry) ?? "") };
-}
-
-const npmRegistry = "lib/esbuild/npm_registry.ex";
 
 export function toolFiles(name: ToolName, version: string, targets: Targets, { keys }: ToolPackage): ToolFile[] {
   if (name === "tailwind") {
@@ -74,20 +59,3 @@ function tailwindTargets(version: string, targets: Targets): string[] {
 
 const esbuildTargets =
   "linux-x64 linux-arm64 linux-arm linux-ia32 darwin-x64 darwin-arm64 win32-x64 freebsd-x64 freebsd-arm64".split(" ");
-
-/** As the package holds them: a map of names and PEM. */
-function npmKeys(source: string): Record<string, string> {
-  const texts = readTokens(source).map((token) =>
-    token.type === "text" && token.parts.every((part) => typeof part === "string") ? token.parts.join("") : undefined,
-  );
-  const pairs = texts.flatMap((name, at) => {
-    const pem = texts[at + 2];
-    return name?.startsWith("SHA256:") === true && pem !== undefined ? [[name, unindented(pem)] as const] : [];
-  });
-  return Object.fromEntries(pairs);
-}
-
-/** A heredoc stands as far to the right as what is around it. */
-function unindented(text: string): string {
-  return text.replace(/^[ \t]+/gm, "").trim();
-}

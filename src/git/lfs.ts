@@ -18,6 +18,11 @@ export function lfsPlace(repository: Place, oid: string): Place {
   return repository.at(`lfs/objects/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`);
 }
 
+/** Those that are here, by name and size. */
+export function isLfsHeld(repository: Place, { oid, size }: LfsObject): boolean {
+  return lfsPlace(repository, oid).look()?.size === size;
+}
+
 export function isLfsId(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text);
 }

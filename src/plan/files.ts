@@ -7,6 +7,7 @@ import { MirrorError } from "../errors.ts";
 import { isIPv6 } from "node:net";
 import { isHostName, maxUrlLength, redactUrl } from "../names/git-url.ts";
 import { isFilePath } from "../names/file-names.ts";
+import type { Item } from "../names/item.ts";
 import type { NpmCheck } from "../downloads/tools.ts";
 import type { FileSource } from "../options.ts";
 
@@ -129,4 +130,20 @@ function decode(path: string): string {
 
 function refuse(url: string, why: string): MirrorError {
   return new MirrorError("config", `"files" in the configuration: ${redactUrl(url)}: ${why}`);
+}
+
+/** What npm says of a file, which is kept too, since its client asks for it. @throws MirrorError `config` */
+export function aboutJob({ npm, asking }: Pick<FileJob, "npm" | "asking">): FileJob | undefined {
+  if (npm === undefined) return undefined;
+  const job = fileJob(npm.aboutUrl, undefined);
+  return asking === undefined ? job : { ...job, asking };
+}
+
+/** In files.json. */
+export function keyOf({ host, path }: Pick<FileJob, "host" | "path">): string {
+  return `${host}/${path}`;
+}
+
+export function itemOf({ url }: Pick<FileJob, "url">): Item {
+  return { kind: "file", url };
 }

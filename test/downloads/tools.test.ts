@@ -3,7 +3,8 @@ import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { readToolVersions } from "../../src/downloads/app-config.ts";
 import { readNpmPackage } from "../../src/downloads/npm.ts";
-import { readToolPackage, toolFiles } from "../../src/downloads/tools.ts";
+import { readToolPackage } from "../../src/downloads/tool-package.ts";
+import { toolFiles } from "../../src/downloads/tools.ts";
 import { parsePlatform } from "../../src/names/platforms.ts";
 
 const targets = (...names: string[]) => names.flatMap((name) => parsePlatform(name) ?? []);
