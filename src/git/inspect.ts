@@ -65,6 +65,18 @@ export function unservedReason(place: Place, features: Pick<GitFeatures, "reftab
   return inspection.state === "plain" ? inspection.unserved : inspection.reason;
 }
 
+/**
+ * The reason is told to the client, too: whoever set it may be the one who asks. Where the copy lies is not.
+ * @throws MirrorError `refused` for a wish of its owner's, which is no failure; `git` for what is wrong with it
+ */
+export function requireServed(place: Place, features: Pick<GitFeatures, "reftable">): void {
+  const reason = unservedReason(place, features);
+  if (reason === undefined) return;
+  const shown = reason.replaceAll(place.path, "").replace(/^\/+/, "");
+  const code = inspectRepository(place, features).state === "plain" ? "refused" : "git";
+  throw new MirrorError(code, `the mirror does not serve its copy of this repository, since ${shown}`);
+}
+
 /** @throws MirrorError `git` saying why it is not used and what to do */
 export function requirePlain(place: Place, features: Pick<GitFeatures, "reftable">): void {
   const inspection = inspectRepository(place, features);

@@ -13,7 +13,7 @@ import { intoFile, intoStream, type AnswerOutput } from "./answer-output.ts";
 import { clientMistake } from "./client-mistake.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { FairQueue } from "./fair-queue.ts";
-import { inspectRepository, unservedReason } from "./inspect.ts";
+import { requireServed, unservedReason } from "./inspect.ts";
 import { packet } from "./pkt-line.ts";
 import type { RequestBody } from "./request-body.ts";
 import { endGit, startWriting, type WritingGit } from "./run.ts";
@@ -190,15 +190,11 @@ function isForRefs(body: RequestBody | undefined): boolean {
   return body === undefined || body.bytes?.includes("command=ls-refs") === true;
 }
 
-/** The reason is told to the client, too: whoever set it may be the one who asks. Where the copy lies is not. */
 function refuseUnserved(place: Place, { environments, onFailure }: UploadPackSettings): void {
   const reason = unservedReason(place, environments.features);
   if (reason === undefined) return;
   onFailure(place.path, `not served: ${reason}`);
-  const shown = reason.replaceAll(place.path, "").replace(/^\/+/, "");
-  // A wish of its owner's is no failure.
-  const code = inspectRepository(place, environments.features).state === "plain" ? "refused" : "git";
-  throw new MirrorError(code, `the mirror does not serve its copy of this repository, since ${shown}`);
+  requireServed(place, environments.features);
 }
 
 interface Watch {

@@ -27,6 +27,7 @@ import { onBehalfOf } from "../via.ts";
 import { addApiRoutes, type ApiDependencies } from "./api-routes.ts";
 import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addDocumentationRoutes } from "./documentation.ts";
+import type { Place } from "../disk/place.ts";
 import type { FindRepository } from "./git-source.ts";
 import { addLfsRoutes } from "./lfs-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
@@ -51,6 +52,8 @@ export interface AppDependencies
     Omit<PageDependencies, "isGuarded" | "isSecure"> {
   readonly paths: StorePaths;
   readonly findRepository: FindRepository;
+  /** @throws MirrorError where it is kept and not served */
+  readonly requireServed: (repository: Place) => void;
   readonly logger: Logger;
   readonly hosts: KnownHosts;
   /** What guards what; undefined: everybody may read all. */

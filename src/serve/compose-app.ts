@@ -6,6 +6,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { GrowingFile } from "../disk/growing-file.ts";
+import { requireServed } from "../git/inspect.ts";
 import type { Place } from "../disk/place.ts";
 import { describeError } from "../errors.ts";
 import { AnswerStore } from "../git/answer-store.ts";
@@ -131,6 +132,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     git: parts.pullGit?.(held, findRepository) ?? held,
     openNameless: environments.openNameless,
     findRepository,
+    requireServed: (place) => requireServed(place, environments.features),
   });
   return { app, metrics, endStreams: () => live.end() };
 }

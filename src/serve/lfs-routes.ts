@@ -17,6 +17,8 @@ import { held } from "./source.ts";
 
 export interface LfsRoutesDependencies {
   readonly findRepository: FindRepository;
+  /** @throws MirrorError where it is kept and not served */
+  readonly requireServed: (repository: Place) => void;
   readonly isSecure: (request: FastifyRequest) => boolean;
   readonly send: SendLocated;
 }
@@ -35,7 +37,7 @@ const schema = z.object({
 export function addLfsRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => GitTarget,
-  { findRepository, isSecure, send }: LfsRoutesDependencies,
+  { findRepository, requireServed, isSecure, send }: LfsRoutesDependencies,
 ): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
@@ -52,6 +54,7 @@ export function addLfsRoutes(
     const path = normalisePath(repository);
     const place = path === undefined ? undefined : await findRepository(host, path);
     if (place === undefined) throw notHeld(host, path ?? "");
+    requireServed(place);
     return place;
   };
 

@@ -68,6 +68,8 @@ export interface GetOptions extends Transfer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as `Authorization`, to this very host and no other. */
   readonly token?: string | undefined;
+  /** Sent as they are, to this very host and no other. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Sent with POST, to this very URL and no other; absent: GET. */
   readonly post?: Post;
   /** Bytes. */
@@ -171,7 +173,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     const question: Question = {
       url,
       headers: { "user-agent": userAgent, ...ownHeaders(), ...options.headers },
-      secrets: token === undefined ? {} : { authorization: token },
+      secrets: { ...(token === undefined ? {} : { authorization: token }), ...options.secrets },
       post: options.post,
       maxSize: options.maxSize,
       onBytes: options.onBytes,

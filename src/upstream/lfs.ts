@@ -105,11 +105,9 @@ export async function downloadLfs(
   }
   const { hostname } = new URL(href);
   if (!(await mayAsk(hostname.toLowerCase(), hosts))) throw privateHost(hostname);
-  // The login of one host goes to no other along redirects.
-  const { authorization, ...others } = Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
-  );
-  const options = { headers: others, token: authorization, maxSize: maxItemSize, ...transfer };
+  // Any of them may be a login, which goes nowhere else along redirects.
+  const secrets = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  const options = { secrets, maxSize: maxItemSize, ...transfer };
   const { bytes } = await http.download(href, file, options, ({ status, sha256, bytes: got }) => {
     if (status !== 200) throw new MirrorError("upstream", `upstream answered with status ${status}`);
     if (sha256 !== oid || got !== size)

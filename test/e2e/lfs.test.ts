@@ -107,6 +107,53 @@ describe("sync", () => {
 });
 
 describe("serve", () => {
+  const batch = async (url: string, body: unknown) =>
+    fetch(`${url}/github.com/owner/model.git/info/lfs/objects/batch`, { method: "POST", body: JSON.stringify(body) });
+  const object = { oid, size: model.length };
+
+  test("answers the batch API: what is here with its place, what is not in words", async () => {
+    await here("sync", "app");
+    const server = await startServer(["--no-tls"], { cwd });
+    const absent = { oid: "0".repeat(64), size: 1 };
+    const answer = await batch(server.url, {
+      operation: "download",
+      objects: [object, absent, { oid: "../x", size: 1 }],
+    });
+    expect(answer.headers.get("content-type")).toContain("application/vnd.git-lfs+json");
+    const { transfer, objects } = (await answer.json()) as { transfer: string; objects: unknown[] };
+    const href = `${server.url}/github.com/owner/model.git/info/lfs/objects/${oid}`;
+    expect([transfer, ...objects]).toEqual([
+      "basic",
+      { ...object, actions: { download: { href } } },
+      { ...absent, error: { code: 404, message: expect.stringContaining("is not in this mirror") } },
+      { oid: "../x", size: 1, error: { code: 404, message: expect.stringContaining("is not in this mirror") } },
+    ]);
+    expect(Buffer.from(await (await fetch(href)).arrayBuffer())).toEqual(model);
+    const part = await fetch(href, { headers: { range: "bytes=2-6" } });
+    expect([part.status, await part.text()]).toEqual([206, "large"]);
+  });
+
+  test.each([
+    ["an upload", { operation: "upload", objects: [object] }, 403, /read-only mirror/],
+    ["another digest", { operation: "download", hash_algo: "sha512", objects: [] }, 400, /by their SHA-256/],
+    ["what is none", [], 400, /no request of Git LFS/],
+  ])("refuses %s in words that git-lfs shows", async (_what, body, status, message) => {
+    await here("sync", "app");
+    const answer = await batch((await startServer(["--no-tls"], { cwd })).url, body);
+    expect([answer.status, await answer.json()]).toEqual([status, { message: expect.stringMatching(message) }]);
+  });
+
+  test("gives nothing of a repository that its owner does not want served", async () => {
+    await here("sync", "app");
+    const repository = join(cwd, ".mirror/git/github.com/owner/model.git");
+    await writeFile(join(repository, "config"), "[core]\n\tbare = true\n[http]\n\tuploadpack = false\n");
+    const server = await startServer(["--no-tls"], { cwd });
+    const answer = await batch(server.url, { operation: "download", objects: [object] });
+    expect([answer.status, await answer.json()]).toEqual([403, { message: expect.stringContaining("does not serve") }]);
+    const asked = await fetch(`${server.url}/github.com/owner/model.git/info/lfs/objects/${oid}`);
+    expect(asked.status).toBe(403);
+  });
+
   test("gives it to git-lfs, which clones and checks out", async ({ skip }) => {
     skip(!isInstalled("git-lfs"), "git-lfs is not installed");
     await here("sync", "app");
