@@ -39,8 +39,7 @@ export async function bringingFiles(
   const one = { ...tools, ...how, checksums, learned, index };
   return {
     bring: async function* (job) {
-      const isOfPackage = job.asking !== undefined;
-      if (isForeign || isOfPackage) await requireMayName(job, checksums, { ...tools, isOfPackage });
+      if (isForeign || job.asking !== undefined) await requireMayName(job, checksums, tools);
       yield* job.npm === undefined
         ? [await bringFile(paths, job, one)]
         : bringNpm(paths, job, { ...one, npm: job.npm });
@@ -60,18 +59,18 @@ export async function bringingFiles(
 async function requireMayName(
   job: FileJob,
   checksums: FileChecksums,
-  { hosts, isOfPackage }: Pick<BringTools, "hosts"> & { readonly isOfPackage: boolean },
+  { hosts }: Pick<BringTools, "hosts">,
 ): Promise<void> {
   const isOfThisMachine = job.host === "localhost" || job.host.startsWith("127.");
-  const mayBeAsked = !isOfPackage && isOfThisMachine;
+  const mayBeAsked = job.isListed === true && isOfThisMachine;
   if (!mayBeAsked && !(await mayAsk(job.host, hosts))) throw privateHost(job.host);
   const known = checksums.get(keyOf(job))?.sha256;
-  if (isOfPackage || job.sha256 === undefined || known === undefined || job.sha256 === known) return;
-  throw new MirrorError(
-    "refused",
-    `this mirror knows it with SHA-256 ${known}, and only a configuration in the working folder says otherwise; name that ` +
-      "file with --config",
-  );
+  if (job.sha256 === undefined || known === undefined || job.sha256 === known) return;
+  const other =
+    job.asking === undefined
+      ? "only a configuration in the working folder says otherwise; name that file with --config"
+      : `a package says ${job.sha256}; if that is right, delete its entry in files.json and sync again`;
+  throw new MirrorError("refused", `this mirror knows it with SHA-256 ${known}, and ${other}`);
 }
 
 interface Tools extends BringTools, Pick<BringFilesOptions, "upstream" | "maxItemSize"> {
@@ -107,12 +106,17 @@ async function bringFile(
   const item = itemOf(job);
   const key = keyOf(job);
   const file = paths.file(job.host, job.path);
-  // What the configuration or a tarball says is what someone looked up; what we recorded is only what came first.
-  const expected = job.sha256 ?? checksums.get(key)?.sha256;
+  // What the configuration or a tarball says is what someone looked up; what we recorded is only what came first, and of no
+  // account where npm vouches for what comes.
+  const recorded = (known: FileChecksums) => (vouch === undefined ? known.get(key)?.sha256 : undefined);
+  const expected = job.sha256 ?? recorded(checksums);
   const size = file.look()?.size;
   const held = size === undefined ? undefined : await index.get(key, file, hashFile).catch(() => undefined);
   // What no checksum is known of is not trusted as it lies: what upstream sends decides.
-  if (size !== undefined && held !== undefined && held === expected) {
+  const isRight =
+    (held === expected || (expected === undefined && vouch !== undefined)) &&
+    (vouch === undefined || (await isVouchedFor(file, vouch)));
+  if (size !== undefined && held !== undefined && isRight) {
     learned.set(key, recordOf(job, held, size));
     return { item, outcome: "unchanged", bytes: 0 };
   }
@@ -138,7 +142,7 @@ async function bringFile(
     }
     await land(async () => {
       // Another process may have been the first to see it.
-      const first = job.sha256 ?? (await readFileChecksums(paths)).get(key)?.sha256;
+      const first = job.sha256 ?? recorded(await readFileChecksums(paths));
       if (first !== undefined && first !== sha256) throw mismatch(job, sha256, first);
       await temporary.moveTo(file);
       await addFileChecksums(paths, new Map([[key, recordOf(job, sha256, bytes)]]));
@@ -153,8 +157,18 @@ async function bringFile(
   }
 }
 
-function recordOf({ asking }: FileJob, sha256: string, bytes: number): FileRecord {
-  return { sha256, bytes, ...(asking === undefined ? {} : { isOfPackage: true as const }) };
+async function isVouchedFor(file: Place, vouch: (file: Place) => Promise<void>): Promise<boolean> {
+  return (
+    file.isFile() &&
+    vouch(file).then(
+      () => true,
+      () => false,
+    )
+  );
+}
+
+function recordOf({ isListed }: FileJob, sha256: string, bytes: number): FileRecord {
+  return { sha256, bytes, ...(isListed === true ? {} : { isOfPackage: true as const }) };
 }
 
 const ofFile = '; if that is the file itself, give it a "sha256" in the configuration';

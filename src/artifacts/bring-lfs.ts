@@ -11,8 +11,9 @@ import { isLfsHeld, lfsPlace, lfsUrlIn, listLfsObjects, type LfsObject } from ".
 import { authorizationSetting, helpersLogin } from "../git/logins.ts";
 import type { BareRepository } from "../git/bare-repository.ts";
 import { transferOf } from "../reporter.ts";
-import { downloadLfs, findLfs, lfsUrlOf, type LfsServer } from "../upstream/lfs.ts";
+import { atOnce, downloadLfs, findLfs, lfsUrlOf, type LfsServer } from "../upstream/lfs.ts";
 import { hostOf, mayAsk, privateHost } from "../upstream/redirect.ts";
+import { gitAuthorization } from "../upstream/url-tokens.ts";
 import { redactUrl } from "../names/git-url.ts";
 import type { Item } from "../names/item.ts";
 import { trimEnd } from "../text.ts";
@@ -28,6 +29,8 @@ export interface LfsOptions {
   /** Where its LFS server is by its name, which clients ask: of use where git went by ssh; undefined: it is no host's. */
   readonly own: string | undefined;
   readonly item: Item;
+  /** Whether another mirror is asked for all of it. */
+  readonly isThrough: boolean;
   readonly environments: GitEnvironments;
   /** Bytes of one object. */
   readonly maxItemSize: number;
@@ -35,69 +38,94 @@ export interface LfsOptions {
   readonly cache: Place;
 }
 
-/** @returns how many came, and how many bytes @throws MirrorError */
+/** What came, and what went wrong with the rest. */
+export interface BroughtLfs {
+  readonly count: number;
+  readonly bytes: number;
+  /** The first of them; undefined: all is here. */
+  readonly error?: unknown;
+}
+
+/** One after the other, as far as they go: what one object lacks is no reason to be without the others. */
 export async function bringLfs(
   repository: BareRepository,
   revisions: readonly string[],
   options: LfsOptions,
   tools: BringTools,
-): Promise<{ readonly count: number; readonly bytes: number }> {
+): Promise<BroughtLfs> {
   let [count, bytes] = [0, 0];
-  // One after the other, since what one has brought the next need not.
+  const errors: unknown[] = [];
   for (const revision of revisions) {
-    const wanted = await listLfsObjects(repository, revision);
-    const missing = await lackingOf(repository.place, wanted, options.cache);
-    if (missing.length === 0) continue;
-    const named = await lfsUrlIn(repository, revision);
-    const sizes = await bringObjects(repository.place, missing, await serverOf(named, options, tools), tools);
-    count += sizes.length;
-    bytes += sizes.reduce((sum, size) => sum + size, 0);
+    try {
+      const wanted = await listLfsObjects(repository, revision);
+      const missing = await lackingOf(repository.place, wanted, options.cache);
+      if (missing.length === 0) continue;
+      const server = await serverOf(await lfsUrlIn(repository, revision), options, tools);
+      for (let from = 0; from < missing.length; from += atOnce) {
+        // What they name may be good for some minutes only.
+        const brought = await bringObjects(repository.place, missing.slice(from, from + atOnce), server, tools);
+        for (const each of brought) {
+          if (each.status === "rejected") errors.push(each.reason);
+          else [count, bytes] = [count + 1, bytes + each.value];
+        }
+      }
+    } catch (error) {
+      errors.push(error);
+    }
   }
-  return { count, bytes };
+  return { count, bytes, ...(errors.length === 0 ? {} : { error: errors[0] }) };
 }
 
 interface Server extends LfsOptions {
   readonly server: string;
   readonly authorization: string | undefined;
+  /** Whether it may hear the user's logins. */
+  readonly isTheirs: boolean;
 }
 
 /** @param named by the commit, whose hosts may be anybody's @throws MirrorError `refused` */
 async function serverOf(
   named: string | undefined,
   options: LfsOptions,
-  { hosts, reporter }: BringTools,
+  { hosts, reporter, tokens }: BringTools,
 ): Promise<Server> {
-  const { own, item } = options;
+  const { own, item, isThrough } = options;
   const reached = await options.reached();
   const usual = lfsUrlOf(reached.url) ?? own;
-  if (named === undefined || named === usual) {
-    if (usual !== undefined) return { ...options, server: usual, authorization: reached.authorization };
-    throw new MirrorError("refused", "it keeps files in Git LFS, which are asked for by http alone");
+  const isUsual = named === undefined || named === usual || named === own || isThrough;
+  if (usual !== undefined && isUsual) {
+    // Forges take for LFS what they take for git.
+    const [header] = gitAuthorization(usual, tokens).map(([, value]) => value.replace(/^Authorization: /, ""));
+    return { ...options, server: usual, authorization: reached.authorization ?? header, isTheirs: true };
   }
-  const { hostname } = new URL(named);
+  if (named === undefined)
+    throw new MirrorError("refused", "it keeps files in Git LFS, which are asked for by http alone");
+  const { hostname, origin } = new URL(named);
   if (!(await mayAsk(hostname.toLowerCase(), hosts))) throw privateHost(hostname);
   const here = own === undefined ? "" : `; where they use this mirror, set lfs.url to ${own}`;
   reporter.note(`its .lfsconfig sends clients to ${redactUrl(named)} for its files in Git LFS${here}`, item);
-  return { ...options, server: trimEnd(named, "/"), authorization: undefined };
+  const isTheirs = usual !== undefined && origin === new URL(usual).origin;
+  return { ...options, server: trimEnd(named, "/"), authorization: undefined, isTheirs };
 }
 
 /** @returns bytes of each */
 async function bringObjects(
   repository: Place,
   missing: readonly LfsObject[],
-  { server, authorization, environments, maxItemSize }: Server,
+  { server, authorization, environments, maxItemSize, isTheirs }: Server,
   tools: BringTools,
-): Promise<number[]> {
+): Promise<PromiseSettledResult<number>[]> {
   const transfer = transferOf(tools);
   // It may send to itself, whatever its address: somebody named it.
   const hosts = new Set([...tools.hosts, ...[hostOf(server)].filter((host) => host !== undefined)]);
   const ask = async (as: string | undefined) =>
-    findLfs(missing, { url: server, authorization: as }, { ...tools, transfer });
-  const sources = await (authorization === undefined
+    findLfs(missing, { url: server, authorization: as, isAnonymous: !isTheirs }, { ...tools, transfer });
+  const sources = await (authorization === undefined && isTheirs
     ? withLogin(server, environments, tools, ask)
     : ask(authorization));
   const limit = pLimit(downloads);
   const bring = async (source: (typeof sources)[number]) => {
+    if (source instanceof MirrorError) throw source;
     const place = lfsPlace(repository, source.object.oid);
     place.parent?.makeFolder();
     const temporary = place.temporary();
@@ -109,7 +137,7 @@ async function bringObjects(
       await temporary.remove();
     }
   };
-  return Promise.all(sources.map(async (source) => limit(async () => bring(source))));
+  return Promise.allSettled(sources.map(async (source) => limit(async () => bring(source))));
 }
 
 /** What is not here, or is here and something else. */

@@ -41,13 +41,16 @@ interface Target {
   readonly job: GitJob;
 }
 
-/** @returns what became of it, and how many bytes came for it, as git tells @throws MirrorError */
+/**
+ * @returns what became of it, how many bytes came for it, as git tells, and what went wrong with its files in Git LFS
+ * @throws MirrorError
+ */
 export async function bringRepository(
   paths: StorePaths,
   { item, place, job }: Target,
   { lfs, ownNames, ownPorts, upstream, maxItemSize, ...refsPolicy }: FetchPolicy,
   tools: BringTools & { readonly environments: GitEnvironments },
-): Promise<{ outcome: RepositoryOutcome; bytes: number }> {
+): Promise<{ outcome: RepositoryOutcome; bytes: number; lfsError: unknown }> {
   const { environments, reporter, signal } = tools;
   const note = (text: string) => reporter.note(text, item);
   const revisions = [...new Set(job.entries.map(({ revision }) => revision))];
@@ -74,7 +77,7 @@ export async function bringRepository(
   const through = isLocal(job) ? undefined : gitUrlThrough(upstream, job);
   const outcome = await fromAny(through === undefined ? job.urls : [through], tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
-  if (!lfs) return { outcome, bytes: received.bytes() };
+  if (!lfs) return { outcome, bytes: received.bytes(), lfsError: undefined };
   const objects = await bringLfs(
     repository,
     revisions,
@@ -82,6 +85,7 @@ export async function bringRepository(
       reached: async () => reachedUrl(environments.upstream(), from, isSelf),
       own: isLocal(job) ? undefined : lfsUrlOf(`https://${job.host}/${job.path}`),
       item,
+      isThrough: through !== undefined,
       environments,
       maxItemSize,
       cache: paths.cache,
@@ -89,7 +93,11 @@ export async function bringRepository(
     tools,
   );
   const isMore = outcome === "unchanged" && objects.count > 0;
-  return { outcome: isMore ? "updated" : outcome, bytes: received.bytes() + objects.bytes };
+  return {
+    outcome: isMore ? "updated" : outcome,
+    bytes: received.bytes() + objects.bytes,
+    lfsError: objects.error,
+  };
 }
 
 /** @returns what is wrong with the repository that is here, if one is and it can be fetched anew */

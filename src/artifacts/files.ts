@@ -12,6 +12,7 @@ import type { Lock } from "../lock/entries.ts";
 import { isFilePath } from "../names/file-names.ts";
 import { releaseItem } from "../names/item.ts";
 import type { FileSource } from "../options.ts";
+import { packageJobs } from "../plan/packages.ts";
 import { aboutJob, fileJob, fileJobs, itemOf, keyOf, type FileJob } from "../plan/files.ts";
 import type { Reporter } from "../reporter.ts";
 import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
@@ -43,10 +44,13 @@ export function createFiles(paths: StorePaths, settings: FileSettings): Artifact
   const isHeld = (job: FileJob) => partsOf(job).every((part) => placeOf(part).isFile());
   const recorded = lazy(async () => readFileChecksums(paths));
   let asked: readonly ReleaseDownloads[] = [];
+  /** Whether a package is not here that may want some of them. */
+  let isUnsure = false;
   /** What packages download: what is asked for, and what is here because it once was. */
   const downloaded = async (locks: readonly Lock[], withHeld: boolean): Promise<Wanted<FileJob>> => {
     asked = artefacts ? await downloadsOf(paths, locks, targets()) : [];
     const held = withHeld ? jobsOf(await downloadsOf(paths, locks, "all")).jobs.filter(isHeld) : [];
+    isUnsure = withHeld && hasAbsent(paths, locks);
     const { jobs, refused } = jobsOf(asked);
     return { jobs: [...jobs, ...held], refused };
   };
@@ -80,7 +84,7 @@ export function createFiles(paths: StorePaths, settings: FileSettings): Artifact
         key: file,
         places: [paths.filesDir.at(file)],
         // What packages ask for no configuration has to name.
-        ...(spared === undefined || ofPackages.has(file) ? {} : { spared }),
+        ...sparedAs(ofPackages.has(file) ? (isUnsure ? absentPackage : undefined) : spared),
       }));
     },
     damageOf: async ({ key, places: [place] }) => {
@@ -103,6 +107,18 @@ function sparedBecause(listed: readonly FileJob[], isForeign: boolean): string |
   return isForeign
     ? "the configuration was found in the working folder, and the mirror is not the one there"
     : undefined;
+}
+
+const absentPackage = "a package that a lock names, and may download it, is not here";
+
+function sparedAs(spared: string | undefined): { readonly spared?: string } {
+  return spared === undefined ? {} : { spared };
+}
+
+function hasAbsent(paths: StorePaths, locks: readonly Lock[]): boolean {
+  return packageJobs(locks).some(({ repository, name, releases }) =>
+    releases.some(({ version }) => !paths.registry(repository).tarball(name, version).isFile()),
+  );
 }
 
 /** A file, and what has to be here for it. */
@@ -156,10 +172,16 @@ function together(listed: readonly FileJob[], { jobs, refused }: Wanted<FileJob>
       all.set(key, {
         ...other,
         sha256: other.sha256 ?? job.sha256,
+        npm: bothNpm(other.npm, job.npm),
         asking: [...(other.asking ?? []), ...(job.asking ?? [])],
       });
   }
   return { jobs: [...all.values()], refused: problems };
+}
+
+/** By the keys of any of the packages: of one that knows none, the others'. */
+function bothNpm(one: FileJob["npm"], other: FileJob["npm"]): FileJob["npm"] {
+  return one === undefined || other === undefined ? (one ?? other) : { ...one, keys: { ...one.keys, ...other.keys } };
 }
 
 /** Where those lie below `files` that came for a package; none where that cannot be read. */

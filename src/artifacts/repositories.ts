@@ -177,7 +177,7 @@ async function openBringing(
       submodules.begin(job);
       try {
         if (fetching.upstream === undefined && policy.allowLocalGit !== true) await requireNamed(job, tools);
-        const { outcome, bytes, repository, wanted } = await asOnlyOne(paths, job, tools, async (signal) => {
+        const { outcome, bytes, lfsError, repository, wanted } = await asOnlyOne(paths, job, tools, async (signal) => {
           const wanted = withDemands(job, repositoryJobs(await tools.known(), policy).jobs);
           const place = (await heldAt(paths, job)) ?? paths.repository(job.host, job.path);
           // One whose way is barred is told by its own name.
@@ -186,7 +186,7 @@ async function openBringing(
           const brought = await bringRepository(paths, { item, place, job: wanted }, fetching, running);
           return { ...brought, wanted, repository: BareRepository.open(place, { environments, signal }) };
         });
-        yield { item, outcome, bytes };
+        yield lfsError === undefined ? { item, outcome, bytes } : { item, error: lfsError };
         yield* submodules.add(job, await submodulesOf(wanted, repository), tools.reporter);
       } catch (error) {
         yield { item, error };

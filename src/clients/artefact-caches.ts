@@ -15,7 +15,7 @@ import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import type { Cache } from "../downloads/precompiled.ts";
 import type { Lock } from "../lock/entries.ts";
-import { fileJob } from "../plan/files.ts";
+import { fileJob, keyOf, type FileJob } from "../plan/files.ts";
 import type { StorePaths } from "../store/paths.ts";
 
 export const cacheVariables: Readonly<Record<Cache, string>> = {
@@ -41,10 +41,11 @@ export async function layOutCaches(
   for (const { version, files } of await downloadsOf(paths, locks, "all")) {
     for (const { url, sha256, cache } of files) {
       if (cache === undefined || users[cacheVariables[cache]]) continue;
-      const { host, path } = fileJob(url, sha256);
-      const held = paths.file(host, path);
-      if (!held.isFile() || (await hashes.get(`${host}/${path}`, held, hashFile)) !== sha256) continue;
-      const name = `${cache}/${cache === "xla" ? `${version}/download/` : ""}${basename(path)}`;
+      const job = jobOf(url);
+      const held = job === undefined ? undefined : paths.file(job.host, job.path);
+      if (job === undefined || held?.isFile() !== true) continue;
+      if ((await hashes.get(keyOf(job), held, hashFile)) !== sha256) continue;
+      const name = `${cache}/${cache === "xla" ? `${version}/download/` : ""}${basename(held.path)}`;
       const copy = folder.at(name);
       const isThere = copy.isFile() && (await copies.get(name, copy, hashFile)) === sha256;
       if (!isThere) await held.copyTo(copy);
@@ -54,6 +55,15 @@ export async function layOutCaches(
   await hashes.save();
   await copies.save();
   return Object.fromEntries([...found].map((cache) => [cacheVariables[cache], folder.at(cache).verifiedPath()]));
+}
+
+/** undefined for what cannot be kept, which a sync tells. */
+function jobOf(url: string): FileJob | undefined {
+  try {
+    return fileJob(url, undefined);
+  } catch {
+    return undefined;
+  }
 }
 
 async function openHashes(cache: Place, of: Place): Promise<FileIndex<string>> {

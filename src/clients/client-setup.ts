@@ -5,7 +5,7 @@ import type { Config } from "../config.ts";
 import { isFolder } from "../disk/files.ts";
 import { makeFolders } from "../disk/make-folder.ts";
 import { noSettings, unverifiedIn } from "../git/users-settings.ts";
-import { MirrorError } from "../errors.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import type { Lock } from "../lock/entries.ts";
 import { urlPrefix } from "../names/git-url.ts";
 import { hexpm } from "../names/hex-repository.ts";
@@ -86,6 +86,10 @@ export async function clientEnvironment(
     usersGit: client.git,
     environment: users.environment,
   });
+  const caches = await layOutCaches(paths, clients.at(name).at("artefacts"), { locks, users: users.environment }).catch(
+    // They are asked of the mirror then.
+    (error: unknown) => void context.reporter.warn(`no caches are laid out: ${describeError(error)}`),
+  );
   const setup: ClientSetup = {
     url,
     hasUrlInFiles: isUrlInHexFile({ repositories: hexRepositories }),
@@ -100,7 +104,8 @@ export async function clientEnvironment(
     gitUnverified: unverifiedIn(client.git.settings),
     proxy,
     policy: policy === undefined ? undefined : showPolicyName(policy),
-    caches: await layOutCaches(paths, clients.at(name).at("artefacts"), { locks, users: users.environment }),
+    caches: caches ?? {},
+    hosts: [...hosts, ...hexHosts],
     ...files,
   };
   const present = client.addedTo ?? client.environment;

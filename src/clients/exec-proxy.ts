@@ -158,6 +158,8 @@ function answer(client: Duplex, status: 403 | 407 | 502, body: string): void {
   const head = [
     `HTTP/1.1 ${status} ${words}`,
     "Content-Type: text/plain",
+    // Who asks again with the password does so on another connection.
+    "Connection: close",
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];
   const wanted = status === 407 ? ['Proxy-Authenticate: Basic realm="mirror-server exec"'] : [];

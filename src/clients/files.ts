@@ -124,7 +124,8 @@ const systemBundles = [
  * @param more files of the user's besides
  */
 async function clientAuthorities(environment: Environment, more: readonly string[]): Promise<string> {
-  const given = ["GIT_SSL_CAINFO", "HEX_CACERTS_PATH", "CURL_CA_BUNDLE", "SSL_CERT_FILE"];
+  const given = "GIT_SSL_CAINFO HEX_CACERTS_PATH CURL_CA_BUNDLE SSL_CERT_FILE".split(" ");
+  given.push("REQUESTS_CA_BUNDLE", "PIP_CERT", "CARGO_HTTP_CAINFO");
   const found = await readGiven([...given.map((name) => environment[name]), ...systemBundles]);
   const usual = found === "" ? `${rootCertificates.join("\n")}\n` : found;
   const added = await Promise.all([...new Set(more)].map(async (file) => readGiven([file])));

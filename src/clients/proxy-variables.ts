@@ -9,10 +9,12 @@ export interface ProxySetup {
   readonly url: string;
   /** Whom clients ask for what they would ask other hosts; undefined: these, or the user's own proxy. */
   readonly proxy: CommandProxy | undefined;
+  /** Hosts that the mirror stands in for. */
+  readonly hosts: readonly string[];
 }
 
 /** A proxy cannot reach this machine's own addresses, and need not be asked for the mirror's. @param users as the user has it */
-export function proxyVariables({ url, proxy }: ProxySetup, users: Environment): Record<string, string> {
+export function proxyVariables({ url, proxy, hosts }: ProxySetup, users: Environment): Record<string, string> {
   // Some know an IPv6 address with its brackets, some without.
   const { hostname } = new URL(url);
   const own = [...new Set([hostname, hostname.replace(/^\[|\]$/g, "")])];
@@ -27,16 +29,28 @@ export function proxyVariables({ url, proxy }: ProxySetup, users: Environment): 
   }
   const both = `${users["NO_PROXY"] ?? ""},${users["no_proxy"] ?? ""}`.split(",").map((host) => host.trim());
   // By itself it means all hosts; among others, to some, nothing.
-  const all = [...new Set([...both, ...own])].filter((host) => host !== "");
-  // What the user asks without a proxy, the one of the command asks without one.
-  const without = proxy !== undefined ? own.join(",") : both.includes("*") ? "*" : all.join(",");
+  const isAll = both.includes("*");
+  // For a host that the mirror stands in for the proxy of the command is asked, whatever the user does without one.
+  const kept = proxy === undefined ? both : both.filter((entry) => entry !== "*" && !hosts.some(isOf(entry)));
+  const all = [...new Set([...kept, ...own])].filter((host) => host !== "");
+  const without = proxy === undefined && isAll ? "*" : all.join(",");
   const lower = lowerProxy(url);
   return {
     ...(users[lower] ? { [lower]: "" } : {}),
+    ...(proxy !== undefined && isAll ? { HTTP_PROXY: "", http_proxy: "" } : {}),
     ...(proxy === undefined ? {} : { HTTPS_PROXY: proxy.url, https_proxy: proxy.url }),
     NO_PROXY: without,
     no_proxy: without,
   };
+}
+
+/** Whether an entry of NO_PROXY is for a host: `.corp`, `git.corp`, `git.corp:443` */
+function isOf(entry: string): (host: string) => boolean {
+  const name = entry
+    .replace(/^\*?\./, "")
+    .replace(/:\d+$/, "")
+    .toLowerCase();
+  return (host) => name !== "" && (host === name || host.endsWith(`.${name}`));
 }
 
 function lowerProxy(url: string): "https_proxy" | "http_proxy" {

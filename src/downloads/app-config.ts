@@ -2,9 +2,7 @@
 import { readTokens, type Token } from "./elixir-tokens.ts";
 import { literalsIn } from "./literals.ts";
 import { toolNames, type ToolVersions } from "../lock/entries.ts";
-
-// `4.1.12`; it becomes a part of URLs and paths.
-const version = /^\d+\.\d+\.\d+(?:-[\w.-]+)?$/;
+import { isVersion } from "../names/versions.ts";
 
 const asKey: Token = { type: "key", name: "version", isApart: true, isFirst: false };
 
@@ -22,7 +20,7 @@ export function readToolVersions(sources: readonly string[]): ToolVersions[] {
       const isAlone = key?.type === "atom" && key.name === "version";
       const within = isAlone ? [asKey, ...statement.slice(5)] : statement;
       for (const value of literals.key("version", within)) {
-        if (value !== undefined && version.test(value)) said.get(name)?.add(value);
+        if (value !== undefined && isVersion(value)) said.get(name)?.add(value);
       }
     }
   }

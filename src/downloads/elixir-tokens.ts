@@ -23,8 +23,9 @@ type Sign =
   | { readonly type: "key"; readonly name: string }
   | { readonly type: "sign"; readonly sign: string };
 
-/** Characters; what is longer was generated. */
-const longest = 4 * 1024 * 1024;
+/** Characters, and what they come to; what is more was generated. */
+const longest = 1024 * 1024;
+const maxTokens = 200_000;
 const maxDepth = 32;
 
 /** @throws MirrorError `malformed` for what is longer, or nested deeper, than anybody writes */
@@ -53,6 +54,7 @@ function isSign(char: string | undefined): boolean {
 class Tokens {
   private readonly source: string;
   private at = 0;
+  private count = 0;
 
   constructor(source: string) {
     this.source = source;
@@ -67,6 +69,7 @@ class Tokens {
       const isFirst = this.at === before.length || before.includes("\n");
       if (this.at >= this.source.length) return tokens;
       const next = this.next(depth);
+      if ((this.count += 1) > maxTokens) throw malformed(`it has more than ${maxTokens} tokens`);
       if (next === undefined) continue;
       if (next.type === "sign" && end !== undefined) {
         if (next.sign === "{") open += 1;

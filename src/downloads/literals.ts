@@ -45,6 +45,8 @@ type Value = { readonly text: string } | { readonly path: readonly string[] } | 
 
 /** Steps from one name to the next, and depth of one expression. */
 const maxSteps = 64;
+/** Values of one key, or texts that begin with one mark: nobody has more that mean the same. */
+const maxFound = 100;
 /** Characters: no URL is longer. */
 const longestText = 8192;
 
@@ -59,11 +61,18 @@ export function literalsIn(tokens: readonly Token[], project: ProjectSays): Lite
   return {
     key: (name, within) => {
       const { keys } = within === undefined ? said : declarationsIn(within);
-      return [...new Set((keys.get(name) ?? []).map((each) => evaluator.text(each)))];
+      return [...new Set((keys.get(name) ?? []).slice(0, maxFound).map((each) => evaluator.text(each)))];
     },
     attribute: (name) => evaluator.text({ type: "attribute", name }),
-    beginnings: (mark) =>
-      [...new Set(said.texts.map((text) => evaluator.beginning(text)))].filter((each) => each.includes(mark)),
+    beginnings: (mark) => {
+      const found = new Set<string>();
+      for (const text of said.texts) {
+        const begun = evaluator.beginning(text);
+        if (begun.includes(mark)) found.add(begun);
+        if (found.size >= maxFound) break;
+      }
+      return [...found];
+    },
     modules: said.modules,
   };
 }

@@ -18,10 +18,13 @@ const schema = z.object({
 });
 
 /** @returns the SHA-512 of the tarball at that URL @throws MirrorError `malformed`, `integrity` */
-export function readNpmPackage(text: string, url: string, { keys }: Pick<NpmCheck, "keys">): Buffer {
+export function readNpmPackage(text: string, url: string, { id, keys }: Omit<NpmCheck, "aboutUrl">): Buffer {
   const { success, data } = schema.safeParse(parseJson(text));
   if (!success) throw new MirrorError("malformed", "what npm says of it is not what npm says of a package");
-  const { _id: id, dist } = data;
+  const { _id: told, dist } = data;
+  // What npm signs is of everybody's packages.
+  if (told !== id)
+    throw new MirrorError("integrity", `npm tells of ${JSON.stringify(told)}, where ${id} was asked for`);
   const [, sha512] = /^sha512-([A-Za-z0-9+/]{86}==)$/.exec(dist.integrity) ?? [];
   if (sha512 === undefined) throw new MirrorError("malformed", "npm names no SHA-512 of it");
   if (dist.tarball !== url) throw new MirrorError("integrity", `npm says that it lies at ${dist.tarball}`);

@@ -98,7 +98,10 @@ interface Where {
 function whereIs(path: string, { files, ...package_ }: PackageContents): Where {
   const ofProject = projectOf(package_, files.get("mix.exs") ?? "");
   const read = new Map<string, Literals>();
+  let characters = 0;
   const literalsOf = (file: string): Literals => {
+    characters += read.has(file) ? 0 : (files.get(file) ?? "").length;
+    if (characters > maxSources) throw malformed("more sources name it than are read");
     const literals = read.get(file) ?? readLiterals(files.get(file) ?? "", ofProject);
     read.set(file, literals);
     return literals;
@@ -135,6 +138,8 @@ function whereIs(path: string, { files, ...package_ }: PackageContents): Where {
   return { cache: "xla", urlOf: (name) => below(base, name) };
 }
 
+// Characters of all that is looked at of one package: some seconds' work.
+const maxSources = 2 * 1024 * 1024;
 const artefact = "@{artefact_filename}";
 const releases = "/releases/download/";
 

@@ -9,6 +9,7 @@
  */
 import type { ToolName } from "../lock/entries.ts";
 import { isFor, type Targets } from "../names/platforms.ts";
+import { compareVersions } from "../names/versions.ts";
 
 export interface ToolFile {
   readonly url: string;
@@ -17,6 +18,8 @@ export interface ToolFile {
 }
 
 export interface NpmCheck {
+  /** What npm signs is of this: `@esbuild/linux-x64@0.25.4` */
+  readonly id: string;
   /** Where npm tells of it. */
   readonly aboutUrl: string;
   /** Public keys by their name, `SHA256:…`: PEM. None: the package is of before npm signed. */
@@ -35,12 +38,12 @@ export function toolFiles(name: ToolName, version: string, targets: Targets, { k
     const release = `https://github.com/tailwindlabs/tailwindcss/releases/download/v${version}`;
     return tailwindTargets(version, targets).map((target) => ({ url: `${release}/tailwindcss-${target}` }));
   }
-  return esbuildTargets
-    .filter((target) => isFor(target, targets))
-    .map((target) => {
-      const about = `https://registry.npmjs.org/@esbuild/${target}`;
-      return { url: `${about}/-/${target}-${version}.tgz`, npm: { aboutUrl: `${about}/${version}`, keys } };
-    });
+  return esbuildNames(version, targets).map((package_) => {
+    const about = `https://registry.npmjs.org/${package_}`;
+    const file = package_.slice(package_.lastIndexOf("/") + 1);
+    const npm = { id: `${package_}@${version}`, aboutUrl: `${about}/${version}`, keys };
+    return { url: `${about}/-/${file}-${version}.tgz`, npm };
+  });
 }
 
 const linux = ["linux-x64", "linux-arm64"];
@@ -57,5 +60,35 @@ function tailwindTargets(version: string, targets: Targets): string[] {
   ];
 }
 
-const esbuildTargets =
-  "linux-x64 linux-arm64 linux-arm linux-ia32 darwin-x64 darwin-arm64 win32-x64 freebsd-x64 freebsd-arm64".split(" ");
+/** Before 0.16 they were packages without a scope, and named otherwise. */
+function esbuildNames(version: string, targets: Targets): string[] {
+  const isOld = compareVersions(version, "0.16.0") < 0;
+  const [names, prefix] = isOld ? [oldEsbuildTargets, "esbuild-"] : [esbuildTargets, "@esbuild/"];
+  return Object.entries(names)
+    .filter(([, platform]) => isFor(platform, targets))
+    .map(([name]) => `${prefix}${name}`);
+}
+
+/** Each by the machine that it is for. */
+const esbuildTargets = {
+  "linux-x64": "linux-x64",
+  "linux-arm64": "linux-arm64",
+  "linux-arm": "linux-arm",
+  "linux-ia32": "linux-ia32",
+  "darwin-x64": "darwin-x64",
+  "darwin-arm64": "darwin-arm64",
+  "win32-x64": "win32-x64",
+  "freebsd-x64": "freebsd-x64",
+  "freebsd-arm64": "freebsd-arm64",
+};
+const oldEsbuildTargets = {
+  "linux-64": "linux-x64",
+  "linux-arm64": "linux-arm64",
+  "linux-arm": "linux-arm",
+  "linux-32": "linux-ia32",
+  "darwin-64": "darwin-x64",
+  "darwin-arm64": "darwin-arm64",
+  "windows-64": "win32-x64",
+  "freebsd-64": "freebsd-x64",
+  "freebsd-arm64": "freebsd-arm64",
+};

@@ -19,11 +19,16 @@ export function rememberLacks(paths: StorePaths): LacksOf {
     const before = known.get(first.keys[0] ?? "");
     if (before?.state === state) return before.lacks;
     const key = first.keys[0] ?? "";
-    const lacks = kind.lacks(job).catch((): Item[] => {
-      // Git may be there the next time.
+    const forget = (items: readonly Item[]) => {
       known.delete(key);
-      return [];
-    });
+      return items;
+    };
+    const lacks = kind.lacks(job).then(
+      // What lies beside a repository may come without a change of it.
+      (items) => (items.some((item) => item.kind === "lfs") ? forget(items) : items),
+      // Git may be there the next time.
+      () => forget([]),
+    );
     known.set(key, { state, lacks });
     return lacks;
   };

@@ -55,7 +55,10 @@ export async function listLfsObjects(repository: BareRepository, revision: strin
 export async function lfsUrlIn(repository: BareRepository, revision: string): Promise<string | undefined> {
   const { code, stdout } = await repository.try(["config", "--blob", `${revision}:.lfsconfig`, "--get", "lfs.url"]);
   const url = stdout.toString("utf8").trim();
-  return code === 0 && /^https?:\/\//i.test(url) && URL.canParse(url) ? url : undefined;
+  if (code !== 0 || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
+  // What is asked for is put at its end.
+  const { search, hash, username, password } = new URL(url);
+  return `${search}${hash}${username}${password}` === "" && !/[?#\\]/.test(url) ? url : undefined;
 }
 
 /** undefined for what is none. */

@@ -28,6 +28,9 @@ export async function isUpToDate(
   const areHeld = await inTurn(kinds, async (kind) => {
     for (const job of (await kind.wanted({ locks: asSynced })).jobs) {
       if (!(await kind.has(job)).every(({ isHeld }) => isHeld)) return false;
+      // Where it cannot be asked what is in a repository, that is no reason to ask upstream.
+      const lacks = await kind.lacks?.(job).catch(() => []);
+      if (lacks !== undefined && lacks.length > 0) return false;
     }
     return true;
   });

@@ -21,7 +21,9 @@ export interface FileJob {
   readonly sha256: string | undefined;
   /** What npm says of it decides, which is checked. */
   readonly npm?: NpmCheck | undefined;
-  /** Whose packages download it while they are compiled; absent: the configuration names it. */
+  /** Whether the configuration names it. */
+  readonly isListed?: true;
+  /** Whose packages download it while they are compiled. */
   readonly asking?: readonly Asked[];
 }
 
@@ -38,7 +40,7 @@ export function fileJobs(sources: readonly FileSource[]): FileJob[] {
   for (const source of sources) {
     const urls = expand(source);
     for (const url of urls) {
-      const job = fileJob(url, checksumFor(source, url, urls.length));
+      const job = listedJob(url, checksumFor(source, url, urls.length));
       const key = `${job.host}/${job.path}`;
       const other = jobs.get(key);
       if (
@@ -48,7 +50,7 @@ export function fileJobs(sources: readonly FileSource[]): FileJob[] {
       ) {
         throw refuse(url, "it comes twice, by another scheme or port, or with another checksum");
       }
-      jobs.set(key, { ...job, sha256: job.sha256 ?? other?.sha256 });
+      jobs.set(key, { ...job, sha256: job.sha256 ?? other?.sha256, isListed: true });
     }
     if (source.sha256 !== undefined && typeof source.sha256 !== "string") refuseUnusedChecksums(source.sha256, urls);
   }
@@ -102,19 +104,28 @@ function nameOf(url: string): string {
   return url.slice(url.lastIndexOf("/") + 1);
 }
 
-/** @throws MirrorError `config` for what cannot be kept */
+function listedJob(url: string, sha256: string | undefined): FileJob {
+  try {
+    return fileJob(url, sha256);
+  } catch (error) {
+    if (!(error instanceof MirrorError)) throw error;
+    throw new MirrorError("config", `"files" in the configuration: ${error.message}`);
+  }
+}
+
+/** @throws MirrorError `config` for what cannot be kept, without who names it */
 export function fileJob(url: string, sha256: string | undefined): FileJob {
-  if (url.length > maxUrlLength) throw refuse(`${url.slice(0, 80)}…`, `it has more than ${maxUrlLength} characters`);
+  if (url.length > maxUrlLength) throw unfit(`${url.slice(0, 80)}…`, `it has more than ${maxUrlLength} characters`);
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw refuse(url, "it is no http or https URL");
-  if (parsed.username !== "" || parsed.password !== "") throw refuse(url, "credentials have no place here");
-  if (parsed.search !== "" || parsed.hash !== "") throw refuse(url, "a query has no place in a folder");
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) throw unfit(url, "it is no http or https URL");
+  if (parsed.username !== "" || parsed.password !== "") throw unfit(url, "credentials have no place here");
+  if (parsed.search !== "" || parsed.hash !== "") throw unfit(url, "a query has no place in a folder");
   if (!isHostName(parsed.hostname) || isIPv6(parsed.hostname)) {
-    throw refuse(url, "its host is no name that requests can be told by");
+    throw unfit(url, "its host is no name that requests can be told by");
   }
   const path = decode(parsed.pathname).slice(1);
   if (!isFilePath(path)) {
-    throw refuse(url, "its path holds what cannot be a file's name everywhere");
+    throw unfit(url, "its path holds what cannot be a file's name everywhere");
   }
   return { url, host: parsed.hostname.toLowerCase(), path, sha256 };
 }
@@ -126,6 +137,10 @@ function decode(path: string): string {
   } catch {
     return path;
   }
+}
+
+function unfit(url: string, why: string): MirrorError {
+  return new MirrorError("config", `${redactUrl(url)}: ${why}`);
 }
 
 function refuse(url: string, why: string): MirrorError {

@@ -29,7 +29,7 @@ import { addFileRoutes, type FileRoutesDependencies } from "./file-routes.ts";
 import { addDocumentationRoutes } from "./documentation.ts";
 import type { Place } from "../disk/place.ts";
 import type { FindRepository } from "./git-source.ts";
-import { addLfsRoutes } from "./lfs-routes.ts";
+import { addLfsRoutes, lfsError } from "./lfs-routes.ts";
 import { addGitRoutes, type GitRoutesDependencies } from "./git-routes.ts";
 import { createGuard, isOfPage, type Tokens } from "./guard.ts";
 import { addHealthRoutes, type HealthRoutesDependencies } from "./health-routes.ts";
@@ -110,7 +110,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     const isPage = target?.kind === "own" && isOfPage(target.path) && wantsPage(request);
     if (isPage && error instanceof MirrorError && error.code === "unauthorized")
       return sendLogin(request, reply.code(401), { isWrong: false, next: safeNext(request.originalUrl) });
-    return sendError(error, request, reply);
+    const isLfs = target?.kind === "git" && target.action.startsWith("lfs/");
+    return sendError(error, request, reply, isLfs ? lfsError : plainError);
   });
   app.setNotFoundHandler((request, reply) => {
     const message = printable(notFoundText(targets.get(request.raw)));
@@ -243,8 +244,21 @@ function asOurs(error: FastifyError | Error): FastifyError | Error {
 
 const ofOthers: ReadonlySet<ErrorCode> = new Set(["away", "upstream", "integrity", "loop"]);
 
-/** Plain text: git and Hex show it to the user as it stands. */
-function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** How clients are told of an error. */
+interface ErrorFormat {
+  readonly type: string;
+  readonly body: (text: string) => string;
+}
+
+/** Git and Hex show it to the user as it stands. */
+const plainError: ErrorFormat = { type: "text/plain; charset=utf-8", body: (text) => `${text}\n` };
+
+function sendError(
+  cause: FastifyError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { type, body }: ErrorFormat,
+): FastifyReply {
   const error = asOurs(cause);
   const isOurs = error instanceof MirrorError;
   const clientStatus =
@@ -268,8 +282,8 @@ function sendError(cause: FastifyError | Error, request: FastifyRequest, reply: 
   const text = isTold ? error.message : "the mirror failed; its log tells why";
   return reply
     .code(status)
-    .type("text/plain; charset=utf-8")
-    .send(`${printable(text)}\n`);
+    .type(type)
+    .send(body(printable(text)));
 }
 
 function sendNotFound(text: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import * as z from "zod";
-import { MirrorError, describeError, outcomeOf } from "../errors.ts";
+import { MirrorError } from "../errors.ts";
 import { isLfsId, lfsPlace } from "../git/lfs.ts";
 import type { Place } from "../disk/place.ts";
 import { normalisePath } from "../names/git-url.ts";
@@ -34,6 +34,9 @@ const schema = z.object({
   objects: z.array(z.object({ oid: z.string(), size: z.number() })).max(maxObjects),
 });
 
+/** Clients show the message that stands in it, and of any other text nothing. */
+export const lfsError = { type: media, body: (text: string) => JSON.stringify({ message: text }) };
+
 export function addLfsRoutes(
   app: FastifyInstance,
   targetOf: (request: FastifyRequest) => GitTarget,
@@ -41,13 +44,6 @@ export function addLfsRoutes(
 ): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  // Clients show the message that stands in it, and of any other text nothing.
-  app.setErrorHandler(async (error: Error, _request, reply) =>
-    reply
-      .code(outcomeOf(error).status)
-      .type(media)
-      .send({ message: error instanceof MirrorError ? error.message : describeError(error) }),
-  );
 
   const repositoryOf = async (request: FastifyRequest): Promise<Place> => {
     const { host, repository } = targetOf(request);
@@ -85,9 +81,11 @@ export function addLfsRoutes(
     return send(request, reply, held(lfsPlace(await repositoryOf(request), oid)));
   });
 
-  app.all("/git/lfs/other", (request) => {
+  const refuse = (request: FastifyRequest) => {
     throw readOnly(targetOf(request));
-  });
+  };
+  app.all("/git/lfs/other", refuse);
+  app.route({ method: ["PUT", "POST", "PATCH", "DELETE"], url: "/git/lfs/object", handler: refuse });
 }
 
 /** Where its objects are, as the client reaches this server. */

@@ -69,13 +69,22 @@ export async function listen(
       servers.push(https);
       await bind(https, host, tls.port, "--tls-port", onError);
     }
+    // What comes by a tunnel is answered by one that listens to nothing and leads into no further tunnel.
+    const inner =
+      tls === undefined
+        ? undefined
+        : connections.watch(createTlsServer({ ...options, ...keyPair(tls.certificate) }, handle));
+    // Only from then on Node looks how long requests take to arrive.
+    inner?.emit("listening");
     let tunnelled = noTunnels;
-    const connect = answerConnect(https, () => tunnelled);
+    const connect = answerConnect(inner, () => tunnelled);
     for (const server of servers) server.on("connect", connect);
     return {
       port: portOf(http),
       tlsPort: https === undefined ? undefined : portOf(https),
-      setCertificate: (certificate) => https?.setSecureContext(keyPair(certificate)),
+      setCertificate: (certificate) => {
+        for (const server of [https, inner]) server?.setSecureContext(keyPair(certificate));
+      },
       setTunnelled: (now) => (tunnelled = now),
       close: (graceSeconds) => closeServers(servers, connections, graceSeconds),
     };

@@ -18,7 +18,10 @@ export interface Tunnelled {
 
 export const noTunnels: Tunnelled = { hosts: [], uncovered: [] };
 
-/** @param https undefined: the mirror has no TLS @returns what answers CONNECT */
+// Whoever was refused has read why by then.
+const refusedMilliseconds = 5_000;
+
+/** @param https takes what comes by tunnels; undefined: the mirror has no TLS @returns what answers CONNECT */
 export function answerConnect(
   https: HttpsServer | undefined,
   tunnelled: () => Tunnelled,
@@ -48,6 +51,8 @@ function problemOf(target: string, { hosts, uncovered }: Tunnelled): string | un
 }
 
 function refuse(socket: Duplex, problem: string): void {
+  const late = setTimeout(() => socket.destroy(), refusedMilliseconds);
+  socket.once("close", () => clearTimeout(late));
   const body = `${problem}\n`;
   const head = ["HTTP/1.1 403 Forbidden", "Content-Type: text/plain; charset=utf-8", "Connection: close"];
   socket.end(`${head.join("\r\n")}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);

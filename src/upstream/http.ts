@@ -68,6 +68,8 @@ export interface GetOptions extends Transfer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as `Authorization`, to this very host and no other. */
   readonly token?: string | undefined;
+  /** Whether none is sent that the settings have. */
+  readonly isAnonymous?: boolean;
   /** Sent as they are, to this very host and no other. */
   readonly secrets?: Readonly<Record<string, string>>;
   /** Sent with POST, to this very URL and no other; absent: GET. */
@@ -169,7 +171,7 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
     arrival: Arrival,
     finish: (head: Head) => Promise<T>,
   ): Promise<T> => {
-    const token = options.token ?? tokenFor?.(url);
+    const token = options.token ?? (options.isAnonymous === true ? undefined : tokenFor?.(url));
     const question: Question = {
       url,
       headers: { "user-agent": userAgent, ...ownHeaders(), ...options.headers },

@@ -15,6 +15,8 @@ export interface LfsServer {
   readonly url: string;
   /** What to send as `Authorization`; undefined: what the settings have for that URL, or nothing. */
   readonly authorization: string | undefined;
+  /** Whether it hears nothing of the kind, whatever the settings have. */
+  readonly isAnonymous: boolean;
 }
 
 export interface LfsTools {
@@ -27,8 +29,8 @@ export interface LfsTools {
 }
 
 const media = "application/vnd.git-lfs+json";
-// As git-lfs asks for them.
-const atOnce = 100;
+/** As git-lfs asks for them. */
+export const atOnce = 100;
 const maxAnswer = 16 * 1024 * 1024;
 
 const action = z.object({ href: z.string(), header: z.record(z.string(), z.string()).optional() });
@@ -56,42 +58,59 @@ export interface LfsSource {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** @throws MirrorError `unauthorized` where a login is wanted; `not_found` where there is no such server, or no such object */
+/**
+ * @param objects at most `atOnce` of them @returns where each is, or why it cannot be had
+ * @throws MirrorError `unauthorized` where a login is wanted; `not_found` where there is no such server
+ */
 export async function findLfs(
   objects: readonly LfsObject[],
-  { url, authorization }: LfsServer,
+  { url, authorization, isAnonymous }: LfsServer,
   { http, transfer }: Pick<LfsTools, "http" | "transfer">,
-): Promise<LfsSource[]> {
-  const sources: LfsSource[] = [];
-  for (let from = 0; from < objects.length; from += atOnce) {
-    const asked = objects.slice(from, from + atOnce);
-    const body = JSON.stringify({ operation: "download", transfers: ["basic"], objects: asked });
-    const options = {
-      headers: { accept: media },
-      post: { type: media, body },
-      token: authorization,
-      maxSize: maxAnswer,
-      ...transfer,
-    };
-    const text = await http.get(`${url}/objects/batch`, options, ({ status, body: bytes }) => {
-      if (status === 401 || status === 403) throw new MirrorError("unauthorized", "its LFS server wants a login");
-      if (status === 404) throw new MirrorError("not_found", "there is no LFS server for it (status 404)");
-      if (status !== 200) throw new MirrorError("upstream", `its LFS server answered with status ${status}`);
-      return bytes.toString("utf8");
-    });
-    const { success, data } = schema.safeParse(parseJson(text));
-    if (!success) throw new MirrorError("upstream", "its LFS server answered with what is no answer of one");
-    const answers = new Map(data.objects.map((each) => [each.oid, each]));
-    for (const object of asked) sources.push(sourceOf(object, answers.get(object.oid)));
-  }
-  return sources;
+): Promise<(LfsSource | MirrorError)[]> {
+  const options = {
+    headers: { accept: media },
+    post: { type: media, body: JSON.stringify({ operation: "download", transfers: ["basic"], objects }) },
+    token: authorization,
+    isAnonymous,
+    maxSize: maxAnswer,
+    ...transfer,
+  };
+  const text = await http.get(`${url}/objects/batch`, options, ({ status, body }) => {
+    if (status === 200) return body.toString("utf8");
+    throw statusError(status, said.safeParse(parseJson(body.toString("utf8"))).data?.message);
+  });
+  const { success, data } = schema.safeParse(parseJson(text));
+  if (!success) throw new MirrorError("upstream", "its LFS server answered with what is no answer of one");
+  const answers = new Map(data.objects.map((each) => [each.oid, each]));
+  return objects.map((object) => sourceOf(object, answers.get(object.oid)));
 }
 
-function sourceOf(object: LfsObject, answer: z.infer<typeof schema>["objects"][number] | undefined): LfsSource {
+const said = z.object({ message: z.string() });
+
+/** @param message what the server says of it */
+function statusError(status: number, message: string | undefined): MirrorError {
+  const why = message === undefined ? "" : `: ${message.slice(0, 300)}`;
+  if (status === 401 || status === 403) {
+    return new MirrorError(
+      "unauthorized",
+      `its LFS server wants a login, or lets nobody have it (status ${status})${why}`,
+    );
+  }
+  if (status === 404) return new MirrorError("not_found", `there is no LFS server for it (status 404); ${without}`);
+  return new MirrorError("upstream", `its LFS server answered with status ${status}${why}`);
+}
+
+const without = "--no-lfs leaves its files in Git LFS out";
+
+function sourceOf(
+  object: LfsObject,
+  answer: z.infer<typeof schema>["objects"][number] | undefined,
+): LfsSource | MirrorError {
   const download = answer?.actions?.download;
   if (download !== undefined) return { object, href: download.href, headers: download.header ?? {} };
   const why = answer?.error === undefined ? "names no place for it" : `says: ${answer.error.message}`;
-  throw new MirrorError("not_found", `its LFS server does not have ${object.oid.slice(0, 12)}…, and ${why}`);
+  const text = `its LFS server does not have ${object.oid.slice(0, 12)}…, and ${why}; ${without}`;
+  return new MirrorError("not_found", text);
 }
 
 /** Writes an object as it arrives, and looks whether it is that one. @throws MirrorError `integrity`, `upstream`, `refused` */

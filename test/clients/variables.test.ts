@@ -39,6 +39,7 @@ function setupAt(url: string): ClientSetup {
     ca: "/certs/ca.pem",
     gitUnverified: [],
     proxy: undefined,
+    hosts: ["github.com", "git.corp.example"],
     policy: undefined,
     netrc: undefined,
   };
@@ -179,6 +180,16 @@ describe("what was there before", () => {
     const during = environmentWith(changeTo(clientVariables(setup, own), own), own);
     expect(during).toMatchObject({ GIT_ALLOW_PROTOCOL: "ssh:http", GIT_CONFIG_NOSYSTEM: "0" });
     expect(usersEnvironment(during)).toEqual(own);
+  });
+
+  test("without the user's own proxy stay those that the mirror does not stand in for, beside a command's proxy", () => {
+    const proxy = { url: "http://x:y@127.0.0.1:9", isRefusing: false };
+    const during = (NO_PROXY: string) => clientVariables({ ...setup, proxy }, { NO_PROXY, HTTP_PROXY: "http://p:1" });
+    expect(during("localhost,.corp.example,.lan,github.com:443")).toMatchObject({
+      HTTPS_PROXY: proxy.url,
+      NO_PROXY: "localhost,.lan,127.0.0.1",
+    });
+    expect(during("*")).toMatchObject({ NO_PROXY: "127.0.0.1", HTTP_PROXY: "" });
   });
 
   test("all hosts without proxy stay all, and an address is written in both ways", () => {

@@ -24,7 +24,8 @@ describe("versions in a project's config", () => {
   test("of several files are all wanted, and what says none says nothing", () => {
     const one = 'import Config\nconfig :esbuild, version: "0.25.4"\nconfig :app, version: "9.9.9"\n';
     const more = 'config :esbuild, version: "0.17.11"\nconfig :tailwind, version: System.fetch_env!("V")\n';
-    expect(versions(one, more, 'config :esbuild, version: "../../evil"', '"#{'.repeat(9000))).toEqual({
+    const none = ["../../evil", "4.0.0-beta_1", "04.1.2"].map((each) => `config :tailwind, version: "${each}"`);
+    expect(versions(one, more, ...none, '"#{'.repeat(9000))).toEqual({
       tailwind: [],
       esbuild: ["0.25.4", "0.17.11"],
     });
@@ -48,9 +49,18 @@ describe("where they lie", () => {
     expect(toolFiles("esbuild", "0.25.4", targets("aarch64-linux-gnu"), { keys: { a: "PEM" } })).toEqual([
       {
         url: "https://registry.npmjs.org/@esbuild/linux-arm64/-/linux-arm64-0.25.4.tgz",
-        npm: { aboutUrl: "https://registry.npmjs.org/@esbuild/linux-arm64/0.25.4", keys: { a: "PEM" } },
+        npm: {
+          id: "@esbuild/linux-arm64@0.25.4",
+          aboutUrl: "https://registry.npmjs.org/@esbuild/linux-arm64/0.25.4",
+          keys: { a: "PEM" },
+        },
       },
     ]);
+  });
+
+  test("before 0.16, esbuild's packages had other names", () => {
+    const urls = toolFiles("esbuild", "0.14.41", targets("x86_64-linux-gnu"), { keys: {} }).map(({ url }) => url);
+    expect(urls).toEqual(["https://registry.npmjs.org/esbuild-linux-64/-/esbuild-linux-64-0.14.41.tgz"]);
   });
 
   test("which version is the package's own stands in its source", () => {
@@ -65,18 +75,20 @@ describe("what npm says", () => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const keys = { "SHA256:a": publicKey.export({ type: "spki", format: "pem" }).toString() };
   const sha512 = createHash("sha512").update("it").digest();
+  const id = "@e/x@1.0.0";
   const integrity = `sha512-${sha512.toString("base64")}`;
-  const sig = sign("sha256", Buffer.from(`@e/x@1.0.0:${integrity}`), privateKey).toString("base64");
+  const sig = sign("sha256", Buffer.from(`${id}:${integrity}`), privateKey).toString("base64");
   const url = "https://registry.npmjs.org/@e/x/-/x-1.0.0.tgz";
-  const said = (change: object = {}) =>
+  const said = (change: object = {}, more: object = {}) =>
     JSON.stringify({
-      _id: "@e/x@1.0.0",
+      _id: id,
       dist: { integrity, tarball: url, signatures: [{ keyid: "SHA256:a", sig }], ...change },
+      ...more,
     });
 
   test("is taken when a key of the package has signed it, or when the package is of before that", () => {
-    expect(readNpmPackage(said(), url, { keys })).toEqual(sha512);
-    expect(readNpmPackage(said({ signatures: undefined }), url, { keys: {} })).toEqual(sha512);
+    expect(readNpmPackage(said(), url, { id, keys })).toEqual(sha512);
+    expect(readNpmPackage(said({ signatures: undefined }), url, { id, keys: {} })).toEqual(sha512);
   });
 
   test.each([
@@ -89,10 +101,11 @@ describe("what npm says", () => {
       /no key/,
     ],
     ["is signed by what is no key", said(), { "SHA256:a": "no PEM" }, /no key/],
+    ["is of another package", said({}, { _id: "evil@6.6.6" }), keys, /npm tells of "evil@6.6.6"/],
     ["lies elsewhere", said({ tarball: "https://evil.example/x.tgz" }), keys, /lies at/],
     ["names another digest", said({ integrity: "sha1-aaaa" }), keys, /no SHA-512/],
     ["is none", "[]", keys, /not what npm says/],
   ])("is refused when it %s", (_what, text, known: Record<string, string>, message) => {
-    expect(() => readNpmPackage(text, url, { keys: known })).toThrow(message);
+    expect(() => readNpmPackage(text, url, { id, keys: known })).toThrow(message);
   });
 });

@@ -98,6 +98,50 @@ describe("precompiled NIFs", () => {
     expect((await run("verify", "--target", "x86_64-linux-gnu")).stdout).toMatch(/^compiles offline: yes$/m);
   });
 
+  test("of a URL that no folder can hold cost nothing but themselves", async () => {
+    const odd = makeTarball({
+      name: "odd",
+      version: "1.0.0",
+      files: {
+        "mix.exs":
+          'defmodule Odd.MixProject do\n  def project, do: [make_precompiler_url: "https://example.org/@{artefact_filename}?raw=true"]\nend\n',
+        "checksum.exs": checksums({ "odd-nif-2.16-x86_64-linux-gnu-1.0.0.tar.gz": linux }),
+      },
+    });
+    await lock(fast, odd);
+    publish();
+    const { code, stderr } = await sync();
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/example\.org.*: a query has no place in a folder/)]);
+    expect(stderr).not.toContain("in the configuration");
+    const { stdout } = await run("env", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH: expect.any(String) });
+  });
+
+  test("have no say in what a file was that the mirror has seen", async () => {
+    await lock(fast);
+    publish();
+    await sync();
+    const record = join(cwd, ".mirror/files.json");
+    const known = (await readFile(record, "utf8")).replace(sha256(linux), sha256(darwin));
+    await writeFile(record, known);
+    const { code, stderr } = await sync();
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/this mirror knows it with SHA-256 .* a package says/)]);
+    expect(await readFile(record, "utf8")).toBe(known);
+  });
+
+  test("stay while a package is not here that may want them", async () => {
+    const slow = makeTarball({ name: "slow", version: "1.0.0" });
+    await lock(fast, slow);
+    publish();
+    await sync();
+    await rm(join(cwd, ".mirror/hex/tarballs/fast-0.3.0.tar"));
+    const { stdout } = await run("prune", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      removed: [],
+      spared: [{ reason: expect.stringContaining("is not here") }],
+    });
+  });
+
   test("lie where those look for them that take them from a folder, as the package names them and not otherwise", async () => {
     await lock(fast);
     publish();

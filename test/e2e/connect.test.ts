@@ -3,16 +3,20 @@
  * in for, and nowhere else; and `exec` gives its command a proxy that leads on to where the user's would have.
  */
 import { mkdir, writeFile } from "node:fs/promises";
+import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { connect as tlsConnect } from "node:tls";
 import { beforeEach, describe, expect, test } from "vitest";
 import { makeAuthority, makeServerCertificate } from "../../src/tls/certificates.ts";
 import { mirrorServer, startServer, type RunningServer } from "../support/cli.ts";
 import { isInstalled, runClient } from "../support/clients.ts";
 import { startFileUpstream } from "../support/file-upstream.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { makeRepository, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream } from "../support/hex-upstream.ts";
+import { waitUntil } from "../support/processes.ts";
 import { startProxy } from "../support/proxy.ts";
 import { alpha, mixLock } from "../support/tarballs.ts";
 
@@ -79,6 +83,26 @@ describe.skipIf(!isInstalled("curl", "--version"))("the server, as a proxy,", ()
     expect(answer).toMatch(/^HTTP\/1\.1 200 Connection Established\r\n\r\n/);
     expect(answer).not.toContain("the tool");
     expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
+  });
+
+  test("leads into no further tunnel, however often it is asked within one", async () => {
+    const server = await startServer([], { cwd });
+    const socket = connect(server.port, "127.0.0.1");
+    const ask = "CONNECT github.com:443 HTTP/1.1\r\nHost: github.com\r\n\r\n";
+    socket.write(ask);
+    await once(socket, "data");
+    const inner = tlsConnect({ socket, servername: "github.com", rejectUnauthorized: false });
+    await once(inner, "secureConnect");
+    inner.write(ask);
+    expect(await text(inner).catch(() => "")).not.toContain("200 Connection Established");
+    expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
+  });
+
+  test("follows the certificate when that is renewed", async () => {
+    const server = await startServer([], { cwd });
+    expect((await curl(server, tool)).output).toBe("the tool");
+    expect(await mirrorServer(["certs", "renew", "--new-ca"], { cwd })).toMatchObject({ code: 0 });
+    await waitUntil(async () => (await curl(server, tool)).output === "the tool", "the new certificate");
   });
 
   test("says that it has no TLS, and whom its certificate does not name", async () => {
@@ -166,6 +190,18 @@ describe.skipIf(!isInstalled("curl", "--version"))("exec's proxy", () => {
     expect(await exec(["--artefacts"], script)).toMatchObject({ stdout: "407", code: 56 });
     expect(outside.log).toEqual([]);
     expect((await exec(["--artefacts"], `curl -sSk --noproxy "" https://${target}/x`)).stdout).toBe("outside");
+  });
+
+  test("is taken by git, which asks without a password first", async () => {
+    const repository = join(cwd, "outside/o/r.git");
+    await makeRepository(repository);
+    const { url } = await startGitUpstream(join(cwd, "outside"));
+    const proxy = await startProxy({ names: { "outside.example:443": new URL(url).host } });
+    // What answers has no TLS: git gets as far as that, through both proxies.
+    const env = { HTTPS_PROXY: proxy.url };
+    const { stderr } = await exec(["--artefacts"], "git ls-remote https://outside.example/o/r", env);
+    expect(proxy.log).toEqual(["CONNECT outside.example:443"]);
+    expect(stderr).not.toMatch(/CONNECT aborted|407/);
   });
 
   test("leads nobody anywhere but to the mirror with --hermetic, which is named", async () => {

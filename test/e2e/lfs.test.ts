@@ -75,6 +75,19 @@ describe("sync", () => {
     await expect(readFile(place())).rejects.toThrow();
   });
 
+  test("brings what it can, and says what it cannot", async () => {
+    const other = Buffer.from("not at the server");
+    await lock(await commit(join(cwd, "upstream/owner/model.git"), { "other.bin": pointer(other) }, "other"));
+    const { code, stderr } = await here("sync", "app");
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/does not have .*no such object; --no-lfs/)]);
+    expect(await readFile(place())).toEqual(model);
+    lfs.objects.set(createHash("sha256").update(other).digest("hex"), other);
+    expect((await here("sync", "app", "--if-changed")).stdout).toMatch(/updated 1/);
+    expect(await here("verify")).toMatchObject({ code: 0 });
+    await rm(place());
+    expect((await here("sync", "app", "--if-changed")).stdout).toMatch(/updated 1/);
+  });
+
   test("asks whom the commit's .lfsconfig names, and tells what clients have to be told then", async () => {
     const other = await startGitUpstream(join(cwd, "upstream"));
     const elsewhere = serveLfs(other, [model]);

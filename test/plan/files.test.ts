@@ -8,7 +8,7 @@ const fileJobs = (files: unknown[]) => jobsOf(options.files.schema.parse(files))
 const sha = "Ab".repeat(32);
 
 test("one URL, with its checksum", () => {
-  expect(fileJobs([{ url: "https://GitHub.com/o/r/releases/download/v1/tool", sha256: sha }])).toEqual([
+  expect(fileJobs([{ url: "https://GitHub.com/o/r/releases/download/v1/tool", sha256: sha }])).toMatchObject([
     {
       url: "https://GitHub.com/o/r/releases/download/v1/tool",
       host: "github.com",

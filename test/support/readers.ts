@@ -126,7 +126,7 @@ export const readers: Readonly<Record<string, Reader>> = {
         dist: { integrity: `sha512-${"a".repeat(86)}==`, tarball: "https://h/a", signatures: [] },
       }),
     ),
-    read: (bytes) => readNpmPackage(bytes.toString("utf8"), "https://h/a", { keys: {} }),
+    read: (bytes) => readNpmPackage(bytes.toString("utf8"), "https://h/a", { id: "a@1", keys: {} }),
   },
   "pointers of Git LFS": {
     samples: text(`version https://git-lfs.github.com/spec/v1\noid sha256:${"ab".repeat(32)}\nsize 12\n`),
