@@ -1,6 +1,7 @@
 /** Which versions of tailwind and esbuild a project's `config/*.exs` names, where its lock has the packages of these names. */
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { readToolVersions } from "../downloads/app-config.ts";
 import { toolNames, type LockEntry, type ToolVersions } from "../lock/entries.ts";
 
 /** @param folder of the project @returns none where nothing can be read: then the packages' own versions count */
@@ -11,6 +12,5 @@ export async function projectTools(folder: string, entries: readonly LockEntry[]
   const texts = await Promise.all(
     names.sort().map(async (name) => readFile(join(folder, "config", name), "utf8").catch(() => "")),
   );
-  const { readToolVersions } = await import("../downloads/app-config.ts");
   return readToolVersions(texts).filter(({ name }) => locked.includes(name));
 }
