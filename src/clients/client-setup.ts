@@ -88,7 +88,7 @@ export async function clientEnvironment(
   });
   const caches = await layOutCaches(paths, clients.at(name).at("artefacts"), { locks, users: users.environment }).catch(
     // They are asked of the mirror then.
-    (error: unknown) => void context.reporter.warn(`no caches are laid out: ${describeError(error)}`),
+    (error: unknown) => context.reporter.warn(`no caches are laid out: ${describeError(error)}`),
   );
   const setup: ClientSetup = {
     url,

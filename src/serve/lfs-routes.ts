@@ -55,7 +55,8 @@ export function addLfsRoutes(
   };
 
   app.post("/git/lfs/batch", { bodyLimit: maxRequestSize }, async (request, reply) => {
-    const asked = schema.safeParse(parseJson(String(request.body ?? ""))).data;
+    const { body } = request;
+    const asked = schema.safeParse(parseJson(Buffer.isBuffer(body) ? body.toString("utf8") : "")).data;
     if (asked === undefined) throw new MirrorError("malformed", "that is no request of Git LFS's batch API");
     if (asked.operation !== "download") throw readOnly(targetOf(request));
     if (asked.hash_algo !== "sha256") throw new MirrorError("malformed", "objects are known by their SHA-256 here");
