@@ -2,12 +2,12 @@
  * Brings files: fetched once, with redirects followed, and from then on compared with what is known of them: what the
  * configuration says, what the tarball of a package says, what npm has signed, or else what the first sync got (files.json).
  */
-import { FileIndex } from "../disk/file-index.ts";
+import type { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import { readNpmPackage } from "../downloads/npm.ts";
 import { MirrorError } from "../errors.ts";
 import { aboutJob, itemOf, keyOf, type FileJob } from "../plan/files.ts";
-import { digest, hashFile } from "./hash-file.ts";
+import { digest, hashFile, openHashes } from "./hash-file.ts";
 import { transferOf, type Brought } from "../reporter.ts";
 import { addFileChecksums, readFileChecksums, type FileChecksums, type FileRecord } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -34,8 +34,7 @@ export async function bringingFiles(
 ): Promise<Bringing<FileJob>> {
   const checksums = await readFileChecksums(paths);
   const learned: FileChecksums = new Map();
-  const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
-  const index = await FileIndex.open(paths.cache, { folder: paths.filesDir.path, parse });
+  const index = await openHashes(paths.cache, paths.filesDir.path);
   const one = { ...tools, ...how, checksums, learned, index };
   return {
     bring: async function* (job) {

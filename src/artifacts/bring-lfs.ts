@@ -4,7 +4,6 @@
  */
 import pLimit from "p-limit";
 import type { Place } from "../disk/place.ts";
-import { FileIndex } from "../disk/file-index.ts";
 import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { isLfsHeld, lfsPlace, lfsUrlIn, listLfsObjects, type LfsObject } from "../git/lfs.ts";
@@ -18,7 +17,7 @@ import { redactUrl } from "../names/git-url.ts";
 import type { Item } from "../names/item.ts";
 import { trimEnd } from "../text.ts";
 import type { BringTools } from "./artifact.ts";
-import { hashFile } from "./hash-file.ts";
+import { hashFile, openHashes } from "./hash-file.ts";
 
 // Of one repository at once.
 const downloads = 4;
@@ -143,8 +142,7 @@ async function bringObjects(
 /** What is not here, or is here and something else. */
 async function lackingOf(repository: Place, objects: readonly LfsObject[], cache: Place): Promise<LfsObject[]> {
   if (objects.length === 0) return [];
-  const parse = (value: unknown) => (typeof value === "string" ? value : undefined);
-  const index = await FileIndex.open(cache, { folder: `lfs of ${repository.path}`, parse });
+  const index = await openHashes(cache, `lfs of ${repository.path}`);
   const lacking: LfsObject[] = [];
   for (const object of objects) {
     const place = lfsPlace(repository, object.oid);

@@ -9,16 +9,15 @@
  * Copies, since they write there too. A folder that the user has named stays the user's.
  */
 import { basename } from "node:path";
-import { hashFile } from "../artifacts/hash-file.ts";
+import { hashFile, openHashes } from "../artifacts/hash-file.ts";
 import { downloadsOf } from "../artifacts/package-downloads.ts";
-import { FileIndex } from "../disk/file-index.ts";
 import type { Place } from "../disk/place.ts";
 import type { Cache } from "../downloads/precompiled.ts";
 import type { Lock } from "../lock/entries.ts";
 import { fileJob, keyOf, type FileJob } from "../plan/files.ts";
 import type { StorePaths } from "../store/paths.ts";
 
-export const cacheVariables: Readonly<Record<Cache, string>> = {
+const cacheVariables: Readonly<Record<Cache, string>> = {
   rustler_precompiled: "RUSTLER_PRECOMPILED_GLOBAL_CACHE_PATH",
   elixir_make: "ELIXIR_MAKE_CACHE_DIR",
   xla: "XLA_CACHE_DIR",
@@ -35,8 +34,8 @@ export async function layOutCaches(
   { locks, users }: { readonly locks: readonly Lock[]; readonly users: Readonly<Record<string, string | undefined>> },
 ): Promise<Record<string, string>> {
   if (!paths.filesDir.isFolder()) return {};
-  const hashes = await openHashes(paths.cache, paths.filesDir);
-  const copies = await openHashes(paths.cache, folder);
+  const hashes = await openHashes(paths.cache, paths.filesDir.path);
+  const copies = await openHashes(paths.cache, folder.path);
   const found = new Set<Cache>();
   for (const { version, files } of await downloadsOf(paths, locks, "all")) {
     for (const { url, sha256, cache } of files) {
@@ -64,11 +63,4 @@ function jobOf(url: string): FileJob | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function openHashes(cache: Place, of: Place): Promise<FileIndex<string>> {
-  return FileIndex.open(cache, {
-    folder: of.path,
-    parse: (value) => (typeof value === "string" ? value : undefined),
-  });
 }

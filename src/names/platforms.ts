@@ -75,11 +75,6 @@ export function isFor(name: string, targets: Targets): boolean {
   );
 }
 
-/** `x86_64-linux-gnu`, `x86_64-linux-gnu-cuda12` */
-export function showPlatform({ arch, os, abi, accelerator }: Platform): string {
-  return [arch, os, abi, accelerator].filter((part) => part !== undefined).join("-");
-}
-
 function byName(others: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
   return new Map(
     Object.entries(others).flatMap(([name, more]) =>
