@@ -4,7 +4,7 @@
  */
 import type { Targets } from "../names/platforms.ts";
 import { releaseItem, type Item } from "../names/item.ts";
-import { aboutJob, fileJob, type FileJob } from "../plan/files.ts";
+import { fileJob, partsOf, type FileJob } from "../plan/files.ts";
 import type { Lock } from "../lock/entries.ts";
 import type { StorePaths } from "../store/paths.ts";
 import type { Asking } from "./artifact.ts";
@@ -66,10 +66,8 @@ export function unreadBesides({ unread }: ReleaseDownloads, listed: readonly Fil
 
 function isHeld(paths: StorePaths, { url, sha256, npm }: DownloadedFile): boolean {
   try {
-    const job = { ...fileJob(url, sha256), npm };
-    return [job, ...[aboutJob(job)].filter((about) => about !== undefined)].every(({ host, path }) =>
-      paths.file(host, path).isFile(),
-    );
+    const parts = partsOf({ ...fileJob(url, sha256), npm });
+    return parts.every(({ host, path }) => paths.file(host, path).isFile());
   } catch {
     // A URL that cannot be kept is told by sync.
     return false;

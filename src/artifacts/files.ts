@@ -13,7 +13,7 @@ import { isFilePath } from "../names/file-names.ts";
 import { releaseItem } from "../names/item.ts";
 import type { FileSource } from "../options.ts";
 import { packageJobs } from "../plan/packages.ts";
-import { aboutJob, fileJob, fileJobs, itemOf, keyOf, type FileJob } from "../plan/files.ts";
+import { fileJob, fileJobs, itemOf, keyOf, partsOf, type FileJob } from "../plan/files.ts";
 import type { Reporter } from "../reporter.ts";
 import { readFileChecksums, writeFileChecksums, type FileChecksums } from "../store/file-checksums.ts";
 import type { StorePaths } from "../store/paths.ts";
@@ -119,12 +119,6 @@ function hasAbsent(paths: StorePaths, locks: readonly Lock[]): boolean {
   return packageJobs(locks).some(({ repository, name, releases }) =>
     releases.some(({ version }) => !paths.registry(repository).tarball(name, version).isFile()),
   );
-}
-
-/** A file, and what has to be here for it. */
-function partsOf(job: FileJob): readonly FileJob[] {
-  const about = aboutJob(job);
-  return about === undefined ? [job] : [about, job];
 }
 
 function jobsOf(releases: readonly ReleaseDownloads[]): Wanted<FileJob> {

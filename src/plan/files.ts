@@ -154,6 +154,12 @@ export function aboutJob({ npm, asking }: Pick<FileJob, "npm" | "asking">): File
   return asking === undefined ? job : { ...job, asking };
 }
 
+/** A file, and what has to be here for it. */
+export function partsOf(job: FileJob): readonly FileJob[] {
+  const about = aboutJob(job);
+  return about === undefined ? [job] : [about, job];
+}
+
 /** In files.json. */
 export function keyOf({ host, path }: Pick<FileJob, "host" | "path">): string {
   return `${host}/${path}`;
