@@ -267,6 +267,7 @@ function parse(option: Option, value: unknown, where: string, resolvePath: (path
 
 /** What lies there may be of another kind than is meant. @param where as it was given @throws MirrorError `config` */
 function requireKind(path: string, kind: NonNullable<Option["path"]>, where: string): void {
+  if (kind === "file or folder") return;
   if (!exists(path)) {
     if (kind === "given file") throw new MirrorError("config", `${where}: there is no file ${path}`);
   } else if (isFolder(path)) {

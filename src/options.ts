@@ -151,7 +151,7 @@ export interface Option {
    * What lies at the path that it is, if anything: relative ones count from the working folder, or from the configuration
    * file that holds them. `given file`: one that has to be there.
    */
-  readonly path?: "folder" | "file" | "given file";
+  readonly path?: "folder" | "file" | "given file" | "file or folder";
   /** Likewise for paths within the value. */
   readonly resolvePaths?: (value: never, resolve: (path: string) => string) => unknown;
   /** All words that its value may be, where these are few. */
@@ -839,6 +839,70 @@ export const options = {
     allowed: "a PEM file",
     schema: text,
     path: "given file",
+  },
+  archive: {
+    scope: "command",
+    default: false,
+    flag: "--tar",
+    help: "one file, which docker load takes, instead of a folder; so does a name that ends in .tar",
+    allowed: "true or false",
+    schema: flag,
+  },
+  oci: {
+    scope: "command",
+    default: false,
+    flag: "--oci",
+    help: "an OCI image layout, a folder: as without it",
+    allowed: "true or false",
+    schema: flag,
+  },
+  onto: {
+    scope: "command",
+    flag: "--onto <image>",
+    help: "an earlier image of this mirror, whose layers stay: what has changed since becomes one more",
+    allowed: "an OCI image layout, or a tar archive of one",
+    schema: text,
+    path: "file or folder",
+  },
+  base: {
+    scope: "command",
+    flag: "--base <image>",
+    help: "mirror-server's own image, so that what comes of it serves the mirror",
+    allowed: "an OCI image layout, or a tar archive of one",
+    schema: text,
+    path: "file or folder",
+  },
+  tag: {
+    scope: "command",
+    default: "mirror:latest",
+    flag: "--tag <name:tag>",
+    help: "what the image is called",
+    allowed: "a name such as mirror:latest",
+    schema: z.string().regex(/^[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][\w.-]{0,127}$|^[A-Za-z0-9_][\w.-]{0,127}$/),
+  },
+  sign: {
+    scope: "command",
+    flag: "--sign <file>",
+    help: "sign the image's digest with this private key, into OUT.sig",
+    allowed: "a PEM file: Ed25519, ECDSA or RSA",
+    schema: text,
+    path: "given file",
+  },
+  verifyKey: {
+    scope: "command",
+    flag: "--key <file>",
+    help: "take only an image that the owner of this public key has signed; its signature lies in IMAGE.sig",
+    allowed: "a PEM file",
+    schema: text,
+    path: "given file",
+  },
+  withPrivate: {
+    scope: "command",
+    default: false,
+    flag: "--with-private",
+    help: "also organisations, other Hex repositories and the mirror's own, and git repositories that were fetched with a login",
+    allowed: "true or false",
+    schema: flag,
   },
   forgetCaKey: {
     scope: "command",

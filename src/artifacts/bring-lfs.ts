@@ -41,6 +41,8 @@ export interface LfsOptions {
 export interface BroughtLfs {
   readonly count: number;
   readonly bytes: number;
+  /** Whether its LFS server was sent a login. */
+  readonly hasLogin: boolean;
   /** The first of them; undefined: all is here. */
   readonly error?: unknown;
 }
@@ -54,6 +56,10 @@ export async function bringLfs(
 ): Promise<BroughtLfs> {
   let [count, bytes] = [0, 0];
   const errors: unknown[] = [];
+  let hasLogin = false;
+  const onLogin = () => {
+    hasLogin = true;
+  };
   for (const revision of revisions) {
     try {
       const wanted = await listLfsObjects(repository, revision);
@@ -62,7 +68,10 @@ export async function bringLfs(
       const server = await serverOf(await lfsUrlIn(repository, revision), options, tools);
       for (let from = 0; from < missing.length; from += atOnce) {
         // What they name may be good for some minutes only.
-        const brought = await bringObjects(repository.place, missing.slice(from, from + atOnce), server, tools);
+        const brought = await bringObjects(repository.place, missing.slice(from, from + atOnce), server, {
+          ...tools,
+          onLogin,
+        });
         for (const each of brought) {
           if (each.status === "rejected") errors.push(each.reason);
           else [count, bytes] = [count + 1, bytes + each.value];
@@ -72,7 +81,7 @@ export async function bringLfs(
       errors.push(error);
     }
   }
-  return { count, bytes, ...(errors.length === 0 ? {} : { error: errors[0] }) };
+  return { count, bytes, hasLogin, ...(errors.length === 0 ? {} : { error: errors[0] }) };
 }
 
 interface Server extends LfsOptions {
@@ -112,13 +121,15 @@ async function bringObjects(
   repository: Place,
   missing: readonly LfsObject[],
   { server, authorization, environments, maxItemSize, isTheirs }: Server,
-  tools: BringTools,
+  { onLogin, ...tools }: BringTools & { readonly onLogin: () => void },
 ): Promise<PromiseSettledResult<number>[]> {
   const transfer = transferOf(tools);
   // It may send to itself, whatever its address: somebody named it.
   const hosts = new Set([...tools.hosts, ...[hostOf(server)].filter((host) => host !== undefined)]);
-  const ask = async (as: string | undefined) =>
-    findLfs(missing, { url: server, authorization: as, isAnonymous: !isTheirs }, { ...tools, transfer });
+  const ask = async (as: string | undefined) => {
+    if (as !== undefined) onLogin();
+    return findLfs(missing, { url: server, authorization: as, isAnonymous: !isTheirs }, { ...tools, transfer });
+  };
   const sources = await (authorization === undefined && isTheirs
     ? withLogin(server, environments, tools, ask)
     : ask(authorization));

@@ -1,5 +1,6 @@
 /** Brings one git repository to upstream's state; one that is damaged is fetched anew, and stays until that is done. */
 import type { Place } from "../disk/place.ts";
+import { recordAccess } from "../git/access.ts";
 import { askedUrl, leadsTo, reachedUrl } from "../git/asked-url.ts";
 import { BareRepository } from "../git/bare-repository.ts";
 import { packDamage } from "../git/check-packs.ts";
@@ -14,6 +15,7 @@ import { quarantine } from "../store/quarantine.ts";
 import type { BringTools } from "./artifact.ts";
 import { bringLfs } from "./bring-lfs.ts";
 import type { Land } from "./land-file.ts";
+import { canTrace } from "../git/run.ts";
 import { countReceived } from "../git/progress-bytes.ts";
 import { gitConfigVariables } from "../git/config-variables.ts";
 import { fromAny, type FromOne } from "../upstream/git.ts";
@@ -63,20 +65,27 @@ export async function bringRepository(
   };
   const isSelf = leadsTo(ownNames, ownPorts);
   let from = "";
+  // Where git cannot tell, and by ssh, it is taken for one.
+  let hasLogin = false;
   const fromOne: FromOne<RepositoryOutcome> = async (url, ask) => {
     from = url;
+    hasLogin = !canTrace || !/^(?:https?|git):/i.test(url);
     const asked = await askedUrl(environments.upstream(), url, isSelf);
     const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
     const settings = { ...environments.upstream().env, ...asked.variables };
     const login = gitConfigVariables(settings, gitAuthorization(url, tools.tokens));
     const extra = { ...asked.variables, ...login, ...local };
-    const running = { environments, extra, signal, ask, note, onProgress };
+    const onLogin = () => {
+      hasLogin = true;
+    };
+    const running = { environments, extra, signal, ask, note, onProgress, onLogin };
     const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, running);
     return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note, land: tools.land });
   };
   const through = isLocal(job) ? undefined : gitUrlThrough(upstream, job);
   const outcome = await fromAny(through === undefined ? job.urls : [through], tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
+  await recordAccess(place, "git", hasLogin ? "login" : "anyone");
   if (!lfs) return { outcome, bytes: received.bytes(), lfsError: undefined };
   const objects = await bringLfs(
     repository,
@@ -92,6 +101,7 @@ export async function bringRepository(
     },
     tools,
   );
+  if (objects.hasLogin) await recordAccess(place, "lfs", "login");
   const isMore = outcome === "unchanged" && objects.count > 0;
   return {
     outcome: isMore ? "updated" : outcome,

@@ -204,10 +204,13 @@ export const commands = {
   verify: {
     summary: "is all that the locks name here and intact? exit 3 if not",
     argument: lockArgument,
-    own: ["deep", "dryRun", "lockName"],
-    more: [...wanted, "lfs", "hexPublicKey", ...hosts],
+    own: ["deep", "dryRun", "lockName", "oci", "verifyKey"],
+    more: [...wanted, "lfs", "hexPublicKey", "tag", ...hosts],
     meanings: {
       lfs: "do not ask for what files of git repositories point to in Git LFS",
+      oci: "check an image that pack made, deeply, instead of this mirror",
+      verifyKey: "with --oci: the public key that has to have signed it",
+      tag: "with --oci: which image, where the layout holds several",
       dryRun: "with --deep: say what would go into quarantine, and leave it",
       packages: "check this release, too; may come several times",
       policies: "check this dependency policy, too; may come several times",
@@ -220,6 +223,7 @@ export const commands = {
       "mirror-server verify",
       "mirror-server verify --deep                # and whether all else is",
       "mirror-server verify ~/my_app --json | jq .missing",
+      "mirror-server verify --oci mirror-image",
     ],
     guide: "ci",
   },
@@ -305,6 +309,33 @@ export const commands = {
     meanings: { into: "the Hex repository that it was added to" },
     examples: ["mirror-server remove acme@1.0.0", "mirror-server remove acme@1.0.0 --repo corp"],
     guide: "private-packages",
+  },
+  pack: {
+    summary: "make an OCI image of the mirror, to be carried or pushed",
+    argument: { name: "out", help: "a folder, or a .tar file", isFile: true },
+    own: ["oci", "archive", "onto", "base", "tag", "sign", "withPrivate"],
+    more: [],
+    examples: [
+      "mirror-server pack mirror-image",
+      "mirror-server pack mirror-image --onto mirror-image   # what has changed",
+      "mirror-server pack mirror.tar --sign pack_key.pem",
+    ],
+    guide: "air-gapped",
+  },
+  unpack: {
+    summary: "check an image that pack made, and take its mirror",
+    argument: { name: "image", help: "what pack made, or skopeo fetched", isFile: true },
+    own: ["verifyKey", "tag", "newKey"],
+    more: ["hexPublicKey"],
+    meanings: {
+      tag: "which image, where the layout holds several",
+      newKey: "take a registry that is signed by another key than the one that is here",
+    },
+    examples: [
+      "mirror-server unpack mirror-image --mirror mirror",
+      "mirror-server unpack mirror.tar --key pack_public.pem --mirror mirror",
+    ],
+    guide: "air-gapped",
   },
   init: {
     summary: "write what a project needs to use a mirror, over nothing of yours",

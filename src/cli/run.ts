@@ -24,12 +24,14 @@ import { init } from "./init.ts";
 import { list } from "./list.ts";
 import type { Asked, Invocation } from "./program.ts";
 import type { Progress } from "./progress.ts";
+import { pack } from "./pack.ts";
 import { prune } from "./prune.ts";
 import { remove } from "./remove.ts";
 import { report } from "./report.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { sync } from "./sync.ts";
+import { unpack } from "./unpack.ts";
 import { verify } from "./verify.ts";
 import { why } from "./why.ts";
 
@@ -39,6 +41,8 @@ const works: Readonly<Record<CommandName, Command>> = {
   serve,
   sync,
   build,
+  pack,
+  unpack,
   add,
   remove,
   verify,

@@ -4,15 +4,23 @@ import type { Finding, VerifyResult } from "../mirror/findings.ts";
 import { printResult, type Command, type CommandContext } from "./command.ts";
 import { showAsking, showRelease } from "./items.ts";
 import { showItem } from "../names/shown-item.ts";
+import { onlyImage } from "./unpack.ts";
 import { readLocks } from "./locks.ts";
 
 export const verify: Command = async (context, args) => {
+  if (context.config.oci) return verifyImage(context, args);
   const locks = await locksToVerify(context, args);
   const result = await context.mirror.verify(locks, context.config);
   const names = locks.map(({ name }) => name).join(", ") || "the configuration";
   printResult(context, result, (found) => lines(found, names, context.config.dryRun));
   return result.ok ? 0 : 3;
 };
+
+async function verifyImage(context: CommandContext, args: readonly string[]): Promise<number> {
+  const result = await context.mirror.verifyImage(onlyImage(context, args, "verify --oci"));
+  printResult(context, result, (found) => lines(found, "the image", true));
+  return result.ok ? 0 : 3;
+}
 
 /** Those given; else the working folder's; else all that were synced before, as in a container without the apps. */
 async function locksToVerify(context: CommandContext, args: readonly string[]): Promise<Lock[]> {

@@ -211,6 +211,13 @@ export class Place {
     await symlink(target, this.path);
   }
 
+  /** Lets a link that somebody made lead elsewhere, in one step: whoever follows it sees the one or the other. */
+  async replaceLink(target: string): Promise<void> {
+    const fresh = this.temporary();
+    await symlink(target, fresh.path);
+    await rename(fresh.path, this.path);
+  }
+
   async setMode(mode: number): Promise<void> {
     await chmod(this.verifiedPath(), mode);
   }

@@ -57,7 +57,8 @@ async function foreignIn(folder: string, isPassedOver: (path: string) => boolean
   return found;
 }
 
-async function* filesBelow(folder: Place, withHidden: boolean): AsyncGenerator<Place> {
+/** @param withHidden whether hidden files and folders count */
+export async function* filesBelow(folder: Place, withHidden: boolean): AsyncGenerator<Place> {
   for (const { name, kind } of await (withHidden ? folder.allEntries() : folder.entries())) {
     if (kind === "file") yield folder.at(name);
     else if (kind === "folder") yield* filesBelow(folder.at(name), withHidden);

@@ -9,6 +9,7 @@
 import type { Place } from "../disk/place.ts";
 import type { GitEnvironments } from "./environment.ts";
 import { requirePlain } from "./inspect.ts";
+import type { TransferListener } from "./transfer-trace.ts";
 import { runGit, tryGit, upstreamIdleSeconds, type RunOptions, type RunResult, type Surroundings } from "./run.ts";
 
 type Options = Pick<RunOptions, "input" | "onStdout">;
@@ -81,12 +82,12 @@ export class BareRepository {
       extra,
       onProgress,
       onStatus,
+      onLogin,
       signal,
-    }: {
+    }: TransferListener & {
       readonly depth: readonly string[];
       readonly extra: Readonly<Record<string, string>>;
       readonly onProgress: (line: string) => void;
-      readonly onStatus: (status: number) => void;
       readonly signal: AbortSignal;
     },
   ): Promise<void> {
@@ -105,6 +106,7 @@ export class BareRepository {
         idleSeconds: upstreamIdleSeconds,
         onStderr: onProgress,
         onStatus,
+        onLogin,
       });
       await this.takeRefsFrom(beside, before);
     } finally {

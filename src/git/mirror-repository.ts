@@ -146,7 +146,7 @@ async function refresh(
 }
 
 /** What a try that broke has left is removed before the next: a pack may be large. */
-function fetcher(repository: BareRepository, url: string, { ask, extra, onProgress }: RepositoryTools) {
+function fetcher(repository: BareRepository, url: string, { ask, extra, onProgress, onLogin }: RepositoryTools) {
   return async (refspecs: readonly string[], depth: readonly string[] = []): Promise<void> =>
     ask(async (turn) => {
       const { signal, sign, rest } = turn;
@@ -159,7 +159,8 @@ function fetcher(repository: BareRepository, url: string, { ask, extra, onProgre
         onProgress(line);
       };
       try {
-        await repository.fetch(url, refspecs, { depth, extra, onProgress: onLine, onStatus: answersOf(turn), signal });
+        const listening = { onProgress: onLine, onStatus: answersOf(turn), onLogin };
+        await repository.fetch(url, refspecs, { depth, extra, ...listening, signal });
         sign();
       } catch (error) {
         await removeGitLeftovers(repository.place);

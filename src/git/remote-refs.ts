@@ -29,6 +29,8 @@ export interface UpstreamTools extends GitTools {
   readonly ask: AskUpstream;
   /** Variables for what asks upstream. */
   readonly extra: Readonly<Record<string, string>>;
+  /** Told when upstream is sent a login. */
+  readonly onLogin?: () => void;
 }
 
 export interface RefsOfJob {
@@ -59,7 +61,13 @@ export async function listRemote(url: string, tools: UpstreamTools): Promise<Adv
   const text = await tools.ask(async (turn) => {
     const { env, cwd } = tools.environments.upstream();
     const { signal, sign } = turn;
-    const running = { cwd, signal, idleSeconds: upstreamIdleSeconds, onStatus: answersOf(turn) };
+    const running = {
+      cwd,
+      signal,
+      idleSeconds: upstreamIdleSeconds,
+      onStatus: answersOf(turn),
+      onLogin: tools.onLogin,
+    };
     const answer = await runGit(args, { ...running, env: { ...env, ...tools.extra } });
     // What is no git server may pass for one without any ref, which would make everything that is here stale.
     if (answer.trim() === "")

@@ -7,7 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { MirrorError } from "../errors.ts";
 import { onAbort } from "../listeners.ts";
 import { redactUrl } from "../names/git-url.ts";
-import { readTransferTrace, traceVariables } from "./transfer-trace.ts";
+import { readTransferTrace, traceVariables, type TransferListener } from "./transfer-trace.ts";
 import { goLast } from "./go-last.ts";
 
 /** What git sees of the world: variables, and a working folder with nothing in or above it. */
@@ -18,7 +18,7 @@ export interface Surroundings {
   readonly isBackground?: boolean;
 }
 
-export interface RunOptions extends Surroundings {
+export interface RunOptions extends Surroundings, TransferListener {
   readonly input?: Buffer | string;
   readonly signal?: AbortSignal | undefined;
   /** Seconds without a byte on stdout or stderr after which git is taken for stuck; absent: it may be silent for long. */
@@ -27,8 +27,6 @@ export interface RunOptions extends Surroundings {
   readonly onStderr?: ((line: string) => void) | undefined;
   /** Told of each chunk on stdout, which is then not collected. */
   readonly onStdout?: (chunk: Buffer) => void;
-  /** Told of each answer that comes over HTTP, by its status. */
-  readonly onStatus?: ((status: number) => void) | undefined;
 }
 
 export interface RunResult {
@@ -149,10 +147,10 @@ export async function tryGit(args: readonly string[], options: RunOptions): Prom
 
 /** With its trace of HTTP on a descriptor of its own, where somebody wants to know and the system has such. */
 function startTraced(args: readonly string[], options: RunOptions): GitChild {
-  const { onStatus, env } = options;
-  if (onStatus === undefined || !canTrace) return startGit(args, options);
+  const { onStatus, onLogin, env } = options;
+  if ((onStatus === undefined && onLogin === undefined) || !canTrace) return startGit(args, options);
   const child = startGit(args, { ...options, env: { ...env, ...traceVariables(3) } }, ["pipe"]);
-  const trace = readTransferTrace(onStatus);
+  const trace = readTransferTrace({ onStatus, onLogin });
   const pipe = child.stdio[3] as Readable | null | undefined;
   pipe?.on("data", (chunk: Buffer) => trace.read(chunk.toString("latin1")));
   pipe?.on("error", () => undefined);

@@ -1,6 +1,6 @@
 /**
- * What git's HTTP does, from the trace that it writes of it: whether the server answers. Git's output tells that only when
- * all has come. Of a proxy's answer to CONNECT it tells nothing. Pure.
+ * What git's HTTP does, from the trace that it writes of it: whether the server answers, and whether it was sent a login.
+ * Git's output tells the first only when all has come, and the second not at all. Of a proxy it tells nothing. Pure.
  * https://git-scm.com/docs/git#Documentation/git.txt-codeGITTRACECURLcode
  */
 
@@ -9,8 +9,14 @@ export interface TraceReader {
   readonly read: (text: string) => void;
 }
 
-/** @param onStatus told of each answer of the server, and not of a proxy's to CONNECT */
-export function readTransferTrace(onStatus: (status: number) => void): TraceReader {
+export interface TransferListener {
+  /** Told of each answer of the server, and not of a proxy's to CONNECT. */
+  readonly onStatus?: ((status: number) => void) | undefined;
+  /** Told when the server is sent a login. */
+  readonly onLogin?: (() => void) | undefined;
+}
+
+export function readTransferTrace({ onStatus, onLogin }: TransferListener): TraceReader {
   let rest = "";
   let isTunnel = false;
   return {
@@ -22,7 +28,8 @@ export function readTransferTrace(onStatus: (status: number) => void): TraceRead
         const [, method] = /=> Send header: ([A-Z]+) /.exec(line) ?? [];
         if (method !== undefined) isTunnel = method === "CONNECT";
         const [, status] = /<= Recv header: HTTP\/[\d.]+ (\d{3})/.exec(line) ?? [];
-        if (status !== undefined && !isTunnel) onStatus(Number(status));
+        if (status !== undefined && !isTunnel) onStatus?.(Number(status));
+        if (/=> Send header: authorization:/i.test(line)) onLogin?.();
       }
     },
   };

@@ -37,6 +37,8 @@ import { pullMode } from "../store/pull-mode.ts";
 import type { Item } from "../names/item.ts";
 import { status, type Status } from "./status.ts";
 import { withoutReleases } from "./without-releases.ts";
+import type { PackResult } from "./pack.ts";
+import type { UnpackResult, VerifyAt } from "./unpack.ts";
 import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "../store/trust.ts";
@@ -57,6 +59,12 @@ export interface Mirror {
   readonly remove: (releases: readonly RemovedRelease[]) => Promise<RemoveResult>;
   readonly verify: (locks: readonly Lock[], options: VerifyOptions) => Promise<VerifyResult>;
   readonly prune: (options: PruneOptions) => Promise<PruneResult>;
+  /** As an OCI image. @param target absolute */
+  readonly pack: (target: { readonly out: string; readonly isArchive: boolean }) => Promise<PackResult>;
+  /** The mirror of an image, in the place of this one. @param path absolute */
+  readonly unpack: (path: string) => Promise<UnpackResult>;
+  /** Looks at all of the mirror of an image. @param path absolute */
+  readonly verifyImage: (path: string) => Promise<VerifyResult>;
   readonly status: () => Promise<Status>;
   /** What is held, thing by thing. */
   readonly list: () => Promise<ListedItem[]>;
@@ -120,6 +128,8 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
   // Made anew for each job: what is read once is as it was then.
   const kinds = () => openKinds(context, tools);
   const mode = async () => pullMode(context, async (path) => isTracked(path, gitEnvironments));
+  const verifyAt: VerifyAt = async (folders) =>
+    (await import("./verify-elsewhere.ts")).verifyElsewhere(context, folders, gitEnvironments);
   const lenientKinds = () => openKinds(leniently(context), tools);
   return {
     sync: async (locks) => {
@@ -146,6 +156,12 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     },
     verify: async (locks, options) => (await import("./verify.ts")).verify(context, kinds, locks, options),
     prune: async (options) => onSameDisk(paths, () => prune(context, lenientKinds, options)),
+    pack: async (target) => {
+      const { pack } = await import("./pack.ts");
+      return onSameDisk(paths, () => pack(context, target, gitEnvironments));
+    },
+    unpack: async (path) => (await import("./unpack.ts")).unpack(context, path, verifyAt),
+    verifyImage: async (path) => (await import("./unpack.ts")).verifyImage(context, path, verifyAt),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
       return status(context, lenientKinds(), tools);

@@ -5,6 +5,7 @@
 import { asOnlyOne } from "../artifacts/only-one.ts";
 import type { Place } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
+import { recordAccess } from "../git/access.ts";
 import { mirrorRepository } from "../git/mirror-repository.ts";
 import { BareRepository } from "../git/bare-repository.ts";
 import { isPin, saysCommitIsAbsent } from "../git/pins.ts";
@@ -82,6 +83,7 @@ export async function bringForClient(wanted: Wanted, { bringer, way, maxSize }: 
         if (!saysCommitIsAbsent(error)) throw error;
         if (!place.isFolder()) await bring([]);
       }
+      await recordAccess(place, "git", "anyone");
       if (isNew && begun !== undefined) {
         await dropPinsOfNamed(BareRepository.open(place, { environments, signal }), new Set(locked));
       }

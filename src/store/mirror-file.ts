@@ -73,11 +73,15 @@ async function writeContent(paths: StorePaths, { registryName, upstreams, pull }
     ...(Object.keys(all).length === 0 ? {} : { upstreams: all }),
     ...(pull === undefined ? {} : { pull }),
   };
-  await paths.mirrorFile.writeIfChanged(`${JSON.stringify(content, null, 2)}\n`);
+  await paths.mirrorFile.writeIfChanged(mirrorFileText(content));
   // What stands there may have been made by `init`, or by hand.
   if (paths.gitignore.look() === undefined || (await paths.gitignore.contains(gitignoreBefore))) {
     await paths.gitignore.write(mirrorGitignore);
   }
+}
+
+export function mirrorFileText(content: z.infer<typeof schema>): string {
+  return `${JSON.stringify(content, null, 2)}\n`;
 }
 
 async function readContent(paths: StorePaths): Promise<z.infer<typeof schema> | undefined> {

@@ -8,7 +8,7 @@ import { makeRepository, startGitUpstream } from "../support/git.ts";
 
 test("answers are told as they come, and a proxy's to CONNECT is none", () => {
   const seen: number[] = [];
-  const trace = readTransferTrace((status) => seen.push(status));
+  const trace = readTransferTrace({ onStatus: (status) => seen.push(status) });
   const lines = [
     "12:00:00.1 http.c:664 => Send header: CONNECT github.com:443 HTTP/1.1",
     "12:00:00.2 http.c:664 <= Recv header: HTTP/1.1 200 Connection established",

@@ -209,7 +209,8 @@ export const readers: Readonly<Record<string, Reader>> = {
   },
   "git's traces": {
     samples: text("12:00:00.1 http.c:1 <= recv header: HTTP/1.1 200 OK\n<= Recv header, 4 bytes\n"),
-    read: (bytes) => readTransferTrace(() => undefined).read(bytes.toString("latin1")),
+    read: (bytes) =>
+      readTransferTrace({ onStatus: () => undefined, onLogin: () => undefined }).read(bytes.toString("latin1")),
   },
   "git's URLs": {
     samples: gitUrls,

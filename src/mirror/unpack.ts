@@ -1,0 +1,128 @@
+/**
+ * Takes a mirror from an OCI image, and looks at all of it first: the image is the one that was signed where that is asked for,
+ * each blob is what its name says, and what the mirror holds is what its own records say. Then it gets its place.
+ */
+import { basename, dirname, join } from "node:path";
+import { MirrorError } from "../errors.ts";
+import { fingerprint } from "../hex/keys.ts";
+import { makeScratch } from "../disk/scratch.ts";
+import { openLayout, readImage, type Image } from "../pack/layout.ts";
+import { readVerifyingKey, requireSigned, signatureFileOf } from "../pack/signature.ts";
+import { layOutMirror, replaceMirror, type Replaced } from "../pack/unpack.ts";
+import type { Context } from "../store/context.ts";
+import { requireRoom } from "../store/context.ts";
+import { StorePaths, type StoreFolders } from "../store/paths.ts";
+import { publishedKey } from "../store/published-key.ts";
+import type { VerifyResult } from "./findings.ts";
+
+export type UnpackKey = keyof StoreFolders | "tag" | "said" | "verifyKey" | "newKey";
+
+export interface UnpackResult extends Replaced {
+  /** Of the image. */
+  readonly digest: string;
+  /** Where the mirror is, as it was named. */
+  readonly mirror: string;
+  readonly isSigned: boolean;
+  /** Fingerprint of the registry's key; undefined: nothing is signed in it. */
+  readonly registry: string | undefined;
+  readonly checked: number;
+  /** What its locks name and it does not hold, such as what was left out for being private. */
+  readonly missing: VerifyResult["missing"];
+}
+
+/** Looks at a mirror in another folder, all of it. */
+export type VerifyAt = (folders: Pick<StoreFolders, MirrorFolder>) => Promise<VerifyResult>;
+type MirrorFolder = "mirror" | "hexDir" | "gitDir" | "privateKey";
+
+/** @param path of the image, absolute @throws MirrorError; then everything is as it was */
+export async function unpack(context: Context<UnpackKey>, path: string, verifyAt: VerifyAt): Promise<UnpackResult> {
+  const { config, paths } = context;
+  requireOneFolder(config);
+  await requireRoom(paths);
+  requireReplaceable(paths);
+  const before = await publishedKey(paths).catch(() => undefined);
+  return withImage(config, path, async (image, isSigned) => {
+    let result: VerifyResult | undefined;
+    let registry: string | undefined;
+    const replaced = await replaceMirror(image, config.mirror, async (folder) => {
+      const key = await publishedKey(new StorePaths({ ...config, ...foldersIn(folder) }));
+      registry = key === undefined ? undefined : fingerprint(key);
+      if (before !== undefined && registry !== fingerprint(before) && !config.newKey) {
+        throw new MirrorError(
+          "config",
+          `the registry in ${config.mirror} is signed by ${fingerprint(before)}, and that of ${path} by ` +
+            `${registry ?? "nobody"}: clients would refuse it; say --new-key to take it all the same`,
+        );
+      }
+      result = await verifyAt(foldersIn(folder));
+      requireIntact(result, path);
+    });
+    const { checked = 0, missing = [] } = result ?? {};
+    return { ...replaced, digest: image.digest, mirror: config.mirror, isSigned, registry, checked, missing };
+  });
+}
+
+/** The same look, at a mirror that is taken nowhere. @throws MirrorError for what is wrong with the image itself */
+export async function verifyImage(
+  { config }: Context<UnpackKey>,
+  path: string,
+  verifyAt: VerifyAt,
+): Promise<VerifyResult> {
+  return withImage(config, path, async (image) => {
+    const scratch = await makeScratch();
+    try {
+      const folder = scratch.place();
+      await layOutMirror(image, folder);
+      return await verifyAt(foldersIn(folder.path));
+    } finally {
+      await scratch.remove();
+    }
+  });
+}
+
+async function withImage<T>(
+  { tag, said, verifyKey }: Pick<Context<UnpackKey>["config"], "tag" | "said" | "verifyKey">,
+  path: string,
+  work: (image: Image, isSigned: boolean) => Promise<T>,
+): Promise<T> {
+  const key = verifyKey === undefined ? undefined : await readVerifyingKey(verifyKey);
+  const layout = await openLayout(path);
+  try {
+    const image = await readImage(layout, said.has("tag") ? tag : undefined);
+    if (key !== undefined) await requireSigned(image.digest, signatureFileOf(path), key);
+    return await work(image, key !== undefined);
+  } finally {
+    await layout.close();
+  }
+}
+
+function foldersIn(mirror: string): Pick<StoreFolders, MirrorFolder> {
+  const at = (name: string) => join(mirror, name);
+  return { mirror, hexDir: at("hex"), gitDir: at("git"), privateKey: at("private_key.pem") };
+}
+
+function requireOneFolder({ mirror, hexDir, gitDir }: StoreFolders): void {
+  if ([hexDir, gitDir].every((dir) => dirname(dir) === mirror) && basename(hexDir) === "hex") return;
+  throw new MirrorError("config", "an image holds a whole mirror: unpack it without --hex-dir and --git-dir");
+}
+
+/** One that signs would lose its key, and what it fetched since. */
+function requireReplaceable(paths: StorePaths): void {
+  const key = paths.mirror.at("private_key.pem");
+  if (key.look() === undefined) return;
+  throw new MirrorError(
+    "config",
+    `${paths.mirror.path} signs its own registry (it has a private_key.pem), and would lose what it holds; give another ` +
+      "folder with --mirror",
+  );
+}
+
+function requireIntact({ damaged, quarantined = [] }: VerifyResult, path: string): void {
+  const [first] = [...quarantined, ...damaged];
+  if (first === undefined) return;
+  throw new MirrorError(
+    "integrity",
+    `${path} holds what is not right, so nothing of it is taken; "mirror-server verify --oci ${path}" names all of it`,
+    { data: { item: first.item, reason: first.reason } },
+  );
+}

@@ -1,0 +1,57 @@
+/**
+ * Looks at all of a mirror in another folder, such as one that was just laid out: as `verify --deep` of its own locks does, and
+ * as a server looks at what it lists. Nothing of it is remembered.
+ */
+import { makeScratch } from "../disk/scratch.ts";
+import type { GitEnvironments } from "../git/environment.ts";
+import { Overlook } from "../health/overlook.ts";
+import type { Problem } from "../health/problem.ts";
+import { readKnownLocks } from "../store/known-locks.ts";
+import type { Context } from "../store/context.ts";
+import { StorePaths, type StoreFolders } from "../store/paths.ts";
+import type { Finding, VerifyResult } from "./findings.ts";
+import { openKinds, type KindKey } from "./kinds.ts";
+import { verify } from "./verify.ts";
+
+type VerifyKey = Parameters<typeof verify>[0] extends Context<infer Key> ? Key : never;
+
+const ofRegistry: ReadonlySet<Problem["kind"]> = new Set(["registry", "record", "tarball"]);
+
+/** @param folders of that mirror */
+export async function verifyElsewhere(
+  context: Context<VerifyKey | KindKey | keyof StoreFolders>,
+  folders: Omit<StoreFolders, "cacheDir" | "certsDir">,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<VerifyResult> {
+  const scratch = await makeScratch();
+  try {
+    const config = { ...context.config, ...folders, cacheDir: scratch.place().path };
+    const there = { ...context, config, paths: new StorePaths(config) };
+    const locks = await readKnownLocks(there.paths);
+    const result = await verify(there, () => openKinds(there, { gitEnvironments }), locks, {
+      deep: true,
+      dryRun: true,
+    });
+    const found = await listedAmiss(there.paths, gitEnvironments);
+    const isNew = ({ subject }: Problem) =>
+      result.quarantined?.every(({ path }) => !path.endsWith(`/${subject}`)) !== false;
+    const damaged = [...result.damaged, ...found.filter(isNew).map(asFinding)];
+    return { ...result, damaged, ok: result.ok && damaged.length === 0 };
+  } finally {
+    await scratch.remove();
+  }
+}
+
+async function listedAmiss(paths: StorePaths, gitEnvironments: () => Promise<GitEnvironments>): Promise<Problem[]> {
+  const overlook = new Overlook(paths, (await gitEnvironments()).features);
+  try {
+    return (await overlook.once()).problems.filter(({ kind }) => ofRegistry.has(kind));
+  } finally {
+    overlook.close();
+  }
+}
+
+function asFinding({ subject, text }: Problem): Finding {
+  const start = `${subject} `;
+  return { item: { kind: "place", path: subject }, reason: text.startsWith(start) ? text.slice(start.length) : text };
+}

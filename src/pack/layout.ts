@@ -1,0 +1,230 @@
+/**
+ * An OCI image layout on the disk: `oci-layout`, `index.json`, `blobs/sha256/…`; as a folder, or as a tar archive of one, which
+ * is laid out in a temporary folder while it is read. Nothing is taken from one that is not what its digest says.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { basename, dirname } from "node:path";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { MirrorError } from "../errors.ts";
+import { isFile, isFolder } from "../disk/files.ts";
+import { Place } from "../disk/place.ts";
+import { hashOf } from "./hash-of.ts";
+import { makeScratch } from "../disk/scratch.ts";
+import {
+  annotationOf,
+  digestOf,
+  isGzipped,
+  isIndex,
+  isManifest,
+  readConfig,
+  readIndex,
+  readManifest,
+  type Descriptor,
+  type ImageConfig,
+  type Manifest,
+} from "./image.ts";
+import { entriesIn } from "./tar.ts";
+
+export interface Image {
+  /** Of its manifest: `sha256:…` */
+  readonly digest: string;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+  readonly layout: Layout;
+}
+
+export interface Layout {
+  /** The file or folder that was named. */
+  readonly where: string;
+  readonly folder: Place;
+  /** Takes away what was made to read it. */
+  readonly close: () => Promise<void>;
+}
+
+// Bytes: a manifest of a hundred layers is some 30 kB.
+const maxDocument = 4 * 1024 * 1024;
+const blobName = /^blobs\/sha256\/[0-9a-f]{64}$/;
+
+/** A folder that becomes a layout, or is one. @param dir absolute */
+export function layoutPlace(dir: string): Place {
+  return Place.root({ dir, noun: "an OCI image layout", isOne: (folder) => isFile(`${folder}/oci-layout`) });
+}
+
+export function blobPlace(folder: Place, digest: string): Place {
+  return folder.at(`blobs/sha256/${digest.slice("sha256:".length)}`);
+}
+
+/** A file beside others that are somebody's: written, and nothing else there is touched. @param path absolute */
+export function filePlace(path: string): Place {
+  return Place.root({ dir: dirname(path), noun: "a folder", isOne: () => true }).at(basename(path));
+}
+
+/** @param path absolute @throws MirrorError `config` where there is none, `malformed` */
+export async function openLayout(path: string): Promise<Layout> {
+  if (isFolder(path)) {
+    const folder = layoutPlace(path);
+    if (!folder.at("oci-layout").isFile()) throw noLayout(path);
+    return { where: path, folder, close: async () => undefined };
+  }
+  if (!isFile(path)) throw new MirrorError("config", `there is no image in ${path}`);
+  const scratch = await makeScratch();
+  try {
+    const folder = scratch.place();
+    await layOut(path, folder);
+    if (!folder.at("oci-layout").isFile()) throw noLayout(path);
+    return { where: path, folder, close: scratch.remove };
+  } catch (error) {
+    await scratch.remove();
+    throw error;
+  }
+}
+
+function noLayout(path: string): MirrorError {
+  return new MirrorError(
+    "malformed",
+    `${path} is no OCI image layout; "mirror-server pack" makes one, "skopeo copy --preserve-digests docker://… oci:DIR:TAG" ` +
+      'fetches one, and so does "docker save" from Docker 25 on',
+  );
+}
+
+async function layOut(path: string, folder: Place): Promise<void> {
+  for await (const { path: name, kind, bytes } of entriesIn(createReadStream(path), path)) {
+    if (kind === "file" && (name === "oci-layout" || name === "index.json" || blobName.test(name))) {
+      await writeStream(folder.at(name), bytes);
+    }
+  }
+}
+
+/** @returns its digest, and how many bytes it has */
+export async function writeStream(
+  file: Place,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<{ readonly digest: string; readonly size: number }> {
+  const hash = createHash("sha256");
+  let size = 0;
+  file.parent?.makeFolder();
+  const handle = await file.openForWriting();
+  try {
+    for await (const chunk of bytes) {
+      hash.update(chunk);
+      size += chunk.length;
+      await handle.writeFile(chunk);
+    }
+  } finally {
+    await handle.close();
+  }
+  return { digest: `sha256:${hash.digest("hex")}`, size };
+}
+
+/**
+ * The image that a layout holds. @param tag where it holds several; undefined: the only one
+ * @throws MirrorError `malformed`, `integrity`, `config`
+ */
+export async function readImage(layout: Layout, tag?: string): Promise<Image> {
+  const { where, folder } = layout;
+  const bytes = await folder.at("index.json").read();
+  if (bytes === undefined) throw noLayout(where);
+  const all = readIndex(bytes, `${where}/index.json`).manifests;
+  const tagged = all.filter(({ annotations }) => tag === undefined || annotations?.[annotationOf.ref] === tag);
+  const named = await Promise.all(tagged.map(async (each) => imagesOf(layout, each)));
+  const different = [...new Map(named.flat().map((each) => [each.digest, each])).values()];
+  const [only, ...others] = different;
+  if (only === undefined) {
+    const which = tag === undefined ? "no image" : `no image called ${tag}`;
+    throw new MirrorError("config", `${where} holds ${which}`);
+  }
+  if (others.length > 0) {
+    const names = all.map(({ annotations }) => annotations?.[annotationOf.ref]).filter((name) => name !== undefined);
+    throw new MirrorError(
+      "config",
+      `${where} holds ${different.length} images (${names.join(", ")}); say which with --tag, or copy the one that is ` +
+        "meant (skopeo: --override-arch)",
+    );
+  }
+  const manifest = readManifest(await readBlob(layout, only), `${where}: the manifest ${only.digest}`);
+  const config = readConfig(await readBlob(layout, manifest.config), `${where}: the configuration`);
+  if (config.rootfs.diff_ids.length !== manifest.layers.length) {
+    throw new MirrorError("malformed", `${where}: its configuration tells of other layers than its manifest`);
+  }
+  return { digest: only.digest, manifest, config, layout };
+}
+
+/** Of an index, what it lists; attestations that builders add are for no platform. */
+async function imagesOf(layout: Layout, descriptor: Descriptor): Promise<Descriptor[]> {
+  if (isManifest(descriptor)) return descriptor.platform?.os === "unknown" ? [] : [descriptor];
+  if (!isIndex(descriptor)) return [];
+  const { manifests } = readIndex(
+    await readBlob(layout, descriptor),
+    `${layout.where}: the index ${descriptor.digest}`,
+  );
+  return (await Promise.all(manifests.filter(isManifest).map(async (each) => imagesOf(layout, each)))).flat();
+}
+
+async function readBlob({ where, folder }: Layout, { digest, size }: Descriptor): Promise<Buffer> {
+  const place = blobPlace(folder, digest);
+  if (size > maxDocument) throw new MirrorError("malformed", `${where}: ${digest} has more than ${maxDocument} bytes`);
+  const bytes = await place.read();
+  if (bytes === undefined) throw missing(where, digest);
+  if (digestOf(bytes) !== digest) throw damaged(where, digest);
+  return bytes;
+}
+
+/**
+ * A layer's archive, once it is known to be what its digest says: nothing else is looked into.
+ * @throws MirrorError `integrity`, `malformed`; where it is compressed, also at its end
+ */
+export async function openLayer(image: Image, index: number): Promise<Readable> {
+  const { layout, manifest, config } = image;
+  const descriptor = manifest.layers[index];
+  if (descriptor === undefined) throw new MirrorError("malformed", `${layout.where} has no layer ${index}`);
+  const { where, folder } = layout;
+  const place = blobPlace(folder, descriptor.digest);
+  const isCompressed = isGzipped(descriptor);
+  if (!place.isFile()) throw missing(where, descriptor.digest);
+  if (`sha256:${await hashOf(read(place))}` !== descriptor.digest) throw damaged(where, descriptor.digest);
+  const archive = isCompressed ? unzipped(place, where, descriptor.digest) : read(place);
+  return Readable.from(matching(archive, config.rootfs.diff_ids[index], damaged(where, descriptor.digest)), {
+    objectMode: false,
+  });
+}
+
+function read(place: Place): AsyncIterable<Buffer> {
+  return createReadStream(place.verifiedPath(), { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
+}
+
+async function* unzipped(place: Place, where: string, digest: string): AsyncGenerator<Buffer> {
+  const gunzip = createGunzip();
+  const file = createReadStream(place.verifiedPath());
+  pipeline(file, gunzip, () => undefined);
+  try {
+    for await (const chunk of gunzip) yield chunk as Buffer;
+  } catch (cause) {
+    throw new MirrorError("integrity", `${where}: the layer ${digest} cannot be read`, { cause });
+  }
+}
+
+async function* matching(
+  archive: AsyncIterable<Buffer>,
+  digest: string | undefined,
+  error: MirrorError,
+): AsyncGenerator<Buffer> {
+  const hash = createHash("sha256");
+  for await (const chunk of archive) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (`sha256:${hash.digest("hex")}` !== digest) throw error;
+}
+
+function missing(where: string, digest: string): MirrorError {
+  return new MirrorError("integrity", `${where} lacks ${digest}: not all of the image has arrived; copy it again`);
+}
+
+function damaged(where: string, digest: string): MirrorError {
+  return new MirrorError(
+    "integrity",
+    `${where}: ${digest} is not what its name says; copy it again from where it was made`,
+  );
+}

@@ -1,0 +1,126 @@
+/**
+ * Layers as tar archives, streamed. Written: the same bytes for the same files, whoever packs them, wherever and whenever: one
+ * owner, one time, one mode for files and one for folders, in the order of their paths. Read: one entry after the other.
+ */
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
+import { createTarDecoder } from "modern-tar";
+import { packTar, type TarSource } from "modern-tar/fs";
+import { MirrorError } from "../errors.ts";
+import type { Place } from "../disk/place.ts";
+
+export interface TarFile {
+  /** In the archive, with `/`. */
+  readonly path: string;
+  readonly content: Place | Buffer;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface TarEntry {
+  readonly path: string;
+  readonly kind: "file" | "folder" | "other";
+  /** Of a file. To be read, or passed over, before the next entry comes. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+// As the image's own user: who starts it there may read its files and nobody needs to give them to anybody.
+const owner = { uid: 1000, gid: 1000, uname: "", gname: "" };
+const time = { mtime: new Date(0) };
+
+/** @param files sorted by path; each comes after the folders that it lies in */
+export function tarOf(files: readonly TarFile[]): Readable {
+  const seen = new Set<string>();
+  const sources = files.flatMap(({ path, content, size }) => [
+    ...foldersOn(path, seen).map((folder) => entry(`${folder}/`, Buffer.alloc(0), 0, 0o755)),
+    entry(path, content, size, 0o644),
+  ]);
+  return packTar(sources);
+}
+
+function entry(target: string, content: Place | Buffer, size: number, mode: number): TarSource {
+  const common = { target, mode, ...owner, ...time };
+  if (Buffer.isBuffer(content) || size === 0) {
+    return { type: "content", content: Buffer.isBuffer(content) ? content : Buffer.alloc(0), ...common };
+  }
+  // Opened when its turn comes: there may be thousands.
+  return { type: "stream", size, content: Readable.from(bytesOf(content), { objectMode: false }), ...common };
+}
+
+async function* bytesOf(file: Place): AsyncGenerator<Buffer> {
+  for await (const chunk of createReadStream(file.verifiedPath(), { highWaterMark: 256 * 1024 })) yield chunk as Buffer;
+}
+
+/** @param seen those that have come, and takes those that come now */
+function foldersOn(path: string, seen: Set<string>): string[] {
+  const parts = path.split("/").slice(0, -1);
+  const folders = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+  return folders.filter((folder) => {
+    const isNew = !seen.has(folder);
+    seen.add(folder);
+    return isNew;
+  });
+}
+
+/** @throws MirrorError `malformed` for what is no archive, or ends too soon */
+export async function* entriesIn(archive: Readable, where: string): AsyncGenerator<TarEntry> {
+  const decoder = createTarDecoder({ strict: true });
+  const feeding = feed(archive, decoder.writable.getWriter());
+  feeding.catch(() => undefined);
+  try {
+    for await (const { header, body } of decoder.readable as ReadableStream<TarHead>) {
+      let isRead = false;
+      const bytes = async function* () {
+        isRead = true;
+        try {
+          yield* body;
+        } catch (cause) {
+          throw notAll(where, cause);
+        }
+      };
+      const kind = header.type === "directory" ? "folder" : (header.type ?? "file") === "file" ? "file" : "other";
+      yield {
+        path: header.name.replace(/^(?:\.\/)+/, "").replace(/\/+$/, ""),
+        kind,
+        bytes: { [Symbol.asyncIterator]: bytes },
+      };
+      if (!isRead) await body.cancel();
+    }
+    await feeding;
+  } catch (cause) {
+    throw notAll(where, cause);
+  } finally {
+    archive.destroy();
+  }
+}
+
+function notAll(where: string, cause: unknown): MirrorError {
+  if (cause instanceof MirrorError) return cause;
+  return new MirrorError("malformed", `${where} is no tar archive, or not all of one`, { cause });
+}
+
+interface TarHead {
+  readonly header: { readonly name: string; readonly type?: string };
+  readonly body: ReadableStream<Uint8Array>;
+}
+
+interface Writer {
+  readonly ready: Promise<void>;
+  readonly write: (chunk: Uint8Array<ArrayBuffer>) => Promise<void>;
+  readonly close: () => Promise<void>;
+  readonly abort: (reason: unknown) => Promise<void>;
+}
+
+async function feed(archive: Readable, writer: Writer): Promise<void> {
+  try {
+    for await (const chunk of archive) {
+      await writer.ready;
+      await writer.write(new Uint8Array(chunk as Buffer));
+    }
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Puts the mirror of an image in the place of a folder: laid out beside it, looked at by whoever asks for it, and then given its
+ * name in one step, so that a server has the mirror of before or this one, and never a part of one.
+ *
+ *   nothing there       renamed
+ *   a link              the link is replaced; the mirror of before stays beside, for who still reads it, until the next
+ *   a mirror            put aside, replaced, removed
+ */
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import { MirrorError } from "../errors.ts";
+import { isFilled } from "../disk/look-into.ts";
+import { Place } from "../disk/place.ts";
+import { lstat } from "../disk/root.ts";
+import { extract } from "./extract.ts";
+import { filePlace, writeStream, type Image } from "./layout.ts";
+
+/** @param folder takes the mirror; not there yet @throws MirrorError */
+export async function layOutMirror(image: Image, folder: Place): Promise<void> {
+  folder.makeFolder();
+  await extract(image, 0, {
+    file: async (path, bytes) => {
+      const place = folder.at(path);
+      // Of an earlier layer, or what stood in its place.
+      if (place.look() !== undefined) await place.remove();
+      await writeStream(place, bytes);
+    },
+    gone: async (path) => folder.at(path).remove(),
+  });
+  if (!isFilled(folder)) {
+    throw new MirrorError("malformed", `${image.layout.where} holds no mirror: nothing in it lies below mirror/`);
+  }
+}
+
+export interface Replaced {
+  /** Where the mirror lies now, where that is behind a link. */
+  readonly generation: string | undefined;
+}
+
+const generation = /^(?<name>.+)\.sha256-[0-9a-f]{16}$/;
+
+/**
+ * @param dir of the mirror, absolute @param check looks at the mirror before it has its name; throws where that is not right
+ * @throws MirrorError
+ */
+export async function replaceMirror(
+  image: Image,
+  dir: string,
+  check: (folder: string) => Promise<void>,
+): Promise<Replaced> {
+  const isLink = lstat(dir)?.isSymbolicLink() === true;
+  const beside = isLink ? targetOf(dir) : dir;
+  const staged = filePlace(beside).temporary();
+  try {
+    await layOutMirror(image, staged);
+    await check(staged.path);
+    if (!isLink) {
+      await putInPlace(staged, filePlace(dir));
+      return { generation: undefined };
+    }
+    const stem = generation.exec(basename(beside))?.groups?.["name"] ?? basename(dir);
+    const name = `${stem}.sha256-${image.digest.slice("sha256:".length, "sha256:".length + 16)}`;
+    const target = filePlace(join(dirname(beside), name));
+    // It is served just now, or was; a copy of it may have been damaged since.
+    if (target.path === beside) await putInPlace(staged, target);
+    else {
+      if (target.look() !== undefined) await target.remove();
+      await staged.moveTo(target);
+    }
+    await filePlace(dir).replaceLink(relative(dirname(dir), target.path));
+    await removeEarlier(target, beside, stem);
+    return { generation: target.path };
+  } finally {
+    await staged.remove();
+  }
+}
+
+function targetOf(link: string): string {
+  try {
+    return realpathSync(link);
+  } catch (cause) {
+    throw new MirrorError("storage", `${link} is a link that leads nowhere; remove it, or give another folder`, {
+      cause,
+    });
+  }
+}
+
+async function putInPlace(staged: Place, place: Place): Promise<void> {
+  if (place.look() === undefined) return staged.moveTo(place);
+  const aside = place.temporary();
+  await place.moveTo(aside);
+  try {
+    await staged.moveTo(place);
+  } catch (error) {
+    await aside.moveTo(place);
+    throw error;
+  }
+  await aside.remove();
+}
+
+/** Those that nobody reads any more: one stays, since a client may be in the middle of it. */
+async function removeEarlier(target: Place, before: string, stem: string): Promise<void> {
+  const folder = target.parent;
+  for (const name of (await folder?.list("folder")) ?? []) {
+    const isOurs = generation.exec(name)?.groups?.["name"] === stem;
+    if (isOurs && name !== target.name && name !== basename(before)) await folder?.at(name).remove();
+  }
+}
