@@ -352,6 +352,14 @@ export const options = {
     allowed: "true or false",
     schema: flag,
   },
+  readOnly: {
+    scope: "setting",
+    default: false,
+    flag: "--read-only",
+    help: "a replica: no key, nothing written but caches, nobody asked; another folder in its place is served at once",
+    allowed: "true or false",
+    schema: flag,
+  },
   hermetic: {
     scope: "setting",
     default: false,

@@ -122,7 +122,7 @@ export const commands = {
   },
   serve: {
     summary: "serve the mirror over HTTP and HTTPS",
-    own: ["watch", "pull", "offline", "host", "port", "tlsPort", "tls", "name", "upstream", "requireToken"],
+    own: ["watch", "pull", "offline", "readOnly", "host", "port", "tlsPort", "tls", "name", "upstream", "requireToken"],
     more: [
       "certsDir",
       "cacheDir",
@@ -154,6 +154,7 @@ export const commands = {
       "mirror-server serve --watch ~/my_app       # sync its locks as they change",
       "mirror-server serve --port 0 --no-tls      # any free port, HTTP only",
       "mirror-server serve --offline              # what is held, nothing else",
+      "mirror-server serve --read-only --no-tls   # a replica of a mirror",
       "mirror-server serve --hex-dir .hex_repo --git-dir .git_repo",
     ],
     guide: "laptop",
@@ -369,11 +370,16 @@ export const commands = {
     guide: "settings",
   },
   certs: {
-    summary: "renew the server certificate, or make a new local authority",
-    argument: { name: "action", help: "renew", choices: ["renew"] },
+    summary: "renew the server certificate, or give one to a replica",
+    argument: { name: "action", help: "renew, or export and a folder", choices: ["renew", "export"] },
     own: ["newCa", "forgetCaKey", "name"],
     more: ["certsDir", "host"],
-    examples: ["mirror-server certs renew", "mirror-server certs renew --new-ca --name git.corp.example"],
+    examples: [
+      "mirror-server certs renew",
+      "mirror-server certs renew --new-ca --name git.corp.example",
+      "mirror-server certs export | kubectl apply -f -   # a Secret",
+      "mirror-server certs export replica-certs           # files",
+    ],
     guide: "docker-compose",
   },
   health: {
@@ -426,6 +432,7 @@ export const optionGroups: Readonly<Record<string, readonly OptionKey[]>> = {
   "Whom it asks": [
     "pull",
     "offline",
+    "readOnly",
     "upstream",
     "upstreamKey",
     "hexUrl",

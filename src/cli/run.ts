@@ -77,6 +77,8 @@ const startsOne: ReadonlySet<CommandName> = new Set(["serve", "init"]);
 const makesOne: ReadonlySet<CommandName> = new Set(["serve", "sync", "add"]);
 /** What these print is an answer; the others tell what they have done. */
 const answers: ReadonlySet<CommandName> = new Set(["status", "list", "why", "env", "doctor", "health", "verify"]);
+/** What these do cannot be done to a replica. */
+const writes: ReadonlySet<CommandName> = new Set(["sync", "build", "add", "remove", "prune"]);
 /** These tell themselves which mirror they are about, or are about none. */
 const tellsItself: ReadonlySet<CommandName> = new Set(["exec", "env", "doctor", "health", "init"]);
 
@@ -114,6 +116,9 @@ export async function run(invocation: Invocation, tools: RunTools): Promise<numb
   const config = await locate(invocation, loadConfig(sources), sources);
   for (const warning of config.warnings) tell(warning);
   if (!config.quiet) tellMirror(invocation, config, tell);
+  if (config.readOnly && writes.has(name)) {
+    throw new MirrorError("config", `${name} would write to ${config.mirror}, which is a replica (--read-only)`);
+  }
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {

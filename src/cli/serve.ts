@@ -41,6 +41,12 @@ export const serve: Command = async (context) => {
 /** Locks that are synced when they change; undefined: none are. */
 function watched(context: CommandContext): WatchedLocks | undefined {
   const { config, cwd } = context;
+  if (config.readOnly && (config.watch.length > 0 || config.pull === true)) {
+    throw new MirrorError(
+      "config",
+      "--read-only writes nothing, so that it neither watches locks nor pulls; leave one out",
+    );
+  }
   if (config.watch.length === 0) return undefined;
   if (config.offline) throw new MirrorError("config", "--watch fetches what locks name, and --offline says never to");
   return {

@@ -55,6 +55,8 @@ export interface HealthSources {
   /** The hosts that are stood in for. */
   readonly hosts: () => readonly string[];
   readonly trust: () => Promise<Trust>;
+  /** Whether it serves what is brought to it from elsewhere, and is to be asked only once all of that is there. */
+  readonly isReplica: boolean;
   /** What is wrong with the processes that answer, if anything. */
   readonly workersProblem: () => string | undefined;
   /** What is wrong with the last sync of what is watched, if anything. */
@@ -79,6 +81,7 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
   const { started, overlook, hosts, trust } = sources;
   const hide = hidingPaths(paths);
   const foreign = nowAndThen(foreignEverySeconds, async () => foreignEntries(paths));
+  const arrival = sources.isReplica ? untilWhole() : () => [];
   const room = nowAndThen(roomEverySeconds, async () => roomAt(paths.mirror));
 
   return async () => {
@@ -92,6 +95,7 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
     const away = sources.upstreamsAway();
     const all: Problem[] = [
       ...problems,
+      ...arrival(problems, registries.some(({ releases }) => releases > 0) || repositories.length > 0),
       ...links,
       ...(disagreements.length === 0 ? [] : [degraded("trust", "mirror.json", disagreement)]),
       ...told("worker", sources.workersProblem()),
@@ -122,6 +126,30 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
       problems: linesOf(all).map((text) => printable(hide(text))),
       causes: all,
     };
+  };
+}
+
+const ofContent: ReadonlySet<ProblemKind> = new Set(["registry", "record", "tarball", "repository"]);
+
+/**
+ * A replica that was never whole is not asked yet: its mirror is on the way. Once it was, a part that is damaged is no reason
+ * to give nothing of the rest.
+ */
+function untilWhole(): (problems: readonly Problem[], holdsAny: boolean) => Problem[] {
+  let wasWhole = false;
+  return (problems, holdsAny) => {
+    const amiss = problems.filter(({ kind }) => ofContent.has(kind)).length;
+    wasWhole ||= holdsAny && amiss === 0;
+    if (wasWhole) return [];
+    const what = holdsAny ? `is not whole yet (${amiss} things of it are missing or damaged)` : "is not here yet";
+    return [
+      {
+        kind: "folder",
+        severity: "unhealthy",
+        subject: "replica",
+        text: `the mirror that this replica serves ${what}`,
+      },
+    ];
   };
 }
 

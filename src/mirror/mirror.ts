@@ -18,7 +18,13 @@ import type { BuildOptions, BuildResult } from "../registry/build.ts";
 import type { NamedFile } from "./package-files.ts";
 import type { AddOptions, AddResult } from "./add.ts";
 import type { RemovedRelease, RemoveResult } from "./remove.ts";
-import { renewCertificates, type RenewedCertificates } from "./certificates.ts";
+import {
+  exportCertificates,
+  renewCertificates,
+  writeExported,
+  type ExportedCertificates,
+  type RenewedCertificates,
+} from "./certificates.ts";
 import { requireMirror, tellForeign } from "../store/context.ts";
 import type { VerifyResult } from "./findings.ts";
 import { complete, makeKnown } from "./complete.ts";
@@ -90,6 +96,8 @@ export interface Mirror {
   /** Likewise, with what they name. @returns what of it is not here then */
   readonly complete: (locks: readonly Lock[]) => Promise<readonly Item[]>;
   readonly renewCertificates: (options: { readonly newCa: boolean }) => Promise<RenewedCertificates>;
+  /** What a replica shows. @param dir where it is written to, absolute; undefined: nowhere */
+  readonly exportCertificates: (dir: string | undefined) => Promise<ExportedCertificates>;
   /** @param watched locks that are synced when they change */
   readonly serve: (logger: Logger, watched?: WatchedLocks) => Promise<Serving>;
   /** Under which name it knows the lock at each path of this machine. */
@@ -186,6 +194,11 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
       return complete(pulling, () => openKinds(pulling, tools), locks, { ...tools, mode: await mode() });
     },
     renewCertificates: async (options) => renewCertificates(context, options, gitEnvironments),
+    exportCertificates: async (dir) => {
+      const exported = await exportCertificates(context, gitEnvironments);
+      if (dir !== undefined) await writeExported(dir, exported);
+      return exported;
+    },
     serve: async (logger, watched) => {
       const logged = { ...context, reporter: loggingReporter(logger) };
       // Meanwhile, since both take their time; what goes wrong is told when it is waited for.

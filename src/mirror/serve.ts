@@ -96,10 +96,11 @@ export async function serve(
 ): Promise<Serving> {
   const { config, paths } = context;
 
-  // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped
-  const signing = await signEmptyRegistry(context, logger);
+  // 1 the folder: a new mirror gets an empty, signed registry; repositories get back what git dropped. A replica is as it is.
+  const signing = config.readOnly ? undefined : await signEmptyRegistry(context, logger);
   const environments = await gitEnvironments();
-  await prepareRepositories(context, environments, logger);
+  if (!config.readOnly) await prepareRepositories(context);
+  await tellUnserved(context, environments, logger);
 
   // 2 what clients ask for: what is held, and where the mirror pulls, what upstream has
   const mode = await pullMode(context, async (path) => isTracked(path, gitEnvironments));
@@ -127,7 +128,7 @@ export async function serve(
   const tokens = await readTokens(config);
   const metricsTokens = await readMetricsTokens(config);
   const trust = watchTrust(paths, caFileOf(config));
-  const secret = isAnnounced ? randomBytes(32).toString("hex") : undefined;
+  const secret = isAnnounced && !config.readOnly ? randomBytes(32).toString("hex") : undefined;
   const lacking = new Lacking(async () => pull?.made());
   const traffic = new Traffic();
   let tlsPort: number | undefined;
@@ -166,6 +167,7 @@ export async function serve(
     lacking,
     isOwnRequest: (via) => pull?.isOwnRequest(via) === true,
     pullProblems: () => pull?.problems() ?? [],
+    isReplica: config.readOnly,
     upstreamsAway: () => (pull?.away() ?? []).map(({ since, ...away }) => ({ ...away, since: timeOf(since) })),
     workersProblem: () => workers?.problem(),
     watchProblem: () => watching?.problem(),
@@ -220,7 +222,7 @@ export async function serve(
     lackingSince: async (time) => lacking.since(time),
     close: async (graceSeconds) => {
       // What is under way comes to its end: nothing is written any more when this is over.
-      await Promise.all([identity?.stop(), signing.stop(), announcement?.withdraw(), watching?.stop()]);
+      await Promise.all([identity?.stop(), signing?.stop(), announcement?.withdraw(), watching?.stop()]);
       endStreams();
       await Promise.all([listening.close(graceSeconds), metered?.close()]);
       await app.close();
@@ -234,12 +236,17 @@ function pullsUnderWay(pull: Pull | undefined): Work[] {
   return (pull?.underWay() ?? []).map(({ what, host, since }) => begun(`${what} from ${host}`, since));
 }
 
-async function prepareRepositories({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {
+async function prepareRepositories({ paths }: Context): Promise<void> {
   await removeHalves(paths.git).catch(() => undefined);
-  // Where the way to them is barred there are none: that was told before, and the rest is served.
   for (const { place } of await listRepositories(paths).catch(() => [])) {
     // What bars the way is told with the rest of what is wrong.
     if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
+  }
+}
+
+async function tellUnserved({ paths }: Context, { features }: GitEnvironments, logger: Logger): Promise<void> {
+  // Where the way to them is barred there are none: that was told before, and the rest is served.
+  for (const { place } of await listRepositories(paths).catch(() => [])) {
     const reason = unservedReason(place, features);
     if (reason !== undefined) logger.warn({ dir: place.path }, `a repository is not served, since ${reason}`);
   }

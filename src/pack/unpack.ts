@@ -10,7 +10,7 @@ import { realpathSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { MirrorError } from "../errors.ts";
 import { isFilled } from "../disk/look-into.ts";
-import { Place } from "../disk/place.ts";
+import type { Place } from "../disk/place.ts";
 import { lstat } from "../disk/root.ts";
 import { extract } from "./extract.ts";
 import { filePlace, writeStream, type Image } from "./layout.ts";

@@ -47,7 +47,7 @@ export interface AppParts
     >,
     Pick<
       HealthSources,
-      "trust" | "workersProblem" | "watchProblem" | "certificate" | "pullProblems" | "upstreamsAway"
+      "trust" | "isReplica" | "workersProblem" | "watchProblem" | "certificate" | "pullProblems" | "upstreamsAway"
     > {
   readonly paths: StorePaths;
   readonly kinds: FactSources["kinds"];
@@ -79,7 +79,7 @@ export interface ComposedApp {
 
 export async function composeApp(parts: AppParts): Promise<ComposedApp> {
   const { paths, environments, logger, served, ownNames, traffic, activity } = parts;
-  const { trust, workersProblem, watchProblem, certificate, pullProblems, upstreamsAway } = parts;
+  const { trust, isReplica, workersProblem, watchProblem, certificate, pullProblems, upstreamsAway } = parts;
   const overlook = new Overlook(paths, environments.features);
   const findRepository = createRepositoryFinder(paths);
   const git = await openUploadPack(parts, overlook.deeds);
@@ -90,6 +90,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     hosts: () => [...served()],
     overlook,
     trust,
+    isReplica,
     workersProblem,
     watchProblem,
     certificate,

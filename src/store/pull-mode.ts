@@ -14,7 +14,7 @@ export interface PullMode {
   readonly why: string;
 }
 
-export type PullModeKey = "pull" | "offline" | "hermetic";
+export type PullModeKey = "pull" | "offline" | "readOnly" | "hermetic";
 
 /** @param isTracked whether git keeps a file */
 export async function pullMode(
@@ -22,6 +22,7 @@ export async function pullMode(
   isTracked: (path: string) => Promise<boolean>,
 ): Promise<PullMode> {
   const pulling = "--pull lets it fetch";
+  if (config.readOnly) return { pulls: false, why: "--read-only says so" };
   if (config.hermetic) return { pulls: false, why: "--hermetic says so" };
   if (config.offline) return { pulls: false, why: "--offline says so" };
   if (config.pull === true) return { pulls: true, why: "--offline keeps it from that" };

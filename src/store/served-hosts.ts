@@ -3,7 +3,7 @@
  * Asked for each request, so answered from memory while nothing changes.
  */
 import { readdirSync } from "node:fs";
-import { modifiedAt } from "../disk/files.ts";
+import { stampThrough } from "../disk/stamp.ts";
 import { isHostName } from "../names/git-url.ts";
 import { github, hexHosts } from "../names/known-hosts.ts";
 import { hostOfFolder, type StorePaths } from "./paths.ts";
@@ -21,16 +21,16 @@ export function createServedHosts(paths: StorePaths, pulled: readonly string[] =
   const folders = [paths.git, paths.filesDir];
   const look = (): void => {
     // By path: which hosts there are is no secret, and what lies below is looked at when it is asked for.
-    const stamps = folders.map(({ path }) => modifiedAt(path));
-    if (stamps.join() === seen) return;
+    const stamps = folders.map(({ path }) => stampThrough(path));
+    if (stamps.join("\n") === seen) return;
     const entries = folders.flatMap((folder, index) =>
-      stamps[index] === 0 ? [] : readdirSync(folder.verifiedPath(), { withFileTypes: true }),
+      stamps[index] === "" ? [] : readdirSync(folder.verifiedPath(), { withFileTypes: true }),
     );
     const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
     const found = names.map(hostOfFolder).filter((host) => host !== undefined);
     // Whatever else lies there is no host that a certificate could name.
     hosts = new Set([...from, ...found.filter(isHostName)]);
-    seen = stamps.join();
+    seen = stamps.join("\n");
   };
   return () => {
     try {

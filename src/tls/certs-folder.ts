@@ -61,6 +61,18 @@ export async function loadServerIdentity(
   return { ...(await asOnlyWriter(certs, () => makeIdentity(certs, hosts, options))), warnings };
 }
 
+/** As it lies there: for a server that writes nothing. @throws MirrorError `config` where there is none, or it has ended */
+export async function readServerIdentity(certsDir: string, hosts: readonly string[]): Promise<ServerIdentity> {
+  const present = await readIdentity(certsPlace(certsDir), hosts, {});
+  if (present?.isValid === true) return identityOf({ ...present.authority, key: undefined }, present.pair, hosts);
+  const what =
+    present === undefined ? `${certsDir} holds no ca.pem, server.pem and server.key` : `that in ${certsDir} has ended`;
+  throw new MirrorError(
+    "config",
+    `a replica makes no certificate, and ${what}: "mirror-server certs export" gives one where the mirror is written`,
+  );
+}
+
 /** @returns what is to be told @throws MirrorError `config` for an authority that is not to be trusted */
 async function checkAuthority(certs: Place, { isTracked = async () => false }: IdentityOptions): Promise<string[]> {
   const authority = await readAuthority(certs);

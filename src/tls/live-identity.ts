@@ -10,11 +10,11 @@ import type { Config } from "../config.ts";
 import { modifiedAt } from "../disk/files.ts";
 import { hostsOfContainers } from "../names/known-hosts.ts";
 import { MirrorError, describeError } from "../errors.ts";
-import { loadServerIdentity, type IdentityOptions } from "./certs-folder.ts";
+import { loadServerIdentity, readServerIdentity, type IdentityOptions } from "./certs-folder.ts";
 import { readOwnIdentity, type ServerIdentity } from "./server-identity.ts";
 
 /** The settings by which a server shows who it is. */
-export type IdentityKey = "ownCertificate" | "certsDir" | "forgetCaKey" | "host" | "name";
+export type IdentityKey = "ownCertificate" | "certsDir" | "forgetCaKey" | "host" | "name" | "readOnly";
 type IdentitySettings = Pick<Config, IdentityKey>;
 
 const checkEverySeconds = 2;
@@ -124,6 +124,7 @@ async function load(
 ): Promise<ServerIdentity> {
   if (config.ownCertificate !== undefined) return readOwnIdentity(config.ownCertificate, hosts);
   try {
+    if (config.readOnly) return await readServerIdentity(config.certsDir, hosts);
     return await loadServerIdentity(config.certsDir, hosts, { forgetCaKey: config.forgetCaKey, ...options });
   } catch (cause) {
     throw new MirrorError(
@@ -138,9 +139,11 @@ function warnOf({ uncovered, isRenewable }: ServerIdentity, config: IdentitySett
   const remedy =
     config.ownCertificate !== undefined
       ? "the certificate of --tls-cert does not name it"
-      : isRenewable
-        ? 'the local authority may not vouch for it; "mirror-server certs renew --new-ca" makes one that may'
-        : 'the authority\'s key is forgotten; "mirror-server certs renew --new-ca" makes a new one';
+      : config.readOnly
+        ? 'the certificate does not name it; "mirror-server certs export" makes one that does'
+        : isRenewable
+          ? 'the local authority may not vouch for it; "mirror-server certs renew --new-ca" makes one that may'
+          : 'the authority\'s key is forgotten; "mirror-server certs renew --new-ca" makes a new one';
   // An authority that was made before may not speak for these, which few need.
   const missed = uncovered.filter((host) => !hostsOfContainers.has(host));
   for (const host of missed) logger.warn({ host }, `clients will not trust this server as ${host}: ${remedy}`);

@@ -91,6 +91,7 @@ export async function testApp(
     workersProblem: () => undefined,
     watchProblem: () => undefined,
     pullProblems: () => [],
+    isReplica: false,
     upstreamsAway: () => [],
     lacking: new Lacking(async () => undefined),
     traffic,
