@@ -8,7 +8,7 @@ set -eu
 
 case ${1:-} in
   # What it is called like, where the image has a program of that name, too. test/container/commands.test.ts compares.
-  exec | serve | sync | verify | list | why | status | prune | build | add | remove | pack | unpack | init | env | doctor | certs | health | help | completion) ;;
+  exec | serve | sync | verify | list | why | status | prune | build | add | remove | pack | unpack | publish | init | env | doctor | certs | health | help | completion) ;;
   "" | -*) ;;
   # Not what only the shell has.
   *) case $(command -v -- "$1") in /*) exec "$@" ;; esac ;;

@@ -64,12 +64,23 @@ export interface Config extends Omit<Settings, Grouped | "tlsPort"> {
   readonly proxy: { httpProxy?: string; httpsProxy?: string; noProxy?: string };
   /** Options that a configuration file set which nobody named, that file, and whether the mirror is the one below it. */
   readonly found: { readonly path: string; readonly keys: ReadonlySet<OptionKey>; readonly isOfMirror: boolean };
+  /** Who publishes to object storage, and where that is, as the environment of Amazon's tools says. */
+  readonly aws: AwsSettings;
   /** Whose certificates count besides. */
   readonly authorities: readonly AuthorityFile[];
   /** Switches of the environment that would turn verification off. */
   readonly switches: readonly string[];
   /** What was passed over and why; to be told. */
   readonly warnings: readonly string[];
+}
+
+/** Each undefined where nothing is said. */
+export interface AwsSettings {
+  readonly accessKeyId: string | undefined;
+  readonly secretAccessKey: string | undefined;
+  readonly sessionToken: string | undefined;
+  readonly region: string | undefined;
+  readonly endpoint: string | undefined;
 }
 
 /** Files, PEM. */
@@ -191,11 +202,24 @@ export function loadConfig({ flags, environment, cwd, located = nowhere }: Sourc
       value: environment[variable] || undefined,
     })),
     proxy: proxyOf(environment),
+    aws: awsSettings(environment),
     authorities: authorityFiles(environment, cwd),
     switches: switchesIn(environment),
     found: { path: file.path, keys: found, isOfMirror: isBelow(mirror, dirname(file.path)) },
     warnings,
   });
+}
+
+/** https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html */
+function awsSettings(environment: Environment): AwsSettings {
+  const first = (...names: string[]) => names.map((name) => environment[name]).find((value) => value);
+  return {
+    accessKeyId: first("AWS_ACCESS_KEY_ID"),
+    secretAccessKey: first("AWS_SECRET_ACCESS_KEY"),
+    sessionToken: first("AWS_SESSION_TOKEN"),
+    region: first("AWS_REGION", "AWS_DEFAULT_REGION"),
+    endpoint: first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")?.replace(/\/+$/, ""),
+  };
 }
 
 /** How much is logged where nobody said. */

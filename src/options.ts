@@ -39,6 +39,14 @@ const httpUrl = z
   .refine((url) => url.length <= maxUrlLength)
   .transform((url) => trimEnd(url, "/"));
 
+/** `s3://bucket/some/prefix`, by the names that any store takes. */
+const bucket = z
+  .string()
+  .regex(/^s3:\/\/[a-z0-9][a-z0-9._-]{1,62}(?:\/[A-Za-z0-9._~-]+)*\/?$/)
+  .transform((value) => {
+    const [, name = "", prefix = ""] = /^s3:\/\/([^/]+)\/?(.*?)\/?$/.exec(value) ?? [];
+    return { bucket: name, prefix: prefix === "" ? "" : `${prefix}/` };
+  });
 const repository = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]*=https?:\/\/[^\s,@]+(?:,.+)?$/)
@@ -909,6 +917,37 @@ export const options = {
     default: false,
     flag: "--with-private",
     help: "also organisations, other Hex repositories and the mirror's own, and git repositories that were fetched with a login",
+    allowed: "true or false",
+    schema: flag,
+  },
+  to: {
+    scope: "command",
+    flag: "--to <url>",
+    help: "the bucket, and what its keys begin with",
+    allowed: "s3://BUCKET or s3://BUCKET/PREFIX",
+    schema: bucket,
+  },
+  endpoint: {
+    scope: "command",
+    defaultText: "AWS_ENDPOINT_URL, else Amazon's own",
+    flag: "--endpoint <url>",
+    help: "where the store is",
+    allowed: "an http or https URL, without credentials",
+    schema: httpUrl,
+  },
+  region: {
+    scope: "command",
+    defaultText: "AWS_REGION, else us-east-1",
+    flag: "--region <name>",
+    help: "the bucket's region",
+    allowed: "a name such as eu-central-1",
+    schema: z.string().regex(/^[a-z0-9-]+$/),
+  },
+  pruneBucket: {
+    scope: "command",
+    default: false,
+    flag: "--prune",
+    help: "remove there what this mirror does not hold, last; without it nothing is ever removed",
     allowed: "true or false",
     schema: flag,
   },

@@ -338,6 +338,22 @@ export const commands = {
     ],
     guide: "air-gapped",
   },
+  publish: {
+    summary: "bring the Hex tree to a bucket of S3 or alike",
+    own: ["to", "endpoint", "region", "dryRun", "pruneBucket", "acceptChanged", "withPrivate"],
+    more: ["concurrency"],
+    meanings: {
+      dryRun: "say what would be put and removed, and do neither",
+      acceptChanged: "replace NAME[@VERSION], of which the bucket has another tarball",
+      withPrivate: "also organisations, other Hex repositories and the mirror's own",
+      concurrency: "how much is put at once",
+    },
+    examples: [
+      "mirror-server publish --to s3://hex-mirror/",
+      "mirror-server publish --to s3://hex-mirror/ --endpoint http://minio:9000",
+    ],
+    guide: "company",
+  },
   init: {
     summary: "write what a project needs to use a mirror, over nothing of yours",
     own: ["compose", "service", "commit", "usePolicy", "lockName"],

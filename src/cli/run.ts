@@ -26,6 +26,7 @@ import type { Asked, Invocation } from "./program.ts";
 import type { Progress } from "./progress.ts";
 import { pack } from "./pack.ts";
 import { prune } from "./prune.ts";
+import { publish } from "./publish.ts";
 import { remove } from "./remove.ts";
 import { report } from "./report.ts";
 import { serve } from "./serve.ts";
@@ -43,6 +44,7 @@ const works: Readonly<Record<CommandName, Command>> = {
   build,
   pack,
   unpack,
+  publish,
   add,
   remove,
   verify,

@@ -43,6 +43,7 @@ import { pullMode } from "../store/pull-mode.ts";
 import type { Item } from "../names/item.ts";
 import { status, type Status } from "./status.ts";
 import { withoutReleases } from "./without-releases.ts";
+import type { Published } from "./publish.ts";
 import type { PackResult } from "./pack.ts";
 import type { UnpackResult, VerifyAt } from "./unpack.ts";
 import { isUpToDate } from "./up-to-date.ts";
@@ -69,6 +70,8 @@ export interface Mirror {
   readonly pack: (target: { readonly out: string; readonly isArchive: boolean }) => Promise<PackResult>;
   /** The mirror of an image, in the place of this one. @param path absolute */
   readonly unpack: (path: string) => Promise<UnpackResult>;
+  /** Its Hex tree, to object storage. */
+  readonly publish: () => Promise<Published>;
   /** Looks at all of the mirror of an image. @param path absolute */
   readonly verifyImage: (path: string) => Promise<VerifyResult>;
   readonly status: () => Promise<Status>;
@@ -170,6 +173,7 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     },
     unpack: async (path) => (await import("./unpack.ts")).unpack(context, path, verifyAt),
     verifyImage: async (path) => (await import("./unpack.ts")).verifyImage(context, path, verifyAt),
+    publish: async () => (await import("./publish.ts")).publish(context),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
       return status(context, lenientKinds(), tools);

@@ -1,0 +1,111 @@
+/**
+ * One publisher at a time, where the store lets one put an object only where none is: each lease is an object with a number of
+ * its own, and whoever puts the next number has it. Its holder writes it anew while it works; whoever waits goes by whether it
+ * changes, not by anybody's clock. Some stores take the condition and ignore it, so that is tried first.
+ */
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MirrorError } from "../errors.ts";
+import type { S3 } from "./s3.ts";
+
+export interface Lease {
+  /** @throws MirrorError `busy` where another has taken over, since this one stood still for too long */
+  readonly requireHeld: () => Promise<void>;
+  readonly release: () => Promise<void>;
+}
+
+export interface LeaseOptions {
+  readonly signal: AbortSignal;
+  /** Told once where somebody else is waited for. */
+  readonly onWait: () => void;
+  /** Milliseconds: between two signs of life, and how long one is waited for. */
+  readonly beat?: number;
+  readonly deadAfter?: number;
+}
+
+const folder = ".mirror-server/";
+const kind = { type: "text/plain", cacheControl: "no-store" };
+const usualBeat = 10_000;
+const usuallyDeadAfter = 60_000;
+
+/** Whether the store honours `If-None-Match: *`. */
+export async function isConditional(s3: S3): Promise<boolean> {
+  const key = `${folder}probe-${randomBytes(8).toString("hex")}`;
+  try {
+    await s3.put(key, Buffer.from("1"), { ...kind, ifAbsent: true });
+    return (await s3.put(key, Buffer.from("2"), { ...kind, ifAbsent: true })) === "there";
+  } catch (error) {
+    // A store that does not know the header may say so.
+    if (error instanceof MirrorError && error.code === "upstream") return false;
+    throw error;
+  } finally {
+    await s3.remove(key);
+  }
+}
+
+export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
+  const { signal, onWait, beat = usualBeat, deadAfter = usuallyDeadAfter } = options;
+  const id = randomBytes(8).toString("hex");
+  let seen = "";
+  let since = performance.now();
+  let hasWaited = false;
+  for (;;) {
+    const last = await newest(s3);
+    const content = last === 0 ? "" : ((await s3.read(nameOf(last)))?.toString("utf8") ?? "");
+    const isFree = last === 0 || content === "" || content.startsWith("released");
+    if (content !== seen) {
+      seen = content;
+      since = performance.now();
+    }
+    if (isFree || performance.now() - since > deadAfter) {
+      if ((await s3.put(nameOf(last + 1), Buffer.from(`${id} 0`), { ...kind, ifAbsent: true })) === "stored") {
+        return hold(s3, last + 1, id, beat);
+      }
+      continue;
+    }
+    if (!hasWaited) onWait();
+    hasWaited = true;
+    await sleep(Math.min(beat, deadAfter / 4), undefined, { signal }).catch(() => {
+      throw new MirrorError("cancelled", "publishing was stopped");
+    });
+  }
+}
+
+function hold(s3: S3, number: number, id: string, beat: number): Lease {
+  let count = 0;
+  let beating: Promise<unknown> = removeBefore(s3, number).catch(() => undefined);
+  const timer = setInterval(() => {
+    count += 1;
+    const content = Buffer.from(`${id} ${count}`);
+    beating = beating.then(async () => s3.put(nameOf(number), content, kind)).catch(() => undefined);
+  }, beat);
+  timer.unref();
+  return {
+    requireHeld: async () => {
+      if ((await newest(s3)) === number) return;
+      throw new MirrorError("busy", "another process publishes there by now, since this one stood still; run it again");
+    },
+    release: async () => {
+      clearInterval(timer);
+      await beating;
+      await s3.put(nameOf(number), Buffer.from(`released ${id}`), kind);
+    },
+  };
+}
+
+async function newest(s3: S3): Promise<number> {
+  return Math.max(0, ...(await numbers(s3)));
+}
+
+async function numbers(s3: S3): Promise<number[]> {
+  const keys = [...(await s3.list(`${folder}lease-`)).keys()];
+  return keys.map((key) => Number(/lease-(\d+)$/.exec(key)?.[1])).filter((number) => number > 0);
+}
+
+async function removeBefore(s3: S3, number: number): Promise<void> {
+  for (const each of await numbers(s3)) if (each < number) await s3.remove(nameOf(each));
+}
+
+function nameOf(number: number): string {
+  return `${folder}lease-${String(number).padStart(9, "0")}`;
+}
