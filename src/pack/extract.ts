@@ -28,10 +28,10 @@ export async function extract(image: Image, from: number, { file, gone }: Extrac
       const name = below.slice(below.lastIndexOf("/") + 1);
       const folder = below.slice(0, Math.max(0, below.length - name.length - 1));
       if (kind !== "file") throw refused(where, path, "is neither a file nor a folder");
-      if (name === opaque) await gone(requireFolder(folder, where));
+      if (name === opaque) await gone(requireBelow(folder, path, where));
       else if (name.startsWith(whiteout)) {
         const target = [folder, name.slice(whiteout.length)].filter((part) => part !== "").join("/");
-        await gone(requireFolder(target, where));
+        await gone(requireBelow(target, path, where));
       } else if (isPart(below)) await file(below, bytes);
       else throw refused(where, path, "is no part of a mirror");
     }
@@ -48,9 +48,10 @@ function isFolderPath(path: string): boolean {
   return path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\0"));
 }
 
-function requireFolder(path: string, where: string): string {
-  if (path !== "" && isFolderPath(path)) return path;
-  throw refused(where, path, "is no path below a folder");
+/** @param path as it stands in the image */
+function requireBelow(target: string, path: string, where: string): string {
+  if (isFolderPath(target)) return target;
+  throw refused(where, path, "leads elsewhere");
 }
 
 function refused(where: string, path: string, why: string): MirrorError {

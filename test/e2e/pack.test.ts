@@ -1,0 +1,457 @@
+/** A mirror as an OCI image: packed, carried, pushed, checked, and taken back. */
+import { execFileSync } from "node:child_process";
+import { createHash, generateKeyPairSync } from "node:crypto";
+import {
+  appendFile,
+  chmod,
+  cp,
+  mkdir,
+  readFile,
+  readdir,
+  readlink,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { mirrorHere } from "../support/here.ts";
+import { isInstalled } from "../support/clients.ts";
+import { snapshot, temporaryFolder } from "../support/folder.ts";
+import { git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
+import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
+import { startRegistry } from "../support/registry-server.ts";
+import { alpha, beta, lockEntry, makeTarball, mixLock, tarOf } from "../support/tarballs.ts";
+
+const secret = makeTarball({ name: "secret", version: "1.0.0" });
+const token = "s3cret-token";
+
+let cwd: string;
+let hex: HexUpstream;
+let key: string;
+let env: Record<string, string>;
+
+/** A mirror with packages, an organisation's, and two git repositories, one of which wants a login. */
+beforeEach(async () => {
+  cwd = await temporaryFolder();
+  hex = await startHexUpstream([alpha, beta]);
+  key = await hex.writePublicKey(join(cwd, "upstream.pem"));
+  hex.publish([secret], { organisation: { name: "acme", token } });
+  const revision = await makeRepository(join(cwd, "upstream/owner/repo.git"));
+  const hidden = await makeRepository(join(cwd, "upstream/owner/hidden.git"));
+  const upstream = await startGitUpstream(join(cwd, "upstream"));
+  const login = `Basic ${Buffer.from("me:pass").toString("base64")}`;
+  upstream.intercept = (request, response) => {
+    if (request.url?.startsWith("/owner/hidden") !== true || request.headers.authorization === login) return false;
+    response.writeHead(401, { "www-authenticate": 'Basic realm="git"' }).end();
+    return true;
+  };
+  await writeFile(join(cwd, "logins"), `${upstream.url.replace("http://", "http://me:pass@")}\n`);
+  const rules = redirectGit({ "https://github.com/": `${upstream.url}/` });
+  const count = Number(rules["GIT_CONFIG_COUNT"]);
+  env = {
+    ...rules,
+    GIT_CONFIG_COUNT: String(count + 1),
+    [`GIT_CONFIG_KEY_${count}`]: "credential.helper",
+    [`GIT_CONFIG_VALUE_${count}`]: `store --file=${join(cwd, "logins")}`,
+    MIRROR_TOKEN_ACME: token,
+  };
+  await mkdir(join(cwd, "app"));
+  const ofGit = (name: string, commit: string) =>
+    `"${name}": {:git, "https://github.com/owner/${name}.git", "${commit}", []}`;
+  const others = [ofGit("repo", revision), ofGit("hidden", hidden), lockEntry(secret, "", "hexpm:acme")];
+  await writeFile(join(cwd, "app/mix.lock"), mixLock([alpha, beta], others));
+  expect(await sync()).toMatchObject({ code: 0 });
+});
+
+const run = (command: string, ...args: string[]) => mirrorHere([command, ...args], { cwd, env });
+const sync = (...args: string[]) => run("sync", "--hex-url", hex.url, "--hex-public-key", key, "app", ...args);
+const at = (path: string) => join(cwd, path);
+const digestIn = ({ stdout }: { stdout: string }) => /sha256:[0-9a-f]{64}/.exec(stdout)?.[0];
+const readJson = async <T>(path: string) => JSON.parse(await readFile(path, "utf8")) as T;
+
+interface Manifest {
+  readonly config: { readonly digest: string };
+  readonly layers: readonly { readonly digest: string; readonly size: number }[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+const blobAt = (image: string, digest: string) => at(`${image}/blobs/sha256/${digest.slice("sha256:".length)}`);
+const manifestOf = async (image: string) => {
+  const index = await readJson<{ manifests: { digest: string }[] }>(at(`${image}/index.json`));
+  return readJson<Manifest>(blobAt(image, index.manifests[0]?.digest ?? ""));
+};
+/** Every path in the layers of an image, with what stands there. */
+const filesIn = async (image: string) => {
+  const { layers } = await manifestOf(image);
+  return layers.flatMap(({ digest }) =>
+    execFileSync("tar", ["-tf", blobAt(image, digest)], { encoding: "utf8" })
+      .split("\n")
+      .filter((path) => /[^/]$/.test(path)),
+  );
+};
+/** An image of these files, as anybody could make one. */
+const craft = async (name: string, layer: Buffer, { gzip = false } = {}) => {
+  const blobs = at(`${name}/blobs/sha256`);
+  await mkdir(blobs, { recursive: true });
+  const put = async (bytes: Buffer) => {
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    await writeFile(join(blobs, digest), bytes);
+    return { digest: `sha256:${digest}`, size: bytes.length };
+  };
+  const media = "application/vnd.oci.image";
+  const stored = await put(gzip ? gzipSync(layer) : layer);
+  const diff = `sha256:${createHash("sha256").update(layer).digest("hex")}`;
+  const config = await put(
+    Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [diff] } })),
+  );
+  const manifest = await put(
+    Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        config: { mediaType: `${media}.config.v1+json`, ...config },
+        layers: [{ mediaType: `${media}.layer.v1.tar${gzip ? "+gzip" : ""}`, ...stored }],
+      }),
+    ),
+  );
+  await writeFile(at(`${name}/oci-layout`), '{"imageLayoutVersion":"1.0.0"}');
+  await writeFile(
+    at(`${name}/index.json`),
+    JSON.stringify({ schemaVersion: 2, manifests: [{ mediaType: `${media}.manifest.v1+json`, ...manifest }] }),
+  );
+};
+
+describe("packed", () => {
+  test("it holds what anybody could have, and tells what it does not hold", async () => {
+    const { code, stdout } = await run("pack", "image");
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^left out the registry of hexpm:acme: it may be private$/m),
+    ]);
+    expect(stdout).toMatch(/^left out https:\/\/github\.com\/owner\/hidden: it was fetched with a login/m);
+    const files = await filesIn("image");
+    expect(files).toContain("mirror/hex/tarballs/alpha-1.0.0.tar");
+    expect(files).toContain("mirror/git/github.com/owner/repo.git/HEAD");
+    expect(files).toContain("mirror/locks/app.json");
+    expect(files.filter((path) => /secret|acme|hidden|private_key|\.lock|ca\.key/.test(path))).toEqual([]);
+    const { annotations } = await manifestOf("image");
+    expect(annotations).toMatchObject({
+      "io.github.mirror-server.locks": "app",
+      "io.github.mirror-server.registry": expect.stringMatching(/^SHA256:/),
+    });
+    expect(JSON.stringify(annotations)).not.toMatch(/20\d\d-/);
+    const all = await run("pack", "private", "--with-private");
+    expect(all.stdout).not.toMatch(/left out/);
+    expect(await filesIn("private")).toContain("mirror/hex/repos/acme/tarballs/secret-1.0.0.tar");
+  });
+
+  test("an unchanged mirror is an unchanged image, whoever packs it, in whatever order and at whatever time", async () => {
+    const first = digestIn(await run("pack", "image"));
+    await cp(at(".mirror"), at("copy"), { recursive: true });
+    for (const name of await readdir(at("copy/hex/packages"))) {
+      await utimes(at(`copy/hex/packages/${name}`), 1, 1);
+      await chmod(at(`copy/hex/packages/${name}`), 0o600);
+    }
+    await sync();
+    expect(digestIn(await run("pack", "other", "--mirror", "copy"))).toBe(first);
+    expect(digestIn(await run("pack", "image"))).toBe(first);
+    expect(digestIn(await run("pack", "image.tar"))).toBe(first);
+    expect(digestIn(await run("pack", "image", "--onto", "image"))).toBe(first);
+  });
+
+  test("a new release is one more layer, and what is gone is gone", async () => {
+    await run("pack", "first");
+    const before = await manifestOf("first");
+    const newer = makeTarball({ name: "alpha", version: "1.1.0" });
+    hex.publish([alpha, newer, beta]);
+    await sync("--package", "alpha@1.1.0");
+    await rm(at(".mirror/git/github.com/owner"), { recursive: true });
+    const { stdout } = await run("pack", "second", "--onto", "first");
+    expect(stdout).toMatch(/^packed .* in \d+ layers, [\d.]+ kB of them new/m);
+    const after = await manifestOf("second");
+    expect(after.layers.slice(0, -1).map(({ digest }) => digest)).toEqual(before.layers.map(({ digest }) => digest));
+    expect((await run("unpack", "second", "--mirror", "taken")).code).toBe(0);
+    expect(await readdir(at("taken/hex/tarballs"))).toEqual(await readdir(at(".mirror/hex/tarballs")));
+    await expect(readdir(at("taken/git/github.com/owner"))).rejects.toThrow("ENOENT");
+    // Packed anew, it is the same mirror.
+    expect((await run("pack", "anew", "--mirror", "taken")).code).toBe(0);
+  });
+
+  test("what stands in the way stays, and is named", async () => {
+    await mkdir(at("mine"));
+    await writeFile(at("mine/thesis.txt"), "years of work");
+    const { code, stderr } = await run("pack", "mine");
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/mine holds something else/)]);
+    expect(await readFile(at("mine/thesis.txt"), "utf8")).toBe("years of work");
+    await writeFile(at("file"), "mine");
+    expect((await run("pack", "file")).stderr).toMatch(/is a file/);
+    expect((await run("pack", "mine", "--tar")).stderr).toMatch(/is a folder/);
+    expect((await run("pack")).stderr).toMatch(/give one name/);
+    expect((await run("pack", "x", "--onto", "nothing")).stderr).toMatch(/there is no image in/);
+    expect(await readdir(cwd)).not.toContain("x");
+  });
+});
+
+describe("unpacked", () => {
+  test("it is the mirror, byte for byte, but for what tells of this machine", async () => {
+    await run("pack", "image.tar");
+    const { code, stdout } = await run("unpack", "image.tar", "--mirror", "taken");
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^unpacked sha256:/m)]);
+    const missing = stdout.match(/^missing .*/gm) ?? [];
+    expect(missing).toEqual([
+      "missing hexpm:acme/secret 1.0.0: its tarball is not here",
+      expect.stringMatching(/^missing https:\/\/github\.com\/owner\/hidden/),
+    ]);
+    const hashes = async (dir: string) =>
+      Object.fromEntries(
+        Object.entries(await snapshot(at(dir)))
+          .filter(
+            ([path, text]) =>
+              !text.endsWith(" folder") && !/acme|hidden|added|mirror\.json|private_key|gitignore/.test(path),
+          )
+          .map(([path, text]) => [path, text.split(" ")[1]]),
+      );
+    expect(await hashes("taken")).toEqual(await hashes(".mirror"));
+    expect(await readJson(at("taken/mirror.json"))).toMatchObject({ pull: false, registryName: "hexpm" });
+    // The records say whose they are, as before.
+    expect((await run("verify", "--oci", "image.tar")).stdout).toMatch(/^2 missing/m);
+  });
+
+  test("with all that is private it is complete", async () => {
+    await run("pack", "image", "--with-private");
+    const { code, stdout } = await run("verify", "--oci", "image");
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^complete and intact: 5 checked for the image$/m)]);
+  });
+
+  test("a link is switched, and what it led to stays for who still reads it", async () => {
+    await run("pack", "image");
+    await run("unpack", "image", "--mirror", "first");
+    await symlink("first", at("current"));
+    await run("sync", "--hex-url", hex.url, "--hex-public-key", key, "--package", "beta@2.1.0");
+    await run("pack", "image");
+    const { stdout } = await run("unpack", "image", "--mirror", "current");
+    expect(stdout).toMatch(/where .*current leads now/);
+    const target = await readlink(at("current"));
+    expect(target).toMatch(/^current\.sha256-[0-9a-f]{16}$/);
+    expect(await readdir(at("first"))).toContain("hex");
+    // Once more, of the same: it is laid out anew, and nothing else comes to lie there.
+    await run("unpack", "image", "--mirror", "current");
+    expect((await readdir(cwd)).filter((name) => name.startsWith("current"))).toEqual(["current", target]);
+  });
+
+  test("a mirror that signs is not replaced, nor a registry by another's, nor what is none", async () => {
+    await run("pack", "image");
+    const before = await snapshot(at(".mirror"));
+    const { code, stderr } = await run("unpack", "image");
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/signs its own registry/)]);
+    expect(await snapshot(at(".mirror"))).toEqual(before);
+    await run("unpack", "image", "--mirror", "taken");
+    await mirrorHere(
+      ["sync", "--mirror", "other", "--hex-url", hex.url, "--hex-public-key", key, "--package", "alpha@1.0.0"],
+      { cwd, env },
+    );
+    await run("pack", "others", "--mirror", "other");
+    expect((await run("unpack", "others", "--mirror", "taken")).stderr).toMatch(
+      /clients would refuse it; say --new-key/,
+    );
+    expect((await run("unpack", "others", "--mirror", "taken", "--new-key")).code).toBe(0);
+    await mkdir(at("mine"));
+    await writeFile(at("mine/thesis.txt"), "years of work");
+    expect((await run("unpack", "image", "--mirror", "mine")).stderr).toMatch(
+      /mine is no mirror, and holds something else/,
+    );
+    expect(await readdir(at("mine"))).toEqual(["thesis.txt"]);
+  });
+});
+
+describe("tampered with", () => {
+  const refusedOf = async (image: string) => {
+    const before = await readdir(cwd);
+    const { code, stderr } = await run("unpack", image, "--mirror", "taken");
+    // Nothing of it is left.
+    expect(await readdir(cwd)).toEqual(before);
+    return [code, stderr] as const;
+  };
+
+  test("a layer that is not what its digest says, or is not there", async () => {
+    await run("pack", "image");
+    const { layers } = await manifestOf("image");
+    const first = blobAt("image", layers[0]?.digest ?? "");
+    const bytes = await readFile(first);
+    await appendFile(first, "x");
+    expect(await refusedOf("image")).toEqual([1, expect.stringMatching(/is not what its name says/)]);
+    await rm(first);
+    expect(await refusedOf("image")).toEqual([1, expect.stringMatching(/not all of the image has arrived/)]);
+    await writeFile(first, bytes);
+    await run("pack", "image.tar");
+    const archive = await readFile(at("image.tar"));
+    await writeFile(at("half.tar"), archive.subarray(0, archive.length / 2));
+    expect(await refusedOf("half.tar")).toEqual([1, expect.stringMatching(/no tar archive, or not all of one/)]);
+  });
+
+  test("a tarball that no record covers, with all digests right", async () => {
+    await appendFile(at(".mirror/hex/tarballs/alpha-1.0.0.tar"), "x");
+    await run("pack", "image");
+    expect(await refusedOf("image")).toEqual([1, expect.stringMatching(/holds what is not right/)]);
+    const { code, stdout } = await run("verify", "--oci", "image");
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/alpha-1\.0\.0\.tar/)]);
+  });
+
+  test("a record without its tarball, which no lock need name", async () => {
+    await rm(at(".mirror/hex/tarballs/alpha-1.0.0.tar"));
+    await run("pack", "image");
+    expect(await refusedOf("image")).toEqual([1, expect.stringMatching(/holds what is not right/)]);
+  });
+
+  test.each<[string, Parameters<typeof tarOf>[0]]>([
+    ["mirror/private_key.pem", { "mirror/private_key.pem": new Uint8Array(1) }],
+    ["mirror/hex/x/../../../../../up", { "mirror/hex/x/../../../../../up": new Uint8Array(1) }],
+    [
+      "mirror/git/github.com/o/r.git/hooks/post-checkout",
+      { "mirror/git/github.com/o/r.git/hooks/post-checkout": new Uint8Array(1) },
+    ],
+    ["mirror/.wh...", { "mirror/.wh...": new Uint8Array(1) }],
+  ])("%s has no business there", async (path, files) => {
+    await craft("crafted", tarOf(files));
+    expect(await refusedOf("crafted")).toEqual([1, expect.stringContaining(JSON.stringify(path))]);
+  });
+
+  test("a link, in whatever guise", async () => {
+    await mkdir(at("made/mirror/hex"), { recursive: true });
+    await symlink("/etc/passwd", at("made/mirror/hex/names"));
+    await craft("crafted", execFileSync("tar", ["-C", at("made"), "-cf", "-", "mirror"]));
+    expect(await refusedOf("crafted")).toEqual([
+      1,
+      expect.stringMatching(/"mirror\/hex\/names" is neither a file nor a folder/),
+    ]);
+  });
+
+  test("a repository whose configuration runs something", async () => {
+    await run("pack", "image");
+    await run("unpack", "image", "--mirror", "taken");
+    await appendFile(at("taken/git/github.com/owner/repo.git/config"), "[core]\n\tsshCommand = touch /tmp/never\n");
+    await mkdir(at("made"), { recursive: true });
+    await cp(at("taken"), at("made/mirror"), { recursive: true });
+    await rm(at("taken"), { recursive: true });
+    await craft("crafted", execFileSync("tar", ["-C", at("made"), "-cf", "-", "mirror"]));
+    expect(await refusedOf("crafted")).toEqual([1, expect.stringMatching(/holds what is not right/)]);
+  });
+
+  test("what is no image is named", async () => {
+    await mkdir(at("empty"));
+    expect(await refusedOf("empty")).toEqual([1, expect.stringMatching(/is no OCI image layout/)]);
+    expect(await refusedOf("nothing")).toEqual([2, expect.stringMatching(/there is no image in/)]);
+    await craft("crafted", tarOf({ "other/file": new Uint8Array(1) }));
+    expect(await refusedOf("crafted")).toEqual([1, expect.stringMatching(/holds no mirror/)]);
+  });
+});
+
+describe("signed", () => {
+  const keys = async (name: string, type: "ed25519" | "rsa" | "ec") => {
+    const { privateKey, publicKey } =
+      type === "rsa"
+        ? generateKeyPairSync("rsa", { modulusLength: 2048 })
+        : type === "ec"
+          ? generateKeyPairSync("ec", { namedCurve: "P-256" })
+          : generateKeyPairSync("ed25519");
+    await writeFile(at(`${name}.pem`), privateKey.export({ type: "pkcs8", format: "pem" }));
+    await writeFile(at(`${name}.pub`), publicKey.export({ type: "spki", format: "pem" }));
+  };
+
+  test.each(["ed25519", "rsa", "ec"] as const)(
+    "by %s, it is taken by who has that key, and nobody else's",
+    async (type) => {
+      await keys("mine", type);
+      await keys("others", type);
+      await run("pack", "image", "--sign", "mine.pem");
+      const taken = await run("unpack", "image", "--mirror", "taken", "--key", "mine.pub");
+      expect([taken.code, taken.stdout]).toEqual([0, expect.stringMatching(/, signed as asked for/)]);
+      const others = await run("unpack", "image", "--mirror", "taken", "--key", "others.pub");
+      expect([others.code, others.stderr]).toEqual([1, expect.stringMatching(/was not signed by that key/)]);
+      // Another image under the same signature.
+      await run("pack", "image", "--with-private");
+      const changed = await run("verify", "--oci", "image", "--key", "mine.pub");
+      expect([changed.code, changed.stderr]).toEqual([
+        1,
+        expect.stringMatching(/it is another, or was changed on the way/),
+      ]);
+      await rm(at("image.sig"));
+      expect((await run("unpack", "image", "--mirror", "taken", "--key", "mine.pub")).stderr).toMatch(
+        /there is no signature/,
+      );
+    },
+  );
+
+  test("not by the registry's key, nor by what is none, and then nothing is packed", async () => {
+    const { code, stderr } = await run("pack", "image", "--sign", ".mirror/private_key.pem");
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/is the key that signs the registry/)]);
+    await writeFile(at("no.pem"), "no");
+    expect((await run("pack", "image", "--sign", "no.pem")).stderr).toMatch(/holds no private key/);
+    expect(await readdir(cwd)).not.toContain("image");
+  });
+});
+
+const hasSkopeo = isInstalled("skopeo", "--version") && isInstalled("docker-registry", "--version");
+
+describe.skipIf(!hasSkopeo)("by a registry (skopeo, docker-registry)", () => {
+  const copy = (from: string, to: string, ...options: string[]) =>
+    execFileSync(
+      "skopeo",
+      ["--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", ...options, from, to],
+      { cwd, stdio: "pipe", env: { PATH: process.env["PATH"] ?? "", HOME: cwd } },
+    );
+
+  test("pushed, pulled and updated: an unchanged mirror moves nothing, a changed one its change", async () => {
+    const registry = await startRegistry(at("registry"));
+    onTestFinished(registry.stop);
+    const remote = `docker://${registry.host}/mirror:latest`;
+    await run("pack", "image");
+    copy("oci:image:latest", remote, "--preserve-digests");
+    const before = await registry.held();
+    expect(before.count).toBeGreaterThan(5);
+    copy("oci:image:latest", remote, "--preserve-digests");
+    expect(await registry.held()).toEqual(before);
+    hex.publish([alpha, makeTarball({ name: "alpha", version: "1.1.0" }), beta]);
+    await sync("--package", "alpha@1.1.0");
+    const packed = digestIn(await run("pack", "next", "--onto", "image"));
+    copy("oci:next:latest", remote, "--preserve-digests");
+    // Its layer, its configuration and its manifest.
+    expect((await registry.held()).count - before.count).toBe(3);
+    copy(remote, "oci:back:latest", "--preserve-digests");
+    const { code, stdout } = await run("unpack", "back", "--mirror", "taken");
+    expect([code, stdout]).toEqual([0, expect.stringContaining(packed ?? "none")]);
+    expect(await readdir(at("taken/hex/tarballs"))).toContain("alpha-1.1.0.tar");
+  });
+
+  test("compressed on the way it is another image, which is the same mirror", async () => {
+    await run("pack", "image");
+    copy("oci:image:latest", "oci:zipped:latest", "--dest-compress");
+    expect((await run("unpack", "zipped", "--mirror", "taken")).code).toBe(0);
+    expect(dirname(at("taken/hex"))).toBe(at("taken"));
+    const { stderr, code } = await run("pack", "next", "--onto", "zipped");
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(/was changed on its way, so that all layers are packed anew/),
+    ]);
+  });
+
+  test("what runs: a base below, and its command", async () => {
+    await craft("base", tarOf({ "app/main.js": new Uint8Array(3) }));
+    await run("pack", "image", "--base", "base");
+    const inspected = JSON.parse(
+      execFileSync("skopeo", ["inspect", "--config", `oci:${at("image")}:latest`], { encoding: "utf8" }),
+    ) as { config: { Cmd: string[]; Volumes?: object }; rootfs: { diff_ids: string[] } };
+    expect(inspected.config).toMatchObject({ Cmd: ["serve", "--read-only"] });
+    expect((await manifestOf("image")).layers).toHaveLength(inspected.rootfs.diff_ids.length);
+    expect((await run("unpack", "image", "--mirror", "taken")).code).toBe(0);
+    const again = await run("pack", "next", "--base", "base", "--onto", "image");
+    expect(again.stdout).toMatch(/, 0 B of them new/);
+  });
+});
+
+test("git's own history of it is whole after the journey", async () => {
+  await run("pack", "image");
+  await run("unpack", "image", "--mirror", "taken");
+  expect(await git(at("taken/git/github.com/owner/repo.git"), ["fsck", "--full"])).toBe("");
+});
