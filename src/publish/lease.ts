@@ -26,6 +26,7 @@ export interface LeaseOptions {
 const folder = ".mirror-server/";
 const kind = { type: "text/plain", cacheControl: "no-store" };
 const usualBeat = 10_000;
+const longestPause = 1000;
 const usuallyDeadAfter = 60_000;
 
 /** Whether the store honours `If-None-Match: *`. */
@@ -65,7 +66,7 @@ export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
     }
     if (!hasWaited) onWait();
     hasWaited = true;
-    await sleep(Math.min(beat, deadAfter / 4), undefined, { signal }).catch(() => {
+    await sleep(Math.min(beat, longestPause), undefined, { signal }).catch(() => {
       throw new MirrorError("cancelled", "publishing was stopped");
     });
   }
