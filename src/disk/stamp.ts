@@ -26,6 +26,11 @@ export function stampThrough(path: string): string {
   }
 }
 
+/** When it was written, ISO 8601; undefined for what is not there, and in an image, whose files have no time. */
+export function writtenAt(found: Stats | undefined): string | undefined {
+  return found === undefined || found.mtimeMs === 0 ? undefined : found.mtime.toISOString();
+}
+
 /** The same question of what was looked at twice. */
 export function isUnchanged(before: Stats, now: Stats): boolean {
   const isSameFile = before.ino === now.ino && before.dev === now.dev && before.mode === now.mode;

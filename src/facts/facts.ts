@@ -2,6 +2,7 @@
  * What can be known of a mirror, for the page, the API, metrics and `status`: one answer for all. Made of what was last seen
  * of the folder (health/), of the known locks and of the signed records, and kept for as long as none of these is another.
  */
+import { writtenAt } from "../disk/stamp.ts";
 import type { Kinds } from "../artifacts/kinds.ts";
 import type { Overview } from "../health/overlook.ts";
 import type { HealthReport } from "../health/health.ts";
@@ -14,6 +15,7 @@ import type { Trust } from "../store/trust.ts";
 import { coverageOf, covers } from "./coverage.ts";
 import { listFiles } from "./files.ts";
 import { rememberLacks } from "./lacking-commits.ts";
+import { generationOf } from "./generation.ts";
 import { oldestOf, oldestRecord, upstreamsOf } from "./upstreams.ts";
 import { describePackage, familiesOf, listPackages, type NamedFamily, type PackageSources } from "./packages.ts";
 import { describeGit, listGit } from "./repositories.ts";
@@ -59,6 +61,7 @@ interface Found {
   readonly git: readonly GitRepository[];
   readonly files: readonly HeldFile[];
   readonly lacks: ReadonlyMap<string, readonly Lack[]>;
+  readonly generation: string;
   /** When it came. Milliseconds since 1970. */
   readonly oldestRecord: number | undefined;
 }
@@ -79,6 +82,7 @@ export function createFacts(sources: FactSources): Facts {
       packages: await listPackages(packageSources(overview, locks, families)),
       git: await listGit({ held: overview.repositories, locks, problems: overview.problems }),
       files: await listFiles(paths, kinds()),
+      generation: await generationOf(paths),
       oldestRecord: await oldestOf(paths, overview.registries),
       lacks,
     };
@@ -130,6 +134,7 @@ export function createFacts(sources: FactSources): Facts {
         mode: mode.pulls ? "pulling" : "offline",
         mode_reason: mode.why,
         last_sync: lastSync?.toISOString() ?? null,
+        generation: found.generation,
         oldest_record: oldestRecord(found.oldestRecord, lastSync),
         locks: found.locks.map((lock) => coverage(paths, lock, found.lacks.get(lock.name) ?? [], since)),
         upstreams: upstreamsOf(fingerprints.upstreams, away),
@@ -146,7 +151,7 @@ function coverage(paths: StorePaths, { name, entries }: Lock, lacks: readonly La
     name,
     is_covered: isCovered,
     since: since.of(name, isCovered),
-    known_since: paths.knownLock(name).look()?.mtime.toISOString() ?? null,
+    known_since: writtenAt(paths.knownLock(name).look()) ?? null,
     packages: entries.filter(({ kind }) => kind === "hex").length,
     git: entries.filter(({ kind }) => kind === "git").length,
     lacks: [...lacks],

@@ -1,4 +1,5 @@
 /** The packages that a mirror holds, as people see them: from its signed records, its tarballs and the known locks. */
+import { writtenAt } from "../disk/stamp.ts";
 import type { About } from "../hex/metadata.ts";
 import type { Package, Release } from "../hex/records.ts";
 import { publishedAt, retirementOf } from "../hex/release-details.ts";
@@ -119,7 +120,7 @@ export async function describePackage(
       ? {
           url: upstream?.url ?? null,
           key: upstream?.key ?? null,
-          checked: signed.look()?.mtime.toISOString() ?? null,
+          checked: writtenAt(signed.look()) ?? null,
         }
       : null,
     history: await readHistory(paths.history(name)),

@@ -1,4 +1,5 @@
 /** The git repositories that a mirror holds, as people see them: from their files, without git. */
+import { writtenAt } from "../disk/stamp.ts";
 import { LRUCache } from "lru-cache";
 import { sizeOf } from "../disk/walk.ts";
 import { branchesAndTags, headOf } from "../git/refs-in-files.ts";
@@ -61,7 +62,7 @@ async function describe(
     head: (isFolder ? headOf(place) : undefined)?.replace(/^refs\/heads\//, "") ?? null,
     locked: lockedCommits(locks, held),
     problems: told.map(({ text }) => text),
-    updated: isFolder ? (place.look()?.mtime.toISOString() ?? null) : null,
+    updated: (isFolder ? writtenAt(place.look()) : undefined) ?? null,
   };
   return { repository, refs };
 }

@@ -57,6 +57,7 @@ export const overviewSchema = z
     mode: z.enum(["offline", "pulling"]).describe("Whether it fetches what it is asked for and does not hold"),
     mode_reason: name("What decided that, or what would change it"),
     last_sync: time("When the whole was last synced on this machine").nullable(),
+    generation: name("The same for mirrors that list the same releases for the same locks"),
     oldest_record: time("When the oldest of upstream's records was last known to hold").nullable(),
     locks: z.array(lockSchema),
     upstreams: z.array(upstreamSchema),

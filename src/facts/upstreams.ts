@@ -38,7 +38,9 @@ export async function oldestOf(paths: StorePaths, registries: readonly SeenRegis
   for (const { repository } of registries) {
     const folder = paths.registry(repository).upstreamPackagesDir;
     const records = await lookInto(folder, async () => undefined).catch((): Map<string, Look> => new Map());
-    for (const { mtimeMs } of records.values()) oldest = Math.min(oldest ?? mtimeMs, mtimeMs);
+    // What came in an image has no time.
+    const times = [...records.values()].map(({ mtimeMs }) => mtimeMs).filter((time) => time > 0);
+    for (const time of times) oldest = Math.min(oldest ?? time, time);
   }
   return oldest;
 }

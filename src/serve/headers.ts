@@ -2,9 +2,13 @@
 import type { FastifyReply } from "fastify";
 import type { Mark } from "./source.ts";
 
-/** How an answer came about, and how many seconds ago what it says was known to hold. @param since milliseconds since 1970 */
+/**
+ * How an answer came about, and how many seconds ago what it says was known to hold.
+ * @param since milliseconds since 1970; 0: files of an image have no time
+ */
 export function howHeaders(mark: Mark, since: number): string[] {
-  return ["x-mirror", mark, "age", String(Math.max(0, Math.floor((Date.now() - since) / 1000)))];
+  const age = since === 0 ? [] : ["age", String(Math.max(0, Math.floor((Date.now() - since) / 1000)))];
+  return ["x-mirror", mark, ...age];
 }
 
 export function setHeaders(reply: FastifyReply, headers: readonly string[]): void {

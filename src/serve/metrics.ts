@@ -125,6 +125,12 @@ function addState({ sources: { health, overview, activity }, registry }: Tools):
   const held = g("mirror_held", "How many are held", "what");
   const bytes = g("mirror_held_bytes", "What is held takes that much");
   const record = g("mirror_oldest_record_age_seconds", "Since upstream's oldest record was last known to hold");
+  const generation = g(
+    "mirror_generation_info",
+    "Always 1; servers of one mirror have the same, but while one is behind",
+    "generation",
+  );
+  const synced = g("mirror_last_sync_age_seconds", "Since all of it was last synced on this machine");
   const certificate = g("mirror_certificate_seconds_left", "Until the server's certificate ends");
   const disk = g("mirror_disk_bytes", "Of the disk that the mirror lies on", "state");
   const covered = g("mirror_lock_covered", "1: all that the lock names is here and whole", "lock");
@@ -133,8 +139,8 @@ function addState({ sources: { health, overview, activity }, registry }: Tools):
     const report = await health();
     // What cannot be told now must not hide the rest.
     const seen = await overview().catch(() => undefined);
-    for (const each of [status, problems, away, held, covered, lacks, disk]) each.reset();
-    for (const each of [bytes, record, certificate]) each.remove();
+    for (const each of [status, problems, away, held, covered, lacks, disk, generation]) each.reset();
+    for (const each of [bytes, record, synced, certificate]) each.remove();
     for (const each of ["ok", "degraded", "unhealthy"]) status.set({ status: each }, Number(report.status === each));
     for (const { kind, severity } of report.causes) problems.inc({ kind, severity });
     for (const host of activity.hosts.keys()) away.set({ host }, 0);
@@ -149,6 +155,8 @@ function addState({ sources: { health, overview, activity }, registry }: Tools):
     const { bytes: size, ...counts } = seen.holds;
     for (const [what, count] of Object.entries(counts)) held.set({ what }, count);
     bytes.set(size);
+    generation.set({ generation: seen.generation }, 1);
+    if (seen.last_sync !== null) synced.set((Date.now() - Date.parse(seen.last_sync)) / 1000);
     if (seen.oldest_record !== null) record.set((Date.now() - Date.parse(seen.oldest_record)) / 1000);
     for (const lock of seen.locks) {
       covered.set({ lock: lock.name }, Number(lock.is_covered));
