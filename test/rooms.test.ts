@@ -23,6 +23,8 @@ const rooms = [
   "upstream",
   "registry",
   "artifacts",
+  "pack",
+  "publish",
   "health",
   "facts",
   "page",

@@ -94,6 +94,26 @@ test("ten laptops have everything, and each thing crosses the line once", async 
   expect(decodePackage(verifyAndUnwrap(body, own)).releases.map(({ version }) => version)).toEqual(["1.0.0"]);
 }, 120_000);
 
+test("sixty clients of three replicas that pull from one writer, and each thing is fetched once", async () => {
+  const servers = await Promise.all([0, 1, 2].map(async (n) => laptop(`replica-${n}`)));
+  const paths = ["/packages/alpha", "/packages/beta", "/tarballs/alpha-1.0.0.tar", "/tarballs/beta-2.1.0.tar"];
+  const wrong: string[] = [];
+  const visit = async (client: number) => {
+    const server = servers[client % servers.length] ?? office;
+    for (const path of paths) {
+      const { status } = await bytes(server, path);
+      if (status !== 200) wrong.push(`${path}: ${status}`);
+    }
+    if (client % 10 === 0)
+      await git(cwd, ["clone", "-q", `${server.url}/github.com/owner/repo.git`, `visit-${client}`]);
+  };
+  await Promise.all(Array.from({ length: 60 }, async (_, client) => visit(client)));
+  expect(wrong).toEqual([]);
+  for (const path of paths)
+    expect([path, hex.log.filter((line) => line.endsWith(` ${path}`)).length]).toEqual([path, 1]);
+  expect(upstream.sent).toBeLessThan(20_000);
+}, 120_000);
+
 test("two mirrors that ask each other find that out", async () => {
   const port = await freePort();
   const there = await laptop("there", "--upstream", `http://127.0.0.1:${port}`);

@@ -9,13 +9,18 @@ export interface HexFiles {
   readonly files: ReadonlyMap<string, Buffer>;
   /** PEM. */
   readonly publicKey: string;
+  readonly privateKey: string;
 }
 
-export async function makeHexFiles(tarballs: readonly MadeTarball[]): Promise<HexFiles> {
-  const key = readPrivateKey(generatePrivateKey(), "the upstream's key");
+/** @param privateKey PEM, to sign anew with the key of before */
+export async function makeHexFiles(
+  tarballs: readonly MadeTarball[],
+  privateKey = generatePrivateKey(),
+): Promise<HexFiles> {
+  const key = readPrivateKey(privateKey, "the upstream's key");
   const files = new Map(tarballs.map(({ name, version, bytes }) => [`/tarballs/${name}-${version}.tar`, bytes]));
   const releases = tarballs.map(({ bytes }) => readTarball(bytes));
   const { resources } = buildRegistry({ repository: "hexpm", releases, upstream: new Map() });
   for (const [name, payload] of resources) files.set(`/${name}`, await wrap(payload, key));
-  return { files, publicKey: publicKeyPem(key) };
+  return { files, publicKey: publicKeyPem(key), privateKey };
 }

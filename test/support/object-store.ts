@@ -2,7 +2,7 @@
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 
-const script = new URL("object-store.sh", import.meta.url).pathname;
+const ours = new URL("object-store.sh", import.meta.url).pathname;
 
 export interface ObjectStore {
   readonly endpoint: string;
@@ -17,7 +17,7 @@ export const hasObjectStore =
     .status === 0;
 
 /** @param dir where it is unpacked, and logs */
-export async function startObjectStore(dir: string): Promise<ObjectStore> {
+export async function startObjectStore(dir: string, script = ours): Promise<ObjectStore> {
   const { stdout } = await promisify(execFile)(script, ["start", dir]);
   const said = Object.fromEntries(
     stdout
