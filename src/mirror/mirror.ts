@@ -45,7 +45,7 @@ import { status, type Status } from "./status.ts";
 import { withoutReleases } from "./without-releases.ts";
 import type { Published } from "./publish.ts";
 import type { PackResult } from "./pack.ts";
-import type { UnpackResult, VerifyAt } from "./unpack.ts";
+import type { UnpackResult } from "./unpack.ts";
 import { isUpToDate } from "./up-to-date.ts";
 import type { SyncResult } from "./sync.ts";
 import { tellTrustProblems } from "../store/trust.ts";
@@ -139,8 +139,6 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
   // Made anew for each job: what is read once is as it was then.
   const kinds = () => openKinds(context, tools);
   const mode = async () => pullMode(context, async (path) => isTracked(path, gitEnvironments));
-  const verifyAt: VerifyAt = async (folders) =>
-    (await import("./verify-elsewhere.ts")).verifyElsewhere(context, folders, gitEnvironments);
   const lenientKinds = () => openKinds(leniently(context), tools);
   return {
     sync: async (locks) => {
@@ -168,12 +166,12 @@ export function openMirror(config: Config, { environment, reporter, signal }: Mi
     verify: async (locks, options) => (await import("./verify.ts")).verify(context, kinds, locks, options),
     prune: async (options) => onSameDisk(paths, () => prune(context, lenientKinds, options)),
     pack: async (target) => {
-      const { pack } = await import("./pack.ts");
+      const { pack } = await import("./beyond.ts");
       return onSameDisk(paths, () => pack(context, target, gitEnvironments));
     },
-    unpack: async (path) => (await import("./unpack.ts")).unpack(context, path, verifyAt),
-    verifyImage: async (path) => (await import("./unpack.ts")).verifyImage(context, path, verifyAt),
-    publish: async () => (await import("./publish.ts")).publish(context),
+    unpack: async (path) => (await import("./beyond.ts")).unpack(context, path, gitEnvironments),
+    verifyImage: async (path) => (await import("./beyond.ts")).verifyImage(context, path, gitEnvironments),
+    publish: async () => (await import("./beyond.ts")).publish(context),
     status: async () => {
       await tellWeakKey(context, gitEnvironments);
       return status(context, lenientKinds(), tools);

@@ -4,6 +4,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { MirrorError } from "../errors.ts";
+import type { GitEnvironments } from "../git/environment.ts";
 import { fingerprint } from "../hex/keys.ts";
 import { makeScratch } from "../disk/scratch.ts";
 import { openLayout, readImage, type Image } from "../pack/layout.ts";
@@ -14,8 +15,9 @@ import { requireRoom } from "../store/context.ts";
 import { StorePaths, type StoreFolders } from "../store/paths.ts";
 import { publishedKey } from "../store/published-key.ts";
 import type { VerifyResult } from "./findings.ts";
+import { verifyElsewhere, type ElsewhereKey } from "./verify-elsewhere.ts";
 
-export type UnpackKey = keyof StoreFolders | "tag" | "said" | "verifyKey" | "newKey";
+export type UnpackKey = ElsewhereKey | "tag" | "said" | "verifyKey" | "newKey";
 
 export interface UnpackResult extends Replaced {
   /** Of the image. */
@@ -30,12 +32,12 @@ export interface UnpackResult extends Replaced {
   readonly missing: VerifyResult["missing"];
 }
 
-/** Looks at a mirror in another folder, all of it. */
-export type VerifyAt = (folders: Pick<StoreFolders, MirrorFolder>) => Promise<VerifyResult>;
-type MirrorFolder = "mirror" | "hexDir" | "gitDir" | "privateKey";
-
 /** @param path of the image, absolute @throws MirrorError; then everything is as it was */
-export async function unpack(context: Context<UnpackKey>, path: string, verifyAt: VerifyAt): Promise<UnpackResult> {
+export async function unpack(
+  context: Context<UnpackKey>,
+  path: string,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<UnpackResult> {
   const { config, paths } = context;
   requireOneFolder(config);
   await requireRoom(paths);
@@ -54,7 +56,7 @@ export async function unpack(context: Context<UnpackKey>, path: string, verifyAt
             `${registry ?? "nobody"}: clients would refuse it; say --new-key to take it all the same`,
         );
       }
-      result = await verifyAt(foldersIn(folder));
+      result = await verifyElsewhere(context, foldersIn(folder), gitEnvironments);
       requireIntact(result, path);
     });
     const { checked = 0, missing = [] } = result ?? {};
@@ -64,16 +66,16 @@ export async function unpack(context: Context<UnpackKey>, path: string, verifyAt
 
 /** The same look, at a mirror that is taken nowhere. @throws MirrorError for what is wrong with the image itself */
 export async function verifyImage(
-  { config }: Context<UnpackKey>,
+  context: Context<UnpackKey>,
   path: string,
-  verifyAt: VerifyAt,
+  gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<VerifyResult> {
-  return withImage(config, path, async (image) => {
+  return withImage(context.config, path, async (image) => {
     const scratch = await makeScratch();
     try {
       const folder = scratch.place();
       await layOutMirror(image, folder);
-      return await verifyAt(foldersIn(folder.path));
+      return await verifyElsewhere(context, foldersIn(folder.path), gitEnvironments);
     } finally {
       await scratch.remove();
     }
@@ -96,7 +98,7 @@ async function withImage<T>(
   }
 }
 
-function foldersIn(mirror: string): Pick<StoreFolders, MirrorFolder> {
+function foldersIn(mirror: string): Omit<StoreFolders, "cacheDir" | "certsDir"> {
   const at = (name: string) => join(mirror, name);
   return { mirror, hexDir: at("hex"), gitDir: at("git"), privateKey: at("private_key.pem") };
 }

@@ -13,13 +13,15 @@ import type { Finding, VerifyResult } from "./findings.ts";
 import { openKinds, type KindKey } from "./kinds.ts";
 import { verify } from "./verify.ts";
 
+/** The settings that this look needs. */
+export type ElsewhereKey = VerifyKey | KindKey | keyof StoreFolders;
 type VerifyKey = Parameters<typeof verify>[0] extends Context<infer Key> ? Key : never;
 
 const ofRegistry: ReadonlySet<Problem["kind"]> = new Set(["registry", "record", "tarball"]);
 
 /** @param folders of that mirror */
 export async function verifyElsewhere(
-  context: Context<VerifyKey | KindKey | keyof StoreFolders>,
+  context: Context<ElsewhereKey>,
   folders: Omit<StoreFolders, "cacheDir" | "certsDir">,
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<VerifyResult> {
