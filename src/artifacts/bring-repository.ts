@@ -15,7 +15,7 @@ import { quarantine } from "../store/quarantine.ts";
 import type { BringTools } from "./artifact.ts";
 import { bringLfs } from "./bring-lfs.ts";
 import type { Land } from "./land-file.ts";
-import { canTrace } from "../git/run.ts";
+import { hasClientCertificate } from "../git/logins.ts";
 import { countReceived } from "../git/progress-bytes.ts";
 import { gitConfigVariables } from "../git/config-variables.ts";
 import { fromAny, type FromOne } from "../upstream/git.ts";
@@ -65,27 +65,27 @@ export async function bringRepository(
   };
   const isSelf = leadsTo(ownNames, ownPorts);
   let from = "";
-  // Where git cannot tell, and by ssh, it is taken for one.
-  let hasLogin = false;
+  let [isHttp, hasLogin] = [false, false];
   const fromOne: FromOne<RepositoryOutcome> = async (url, ask) => {
     from = url;
-    hasLogin = !canTrace || !/^(?:https?|git):/i.test(url);
     const asked = await askedUrl(environments.upstream(), url, isSelf);
     const local = isLocal(job) ? environments.trusting(localPath(url)) : {};
     const settings = { ...environments.upstream().env, ...asked.variables };
     const login = gitConfigVariables(settings, gitAuthorization(url, tools.tokens));
     const extra = { ...asked.variables, ...login, ...local };
-    const onLogin = () => {
-      hasLogin = true;
-    };
-    const running = { environments, extra, signal, ask, note, onProgress, onLogin };
+    const onAnswer = () => void (isHttp = true);
+    const onLogin = () => void (hasLogin = true);
+    const running = { environments, extra, signal, ask, note, onProgress, onAnswer, onLogin };
     const mirrorAt = (target: Place) => mirrorRepository({ url: asked.url, place: target, revisions, refs }, running);
     return damage === undefined ? mirrorAt(place) : replace(paths, place, { damage, mirrorAt, note, land: tools.land });
   };
   const through = isLocal(job) ? undefined : gitUrlThrough(upstream, job);
   const outcome = await fromAny(through === undefined ? job.urls : [through], tools, { fromOne, note });
   const repository = BareRepository.open(place, { environments, signal });
-  await recordAccess(place, "git", hasLogin ? "login" : "anyone");
+  // What was seen to come by HTTP to nobody in particular; of ssh, paths and another mirror it cannot be known.
+  const isAnyones =
+    isHttp && !hasLogin && through === undefined && !(await hasClientCertificate(environments.upstream(), from));
+  await recordAccess(place, "git", isAnyones ? "anyone" : "login");
   if (!lfs) return { outcome, bytes: received.bytes(), lfsError: undefined };
   const objects = await bringLfs(
     repository,

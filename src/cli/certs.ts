@@ -26,6 +26,9 @@ export const certs: Command = async (context, args) => {
 };
 
 async function exportCertificates(context: CommandContext, folder: string | undefined): Promise<number> {
+  if (context.config.newCa) {
+    throw new MirrorError("usage", "certs export gives what is there: run certs renew --new-ca first");
+  }
   if (folder === undefined && context.isOutputTerminal) {
     throw new MirrorError(
       "usage",

@@ -315,7 +315,8 @@ export const commands = {
     summary: "make an OCI image of the mirror, to be carried or pushed",
     argument: { name: "out", help: "a folder, or a .tar file", isFile: true },
     own: ["oci", "archive", "onto", "base", "tag", "sign", "withPrivate"],
-    more: [],
+    more: ["readOnly"],
+    meanings: { readOnly: "of a replica, which nobody writes to: takes no lock" },
     examples: [
       "mirror-server pack mirror-image",
       "mirror-server pack mirror-image --onto mirror-image   # what has changed",

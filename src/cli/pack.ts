@@ -21,7 +21,9 @@ export const pack: Command = async (context, args) => {
 function lines({ out, digest, bytes, layers, changedBytes, leftOut, signature }: PackResult): string[] {
   return [
     ...leftOut.map(({ item, reason }) => `left out ${showItem(item)}: ${reason}`),
-    ...(leftOut.length === 0 ? [] : ["--with-private takes what is private along; locks go as they are, and name it"]),
+    ...(leftOut.every(({ isPrivate }) => !isPrivate)
+      ? []
+      : ["--with-private takes what is private along; locks go as they are, and name it"]),
     `packed ${formatBytes(bytes)} in ${layers} layers, ${formatBytes(changedBytes)} of them new: ${out}`,
     `  ${digest}`,
     ...(signature === undefined ? [] : [`  signed: ${signature}`]),

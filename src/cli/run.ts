@@ -121,6 +121,12 @@ export async function run(invocation: Invocation, tools: RunTools): Promise<numb
   if (config.readOnly && writes.has(name)) {
     throw new MirrorError("config", `${name} would write to ${config.mirror}, which is a replica (--read-only)`);
   }
+  if (config.readOnly && name === "verify" && config.deep && !config.dryRun) {
+    throw new MirrorError(
+      "config",
+      "verify --deep would put what is damaged aside; for a replica say --dry-run as well",
+    );
+  }
   const mirror = openMirror(config, { environment, reporter: progress, signal });
   try {
     const write = (text: string) => {

@@ -16,6 +16,8 @@ export interface Root {
   readonly isTrusted?: true;
   /** Whether the folder that a link leads to is what the root is for already; a link to any other is refused. */
   readonly isOne: (folder: string) => boolean;
+  /** Whether a link that leads nowhere is as good as nothing: what it is to lead to is on the way. */
+  readonly isAwaited?: boolean;
   /** What it should be, with its article: `a mirror`. */
   readonly noun: string;
 }
@@ -39,6 +41,7 @@ export function lookAtRoot({ within, ...root }: Root): Stats | undefined {
   try {
     target = realpathSync(root.dir);
   } catch {
+    if (root.isAwaited) return undefined;
     const what = `${root.dir} is a link that leads nowhere`;
     throw barred(root.dir, "is a link", what + orGive("give another folder", root));
   }

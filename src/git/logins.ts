@@ -11,6 +11,13 @@ export async function authorizationSetting(upstream: Surroundings, url: string):
   return value;
 }
 
+/** Whether git shows a certificate of the user's to that URL, which no trace of HTTP tells. @param upstream the user's git */
+export async function hasClientCertificate(upstream: Surroundings, url: string): Promise<boolean> {
+  if (upstream.env["GIT_SSL_CERT"] !== undefined) return true;
+  const { code, stdout } = await tryGit(["config", "--get-urlmatch", "http.sslCert", url], upstream);
+  return code === 0 && stdout.toString("utf8").trim() !== "";
+}
+
 /** What their helpers have, as `Authorization`; undefined: nobody has one, and none can be asked for. */
 export async function helpersLogin(
   upstream: Surroundings,

@@ -146,7 +146,11 @@ async function refresh(
 }
 
 /** What a try that broke has left is removed before the next: a pack may be large. */
-function fetcher(repository: BareRepository, url: string, { ask, extra, onProgress, onLogin }: RepositoryTools) {
+function fetcher(
+  repository: BareRepository,
+  url: string,
+  { ask, extra, onProgress, onAnswer, onLogin }: RepositoryTools,
+) {
   return async (refspecs: readonly string[], depth: readonly string[] = []): Promise<void> =>
     ask(async (turn) => {
       const { signal, sign, rest } = turn;
@@ -159,7 +163,7 @@ function fetcher(repository: BareRepository, url: string, { ask, extra, onProgre
         onProgress(line);
       };
       try {
-        const listening = { onProgress: onLine, onStatus: answersOf(turn), onLogin };
+        const listening = { onProgress: onLine, onStatus: answersOf(turn, onAnswer), onLogin };
         await repository.fetch(url, refspecs, { depth, extra, ...listening, signal });
         sign();
       } catch (error) {

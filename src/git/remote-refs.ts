@@ -17,8 +17,9 @@ export interface GitTurn {
 }
 
 /** Of a try, for runs of git: what upstream answers over HTTP. */
-export function answersOf({ sign, rest }: GitTurn): (status: number) => void {
+export function answersOf({ sign, rest }: GitTurn, onAnswer?: () => void): (status: number) => void {
   return (status) => {
+    onAnswer?.();
     sign(status === 429 || status >= 500);
     rest();
   };
@@ -29,6 +30,8 @@ export interface UpstreamTools extends GitTools {
   readonly ask: AskUpstream;
   /** Variables for what asks upstream. */
   readonly extra: Readonly<Record<string, string>>;
+  /** Told when upstream answers by HTTP. */
+  readonly onAnswer?: () => void;
   /** Told when upstream is sent a login. */
   readonly onLogin?: () => void;
 }
@@ -65,7 +68,7 @@ export async function listRemote(url: string, tools: UpstreamTools): Promise<Adv
       cwd,
       signal,
       idleSeconds: upstreamIdleSeconds,
-      onStatus: answersOf(turn),
+      onStatus: answersOf(turn, tools.onAnswer),
       onLogin: tools.onLogin,
     };
     const answer = await runGit(args, { ...running, env: { ...env, ...tools.extra } });

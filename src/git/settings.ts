@@ -3,7 +3,7 @@
  * repositories, and that lead to no command, no other folder and no other server. A mirror may have come by git, by a
  * cache or on a stick, and git would obey what its repositories' configurations say. Pure.
  */
-import { booleanOf, parseConfig, type Setting } from "./config-file.ts";
+import { booleanOf, parseConfig, quoted, type Setting } from "./config-file.ts";
 
 // By section and key. Nothing is ever fetched within a mirrored repository (bare-repository.ts), so what only fetching
 // goes by is of no effect: remotes, http, protocol.
@@ -22,6 +22,26 @@ const honest = [
 ];
 // Each names a program, whatever its section.
 const hook = /hook$/;
+
+// What git has to know of a repository to read it, and its owner's wish not to have it served.
+const needed =
+  /^(?:core\.repositoryformatversion|extensions\.(?:objectformat|refstorage)|http\.uploadpack|uploadpack\.hiderefs|transfer\.hiderefs)$/;
+
+/**
+ * The configuration of a repository that goes to others, as we write our own: of remotes, headers and names, which may hold
+ * logins, nothing. @param config an honest one
+ */
+export function configForOthers(config: string): string {
+  const kept = parseConfig(config).filter(({ name }) => needed.test(name));
+  const version = kept.find(({ name }) => name === "core.repositoryformatversion")?.value ?? "0";
+  const core = `[core]\n\trepositoryformatversion = ${version}\n\tfilemode = true\n\tbare = true\n`;
+  const others = kept.filter(({ name }) => !name.startsWith("core."));
+  const lines = others.map(({ name, value = "true" }) => {
+    const [section, key] = name.split(".");
+    return `[${section}]\n\t${key} = ${/^[\w/.-]+$/.test(value) ? value : quoted(value)}\n`;
+  });
+  return core + lines.join("");
+}
 
 export interface Verdict {
   /** A setting that git would act upon. */

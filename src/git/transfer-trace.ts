@@ -12,7 +12,7 @@ export interface TraceReader {
 export interface TransferListener {
   /** Told of each answer of the server, and not of a proxy's to CONNECT. */
   readonly onStatus?: ((status: number) => void) | undefined;
-  /** Told when the server is sent a login. */
+  /** Told when the server is sent a login, or whatever else git does not send by itself, which may be one. */
   readonly onLogin?: (() => void) | undefined;
 }
 
@@ -29,11 +29,16 @@ export function readTransferTrace({ onStatus, onLogin }: TransferListener): Trac
         if (method !== undefined) isTunnel = method === "CONNECT";
         const [, status] = /<= Recv header: HTTP\/[\d.]+ (\d{3})/.exec(line) ?? [];
         if (status !== undefined && !isTunnel) onStatus?.(Number(status));
-        if (/=> Send header: authorization:/i.test(line)) onLogin?.();
+        const [, header] = /=> Send header: ([A-Za-z][\w-]*):/.exec(line) ?? [];
+        if (header !== undefined && !isTunnel && !ofGit.test(header)) onLogin?.();
       }
     },
   };
 }
+
+/** What git and curl send of their own; what a proxy is told is no business of the server's. */
+const ofGit =
+  /^(?:host|user-agent|accept(?:-\w+)?|git-protocol|pragma|cache-control|content-(?:type|length|encoding)|expect|transfer-encoding|connection|upgrade|http2-settings|te|range|proxy-[\w-]+)$/i;
 
 /** Variables with which git writes it to that descriptor; without what is sent and received, and without secrets. */
 export function traceVariables(descriptor: number): Record<string, string> {

@@ -81,7 +81,7 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
   const { started, overlook, hosts, trust } = sources;
   const hide = hidingPaths(paths);
   const foreign = nowAndThen(foreignEverySeconds, async () => foreignEntries(paths));
-  const arrival = sources.isReplica ? untilWhole() : () => [];
+  const arrival = sources.isReplica ? untilWhole(paths) : () => [];
   const room = nowAndThen(roomEverySeconds, async () => roomAt(paths.mirror));
 
   return async () => {
@@ -95,7 +95,7 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
     const away = sources.upstreamsAway();
     const all: Problem[] = [
       ...problems,
-      ...arrival(problems, registries.some(({ releases }) => releases > 0) || repositories.length > 0),
+      ...arrival(problems),
       ...links,
       ...(disagreements.length === 0 ? [] : [degraded("trust", "mirror.json", disagreement)]),
       ...told("worker", sources.workersProblem()),
@@ -129,16 +129,18 @@ export function createHealthCheck(paths: StorePaths, sources: HealthSources): ()
   };
 }
 
-const ofContent: ReadonlySet<ProblemKind> = new Set(["registry", "record", "tarball", "repository"]);
+const ofContent: ReadonlySet<ProblemKind> = new Set(["registry", "record", "tarball", "repository", "unserved"]);
 
 /**
  * A replica that was never whole is not asked yet: its mirror is on the way. Once it was, a part that is damaged is no reason
  * to give nothing of the rest.
  */
-function untilWhole(): (problems: readonly Problem[], holdsAny: boolean) => Problem[] {
+function untilWhole(paths: StorePaths): (problems: readonly Problem[]) => Problem[] {
   let wasWhole = false;
-  return (problems, holdsAny) => {
-    const amiss = problems.filter(({ kind }) => ofContent.has(kind)).length;
+  return (problems) => {
+    // Even an empty mirror has its lists.
+    const holdsAny = paths.registry(hexpm).resource("names").isFile();
+    const amiss = problems.filter(({ kind, isWish }) => ofContent.has(kind) && isWish !== true).length;
     wasWhole ||= holdsAny && amiss === 0;
     if (wasWhole) return [];
     const what = holdsAny ? `is not whole yet (${amiss} things of it are missing or damaged)` : "is not here yet";

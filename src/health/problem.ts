@@ -7,6 +7,8 @@ export interface Problem {
   readonly subject: string;
   /** A sentence without an end, for people who need not know where the mirror lies. */
   readonly text: string;
+  /** Whether somebody wants it so, such as a repository that is not to be served. */
+  readonly isWish?: true;
   /** Whether it is so for a moment while somebody writes: told once it was so for longer than that. */
   readonly isPassing?: true;
 }

@@ -8,7 +8,7 @@ import type { Place } from "../disk/place.ts";
 import { stampFrom, type Stamped } from "../disk/stamp.ts";
 import { describeError } from "../errors.ts";
 import { lengthOfHash, parsePackName, type PackPart } from "../git/check-packs.ts";
-import { unservedReason, type GitFeatures } from "../git/inspect.ts";
+import { inspectRepository, unservedReason, type GitFeatures } from "../git/inspect.ts";
 import { branchesAndTags } from "../git/refs-in-files.ts";
 import { repositoryState } from "../git/repository-state.ts";
 import type { HeldRepository } from "../store/inventory.ts";
@@ -53,7 +53,11 @@ export class RepositoryWatch {
     const { place } = this.held;
     const unserved = unservedReason(place, this.tools.features)?.replaceAll(place.path, this.held.path);
     // It may not be read at all.
-    if (unserved !== undefined) return [{ ...this.problem(`is not served, since ${unserved}`), kind: "unserved" }];
+    if (unserved !== undefined) {
+      const isWish = inspectRepository(place, this.tools.features).state === "plain";
+      const problem = this.problem(`is not served, since ${unserved}`);
+      return [{ ...problem, kind: "unserved", ...(isWish ? { isWish } : {}) }];
+    }
     const head = await headProblem(place);
     const packs = await this.checkPacks(pace);
     // It names commits, and has nothing that could be one.

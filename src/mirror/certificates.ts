@@ -58,7 +58,13 @@ export async function exportCertificates(
 
 /** Files as Kubernetes mounts such a Secret: `tls.crt`, `tls.key`, `ca.crt`. @param dir absolute @throws MirrorError */
 export async function writeExported(dir: string, { cert, key, ca }: ExportedCertificates): Promise<void> {
-  const folder = Place.root({ dir, noun: "a folder of certificates", isOne: () => true });
+  const folder = Place.root({ dir, noun: "a folder of exported certificates", isOne: () => false });
+  const held = await folder.at("ca.crt").read();
+  const isOurs = held?.toString("utf8") === ca;
+  const others = ["tls.key", "tls.crt", "ca.crt"].filter((name) => folder.at(name).look() !== undefined);
+  if (!isOurs && others.length > 0) {
+    throw new MirrorError("config", `${dir} has a ${others[0]} of something else; give another folder`);
+  }
   await writeTogether([
     { place: folder.at("tls.key"), content: key, mode: 0o600 },
     { place: folder.at("tls.crt"), content: cert },

@@ -1,18 +1,25 @@
-/** Packs a mirror as an OCI image, as the only writer: what is listed is there until it is packed, and what is there is signed. */
+/**
+ * Packs a mirror as an OCI image, while nobody writes to it: git's own writes keep each repository, all others keep the writers'
+ * lock. What is listed is there until it is packed, and what is there is signed.
+ */
+import { takeWritersLock } from "../disk/writers-lock.ts";
+import { MirrorError } from "../errors.ts";
 import { fingerprint } from "../hex/keys.ts";
+import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../names/hex-repository.ts";
 import { contentsOf } from "../pack/contents.ts";
 import { annotationOf } from "../pack/image.ts";
 import { filePlace, openLayout, readImage, type Image, type Layout } from "../pack/layout.ts";
-import { maxLayers, pack as packImage, type Packed } from "../pack/pack.ts";
-import { readSigningKey, signatureFileOf, signatureOf } from "../pack/signature.ts";
+import { maxLayers, pack as packImage, requireOwn, requireWithoutMirror, type Packed } from "../pack/pack.ts";
+import { readSigningKey, requireSignature, signatureFileOf, signatureOf } from "../pack/signature.ts";
 import { asOnlyWriter, requireMirror, type Context } from "../store/context.ts";
+import { listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { publishedKey } from "../store/published-key.ts";
 import { lookAtUpstreams } from "../store/trust.ts";
 
-export type PackKey = "nearby" | "tag" | "base" | "onto" | "sign" | "withPrivate";
+export type PackKey = "nearby" | "tag" | "base" | "onto" | "sign" | "withPrivate" | "readOnly";
 
 export interface PackResult extends Packed {
   /** Where it lies, absolute. */
@@ -27,8 +34,12 @@ export async function pack(
   { out, isArchive }: { readonly out: string; readonly isArchive: boolean },
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<PackResult> {
-  const { config, paths, reporter } = context;
+  const { config, paths, reporter, signal } = context;
   await requireMirror(context);
+  requireElsewhere(context, out);
+  await requireOwn({ out, isArchive });
+  const file = signatureFileOf(out);
+  const wasSigned = await requireSignature(file);
   const registryKey = await publishedKey(paths);
   const key = config.sign === undefined ? undefined : await readSigningKey(config.sign, registryKey);
   const opened: Layout[] = [];
@@ -41,29 +52,82 @@ export async function pack(
   try {
     const base = await open(config.base);
     const onto = await open(config.onto);
+    if (base !== undefined) await requireWithoutMirror(base, signal);
     const { features } = await gitEnvironments();
-    const packed = await asOnlyWriter(context, async (locked) => {
+    const packed = await whileUnchanged(context, async (ended) => {
       const room = maxLayers - (base?.manifest.layers.length ?? 0);
       const contents = await contentsOf(paths, { withPrivate: config.withPrivate, maxLayers: room, features });
-      const annotations = await annotationsOf(locked, registryKey === undefined ? undefined : fingerprint(registryKey));
+      if (contents.layers.length === 0) {
+        throw new MirrorError("config", `there is nothing to pack in ${paths.mirror.path}; sync it first`);
+      }
+      const annotations = await annotationsOf(
+        context,
+        registryKey === undefined ? undefined : fingerprint(registryKey),
+      );
       const note = (text: string) => reporter.note(text);
-      return packImage(contents, {
-        out,
-        isArchive,
-        tag: config.tag,
-        base,
-        onto,
-        annotations,
-        note,
-        signal: locked.signal,
-      });
+      return packImage(contents, { out, isArchive, tag: config.tag, base, onto, annotations, note, signal: ended });
     });
-    if (key === undefined) return { ...packed, out, signature: undefined };
-    const file = signatureFileOf(out);
+    if (key === undefined) {
+      // It was another image's, or may be.
+      if (wasSigned) {
+        await filePlace(file).remove();
+        reporter.note(`${file} was of what lay there before, and is gone; --sign makes another`);
+      }
+      return { ...packed, out, signature: undefined };
+    }
     await filePlace(file).writeIfChanged(signatureOf(packed.digest, key));
     return { ...packed, out, signature: file };
   } finally {
     for (const layout of opened) await layout.close();
+  }
+}
+
+/** What lies in the mirror would be packed into itself, or written over. @throws MirrorError `config` */
+function requireElsewhere({ paths }: Context, out: string): void {
+  const { mirror, hex, git, certs, cache } = paths;
+  const inside = [mirror, hex, git, certs, cache].find((place) => place.holds(filePlace(out)));
+  if (inside === undefined) return;
+  throw new MirrorError("config", `${out} lies within ${inside.path}; give a name outside of it`);
+}
+
+/** Of a replica nobody has to be kept from. */
+async function whileUnchanged<T>(context: Context<PackKey>, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  if (context.config.readOnly) return work(context.signal);
+  for (;;) {
+    // First these: who works on a repository may be waiting for the writers' lock.
+    const locks = await lockRepositories(context);
+    try {
+      const result = await asOnlyWriter(
+        context,
+        async ({ signal }) => {
+          const isNew = (await listRepositories(context.paths)).some(({ place }) => !locks.has(place.path));
+          // It has just come, and its own writer may be packing it still.
+          return isNew ? undefined : { value: await work(signal) };
+        },
+        "patiently",
+      );
+      if (result !== undefined) return result.value;
+    } finally {
+      for (const release of locks.values()) await release();
+    }
+  }
+}
+
+async function lockRepositories({ paths, reporter, signal }: Context): Promise<Map<string, () => Promise<void>>> {
+  const locks = new Map<string, () => Promise<void>>();
+  try {
+    for (const { host, path, place } of await listRepositories(paths)) {
+      const onWait = () =>
+        reporter.note("is being brought by another process; waiting for it", { kind: "git", host, path });
+      const lock = await takeWritersLock(paths.repositoryLock(host, path), { onWait, isPatient: true, signal });
+      locks.set(place.path, lock.release);
+      // What git dropped as empty is put back, as by serve and sync.
+      if (place.isFolder()) await keepEmptyFolders(place).catch(() => undefined);
+    }
+    return locks;
+  } catch (error) {
+    for (const release of locks.values()) await release();
+    throw error;
   }
 }
 

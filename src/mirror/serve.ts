@@ -252,8 +252,16 @@ async function tellUnserved({ paths }: Context, { features }: GitEnvironments, l
   }
 }
 
-function foldersOf({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: StoreFolders): StoreFolders {
-  return { mirror, hexDir, gitDir, cacheDir, certsDir, privateKey };
+function foldersOf({
+  mirror,
+  hexDir,
+  gitDir,
+  cacheDir,
+  certsDir,
+  privateKey,
+  readOnly,
+}: Pick<Config, ServeKey>): StoreFolders {
+  return { mirror, hexDir, gitDir, cacheDir, certsDir, privateKey, readOnly };
 }
 
 /** What the user's other commands need for working with the same mirror. */

@@ -9,7 +9,7 @@ import { fingerprint } from "../hex/keys.ts";
 import { makeScratch } from "../disk/scratch.ts";
 import { openLayout, readImage, type Image } from "../pack/layout.ts";
 import { readVerifyingKey, requireSigned, signatureFileOf } from "../pack/signature.ts";
-import { layOutMirror, replaceMirror, type Replaced } from "../pack/unpack.ts";
+import { layOutMirror, putBack, replaceMirror, type Replaced } from "../pack/unpack.ts";
 import type { Context } from "../store/context.ts";
 import { requireRoom } from "../store/context.ts";
 import { StorePaths, type StoreFolders } from "../store/paths.ts";
@@ -40,13 +40,14 @@ export async function unpack(
 ): Promise<UnpackResult> {
   const { config, paths } = context;
   requireOneFolder(config);
+  await putBack(config.mirror);
   await requireRoom(paths);
   requireReplaceable(paths);
   const before = await publishedKey(paths).catch(() => undefined);
   return withImage(config, path, async (image, isSigned) => {
     let result: VerifyResult | undefined;
     let registry: string | undefined;
-    const replaced = await replaceMirror(image, config.mirror, async (folder) => {
+    const check = async (folder: string) => {
       const key = await publishedKey(new StorePaths({ ...config, ...foldersIn(folder) }));
       registry = key === undefined ? undefined : fingerprint(key);
       if (before !== undefined && registry !== fingerprint(before) && !config.newKey) {
@@ -58,7 +59,8 @@ export async function unpack(
       }
       result = await verifyElsewhere(context, foldersIn(folder), gitEnvironments);
       requireIntact(result, path);
-    });
+    };
+    const replaced = await replaceMirror(image, config.mirror, { check, signal: context.signal });
     const { checked = 0, missing = [] } = result ?? {};
     return { ...replaced, digest: image.digest, mirror: config.mirror, isSigned, registry, checked, missing };
   });
@@ -74,7 +76,7 @@ export async function verifyImage(
     const scratch = await makeScratch();
     try {
       const folder = scratch.place();
-      await layOutMirror(image, folder);
+      await layOutMirror(image, folder, context.signal);
       return await verifyElsewhere(context, foldersIn(folder.path), gitEnvironments);
     } finally {
       await scratch.remove();
@@ -110,13 +112,16 @@ function requireOneFolder({ mirror, hexDir, gitDir }: StoreFolders): void {
 
 /** One that signs would lose its key, and what it fetched since. */
 function requireReplaceable(paths: StorePaths): void {
-  const key = paths.mirror.at("private_key.pem");
-  if (key.look() === undefined) return;
-  throw new MirrorError(
-    "config",
-    `${paths.mirror.path} signs its own registry (it has a private_key.pem), and would lose what it holds; give another ` +
-      "folder with --mirror",
-  );
+  if (!paths.mirror.isFolder()) return;
+  const key = [paths.mirror.at("private_key.pem"), paths.privateKey].find((place) => place.look() !== undefined);
+  const other = (why: string) =>
+    new MirrorError(
+      "config",
+      `${paths.mirror.path} ${why}, and would lose what it holds; give another folder with --mirror`,
+    );
+  if (key !== undefined) throw other(`signs its own registry (with ${key.path})`);
+  if (paths.lastSync.look() !== undefined) throw other("is one that is synced here");
+  if (paths.quarantine.isFolder()) throw other("has a quarantine");
 }
 
 function requireIntact({ damaged, quarantined = [] }: VerifyResult, path: string): void {

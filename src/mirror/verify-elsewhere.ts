@@ -2,12 +2,17 @@
  * Looks at all of a mirror in another folder, such as one that was just laid out: as `verify --deep` of its own locks does, and
  * as a server looks at what it lists. Nothing of it is remembered.
  */
+import { filesBelow, listFiles } from "../disk/walk.ts";
+import { hashFile } from "../artifacts/hash-file.ts";
+import { MirrorError } from "../errors.ts";
 import { makeScratch } from "../disk/scratch.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { Overlook } from "../health/overlook.ts";
 import type { Problem } from "../health/problem.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import type { Context } from "../store/context.ts";
+import { readFileChecksums } from "../store/file-checksums.ts";
+import { listRepositories } from "../store/inventory.ts";
 import { StorePaths, type StoreFolders } from "../store/paths.ts";
 import type { Finding, VerifyResult } from "./findings.ts";
 import { openKinds, type KindKey } from "./kinds.ts";
@@ -29,7 +34,9 @@ export async function verifyElsewhere(
   try {
     const config = { ...context.config, ...folders, cacheDir: scratch.place().path };
     const there = { ...context, config, paths: new StorePaths(config) };
-    const locks = await readKnownLocks(there.paths);
+    const locks = await readKnownLocks(there.paths).catch((cause: unknown) => {
+      throw new MirrorError("integrity", "one of its known locks cannot be read", { cause });
+    });
     const result = await verify(there, () => openKinds(there, { gitEnvironments }), locks, {
       deep: true,
       dryRun: true,
@@ -37,7 +44,8 @@ export async function verifyElsewhere(
     const found = await listedAmiss(there.paths, gitEnvironments);
     const isNew = ({ subject }: Problem) =>
       result.quarantined?.every(({ path }) => !path.endsWith(`/${subject}`)) !== false;
-    const damaged = [...result.damaged, ...found.filter(isNew).map(asFinding)];
+    const uncovered = [...(await unrecorded(there.paths)), ...(await otherThanNamed(there.paths))];
+    const damaged = [...result.damaged, ...found.filter(isNew).map(asFinding), ...uncovered];
     return { ...result, damaged, ok: result.ok && damaged.length === 0 };
   } finally {
     await scratch.remove();
@@ -51,6 +59,29 @@ async function listedAmiss(paths: StorePaths, gitEnvironments: () => Promise<Git
   } finally {
     overlook.close();
   }
+}
+
+/** Other files that nothing vouches for: a server would give them to whoever asks. */
+async function unrecorded(paths: StorePaths): Promise<Finding[]> {
+  const checksums = await readFileChecksums(paths).catch(() => new Map<string, unknown>());
+  const known = new Set([...checksums.keys()].map((key) => key.replaceAll(":", "%3A")));
+  const others = (await listFiles(paths.filesDir)).filter((path) => !known.has(path));
+  return others.map((path) => ({
+    item: { kind: "place", path: `files/${path}` },
+    reason: "files.json has no record of it",
+  }));
+}
+
+/** Git LFS: each is called by what it hashes to. */
+async function otherThanNamed(paths: StorePaths): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for (const { host, path, place } of await listRepositories(paths)) {
+    for await (const file of filesBelow(place.at("lfs/objects"), true)) {
+      if ((await hashFile(file)) === file.name) continue;
+      found.push({ item: { kind: "lfs", host, path, oid: file.name }, reason: "its SHA-256 is another" });
+    }
+  }
+  return found;
 }
 
 function asFinding({ subject, text }: Problem): Finding {

@@ -6,7 +6,9 @@
 import type { Place } from "../disk/place.ts";
 import { isTemporary } from "../disk/temporary.ts";
 import { filesBelow } from "../disk/walk.ts";
+import { MirrorError, describeError } from "../errors.ts";
 import { readAccess } from "../git/access.ts";
+import { configForOthers } from "../git/settings.ts";
 import { inspectRepository, type GitFeatures } from "../git/inspect.ts";
 import type { Item } from "../names/item.ts";
 import { hexpm } from "../names/hex-repository.ts";
@@ -34,6 +36,8 @@ export interface PackedLayer {
 export interface LeftOut {
   readonly item: Item;
   readonly reason: string;
+  /** Whether --with-private would take it. */
+  readonly isPrivate: boolean;
 }
 
 export interface Contents {
@@ -71,7 +75,11 @@ export async function contentsOf(paths: StorePaths, options: ContentsOptions): P
   if (!withPrivate) {
     const others = (await listRegistries(paths)).map(({ repository }) => repository).filter((name) => name !== hexpm);
     leftOut.push(
-      ...others.map((repository): LeftOut => ({ item: { kind: "registry", repository }, reason: "it may be private" })),
+      ...others.map((repository): LeftOut => ({
+        item: { kind: "registry", repository },
+        reason: "it may be private",
+        isPrivate: true,
+      })),
     );
   }
   const repositories = await packedRepositories(paths, options, leftOut);
@@ -111,8 +119,11 @@ async function* filesOf(path: string, folder: Place): AsyncGenerator<PackedFile>
   }
 }
 
+/** @throws MirrorError `storage` for a name that is no UTF-8, which cannot be looked up by what it reads as */
 function packed(path: string, place: Place): PackedFile {
-  return { path, content: place, size: place.look()?.size ?? 0 };
+  const found = place.look();
+  if (found === undefined) throw new MirrorError("storage", `${place.path} went while it was packed, or is no UTF-8`);
+  return { path, content: place, size: found.size };
 }
 
 /** Without those whose records are left out; and where it arrives, nobody is asked for what it lacks until somebody says so. */
@@ -148,23 +159,35 @@ async function packedRepositories(
         : withPrivate || access === "anyone"
           ? undefined
           : access === "login"
-            ? "it was fetched with a login, by ssh or from this machine"
+            ? "it was fetched with a login, by ssh, from this machine or by another mirror"
             : "it is not known whether anybody may read it: sync it once more";
+    const leave = (reason: string) =>
+      leftOut.push({ item: { kind: "git", host, path }, reason, isPrivate: inspection.state === "plain" });
     if (why !== undefined) {
-      leftOut.push({ item: { kind: "git", host, path }, reason: why });
+      leave(why);
       continue;
     }
     const name = `git/${place.below}`;
-    const files: PackedFile[] = [];
-    for await (const file of filesOf(name, place)) if (inRepository(file.path) !== undefined) files.push(file);
-    // Git drops these where they are empty, and knows no repository without them; so do archives.
-    for (const folder of ["refs", "objects"]) {
-      if (files.some(({ path: each }) => each.startsWith(`${name}/${folder}/`))) continue;
-      files.push({ path: `${name}/${folder}/.gitkeep`, content: Buffer.alloc(0), size: 0 });
+    let files: PackedFile[];
+    try {
+      files = await repositoryFiles(name, place);
+    } catch (error) {
+      leave(describeError(error));
+      continue;
     }
     all.push({ name, files, bytes: files.reduce((sum, { size }) => sum + size, 0) });
   }
   return all;
+}
+
+async function repositoryFiles(name: string, place: Place): Promise<PackedFile[]> {
+  const files: PackedFile[] = [];
+  for await (const file of filesOf(name, place)) {
+    const found = inRepository(file.path);
+    if (found !== undefined && found.file !== "config") files.push(file);
+  }
+  const config = Buffer.from(configForOthers((await place.at("config").read())?.toString("utf8") ?? ""));
+  return [...files, { path: `${name}/config`, content: config, size: config.length }];
 }
 
 /** @param room for layers of git repositories @returns which layer each has: small ones share some, and large ones that are too many */

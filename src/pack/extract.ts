@@ -18,39 +18,45 @@ export interface Extracting {
 const whiteout = ".wh.";
 const opaque = ".wh..wh..opq";
 
-/** @param from the first layer that counts @throws MirrorError `refused`, `integrity`, `malformed` */
-export async function extract(image: Image, from: number, { file, gone }: Extracting): Promise<void> {
+/** @param from the first layer that counts @throws MirrorError `refused`, `integrity`, `malformed`, `storage` */
+export async function extract(
+  image: Image,
+  { from, signal }: { readonly from: number; readonly signal: AbortSignal },
+  { file, gone }: Extracting,
+): Promise<void> {
   const { where } = image.layout;
   for (let index = from; index < image.manifest.layers.length; index++) {
     for await (const { path, kind, bytes } of entriesIn(await openLayer(image, index), where)) {
-      const below = belowMirror(path);
-      if (below === undefined || (kind === "folder" && isFolderPath(below))) continue;
-      const name = below.slice(below.lastIndexOf("/") + 1);
-      const folder = below.slice(0, Math.max(0, below.length - name.length - 1));
-      if (kind !== "file") throw refused(where, path, "is neither a file nor a folder");
-      if (name === opaque) await gone(requireBelow(folder, path, where));
-      else if (name.startsWith(whiteout)) {
-        const target = [folder, name.slice(whiteout.length)].filter((part) => part !== "").join("/");
-        await gone(requireBelow(target, path, where));
-      } else if (isPart(below)) await file(below, bytes);
+      if (signal.aborted) throw new MirrorError("cancelled", "it was stopped; nothing of the image is taken");
+      const parts = partsOf(path, where);
+      const [top = "", ...rest] = parts;
+      if (top !== mirrorFolder) {
+        // What would take the mirror away, or stand in its place.
+        if ([`${whiteout}${mirrorFolder}`, opaque].includes(top)) throw refused(where, path, "takes the mirror away");
+        continue;
+      }
+      if (kind === "folder") continue;
+      const name = rest.at(-1);
+      if (kind !== "file" || name === undefined) throw refused(where, path, "is neither a file nor a folder");
+      const folder = rest.slice(0, -1);
+      if (name === opaque) await gone(below(folder, path, where));
+      else if (name.startsWith(whiteout)) await gone(below([...folder, name.slice(whiteout.length)], path, where));
+      else if (isPart(rest.join("/"))) await file(rest.join("/"), bytes);
       else throw refused(where, path, "is no part of a mirror");
     }
   }
 }
 
-/** undefined for what lies elsewhere. */
-function belowMirror(path: string): string | undefined {
-  const start = `${mirrorFolder}/`;
-  return path.startsWith(start) ? path.slice(start.length) : undefined;
-}
-
-function isFolderPath(path: string): boolean {
-  return path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\0"));
+/** As container engines take them: from the root, whatever stands at the beginning. @throws MirrorError `refused` */
+function partsOf(path: string, where: string): string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.includes("..") || path.includes("\0")) throw refused(where, path, "leads elsewhere");
+  return parts;
 }
 
 /** @param path as it stands in the image */
-function requireBelow(target: string, path: string, where: string): string {
-  if (isFolderPath(target)) return target;
+function below(parts: readonly string[], path: string, where: string): string {
+  if (parts.length > 0 && parts.every((part) => part !== "" && part !== "." && part !== "..")) return parts.join("/");
   throw refused(where, path, "leads elsewhere");
 }
 

@@ -87,7 +87,9 @@ function read<T>(schema: z.ZodType<T>, bytes: Buffer, where: string, noun: strin
   try {
     return schema.parse(JSON.parse(bytes.toString("utf8")));
   } catch (cause) {
-    throw new MirrorError("malformed", `${where} is no ${noun} of an OCI image`, { cause });
+    const issue = cause instanceof z.ZodError ? cause.issues[0] : undefined;
+    const why = issue === undefined ? "" : ` (${issue.path.join(".")}: ${issue.message})`;
+    throw new MirrorError("malformed", `${where} is no ${noun} of an OCI image${why}`);
   }
 }
 

@@ -45,6 +45,11 @@ export interface Layout {
 
 // Bytes: a manifest of a hundred layers is some 30 kB.
 const maxDocument = 4 * 1024 * 1024;
+// What a mirror holds is compressed already, so that honest layers hardly shrink.
+const mostFold = 50;
+const leastUnzipped = 256 * 1024 * 1024;
+/** The first name in an archive of ours. */
+const first = "oci-layout";
 const blobName = /^blobs\/sha256\/[0-9a-f]{64}$/;
 
 /** A folder that becomes a layout, or is one. @param dir absolute */
@@ -97,23 +102,28 @@ async function layOut(path: string, folder: Place): Promise<void> {
   }
 }
 
-/** @returns its digest, and how many bytes it has */
+/** @returns its digest, and how many bytes it has @throws MirrorError `storage`, and what `bytes` throws */
 export async function writeStream(
   file: Place,
   bytes: AsyncIterable<Uint8Array>,
 ): Promise<{ readonly digest: string; readonly size: number }> {
   const hash = createHash("sha256");
   let size = 0;
-  file.parent?.makeFolder();
-  const handle = await file.openForWriting();
   try {
-    for await (const chunk of bytes) {
-      hash.update(chunk);
-      size += chunk.length;
-      await handle.writeFile(chunk);
+    file.parent?.makeFolder();
+    const handle = await file.openForWriting();
+    try {
+      for await (const chunk of bytes) {
+        hash.update(chunk);
+        size += chunk.length;
+        await handle.writeFile(chunk);
+      }
+    } finally {
+      await handle.close();
     }
-  } finally {
-    await handle.close();
+  } catch (cause) {
+    if (cause instanceof MirrorError) throw cause;
+    throw new MirrorError("storage", `cannot write ${file.path}`, { cause });
   }
   return { digest: `sha256:${hash.digest("hex")}`, size };
 }
@@ -124,10 +134,13 @@ export async function writeStream(
  */
 export async function readImage(layout: Layout, tag?: string): Promise<Image> {
   const { where, folder } = layout;
-  const bytes = await folder.at("index.json").read();
+  const index = folder.at("index.json");
+  requireSmall(index, where);
+  const bytes = await index.read();
   if (bytes === undefined) throw noLayout(where);
   const all = readIndex(bytes, `${where}/index.json`).manifests;
-  const tagged = all.filter(({ annotations }) => tag === undefined || annotations?.[annotationOf.ref] === tag);
+  const asked = tag === undefined ? undefined : shortTag(tag);
+  const tagged = all.filter(({ annotations }) => asked === undefined || annotations?.[annotationOf.ref] === asked);
   const named = await Promise.all(tagged.map(async (each) => imagesOf(layout, each)));
   const different = [...new Map(named.flat().map((each) => [each.digest, each])).values()];
   const [only, ...others] = different;
@@ -164,11 +177,27 @@ async function imagesOf(layout: Layout, descriptor: Descriptor): Promise<Descrip
 
 async function readBlob({ where, folder }: Layout, { digest, size }: Descriptor): Promise<Buffer> {
   const place = blobPlace(folder, digest);
-  if (size > maxDocument) throw new MirrorError("malformed", `${where}: ${digest} has more than ${maxDocument} bytes`);
+  requireSmall(place, where);
   const bytes = await place.read();
   if (bytes === undefined) throw missing(where, digest);
-  if (digestOf(bytes) !== digest) throw damaged(where, digest);
+  if (bytes.length !== size || digestOf(bytes) !== digest) throw damaged(where, digest);
   return bytes;
+}
+
+function requireSmall(place: Place, where: string): void {
+  if ((place.look()?.size ?? 0) <= maxDocument) return;
+  throw new MirrorError("malformed", `${where}: ${place.name} has more than ${maxDocument} bytes`);
+}
+
+/** Of `mirror:latest` what stands in an index: `latest`. */
+export function shortTag(tag: string): string {
+  return tag.slice(tag.lastIndexOf(":") + 1);
+}
+
+/** Whether a file is an archive that was packed, by how it begins: any other is somebody's. */
+export async function isPacked(file: Place): Promise<boolean> {
+  for await (const chunk of read(file)) return chunk.subarray(0, first.length + 1).equals(Buffer.from(`${first}\0`));
+  return false;
 }
 
 /**
@@ -183,6 +212,7 @@ export async function openLayer(image: Image, index: number): Promise<Readable> 
   const place = blobPlace(folder, descriptor.digest);
   const isCompressed = isGzipped(descriptor);
   if (!place.isFile()) throw missing(where, descriptor.digest);
+  if (place.look()?.size !== descriptor.size) throw damaged(where, descriptor.digest);
   if (`sha256:${await hashOf(read(place))}` !== descriptor.digest) throw damaged(where, descriptor.digest);
   const archive = isCompressed ? unzipped(place, where, descriptor.digest) : read(place);
   return Readable.from(matching(archive, config.rootfs.diff_ids[index], damaged(where, descriptor.digest)), {
@@ -198,9 +228,16 @@ async function* unzipped(place: Place, where: string, digest: string): AsyncGene
   const gunzip = createGunzip();
   const file = createReadStream(place.verifiedPath());
   pipeline(file, gunzip, () => undefined);
+  const most = Math.max(leastUnzipped, (place.look()?.size ?? 0) * mostFold);
+  let size = 0;
   try {
-    for await (const chunk of gunzip) yield chunk as Buffer;
+    for await (const chunk of gunzip) {
+      size += (chunk as Buffer).length;
+      if (size > most) throw new MirrorError("refused", `${where}: the layer ${digest} unfolds to more than it can be`);
+      yield chunk as Buffer;
+    }
   } catch (cause) {
+    if (cause instanceof MirrorError) throw cause;
     throw new MirrorError("integrity", `${where}: the layer ${digest} cannot be read`, { cause });
   }
 }

@@ -9,9 +9,12 @@ import type { Image } from "./layout.ts";
 export type State = ReadonlyMap<string, string>;
 
 /** @param from the first layer that is of the mirror @throws MirrorError */
-export async function stateOf(image: Image, from: number): Promise<State> {
+export async function stateOf(
+  image: Image,
+  layers: { readonly from: number; readonly signal: AbortSignal },
+): Promise<State> {
   const state = new Map<string, string>();
-  await extract(image, from, {
+  await extract(image, layers, {
     file: async (path, bytes) => void state.set(path, await hashOf(bytes)),
     gone: async (path) => {
       state.delete(path);

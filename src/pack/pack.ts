@@ -17,7 +17,8 @@ import {
   type ImageLayer,
   type ImageParts,
 } from "./image.ts";
-import { blobPlace, filePlace, layoutPlace, writeStream, type Image } from "./layout.ts";
+import { blobPlace, filePlace, isPacked, layoutPlace, readImage, shortTag, writeStream, type Image } from "./layout.ts";
+import { extract } from "./extract.ts";
 import { changesSince, stateOf } from "./onto.ts";
 import { mirrorFolder } from "./parts.ts";
 import { tarOf } from "./tar.ts";
@@ -51,12 +52,36 @@ export interface Packed {
   readonly leftOut: readonly LeftOut[];
 }
 
+/**
+ * Before anything is read or written: what is no image of a mirror is somebody's, and stays.
+ * @throws MirrorError `config`
+ */
+export async function requireOwn({ out, isArchive }: Pick<PackOptions, "out" | "isArchive">): Promise<void> {
+  const place = isArchive ? filePlace(out) : layoutPlace(out);
+  const found = place.look();
+  if (found === undefined) return;
+  const refuse = (what: string) =>
+    new MirrorError("config", `${out} ${what}; give another name, or that of an image that was packed before`);
+  if (isArchive) {
+    if (found.isDirectory()) throw new MirrorError("config", `${out} is a folder; --tar makes a file`);
+    if (!(await isPacked(place))) throw refuse("is a file of something else");
+    return;
+  }
+  if (!found.isDirectory())
+    throw new MirrorError("config", `${out} is a file; say --tar for an archive, or give another name`);
+  if (!isFilled(place)) return;
+  if (!place.at("oci-layout").isFile()) throw refuse("holds something else");
+  // One that was begun, and nobody has finished.
+  if (!place.at("index.json").isFile()) return;
+  const image = await readImage({ where: out, folder: place, close: async () => undefined }).catch(() => undefined);
+  if (image?.manifest.annotations?.[annotationOf.format] === undefined) throw refuse("holds another image");
+}
+
 /** @throws MirrorError */
 export async function pack(contents: Contents, options: PackOptions): Promise<Packed> {
   const { out, isArchive } = options;
   if (!isArchive) return packInto(layoutPlace(out), contents, options);
   const file = filePlace(out);
-  if (file.look()?.isDirectory() === true) throw new MirrorError("config", `${out} is a folder; --tar makes a file`);
   const [laidOut, archive] = [file.temporary(), file.temporary()];
   try {
     const folder = layoutPlace(laidOut.path);
@@ -72,7 +97,7 @@ export async function pack(contents: Contents, options: PackOptions): Promise<Pa
 
 async function packInto(folder: Place, contents: Contents, options: PackOptions): Promise<Packed> {
   const { base, onto, annotations, tag } = options;
-  refuseOther(folder);
+  await folder.at("oci-layout").writeIfChanged(documentOf({ imageLayoutVersion: "1.0.0" }));
   const held = new Set((await folder.at("blobs/sha256").list("file")).map((name) => `sha256:${name}`));
   const earlier = onto === undefined ? undefined : await layersOnto(folder, onto, contents, options);
   const layers = earlier ?? (await allLayers(folder, contents, options));
@@ -85,9 +110,8 @@ async function packInto(folder: Place, contents: Contents, options: PackOptions)
   const config = makeConfig(parts);
   const manifest = makeManifest(config, parts);
   for (const document of [config, manifest]) await blobPlace(folder, digestOf(document)).writeIfChanged(document);
-  await folder.at("oci-layout").writeIfChanged(documentOf({ imageLayoutVersion: "1.0.0" }));
   const platform = base?.config ?? { architecture: "amd64", os: "linux" };
-  await folder.at("index.json").writeIfChanged(makeIndex(manifest, tag.split(":").at(-1) ?? tag, platform));
+  await folder.at("index.json").writeIfChanged(makeIndex(manifest, shortTag(tag), platform));
   const all = [...(base?.manifest.layers ?? []), ...layers];
   await removeOthers(folder, [digestOf(config), digestOf(manifest), ...all.map(({ digest }) => digest)]);
   const known = new Set([...held, ...(onto?.manifest.layers ?? []).map(({ digest }) => digest)]);
@@ -101,26 +125,22 @@ async function packInto(folder: Place, contents: Contents, options: PackOptions)
   };
 }
 
-/** What is no layout of an image is somebody's. */
-function refuseOther(folder: Place): void {
-  const found = folder.look();
-  if (found === undefined) return;
-  if (!found.isDirectory()) {
-    throw new MirrorError("config", `${folder.path} is a file; say --tar for an archive, or give another name`);
-  }
-  if (!folder.at("oci-layout").isFile() && isFilled(folder)) {
-    throw new MirrorError(
-      "config",
-      `${folder.path} holds something else; give a new folder, or one that was packed before`,
-    );
-  }
-}
-
 async function allLayers(folder: Place, { layers }: Contents, options: PackOptions): Promise<ImageLayer[]> {
   requireRoom(layers.length, options);
   const written: ImageLayer[] = [];
   for (const layer of layers) written.push(await writeLayer(folder, layer, options));
   return written;
+}
+
+/** What stands where the mirror comes to lie would be mixed with it. @throws MirrorError `config` */
+export async function requireWithoutMirror(base: Image, signal: AbortSignal): Promise<void> {
+  const refuse = async () => {
+    throw new MirrorError(
+      "config",
+      `--base: ${base.layout.where} holds a mirror already; give mirror-server's own image`,
+    );
+  };
+  await extract(base, { from: 0, signal }, { file: refuse, gone: refuse });
 }
 
 function requireRoom(count: number, { base }: PackOptions): void {
@@ -148,7 +168,7 @@ async function layersOnto(
     options.note("the image before has another base, or was changed on its way, so that all layers are packed anew");
     return undefined;
   }
-  const changes = await changesSince(await stateOf(onto, base.length), contents);
+  const changes = await changesSince(await stateOf(onto, { from: base.length, signal: options.signal }), contents);
   if (changes.files.length === 0) {
     for (const { digest } of own) await takeBlob(folder, onto, digest);
     return own;

@@ -69,7 +69,9 @@ export function inRepository(path: string): { readonly repository: string; reado
   const [, repository, file] = /^git\/((?:[^/]+\/)+?[^/]*\.git)\/(.+)$/.exec(path) ?? [];
   if (repository === undefined || file === undefined) return undefined;
   const isStorable = path.split("/").every((name) => !/^$|^\.{1,2}$|^\.wh\.|[\0\\]/.test(name));
-  return isStorable && ofGit.test(file) && !passing.test(file) ? { repository, file } : undefined;
+  // What is being made beside it is none, nor is what nobody lists.
+  const isListed = repository.split("/").every((name) => !name.startsWith(".") || name.endsWith(".git"));
+  return isStorable && isListed && ofGit.test(file) && !passing.test(file) ? { repository, file } : undefined;
 }
 
 /** The layer that small repositories share. */

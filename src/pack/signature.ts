@@ -7,6 +7,8 @@ import { createPrivateKey, createPublicKey, createHash, sign, verify, type KeyOb
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { readText } from "../disk/files.ts";
+import { parseJson } from "../text.ts";
+import { filePlace } from "./layout.ts";
 
 const schema = z.object({
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
@@ -23,6 +25,7 @@ export function signatureFileOf(image: string): string {
 /** @param file PEM: Ed25519, ECDSA or RSA @throws MirrorError `config` */
 export async function readSigningKey(file: string, registryKey: KeyObject | undefined): Promise<KeyObject> {
   const key = await readKey(file, "--sign", createPrivateKey);
+  requireFit(key, "--sign", file);
   if (registryKey !== undefined && idOf(createPublicKey(key)) === idOf(registryKey)) {
     throw new MirrorError(
       "config",
@@ -35,7 +38,34 @@ export async function readSigningKey(file: string, registryKey: KeyObject | unde
 
 /** @throws MirrorError `config` */
 export async function readVerifyingKey(file: string): Promise<KeyObject> {
-  return readKey(file, "--key", createPublicKey);
+  const key = await readKey(file, "--key", createPublicKey);
+  requireFit(key, "--key", file);
+  return key;
+}
+
+const leastBits = 2048;
+
+function requireFit(
+  { asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject,
+  option: string,
+  file: string,
+): void {
+  const isLong = type !== "rsa" || (details?.modulusLength ?? 0) >= leastBits;
+  if (isLong && ["rsa", "ec", "ed25519", "ed448"].includes(type ?? "")) return;
+  const what = isLong ? `is a key of the kind ${type}, which signs nothing` : `has fewer than ${leastBits} bits`;
+  throw new MirrorError("config", `${option}: ${file} ${what}; make one: openssl genpkey -algorithm ed25519`);
+}
+
+/** Whether a file is a signature that was made here: any other is somebody's. @throws MirrorError `config` */
+export async function requireSignature(file: string): Promise<boolean> {
+  const found = filePlace(file).look();
+  if (found === undefined) return false;
+  const text = found.isFile() ? await readText(file).catch(() => "") : "";
+  if (schema.safeParse(parseJson(text)).success) return true;
+  throw new MirrorError(
+    "config",
+    `${file} is where the signature would go, and is something else; give the image another name`,
+  );
 }
 
 async function readKey(file: string, option: string, read: (pem: string) => KeyObject): Promise<KeyObject> {
@@ -70,12 +100,8 @@ export async function requireSigned(digest: string, file: string, key: KeyObject
       },
     );
   });
-  let signed: z.infer<typeof schema>;
-  try {
-    signed = schema.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new MirrorError("integrity", `--key: ${file} is no signature of an image`, { cause });
-  }
+  const { data: signed } = schema.safeParse(parseJson(text));
+  if (signed === undefined) throw new MirrorError("integrity", `--key: ${file} is no signature of an image`);
   if (!verify(algorithmOf(key), statementOf(signed.digest), key, Buffer.from(signed.signature, "base64"))) {
     throw new MirrorError(
       "integrity",

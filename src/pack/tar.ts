@@ -81,7 +81,7 @@ export async function* entriesIn(archive: Readable, where: string): AsyncGenerat
       };
       const kind = header.type === "directory" ? "folder" : (header.type ?? "file") === "file" ? "file" : "other";
       yield {
-        path: header.name.replace(/^(?:\.\/)+/, "").replace(/\/+$/, ""),
+        path: header.name.replace(/\/+$/, ""),
         kind,
         bytes: { [Symbol.asyncIterator]: bytes },
       };

@@ -1,14 +1,15 @@
 /**
  * Puts the mirror of an image in the place of a folder: laid out beside it, looked at by whoever asks for it, and then given its
- * name in one step, so that a server has the mirror of before or this one, and never a part of one.
+ * name, so that a server has the mirror of before or this one, and never a part of one.
  *
  *   nothing there       renamed
- *   a link              the link is replaced; the mirror of before stays beside, for who still reads it, until the next
- *   a mirror            put aside, replaced, removed
+ *   a link              replaced in one step; the mirror of before stays beside, for who still reads it, until the next
+ *   a mirror            put aside, replaced, removed: for an instant there is none, and where that is the last of us, the next
+ *                       one puts it back
  */
 import { realpathSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
-import { MirrorError } from "../errors.ts";
+import { MirrorError, hasErrno } from "../errors.ts";
 import { isFilled } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
 import { lstat } from "../disk/root.ts";
@@ -16,17 +17,21 @@ import { extract } from "./extract.ts";
 import { filePlace, writeStream, type Image } from "./layout.ts";
 
 /** @param folder takes the mirror; not there yet @throws MirrorError */
-export async function layOutMirror(image: Image, folder: Place): Promise<void> {
+export async function layOutMirror(image: Image, folder: Place, signal: AbortSignal): Promise<void> {
   folder.makeFolder();
-  await extract(image, 0, {
-    file: async (path, bytes) => {
-      const place = folder.at(path);
-      // Of an earlier layer, or what stood in its place.
-      if (place.look() !== undefined) await place.remove();
-      await writeStream(place, bytes);
+  await extract(
+    image,
+    { from: 0, signal },
+    {
+      file: async (path, bytes) => {
+        const place = folder.at(path);
+        // Of an earlier layer, or what stood in its place.
+        if (place.look() !== undefined) await place.remove();
+        await writeStream(place, bytes);
+      },
+      gone: async (path) => folder.at(path).remove(),
     },
-    gone: async (path) => folder.at(path).remove(),
-  });
+  );
   if (!isFilled(folder)) {
     throw new MirrorError("malformed", `${image.layout.where} holds no mirror: nothing in it lies below mirror/`);
   }
@@ -46,13 +51,14 @@ const generation = /^(?<name>.+)\.sha256-[0-9a-f]{16}$/;
 export async function replaceMirror(
   image: Image,
   dir: string,
-  check: (folder: string) => Promise<void>,
+  { check, signal }: { readonly check: (folder: string) => Promise<void>; readonly signal: AbortSignal },
 ): Promise<Replaced> {
   const isLink = lstat(dir)?.isSymbolicLink() === true;
   const beside = isLink ? targetOf(dir) : dir;
+  if (!isLink) requireMovable(dir);
   const staged = filePlace(beside).temporary();
   try {
-    await layOutMirror(image, staged);
+    await layOutMirror(image, staged, signal);
     await check(staged.path);
     if (!isLink) {
       await putInPlace(staged, filePlace(dir));
@@ -85,10 +91,44 @@ function targetOf(link: string): string {
   }
 }
 
+/** A volume of its own can be filled, and not be replaced. @throws MirrorError `config` */
+function requireMovable(dir: string): void {
+  const [own, above] = [lstat(dir)?.dev, lstat(dirname(dir))?.dev];
+  if (own === undefined || own === above) return;
+  throw fixed(dir);
+}
+
+function fixed(dir: string, cause?: unknown): MirrorError {
+  const where = join(dir, "mirror");
+  return new MirrorError(
+    "config",
+    `${dir} is where a disk or volume is mounted, and cannot be replaced; give a folder in it: --mirror ${where}`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
+/** Where a mirror stands aside while another takes its place. Not a temporary, which somebody would remove. */
+function asideOf(place: Place): Place {
+  return filePlace(join(dirname(place.path), `.${place.name}.before-unpack`));
+}
+
+/** What an unpack that was killed had put aside. */
+export async function putBack(dir: string): Promise<void> {
+  const place = filePlace(dir);
+  const aside = asideOf(place);
+  if (aside.look() === undefined) return;
+  if (place.look() === undefined) await aside.moveTo(place);
+  else await aside.remove();
+}
+
 async function putInPlace(staged: Place, place: Place): Promise<void> {
   if (place.look() === undefined) return staged.moveTo(place);
-  const aside = place.temporary();
-  await place.moveTo(aside);
+  const aside = asideOf(place);
+  try {
+    await place.moveTo(aside);
+  } catch (cause) {
+    throw hasErrno(cause, "EBUSY") ? fixed(place.path, cause) : cause;
+  }
   try {
     await staged.moveTo(place);
   } catch (error) {

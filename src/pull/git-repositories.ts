@@ -83,7 +83,8 @@ export async function bringForClient(wanted: Wanted, { bringer, way, maxSize }: 
         if (!saysCommitIsAbsent(error)) throw error;
         if (!place.isFolder()) await bring([]);
       }
-      await recordAccess(place, "git", "anyone");
+      // What another mirror gives may be what only its owner may read.
+      await recordAccess(place, "git", new URL(url).hostname.toLowerCase() === host ? "anyone" : "login");
       if (isNew && begun !== undefined) {
         await dropPinsOfNamed(BareRepository.open(place, { environments, signal }), new Set(locked));
       }

@@ -64,6 +64,8 @@ export interface AppDependencies
   readonly isOwnRequest: (via: string) => boolean;
   /** Hears of what could not be given. */
   readonly lacking: Lacking;
+  /** Whether there is no mirror just now, since another is taking its place: then nothing is known not to be there. */
+  readonly isAway: () => boolean;
   /** Counts what is answered. */
   readonly traffic: Pick<Traffic, "note" | "recent">;
   /** What Prometheus reads; undefined: it is asked for elsewhere. */
@@ -103,7 +105,9 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   const lacks = ({ raw, method, ip }: FastifyRequest, error: Pick<MirrorError, "code" | "message">) => {
     if (method === "GET" && isLoopback(ip)) dependencies.lacking.note(targets.get(raw), error);
   };
-  app.setErrorHandler(async (error: FastifyError | Error, request, reply) => {
+  app.setErrorHandler(async (thrown: FastifyError | Error, request, reply) => {
+    const isGone = thrown instanceof MirrorError && thrown.code === "not_found" && dependencies.isAway();
+    const error = isGone ? away() : thrown;
     if (error instanceof MirrorError) lacks(request, error);
     const target = targets.get(request.raw);
     // A browser would ask for a name and a password, in a window of its own, and keep the token.
@@ -114,6 +118,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     return sendError(error, request, reply, isLfs ? lfsError : plainError);
   });
   app.setNotFoundHandler((request, reply) => {
+    if (dependencies.isAway()) return sendError(away(), request, reply, plainError);
     const message = printable(notFoundText(targets.get(request.raw)));
     lacks(request, { code: "not_found", message });
     return sendNotFound(message, request, reply);
@@ -165,6 +170,10 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   });
   await app.ready();
   return app;
+}
+
+function away(): MirrorError {
+  return new MirrorError("busy", "the mirror is not here just now: another is taking its place; ask again");
 }
 
 function loop(): MirrorError {

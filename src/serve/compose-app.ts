@@ -114,6 +114,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     caCertificate: parts.caCertificate,
     isOwnRequest: parts.isOwnRequest,
     lacking: parts.lacking,
+    isAway: () => isReplica && !paths.mirror.isFolder(),
     traffic,
     activity,
     facts,

@@ -17,6 +17,8 @@ export interface StoreFolders {
   readonly cacheDir: string;
   readonly certsDir: string;
   readonly privateKey: string;
+  /** Whether it is a replica's, whose mirror comes from elsewhere. */
+  readonly readOnly?: boolean;
 }
 
 export class StorePaths {
@@ -28,8 +30,14 @@ export class StorePaths {
   readonly certs: Place;
   readonly privateKey: Place;
 
-  constructor({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey }: StoreFolders) {
-    this.mirror = Place.root({ dir: mirror, option: "--mirror", noun: "a mirror", isOne: isMirror });
+  constructor({ mirror, hexDir, gitDir, cacheDir, certsDir, privateKey, readOnly = false }: StoreFolders) {
+    this.mirror = Place.root({
+      dir: mirror,
+      option: "--mirror",
+      noun: "a mirror",
+      isOne: isMirror,
+      isAwaited: readOnly,
+    });
     // Where they lie elsewhere, the mirror's own folder has no say.
     const within = (dir: string) => placeAbove(dir, this.mirror);
     this.hex = Place.root({

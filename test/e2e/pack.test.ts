@@ -9,6 +9,7 @@ import {
   readFile,
   readdir,
   readlink,
+  rename,
   rm,
   symlink,
   utimes,
@@ -17,6 +18,7 @@ import {
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { startServer } from "../support/cli.ts";
 import { mirrorHere } from "../support/here.ts";
 import { isInstalled } from "../support/clients.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
@@ -187,9 +189,85 @@ describe("packed", () => {
     await writeFile(at("file"), "mine");
     expect((await run("pack", "file")).stderr).toMatch(/is a file/);
     expect((await run("pack", "mine", "--tar")).stderr).toMatch(/is a folder/);
+    // The key that everything rests on, another's archive, another's image, another's signature.
+    for (const name of [".mirror/private_key.pem", ".mirror/files/image"]) {
+      expect((await run("pack", name, "--tar")).stderr).toMatch(/lies within/);
+    }
+    expect((await run("pack", "file", "--tar")).stderr).toMatch(/is a file of something else/);
+    expect(await readFile(at("file"), "utf8")).toBe("mine");
+    await craft("others", tarOf({ "x/y": new Uint8Array(1) }));
+    const before = await snapshot(at("others"));
+    expect((await run("pack", "others")).stderr).toMatch(/holds another image/);
+    expect(await snapshot(at("others"))).toEqual(before);
+    await writeFile(at("y.sig"), "mine");
+    expect((await run("pack", "y")).stderr).toMatch(/is something else; give the image another name/);
+    // One that was begun and not finished is nobody's loss.
+    await mkdir(at("begun/blobs/sha256"), { recursive: true });
+    await writeFile(at("begun/oci-layout"), "{}");
+    expect((await run("pack", "begun")).code).toBe(0);
     expect((await run("pack")).stderr).toMatch(/give one name/);
     expect((await run("pack", "x", "--onto", "nothing")).stderr).toMatch(/there is no image in/);
     expect(await readdir(cwd)).not.toContain("x");
+  });
+});
+
+describe("what only this user may read", () => {
+  const leftOut = async () => (await run("pack", "image")).stdout.match(/^left out https:.*$/gm) ?? [];
+  const again = async (more: Record<string, string>) => {
+    await rm(at(".mirror/git"), { recursive: true });
+    const count = Number(env["GIT_CONFIG_COUNT"]);
+    const settings = Object.entries(more).flatMap(([name, value], index) => [
+      [`GIT_CONFIG_KEY_${count + index}`, name],
+      [`GIT_CONFIG_VALUE_${count + index}`, value],
+    ]);
+    const saved = env;
+    env = {
+      ...env,
+      ...(Object.fromEntries(settings) as Record<string, string>),
+      GIT_CONFIG_COUNT: String(count + Object.keys(more).length),
+    };
+    expect(await sync()).toMatchObject({ code: 0 });
+    env = saved;
+  };
+
+  test.each([
+    ["a header of theirs", { "http.extraHeader": "PRIVATE-TOKEN: abc" }],
+    ["a cookie", { "http.extraHeader": "Cookie: session=abc" }],
+    ["a client certificate", { "http.sslCert": "/nowhere/client.pem" }],
+  ])("stays: %s", async (_, settings) => {
+    expect(await leftOut()).toHaveLength(1);
+    await again(settings);
+    expect(await leftOut()).toHaveLength(2);
+  });
+
+  test("stays: what comes from another mirror, or from this machine", async () => {
+    await run("sync", "--if-changed");
+    const server = await startServer(["--no-tls"], { cwd, env });
+    const args = ["sync", "app", "--mirror", "chained", "--upstream", server.url, "--hex-public-key", key];
+    await mirrorHere(args, { cwd, env: { MIRROR_TOKEN_ACME: token } });
+    expect(await readFile(at("chained/git/github.com/owner/repo.git/mirror-access"), "utf8")).toBe("git login\n");
+  });
+
+  test("what a repository's configuration holds of logins does not go along", async () => {
+    const config = at(".mirror/git/github.com/owner/repo.git/config");
+    await appendFile(
+      config,
+      '[remote "origin"]\n\turl = https://me:T0KEN@github.com/owner/repo\n[http]\n\textraheader = Authorization: T0KEN\n',
+    );
+    await run("pack", "image");
+    const { layers } = await manifestOf("image");
+    for (const { digest } of layers) expect((await readFile(blobAt("image", digest))).includes("T0KEN")).toBe(false);
+    await run("unpack", "image", "--mirror", "taken");
+    expect(await git(at("taken/git/github.com/owner/repo.git"), ["fsck"])).toBe("");
+  });
+
+  test("one of a version that noted nothing stays, and is told how it comes along", async () => {
+    await rm(at(".mirror/git/github.com/owner/repo.git/mirror-access"));
+    expect((await leftOut()).join("\n")).toMatch(
+      /owner\/repo: it is not known whether anybody may read it: sync it once more/,
+    );
+    await sync();
+    expect((await leftOut()).join("\n")).not.toMatch(/owner\/repo:/);
   });
 });
 
@@ -238,6 +316,34 @@ describe("unpacked", () => {
     // Once more, of the same: it is laid out anew, and nothing else comes to lie there.
     await run("unpack", "image", "--mirror", "current");
     expect((await readdir(cwd)).filter((name) => name.startsWith("current"))).toEqual(["current", target]);
+  });
+
+  test("an unpack that was killed between two names loses nothing", async () => {
+    await run("pack", "image");
+    await run("unpack", "image", "--mirror", "taken");
+    await rename(at("taken"), at(".taken.before-unpack"));
+    await craft("bad", tarOf({ "mirror/private_key.pem": new Uint8Array(1) }));
+    expect((await run("unpack", "bad", "--mirror", "taken")).code).toBe(1);
+    expect(await readdir(at("taken"))).toContain("hex");
+    expect(await readdir(cwd)).not.toContain(".taken.before-unpack");
+  });
+
+  test("by its name, whole or short", async () => {
+    await run("pack", "image", "--tag", "mirror:1.0");
+    for (const tag of ["mirror:1.0", "1.0"]) {
+      expect((await run("unpack", "image", "--mirror", "taken", "--tag", tag)).code).toBe(0);
+    }
+    expect((await run("unpack", "image", "--mirror", "taken", "--tag", "2.0")).stderr).toMatch(/no image called 2\.0/);
+  });
+
+  test("a mirror that is synced here, or has its key elsewhere, is not replaced either", async () => {
+    await run("pack", "image");
+    await rename(at(".mirror/private_key.pem"), at("kept.pem"));
+    expect((await run("unpack", "image", "--private-key", "kept.pem")).stderr).toMatch(
+      /signs its own registry \(with .*kept\.pem/,
+    );
+    expect((await run("unpack", "image")).stderr).toMatch(/is one that is synced here/);
+    expect(await readdir(at(".mirror"))).toContain("locks");
   });
 
   test("a mirror that signs is not replaced, nor a registry by another's, nor what is none", async () => {
@@ -312,6 +418,12 @@ describe("tampered with", () => {
       { "mirror/git/github.com/o/r.git/hooks/post-checkout": new Uint8Array(1) },
     ],
     ["mirror/.wh...", { "mirror/.wh...": new Uint8Array(1) }],
+    ["mirror/hex/.wh.", { "mirror/hex/.wh.": new Uint8Array(1) }],
+    [".wh.mirror", { ".wh.mirror": new Uint8Array(1) }],
+    ["usr/../mirror/hex/names", { "usr/../mirror/hex/names": new Uint8Array(1) }],
+    ["/mirror/private_key.pem", { "/mirror/private_key.pem": new Uint8Array(1) }],
+    ["mirror", { mirror: new Uint8Array(1) }],
+    ["mirror/git/github.com/.x/r.git/HEAD", { "mirror/git/github.com/.x/r.git/HEAD": new Uint8Array(1) }],
   ])("%s has no business there", async (path, files) => {
     await craft("crafted", tarOf(files));
     expect(await refusedOf("crafted")).toEqual([1, expect.stringContaining(JSON.stringify(path))]);
@@ -325,6 +437,24 @@ describe("tampered with", () => {
       1,
       expect.stringMatching(/"mirror\/hex\/names" is neither a file nor a folder/),
     ]);
+  });
+
+  test("a file that nothing vouches for", async () => {
+    await mkdir(at(".mirror/files/github.com/o/r"), { recursive: true });
+    await writeFile(at(".mirror/files/github.com/o/r/tool"), "whatever");
+    await run("pack", "image");
+    expect(await refusedOf("image")).toEqual([1, expect.stringMatching(/holds what is not right/)]);
+    expect((await run("verify", "--oci", "image")).stdout).toMatch(
+      /files\/github\.com\/o\/r\/tool: files\.json has no record/,
+    );
+  });
+
+  test("what unfolds to more than anybody would pack, and documents without end", async () => {
+    await craft("bomb", tarOf({ "mirror/hex/names": new Uint8Array(300 * 1024 * 1024) }), { gzip: true });
+    expect(await refusedOf("bomb")).toEqual([1, expect.stringMatching(/unfolds to more than it can be/)]);
+    await craft("long", tarOf({ "mirror/hex/names": new Uint8Array(1) }));
+    await writeFile(at("long/index.json"), " ".repeat(5 * 1024 * 1024));
+    expect(await refusedOf("long")).toEqual([1, expect.stringMatching(/has more than 4194304 bytes/)]);
   });
 
   test("a repository whose configuration runs something", async () => {
@@ -369,8 +499,11 @@ describe("signed", () => {
       expect([taken.code, taken.stdout]).toEqual([0, expect.stringMatching(/, signed as asked for/)]);
       const others = await run("unpack", "image", "--mirror", "taken", "--key", "others.pub");
       expect([others.code, others.stderr]).toEqual([1, expect.stringMatching(/was not signed by that key/)]);
-      // Another image under the same signature.
+      // Another image under the same signature; its own is gone with what it was of.
+      await cp(at("image.sig"), at("kept.sig"));
       await run("pack", "image", "--with-private");
+      expect(await readdir(cwd)).not.toContain("image.sig");
+      await cp(at("kept.sig"), at("image.sig"));
       const changed = await run("verify", "--oci", "image", "--key", "mine.pub");
       expect([changed.code, changed.stderr]).toEqual([
         1,
@@ -388,6 +521,17 @@ describe("signed", () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(/is the key that signs the registry/)]);
     await writeFile(at("no.pem"), "no");
     expect((await run("pack", "image", "--sign", "no.pem")).stderr).toMatch(/holds no private key/);
+    const exchange = generateKeyPairSync("x25519").privateKey.export({ type: "pkcs8", format: "pem" });
+    await writeFile(at("x.pem"), exchange);
+    expect((await run("pack", "image", "--sign", "x.pem")).stderr).toMatch(
+      /is a key of the kind x25519, which signs nothing/,
+    );
+    const short = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey.export({
+      type: "pkcs8",
+      format: "pem",
+    });
+    await writeFile(at("short.pem"), short);
+    expect((await run("pack", "image", "--sign", "short.pem")).stderr).toMatch(/fewer than 2048 bits/);
     expect(await readdir(cwd)).not.toContain("image");
   });
 });
@@ -445,6 +589,7 @@ describe.skipIf(!hasSkopeo)("by a registry (skopeo, docker-registry)", () => {
     expect(inspected.config).toMatchObject({ Cmd: ["serve", "--read-only"] });
     expect((await manifestOf("image")).layers).toHaveLength(inspected.rootfs.diff_ids.length);
     expect((await run("unpack", "image", "--mirror", "taken")).code).toBe(0);
+    expect((await run("pack", "twice", "--base", "image")).stderr).toMatch(/--base: .* holds a mirror already/);
     const again = await run("pack", "next", "--base", "base", "--onto", "image");
     expect(again.stdout).toMatch(/, 0 B of them new/);
   });

@@ -96,6 +96,12 @@ describe("a replica", () => {
       { cwd, env: github },
     );
     expect([code, output]).toEqual([0, expect.stringMatching(/HEAD/)]);
+    // Once more into the same folder, and never over what is somebody else's.
+    expect((await run("certs", "export", "replica-certs")).code).toBe(0);
+    await mkdir(at("mine"));
+    await writeFile(at("mine/tls.key"), "mine");
+    expect((await run("certs", "export", "mine")).stderr).toMatch(/has a tls\.key of something else/);
+    expect(await readFile(at("mine/tls.key"), "utf8")).toBe("mine");
     // As Kubernetes takes it.
     const secret = parse((await run("certs", "export")).stdout) as {
       kind: string;
@@ -116,6 +122,12 @@ describe("a replica", () => {
       const { code, stderr } = await mirrorHere([command, "--mirror", "mirror"], { cwd, env: settings });
       expect([code, stderr]).toEqual([2, expect.stringMatching(/which is a replica/)]);
     }
+    const deep = await mirrorHere(["verify", "--deep", "--mirror", "mirror"], { cwd, env: settings });
+    expect(deep.stderr).toMatch(/for a replica say --dry-run as well/);
+    const before = await snapshot(at("mirror"));
+    expect((await mirrorHere(["pack", "again", "--mirror", "mirror"], { cwd, env: settings })).code).toBe(0);
+    expect(await snapshot(at("mirror"))).toEqual(before);
+    expect(await readdir(at("mirror"))).not.toContain(".lock");
     const { stderr } = await mirrorServer(["serve", "--read-only", "--pull", "--mirror", "mirror"], { cwd });
     expect(stderr).toMatch(/neither watches locks nor pulls/);
   });
@@ -125,9 +137,17 @@ describe("a replica", () => {
     expect(await isReady(server)).toBe(false);
     expect(await (await fetch(`${server.url}/health`)).text()).toMatch(/is not here yet/);
     expect(await statusOf(server, "/health/live")).toBe(200);
-    // Half of it, as where it is copied there.
+    // Nothing is known not to be there.
+    expect(await statusOf(server, "/packages/alpha")).toBe(503);
+    // A link that leads nowhere yet, repositories alone, and half of the registry, as where it is copied there.
+    await symlink("nowhere", at("later"));
+    expect(await isReady(server)).toBe(false);
+    await rm(at("later"));
     await unpack("first", "whole");
     await mkdir(at("later"));
+    await cp(at("whole/git"), at("later/git"), { recursive: true });
+    await sleep(1200);
+    expect(await isReady(server)).toBe(false);
     await cp(at("whole/hex"), at("later/hex"), { recursive: true });
     await rm(at("later/hex/tarballs/alpha-1.0.0.tar"));
     await sleep(1200);
