@@ -16,12 +16,12 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".yaml")))
       new Model(manifest).validate();
     } catch (error) {
       failed += 1;
-      console.error(`${file}: ${manifest.kind} ${manifest.metadata.name}: ${error.message}`);
+      process.stderr.write(`${file}: ${manifest.kind} ${manifest.metadata.name}: ${error.message}\n`);
     }
     const name = `I${manifest.kind}`;
     const text = `import type { ${name} } from "${path}";\nexport const manifest: ${name} = ${JSON.stringify(manifest, null, 2)};\n`;
     writeFileSync(join(folder, `manifest-${++count}.ts`), text);
   }
 }
-console.log(`${count} manifests, ${failed} of them not as their schemas have it`);
+process.stdout.write(`${count} manifests, ${failed} of them not as their schemas have it\n`);
 process.exit(failed === 0 && count > 10 ? 0 : 1);
