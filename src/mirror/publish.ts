@@ -51,10 +51,16 @@ export async function publish(context: Context<PublishKey>): Promise<Published> 
     mayConnect: undefined,
   });
   try {
-    const s3 = openS3({ ...to, region, endpoint }, { login, dispatcher, signal });
+    const target = { ...to, region, endpoint };
+    const s3 = openS3(target, { login, dispatcher, signal });
+    const ending = openS3(target, { login, dispatcher, signal: new AbortController().signal });
     const { dryRun, acceptChanged, pruneBucket: prune } = config;
     const note = (text: string) => reporter.note(text);
-    const published = await publishTree(stages, s3, { concurrency, dryRun, acceptChanged, prune, signal, note });
+    const published = await publishTree(
+      stages,
+      { s3, ending },
+      { concurrency, dryRun, acceptChanged, prune, signal, note },
+    );
     const base = endpoint ?? `https://s3.${region}.amazonaws.com`;
     const url = `${base}/${to.bucket}/${to.prefix}`.replace(/\/$/, "");
     return { ...published, url, leftOut: config.withPrivate ? [] : others };

@@ -4,6 +4,7 @@
  */
 import { filesBelow, listFiles } from "../disk/walk.ts";
 import { hashFile } from "../artifacts/hash-file.ts";
+import type { Config } from "../config.ts";
 import { MirrorError } from "../errors.ts";
 import { makeScratch } from "../disk/scratch.ts";
 import type { GitEnvironments } from "../git/environment.ts";
@@ -24,6 +25,18 @@ type VerifyKey = Parameters<typeof verify>[0] extends Context<infer Key> ? Key :
 
 const ofRegistry: ReadonlySet<Problem["kind"]> = new Set(["registry", "record", "tarball"]);
 
+/** What the settings here want is not what that mirror is for. */
+const nothingBesides: Pick<Config, "packages" | "policies" | "files" | "docs" | "lists" | "installers" | "artefacts"> =
+  {
+    packages: [],
+    policies: [],
+    files: [],
+    docs: false,
+    lists: false,
+    installers: undefined,
+    artefacts: false,
+  };
+
 /** @param folders of that mirror */
 export async function verifyElsewhere(
   context: Context<ElsewhereKey>,
@@ -32,7 +45,8 @@ export async function verifyElsewhere(
 ): Promise<VerifyResult> {
   const scratch = await makeScratch();
   try {
-    const config = { ...context.config, ...folders, cacheDir: scratch.place().path };
+    const own = { cacheDir: scratch.place().path, certsDir: scratch.place().path };
+    const config = { ...context.config, ...folders, ...own, ...nothingBesides };
     const there = { ...context, config, paths: new StorePaths(config) };
     const locks = await readKnownLocks(there.paths).catch((cause: unknown) => {
       throw new MirrorError("integrity", "one of its known locks cannot be read", { cause });

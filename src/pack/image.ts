@@ -133,7 +133,11 @@ export function makeConfig({ base, layers, annotations: labels }: ImageParts): B
 /** The content lies where the base has its volume, which would have it copied for each container. */
 function running(config: Readonly<Record<string, unknown>>, labels: Readonly<Record<string, string>>) {
   const { Volumes: _volumes, Labels: known, Cmd: _command, ...rest } = config;
-  return { ...rest, Cmd: ["serve", "--read-only"], Labels: { ...(known as object | undefined), ...labels } };
+  return {
+    ...rest,
+    Cmd: ["serve", "--read-only", "--no-tls"],
+    Labels: { ...(known as object | undefined), ...labels },
+  };
 }
 
 export function makeManifest(config: Buffer, { base, layers, annotations: all }: ImageParts): Buffer {

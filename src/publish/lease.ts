@@ -16,6 +16,8 @@ export interface Lease {
 
 export interface LeaseOptions {
   readonly signal: AbortSignal;
+  /** The same store, for giving it back when the work was stopped. */
+  readonly ending?: S3;
   /** Told once where somebody else is waited for. */
   readonly onWait: () => void;
   /** Milliseconds: between two signs of life, and how long one is waited for. */
@@ -45,7 +47,7 @@ export async function isConditional(s3: S3): Promise<boolean> {
 }
 
 export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
-  const { signal, onWait, beat = usualBeat, deadAfter = usuallyDeadAfter } = options;
+  const { signal, onWait, ending = s3, beat = usualBeat, deadAfter = usuallyDeadAfter } = options;
   const id = randomBytes(8).toString("hex");
   let seen = "";
   let since = performance.now();
@@ -60,7 +62,7 @@ export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
     }
     if (isFree || performance.now() - since > deadAfter) {
       if ((await s3.put(nameOf(last + 1), Buffer.from(`${id} 0`), { ...kind, ifAbsent: true })) === "stored") {
-        return hold(s3, last + 1, id, beat);
+        return hold({ s3, ending }, last + 1, id, beat);
       }
       continue;
     }
@@ -72,7 +74,7 @@ export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
   }
 }
 
-function hold(s3: S3, number: number, id: string, beat: number): Lease {
+function hold({ s3, ending }: { s3: S3; ending: S3 }, number: number, id: string, beat: number): Lease {
   let count = 0;
   let beating: Promise<unknown> = removeBefore(s3, number).catch(() => undefined);
   const timer = setInterval(() => {
@@ -89,7 +91,7 @@ function hold(s3: S3, number: number, id: string, beat: number): Lease {
     release: async () => {
       clearInterval(timer);
       await beating;
-      await s3.put(nameOf(number), Buffer.from(`released ${id}`), kind);
+      await ending.put(nameOf(number), Buffer.from(`released ${id}`), kind);
     },
   };
 }

@@ -8,6 +8,7 @@ import pLimit from "p-limit";
 import { MirrorError } from "../errors.ts";
 import { parseTarballName } from "../store/registry-paths.ts";
 import type { AcceptedChange } from "../options.ts";
+import { layerOf } from "../pack/parts.ts";
 import { isConditional, takeLease, type Lease } from "./lease.ts";
 import { sha256, type S3, type StoredObject } from "./s3.ts";
 import type { PublishedFile, Stage } from "./tree.ts";
@@ -32,8 +33,15 @@ export interface PublishResult {
   readonly isAlone: boolean;
 }
 
-/** @throws MirrorError `integrity` before anything is named that the bucket does not have */
-export async function publish(stages: readonly Stage[], s3: S3, options: PublishOptions): Promise<PublishResult> {
+/**
+ * @param ending the same store, for what has to be done when the work is stopped
+ * @throws MirrorError `integrity` before anything is named that the bucket does not have
+ */
+export async function publish(
+  stages: readonly Stage[],
+  { s3, ending }: { readonly s3: S3; readonly ending: S3 },
+  options: PublishOptions,
+): Promise<PublishResult> {
   if (options.dryRun) return publishAs(stages, s3, options, undefined);
   const isAlone = await isConditional(s3);
   if (!isAlone) {
@@ -43,7 +51,7 @@ export async function publish(stages: readonly Stage[], s3: S3, options: Publish
     return publishAs(stages, s3, options, undefined);
   }
   const onWait = () => options.note("another process publishes there; waiting for it");
-  const lease = await takeLease(s3, { signal: options.signal, onWait });
+  const lease = await takeLease(s3, { signal: options.signal, onWait, ending });
   try {
     return await publishAs(stages, s3, options, lease);
   } finally {
@@ -78,7 +86,10 @@ async function publishAs(
     });
   }
   const kept = new Set(stages.flat().flatMap(({ path }) => keysOf(path)));
-  const gone = prune ? [...there.keys()].filter((key) => isOurs(key) && !kept.has(key)).sort(listsFirst) : [];
+  const named = prune ? [...there.keys()].filter((key) => isOurs(key) && !kept.has(key)).sort(listsFirst) : [];
+  const gone: string[] = [];
+  // By what we noted with each: the rest of the bucket is somebody's.
+  for (const key of named) if ((await s3.sha256Of(key)) !== undefined) gone.push(key);
   if (!dryRun && gone.length > 0) {
     await lease?.requireHeld();
     for (const key of gone) await s3.remove(key);
@@ -86,15 +97,21 @@ async function publishAs(
   return { uploaded: uploaded.sort(), removed: gone, unchanged, bytes, isAlone: lease !== undefined };
 }
 
-/** One after the other where one fails: nothing goes on behind an error. */
+/** Nothing more is begun once one has failed, and nothing goes on behind an error. */
 async function all(
   files: Stage,
   limit: ReturnType<typeof pLimit>,
   work: (file: PublishedFile) => Promise<void>,
 ): Promise<void> {
-  const results = await Promise.allSettled(files.map(async (file) => limit(async () => work(file))));
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  let error: unknown;
+  const one = async (file: PublishedFile) => {
+    if (error !== undefined) return;
+    await work(file).catch((cause: unknown) => {
+      error ??= cause;
+    });
+  };
+  await Promise.all(files.map(async (file) => limit(async () => one(file))));
+  if (error !== undefined) throw error;
 }
 
 /** Amazon takes a bare `+` in a URL, as Hex asks, for a space. */
@@ -150,11 +167,9 @@ function isAccepted(path: string, accepted: readonly AcceptedChange[]): boolean 
   );
 }
 
-/** What we would put there, by its name: the rest of the bucket is somebody's. */
+/** What has the name of something that we put there. Whether it is ours is asked before it goes. */
 function isOurs(key: string): boolean {
-  return /^(?:repos\/[^/]+\/)?(?:tarballs|docs|packages|policies|installs)\/.+$|^repos\/[^/]+\/(?:names|versions|public_key)$/.test(
-    key,
-  );
+  return key !== "names" && key !== "versions" && layerOf(`hex/${key.replaceAll(" ", "+")}`) !== undefined;
 }
 
 function listsFirst(a: string, b: string): number {

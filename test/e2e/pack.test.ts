@@ -586,7 +586,7 @@ describe.skipIf(!hasSkopeo)("by a registry (skopeo, docker-registry)", () => {
     const inspected = JSON.parse(
       execFileSync("skopeo", ["inspect", "--config", `oci:${at("image")}:latest`], { encoding: "utf8" }),
     ) as { config: { Cmd: string[]; Volumes?: object }; rootfs: { diff_ids: string[] } };
-    expect(inspected.config).toMatchObject({ Cmd: ["serve", "--read-only"] });
+    expect(inspected.config).toMatchObject({ Cmd: ["serve", "--read-only", "--no-tls"] });
     expect((await manifestOf("image")).layers).toHaveLength(inspected.rootfs.diff_ids.length);
     expect((await run("unpack", "image", "--mirror", "taken")).code).toBe(0);
     expect((await run("pack", "twice", "--base", "image")).stderr).toMatch(/--base: .* holds a mirror already/);

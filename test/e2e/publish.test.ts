@@ -112,9 +112,15 @@ describe.skipIf(!hasObjectStore)("published to object storage (Ceph's RADOS gate
     const preview = await publish("--prune", "--dry-run");
     expect(preview.stdout).toMatch(/^would remove tarballs\/alpha-1\.1\.0\.tar$/m);
     expect(await statusOf("tarballs/alpha-1.1.0.tar")).toBe(200);
+    // Somebody else's, by whatever name.
+    const { AwsClient } = await import("aws4fetch");
+    const { AWS_ACCESS_KEY_ID: accessKeyId = "", AWS_SECRET_ACCESS_KEY: secretAccessKey = "" } = store.env;
+    const theirs = new AwsClient({ accessKeyId, secretAccessKey, service: "s3", region: "us-east-1" });
+    expect((await theirs.fetch(urlOf("tarballs/theirs-1.0.0.tar"), { method: "PUT", body: "mine" })).status).toBe(200);
     expect((await publish("--prune")).stdout).toMatch(/^removed tarballs\/alpha-1\.1\.0\.tar$/m);
     expect(await statusOf("tarballs/alpha-1.1.0.tar")).toBe(403);
     expect(await statusOf("tarballs/alpha-1.0.0.tar")).toBe(200);
+    expect(await statusOf("tarballs/theirs-1.0.0.tar")).toBe(200);
   });
 
   test("a tarball that is there as another is never replaced, nor named by what comes after, unless a person says so", async () => {

@@ -1,7 +1,7 @@
 /** Read-only servers of one mirror: without keys, without writing, ready when the mirror is whole, and many behind one address. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, readFile, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -113,6 +113,30 @@ describe("a replica", () => {
       await readFile(at("certs/ca.pem"), "utf8"),
     );
     expect(Object.keys(secret.data).sort()).toEqual(["ca.crt", "tls.crt", "tls.key"]);
+  });
+
+  test("serves an image volume, whose files have no time", async () => {
+    await unpack("first", "mirror");
+    for (const name of ["", ...(await readdir(at("mirror"), { recursive: true }))])
+      await utimes(at(`mirror/${name}`), 0, 0);
+    const server = await replica("mirror");
+    expect(await isReady(server)).toBe(true);
+    const answer = await fetch(`${server.url}/packages/alpha`);
+    expect([answer.status, answer.headers.get("age")]).toEqual([200, null]);
+    await git(cwd, ["clone", "-q", `${server.url}/github.com/owner/repo.git`, "clone"]);
+    const health = (await (await fetch(`${server.url}/health`)).json()) as { git: { hosts: string[] } };
+    expect(health.git.hosts).toContain("github.com");
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).not.toMatch(/^mirror_oldest_record_age_seconds \d/m);
+    // The same generation as where it was packed, and another than the next.
+    const generationOf = (text: string) => /mirror_generation_info\{generation="(\w+)"\}/.exec(text)?.[1];
+    await unpack("second", "next");
+    const [next, writer] = [await replica("next"), await startServer(["--no-tls"], { cwd })];
+    const [second, written] = await Promise.all(
+      [next, writer].map(async ({ url }) => generationOf(await (await fetch(`${url}/metrics`)).text())),
+    );
+    expect(second).toBe(written);
+    expect(second).not.toBe(generationOf(metrics));
   });
 
   test("is no writer, whoever says so", async () => {
