@@ -56,5 +56,6 @@ fi
 "$(dirname "$0")/check-users.sh"
 "$(dirname "$0")/check-clients.sh"
 "$(dirname "$0")/check-old-stack.sh"
+"$(dirname "$0")/check-images.sh"
 
 step "all of it holds"
