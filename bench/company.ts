@@ -150,6 +150,7 @@ async function image(hex: Hex, tarballs: readonly MadeTarball[]): Promise<void> 
   execFileSync("openssl", ["genpkey", "-algorithm", "ed25519", "-out", at("pack.pem")], { stdio: "ignore" });
   execFileSync("openssl", ["pkey", "-in", at("pack.pem"), "-pubout", "-out", at("pack.pub")], { stdio: "ignore" });
   await ours(["pack", "image", "--sign", "pack.pem"]);
+  cpSync(at("image"), at("before"), { recursive: true });
   await skopeo("oci:image:latest", remote);
   const first = await registry.held();
   tell("image: packed and pushed", `${kilobytes(first.bytes)} in ${first.count} blobs`);
@@ -206,7 +207,7 @@ async function closed(tarballs: readonly MadeTarball[]): Promise<void> {
 async function underLoad(): Promise<void> {
   const replicas: Peer[] = [];
   for (const n of [1, 2, 3]) {
-    await ours(["unpack", "pulled", "--mirror", `generation-${n}`]);
+    await ours(["unpack", "before", "--mirror", `generation-${n}`]);
     symlinkSync(`generation-${n}`, at(`replica-${n}`));
     replicas.push(await peerOf(`replica-${n}-state`, ["--read-only", "--mirror", at(`replica-${n}`)]));
   }

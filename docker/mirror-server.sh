@@ -103,7 +103,8 @@ fi
 [ -w "${HOME:-/nowhere}" ] || export HOME="$MIRROR_CACHE_DIR"
 if [ "${1:-serve}" != health ]; then
   for folder in "$MIRROR_DIR" "$MIRROR_CERTS_DIR"; do
-    if [ -d "$folder" ] && [ ! -w "$folder" ] && ! grep -q "^[^ ]* $folder [^ ]* ro[, ]" /proc/mounts; then
+    # What lies on a file system that nobody may write to is read as it is, and nobody need do anything about it.
+    if [ -d "$folder" ] && [ ! -w "$folder" ] && ! touch "$folder/.mirror-server" 2>&1 | grep -q "Read-only file system"; then
       tell "$folder belongs to user $(owner "$folder"), and this is user $(id -u): it is read as it is. To have it written," \
         "start with --user $(owner "$folder"):$(group "$folder"), or give it to $(id -u) (chown)"
     fi

@@ -316,7 +316,7 @@ export const commands = {
     argument: { name: "out", help: "a folder, or a .tar file", isFile: true },
     own: ["oci", "archive", "onto", "base", "tag", "sign", "withPrivate"],
     more: ["readOnly"],
-    meanings: { readOnly: "of a replica, which nobody writes to: takes no lock" },
+    meanings: { readOnly: "of a replica, which nobody writes to: takes no writers' lock" },
     examples: [
       "mirror-server pack mirror-image",
       "mirror-server pack mirror-image --onto mirror-image   # what has changed",

@@ -24,7 +24,7 @@ const honest = [
 const hook = /hook$/;
 
 // What git has to know of a repository to read it, and its owner's wish not to have it served.
-const needed =
+const ofFormat =
   /^(?:core\.repositoryformatversion|extensions\.(?:objectformat|refstorage)|http\.uploadpack|uploadpack\.hiderefs|transfer\.hiderefs)$/;
 
 /**
@@ -32,7 +32,7 @@ const needed =
  * logins, nothing. @param config an honest one
  */
 export function configForOthers(config: string): string {
-  const kept = parseConfig(config).filter(({ name }) => needed.test(name));
+  const kept = parseConfig(config).filter(({ name }) => ofFormat.test(name));
   const version = kept.find(({ name }) => name === "core.repositoryformatversion")?.value ?? "0";
   const core = `[core]\n\trepositoryformatversion = ${version}\n\tfilemode = true\n\tbare = true\n`;
   const others = kept.filter(({ name }) => !name.startsWith("core."));

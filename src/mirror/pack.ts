@@ -1,6 +1,6 @@
 /**
- * Packs a mirror as an OCI image, while nobody writes to it: git's own writes keep each repository, all others keep the writers'
- * lock. What is listed is there until it is packed, and what is there is signed.
+ * Packs a mirror as an OCI image. What is signed and listed is read as the only writer, in a moment; of what is large, tarballs never
+ * change, and repositories are kept from others until they are packed.
  */
 import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
@@ -18,6 +18,9 @@ import { listRepositories } from "../store/inventory.ts";
 import { readKnownLocks } from "../store/known-locks.ts";
 import { publishedKey } from "../store/published-key.ts";
 import { lookAtUpstreams } from "../store/trust.ts";
+
+// How often it begins anew because another repository came.
+const patience = 20;
 
 export type PackKey = "nearby" | "tag" | "base" | "onto" | "sign" | "withPrivate" | "readOnly";
 
@@ -54,9 +57,9 @@ export async function pack(
     const onto = await open(config.onto);
     if (base !== undefined) await requireWithoutMirror(base, signal);
     const { features } = await gitEnvironments();
-    const packed = await whileUnchanged(context, async (ended) => {
-      const room = maxLayers - (base?.manifest.layers.length ?? 0);
-      const contents = await contentsOf(paths, { withPrivate: config.withPrivate, maxLayers: room, features });
+    const room = maxLayers - (base?.manifest.layers.length ?? 0);
+    const list = async () => contentsOf(paths, { withPrivate: config.withPrivate, maxLayers: room, features });
+    const packed = await keepingRepositories(context, list, async (contents) => {
       if (contents.layers.length === 0) {
         throw new MirrorError("config", `there is nothing to pack in ${paths.mirror.path}; sync it first`);
       }
@@ -65,7 +68,7 @@ export async function pack(
         registryKey === undefined ? undefined : fingerprint(registryKey),
       );
       const note = (text: string) => reporter.note(text);
-      return packImage(contents, { out, isArchive, tag: config.tag, base, onto, annotations, note, signal: ended });
+      return packImage(contents, { out, isArchive, tag: config.tag, base, onto, annotations, note, signal });
     });
     if (key === undefined) {
       // It was another image's, or may be.
@@ -90,25 +93,32 @@ function requireElsewhere({ paths }: Context, out: string): void {
   throw new MirrorError("config", `${out} lies within ${inside.path}; give a name outside of it`);
 }
 
-/** Of a replica nobody has to be kept from. */
-async function whileUnchanged<T>(context: Context<PackKey>, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  if (context.config.readOnly) return work(context.signal);
-  for (;;) {
+/** Of a replica nobody has to be kept from. @param list as the only writer */
+async function keepingRepositories<Listed, T>(
+  context: Context<PackKey>,
+  list: () => Promise<Listed>,
+  work: (listed: Listed) => Promise<T>,
+): Promise<T> {
+  if (context.config.readOnly) return work(await list());
+  for (let attempt = 1; ; attempt++) {
     // First these: who works on a repository may be waiting for the writers' lock.
     const locks = await lockRepositories(context);
     try {
-      const result = await asOnlyWriter(
+      const listed = await asOnlyWriter(
         context,
-        async ({ signal }) => {
+        async () => {
           const isNew = (await listRepositories(context.paths)).some(({ place }) => !locks.has(place.path));
           // It has just come, and its own writer may be packing it still.
-          return isNew ? undefined : { value: await work(signal) };
+          return isNew ? undefined : { value: await list() };
         },
         "patiently",
       );
-      if (result !== undefined) return result.value;
+      if (listed !== undefined) return await work(listed.value);
     } finally {
       for (const release of locks.values()) await release();
+    }
+    if (attempt === patience) {
+      throw new MirrorError("busy", "repositories come one after the other; pack it when the sync is done");
     }
   }
 }

@@ -40,9 +40,10 @@ export async function publish(context: Context<PublishKey>): Promise<Published> 
   if (to === undefined) throw new MirrorError("usage", "say where to: --to s3://BUCKET/PREFIX");
   const login = requireLogin(config);
   const region = config.region ?? config.aws.region ?? "us-east-1";
-  const endpoint = config.endpoint ?? config.aws.endpoint;
+  const endpoint = config.endpoint ?? endpointOf(config);
   requireProxies(proxies);
-  const stages = await asOnlyWriter(context, async () => treeOf(paths, config));
+  const { stages, unsigned } = await asOnlyWriter(context, async () => treeOf(paths, config));
+  if (unsigned.length > 0) reporter.warn(`${unsigned.join(", ")}: no record lists it, so it stays here`);
   const others = (await listRegistries(paths)).map(({ repository }) => repository).filter((name) => name !== hexpm);
   const dispatcher = createDispatcher({
     connections: concurrency,
@@ -52,21 +53,25 @@ export async function publish(context: Context<PublishKey>): Promise<Published> 
   });
   try {
     const target = { ...to, region, endpoint };
-    const s3 = openS3(target, { login, dispatcher, signal });
-    const ending = openS3(target, { login, dispatcher, signal: new AbortController().signal });
+    const open = (until: AbortSignal) => openS3(target, { login, dispatcher, signal: until });
     const { dryRun, acceptChanged, pruneBucket: prune } = config;
     const note = (text: string) => reporter.note(text);
-    const published = await publishTree(
-      stages,
-      { s3, ending },
-      { concurrency, dryRun, acceptChanged, prune, signal, note },
-    );
+    const published = await publishTree(stages, open, { concurrency, dryRun, acceptChanged, prune, signal, note });
     const base = endpoint ?? `https://s3.${region}.amazonaws.com`;
     const url = `${base}/${to.bucket}/${to.prefix}`.replace(/\/$/, "");
     return { ...published, url, leftOut: config.withPrivate ? [] : others };
   } finally {
     await dispatcher.close();
   }
+}
+
+/** @throws MirrorError `config` without showing it, since a login may stand in it */
+function endpointOf({ aws: { endpoint } }: Pick<Config, "aws">): string | undefined {
+  if (endpoint === undefined) return undefined;
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "")
+    return endpoint;
+  throw new MirrorError("config", "AWS_ENDPOINT_URL: give an http or https URL, without credentials");
 }
 
 function requireLogin({ aws }: Pick<Config, "aws">): S3Login {

@@ -56,7 +56,10 @@ export interface ContentsOptions {
 // Bytes: a smaller repository shares its layer.
 const small = 1024 * 1024;
 
-/** For the only writer: what is listed is there until it is packed. @throws MirrorError `storage` */
+/**
+ * For the only writer, and whoever keeps others from the repositories: what may be signed or written anew is read now; what is
+ * large never changes. @throws MirrorError `storage`
+ */
 export async function contentsOf(paths: StorePaths, options: ContentsOptions): Promise<Contents> {
   const { withPrivate } = options;
   const files = new Map<string, PackedFile[]>();
@@ -107,8 +110,11 @@ async function* plainFiles(paths: StorePaths): AsyncGenerator<PackedFile> {
     added: addedDir,
     files: filesDir,
   };
-  for (const [name, room] of Object.entries(rooms)) yield* filesOf(name, room);
-  if (fileChecksums.isFile()) yield packed("files.json", fileChecksums);
+  for (const [name, room] of Object.entries(rooms)) {
+    for await (const file of filesOf(name, room))
+      yield /\.(?:tar|tar\.gz|ez)$|^files\//.test(file.path) ? file : readNow(file);
+  }
+  if (fileChecksums.isFile()) yield readNow(packed("files.json", fileChecksums));
 }
 
 /** @param path of the folder below the mirror */
@@ -117,6 +123,12 @@ async function* filesOf(path: string, folder: Place): AsyncGenerator<PackedFile>
   for await (const file of filesBelow(folder, true)) {
     if (!isTemporary(file.name)) yield packed(`${path}/${file.path.slice(start).replaceAll("\\", "/")}`, file);
   }
+}
+
+async function readNow({ path, content: file }: PackedFile): Promise<PackedFile> {
+  const content = Buffer.isBuffer(file) ? file : await file.read();
+  if (content === undefined) throw new MirrorError("busy", `${path} went while it was packed; run it again`);
+  return { path, content, size: content.length };
 }
 
 /** @throws MirrorError `storage` for a name that is no UTF-8, which cannot be looked up by what it reads as */

@@ -164,7 +164,11 @@ async function layersOnto(
     return name === undefined ? [] : [{ name, digest, size }];
   });
   const isOnBase = base.every(({ digest }, index) => earlier[index]?.digest === digest);
-  if (!isOnBase || own.length !== earlier.length - base.length || earlier.some((layer) => isGzipped(layer))) {
+  if (
+    !isOnBase ||
+    own.length !== earlier.length - base.length ||
+    earlier.slice(base.length).some((layer) => isGzipped(layer))
+  ) {
     options.note("the image before has another base, or was changed on its way, so that all layers are packed anew");
     return undefined;
   }

@@ -9,6 +9,8 @@ import { MirrorError } from "../errors.ts";
 import type { S3 } from "./s3.ts";
 
 export interface Lease {
+  /** Ends when it is not known any more that it is held. */
+  readonly signal: AbortSignal;
   /** @throws MirrorError `busy` where another has taken over, since this one stood still for too long */
   readonly requireHeld: () => Promise<void>;
   readonly release: () => Promise<void>;
@@ -31,18 +33,20 @@ const usualBeat = 10_000;
 const longestPause = 1000;
 const usuallyDeadAfter = 60_000;
 
-/** Whether the store honours `If-None-Match: *`. */
-export async function isConditional(s3: S3): Promise<boolean> {
+/** Whether the store honours `If-None-Match: *`. @param ending as of `LeaseOptions` */
+export async function isConditional(s3: S3, ending = s3): Promise<boolean> {
   const key = `${folder}probe-${randomBytes(8).toString("hex")}`;
   try {
     await s3.put(key, Buffer.from("1"), { ...kind, ifAbsent: true });
     return (await s3.put(key, Buffer.from("2"), { ...kind, ifAbsent: true })) === "there";
   } catch (error) {
     // A store that does not know the header may say so.
-    if (error instanceof MirrorError && error.code === "upstream") return false;
+    const status = error instanceof MirrorError ? error.data["status"] : undefined;
+    if (status === 501 || status === 400) return false;
     throw error;
   } finally {
-    await s3.remove(key);
+    // Where nothing may be deleted, one more small object stays.
+    await ending.remove(key).catch(() => undefined);
   }
 }
 
@@ -62,7 +66,7 @@ export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
     }
     if (isFree || performance.now() - since > deadAfter) {
       if ((await s3.put(nameOf(last + 1), Buffer.from(`${id} 0`), { ...kind, ifAbsent: true })) === "stored") {
-        return hold({ s3, ending }, last + 1, id, beat);
+        return hold({ s3, ending }, last + 1, id, { beat, deadAfter });
       }
       continue;
     }
@@ -74,24 +78,40 @@ export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
   }
 }
 
-function hold({ s3, ending }: { s3: S3; ending: S3 }, number: number, id: string, beat: number): Lease {
+function hold(
+  { s3, ending }: { readonly s3: S3; readonly ending: S3 },
+  number: number,
+  id: string,
+  { beat, deadAfter }: { readonly beat: number; readonly deadAfter: number },
+): Lease {
+  const lost = new AbortController();
   let count = 0;
-  let beating: Promise<unknown> = removeBefore(s3, number).catch(() => undefined);
-  const timer = setInterval(() => {
+  let confirmed = performance.now();
+  let beating: Promise<unknown> | undefined;
+  void removeBefore(s3, number).catch(() => undefined);
+  const sign = async () => {
     count += 1;
-    const content = Buffer.from(`${id} ${count}`);
-    beating = beating.then(async () => s3.put(nameOf(number), content, kind)).catch(() => undefined);
+    await s3.put(nameOf(number), Buffer.from(`${id} ${count}`), { ...kind, tries: 1 });
+    confirmed = performance.now();
+  };
+  const timer = setInterval(() => {
+    // Long before anybody takes it for dead.
+    if (performance.now() - confirmed > deadAfter / 2) lost.abort();
+    beating ??= sign()
+      .catch(() => undefined)
+      .finally(() => (beating = undefined));
   }, beat);
   timer.unref();
   return {
+    signal: lost.signal,
     requireHeld: async () => {
-      if ((await newest(s3)) === number) return;
+      if (!lost.signal.aborted && (await newest(s3)) === number) return;
       throw new MirrorError("busy", "another process publishes there by now, since this one stood still; run it again");
     },
     release: async () => {
       clearInterval(timer);
       await beating;
-      await ending.put(nameOf(number), Buffer.from(`released ${id}`), kind);
+      await ending.put(nameOf(number), Buffer.from(`released ${id}`), { ...kind, tries: 2 });
     },
   };
 }

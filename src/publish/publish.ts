@@ -34,26 +34,31 @@ export interface PublishResult {
 }
 
 /**
- * @param ending the same store, for what has to be done when the work is stopped
+ * @param open the store, for as long as a signal says
  * @throws MirrorError `integrity` before anything is named that the bucket does not have
  */
 export async function publish(
   stages: readonly Stage[],
-  { s3, ending }: { readonly s3: S3; readonly ending: S3 },
+  open: (signal: AbortSignal) => S3,
   options: PublishOptions,
 ): Promise<PublishResult> {
-  if (options.dryRun) return publishAs(stages, s3, options, undefined);
-  const isAlone = await isConditional(s3);
-  if (!isAlone) {
-    options.note(
-      "the store ignores conditions (If-None-Match), so that nothing keeps another from publishing there at once",
-    );
+  const { dryRun, signal, note } = options;
+  const s3 = open(signal);
+  if (dryRun) return publishAs(stages, s3, options, undefined);
+  // What is left to be done when the work is stopped.
+  const ending = open(new AbortController().signal);
+  if (!(await isConditional(s3, ending))) {
+    note("the store ignores conditions (If-None-Match), so that nothing keeps another from publishing there at once");
     return publishAs(stages, s3, options, undefined);
   }
-  const onWait = () => options.note("another process publishes there; waiting for it");
-  const lease = await takeLease(s3, { signal: options.signal, onWait, ending });
+  const onWait = () => note("another process publishes there; waiting for it");
+  const lease = await takeLease(s3, { signal, onWait, ending });
   try {
-    return await publishAs(stages, s3, options, lease);
+    return await publishAs(stages, open(AbortSignal.any([signal, lease.signal])), options, lease);
+  } catch (error) {
+    // Not that it was stopped, but why.
+    if (!signal.aborted) await lease.requireHeld();
+    throw error;
   } finally {
     await lease.release().catch(() => undefined);
   }
@@ -126,7 +131,7 @@ interface Bringing extends PublishOptions {
 
 /** @returns bytes that went there; undefined: it is there as it is */
 async function bring(
-  { path, content, type, cacheControl, isImmutable }: PublishedFile,
+  { path, content, type, cacheControl, checksum }: PublishedFile,
   key: string,
   there: StoredObject | undefined,
   { s3, dryRun, acceptChanged, isAlone, signal }: Bringing,
@@ -134,20 +139,35 @@ async function bring(
   signal.throwIfAborted();
   const bytes = Buffer.isBuffer(content) ? content : await content.read();
   if (bytes === undefined) throw new MirrorError("busy", `${path} was removed while it was published; run it again`);
-  const isSame = async () => {
-    if (there?.size === bytes.length && there.etag === createHash("md5").update(bytes).digest("hex")) return true;
+  const digest = sha256(bytes);
+  if (checksum !== undefined && checksum !== digest) {
+    throw new MirrorError(
+      "integrity",
+      `${path} is not what its record says; "mirror-server verify --deep" puts it aside`,
+    );
+  }
+  const isImmutable = checksum !== undefined;
+  if (there !== undefined) {
     // Of what is encrypted by a key of somebody's, the tag tells nothing.
-    return (await s3.sha256Of(key)) === sha256(bytes);
-  };
-  if (there !== undefined && (await isSame())) return undefined;
-  if (there !== undefined && isImmutable && !isAccepted(path, acceptChanged)) throw replaced(key);
+    if (there.size === bytes.length && there.etag === createHash("md5").update(bytes).digest("hex")) return undefined;
+    const noted = await s3.sha256Of(key);
+    if (noted === digest) return undefined;
+    if (noted === undefined) throw foreign(key);
+    if (isImmutable && !isAccepted(path, acceptChanged)) throw replaced(key);
+  }
   if (dryRun) return bytes.length;
   const ifAbsent = isImmutable && isAlone && there === undefined;
   const outcome = await s3.put(key, bytes, { type, cacheControl, ifAbsent });
-  if (outcome === "stored") return bytes.length;
-  // Of a try whose answer was lost, or somebody else's.
-  if (await isSame()) return bytes.length;
+  // Else of a try whose answer was lost, or somebody else's.
+  if (outcome === "stored" || (await s3.sha256Of(key)) === digest) return bytes.length;
   throw replaced(key);
+}
+
+function foreign(key: string): MirrorError {
+  return new MirrorError(
+    "config",
+    `the bucket has ${key}, which was not put there by mirror-server, and stays; give a prefix of its own: --to s3://BUCKET/PREFIX`,
+  );
 }
 
 function replaced(key: string): MirrorError {

@@ -43,6 +43,8 @@ export interface PutOptions {
   readonly cacheControl: string;
   /** Only where there is no such object. */
   readonly ifAbsent?: boolean;
+  /** How often it is tried; absent: until it is clear that it cannot be. */
+  readonly tries?: number;
 }
 
 export interface S3 {
@@ -56,10 +58,11 @@ export interface S3 {
   readonly remove: (key: string) => Promise<void>;
 }
 
-const tries = 6;
+const usualTries = 6;
 const firstPause = 250;
-// Milliseconds: a put of a tarball, and a list of a thousand keys.
+// Milliseconds: a list of a thousand keys; and bytes of a put in each, on a slow line that many share.
 const patience = 60_000;
+const slowest = 4;
 const noted = "x-amz-meta-sha256";
 
 /** @throws MirrorError `upstream`, `unauthorized`, `not_found` for a bucket that is not there */
@@ -84,7 +87,7 @@ export function openS3(target: S3Target, tools: S3Tools): S3 {
       } while (token !== undefined);
       return found;
     },
-    put: async (key, bytes, { type, cacheControl, ifAbsent = false }) => {
+    put: async (key, bytes, { type, cacheControl, ifAbsent = false, ...options }) => {
       const headers = {
         "content-type": type,
         "cache-control": cacheControl,
@@ -92,9 +95,8 @@ export function openS3(target: S3Target, tools: S3Tools): S3 {
         [noted]: sha256(bytes),
         ...(ifAbsent ? { "if-none-match": "*" } : {}),
       };
-      const { status, body } = await ask({ method: "PUT", path: at(key), bytes, headers });
-      // 409: another put of it is under way, which is as good as there.
-      if (ifAbsent && (status === 412 || status === 409)) return "there";
+      const { status, body } = await ask({ method: "PUT", path: at(key), bytes, headers, ...options });
+      if (ifAbsent && status === 412) return "there";
       if (status !== 200) throw failure(`${where}/${prefix}${key}`, status, body);
       return "stored";
     },
@@ -137,6 +139,7 @@ interface Question {
   readonly path: string;
   readonly bytes?: Buffer;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly tries?: number;
 }
 
 interface Answer {
@@ -157,13 +160,14 @@ async function askPatiently(question: Question, asking: Asking): Promise<Answer>
     let trouble: unknown;
     try {
       const answer = await ask(question, asking);
-      if (answer.status !== 429 && answer.status < 500) return answer;
+      // 409: another put of the same is under way.
+      if (answer.status === 501 || (![409, 429].includes(answer.status) && answer.status < 500)) return answer;
       trouble = failure(where, answer.status, answer.body);
     } catch (error) {
       if (signal.aborted) throw new MirrorError("cancelled", "publishing was stopped", { cause: error });
       trouble = error;
     }
-    if (attempt === tries) {
+    if (attempt === (question.tries ?? usualTries)) {
       if (trouble instanceof MirrorError) throw trouble;
       throw new MirrorError("upstream", `${where} cannot be reached at ${asking.root}: ${describeError(trouble)}`, {
         cause: trouble,
@@ -193,7 +197,7 @@ async function ask({ method, path, bytes, headers = {} }: Question, asking: Aski
     headers: Object.fromEntries(signed.headers),
     body: bytes ?? null,
     dispatcher,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(patience + Math.ceil((bytes?.length ?? 0) / slowest))]),
   });
   return {
     status: answer.statusCode,
@@ -210,12 +214,13 @@ function failure(where: string, status: number, body: Buffer): MirrorError {
   if (status === 403 || status === 401) {
     return new MirrorError(
       "unauthorized",
-      `${words}: is AWS_ACCESS_KEY_ID right, and may it list, read and put there?`,
+      `${words}: are AWS_ACCESS_KEY_ID and its secret right, and may it list, read, put and delete there?`,
     );
   }
   if (status === 404) return new MirrorError("not_found", `${words}: is there such a bucket?`);
-  if (status === 301 || status === 307) return new MirrorError("config", `${words}: is --region the bucket's?`);
-  return new MirrorError("upstream", words);
+  if (status === 301 || status === 307 || code === "AuthorizationHeaderMalformed")
+    return new MirrorError("config", `${words}: is --region the bucket's?`);
+  return new MirrorError("upstream", words, { data: { status } });
 }
 
 interface ListPage {
@@ -234,7 +239,10 @@ function readList(xml: string): ListPage {
     size: Number(inTag(text, "Size")),
     etag: (inTag(text, "ETag") ?? "").replaceAll(/&quot;|"/g, ""),
   }));
-  return { objects, next: inTag(xml, "IsTruncated") === "true" ? inTag(xml, "NextContinuationToken") : undefined };
+  if (inTag(xml, "IsTruncated") !== "true") return { objects, next: undefined };
+  const next = inTag(xml, "NextContinuationToken");
+  if (next === undefined) throw new MirrorError("upstream", "the bucket's list breaks off, and tells not how to go on");
+  return { objects, next };
 }
 
 function inTag(xml: string, tag: string): string | undefined {

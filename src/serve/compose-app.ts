@@ -114,7 +114,7 @@ export async function composeApp(parts: AppParts): Promise<ComposedApp> {
     caCertificate: parts.caCertificate,
     isOwnRequest: parts.isOwnRequest,
     lacking: parts.lacking,
-    isAway: () => isReplica && !paths.mirror.isFolder(),
+    isAway: () => isReplica && !paths.mirror.isFolder() && !paths.hex.isFolder(),
     traffic,
     activity,
     facts,

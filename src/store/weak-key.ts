@@ -44,7 +44,11 @@ export async function keyProblems(file: string, gitEnvironments: () => Promise<G
 
 /** Of what a link leads to. */
 function isReadByOthers(file: string): boolean {
-  return process.platform !== "win32" && ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o044) !== 0;
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (process.platform === "win32" || found === undefined) return false;
+  // What is somebody else's, such as a Secret that an orchestrator mounts, is read by being of the group.
+  const others = found.uid === process.getuid?.() ? 0o044 : 0o004;
+  return (found.mode & others) !== 0;
 }
 
 /** undefined for what is no key: it is told by what needs it. */

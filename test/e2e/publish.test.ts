@@ -113,31 +113,52 @@ describe.skipIf(!hasObjectStore)("published to object storage (Ceph's RADOS gate
     expect(preview.stdout).toMatch(/^would remove tarballs\/alpha-1\.1\.0\.tar$/m);
     expect(await statusOf("tarballs/alpha-1.1.0.tar")).toBe(200);
     // Somebody else's, by whatever name.
-    const { AwsClient } = await import("aws4fetch");
-    const { AWS_ACCESS_KEY_ID: accessKeyId = "", AWS_SECRET_ACCESS_KEY: secretAccessKey = "" } = store.env;
-    const theirs = new AwsClient({ accessKeyId, secretAccessKey, service: "s3", region: "us-east-1" });
-    expect((await theirs.fetch(urlOf("tarballs/theirs-1.0.0.tar"), { method: "PUT", body: "mine" })).status).toBe(200);
+    await putAs("tarballs/theirs-1.0.0.tar", "mine");
     expect((await publish("--prune")).stdout).toMatch(/^removed tarballs\/alpha-1\.1\.0\.tar$/m);
     expect(await statusOf("tarballs/alpha-1.1.0.tar")).toBe(403);
     expect(await statusOf("tarballs/alpha-1.0.0.tar")).toBe(200);
     expect(await statusOf("tarballs/theirs-1.0.0.tar")).toBe(200);
   });
 
+  /** Puts an object as anybody may. */
+  const putAs = async (path: string, body: string, headers: Record<string, string> = {}) => {
+    const { AwsClient } = await import("aws4fetch");
+    const { AWS_ACCESS_KEY_ID: accessKeyId = "", AWS_SECRET_ACCESS_KEY: secretAccessKey = "" } = store.env;
+    const client = new AwsClient({ accessKeyId, secretAccessKey, service: "s3", region: "us-east-1" });
+    expect((await client.fetch(urlOf(path), { method: "PUT", body, headers })).status).toBe(200);
+  };
+
   test("a tarball that is there as another is never replaced, nor named by what comes after, unless a person says so", async () => {
     await publish();
     const before = await (await fetch(urlOf("names"))).arrayBuffer();
-    const tarball = join(cwd, ".mirror/hex/tarballs/alpha-1.0.0.tar");
+    await putAs("tarballs/alpha-1.1.0.tar", "another", { "x-amz-meta-sha256": "0".repeat(64) });
     await sync("--package", "alpha@1.1.0");
-    await appendFile(tarball, "x");
     const { code, stderr } = await publish();
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/another tarballs\/alpha-1\.0\.0\.tar .* --accept-changed alpha@1\.0\.0/),
+      expect.stringMatching(/another tarballs\/alpha-1\.1\.0\.tar .* --accept-changed alpha@1\.1\.0/),
     ]);
     expect(await (await fetch(urlOf("names"))).arrayBuffer()).toEqual(before);
+    expect(await (await fetch(urlOf("tarballs/alpha-1.1.0.tar"))).text()).toBe("another");
+    expect((await publish("--accept-changed", "alpha@1.1.0")).code).toBe(0);
+    expect(await (await fetch(urlOf("tarballs/alpha-1.1.0.tar"))).bytes()).toEqual(new Uint8Array(newer.bytes));
+  });
+
+  test("what is damaged here, or no record lists, does not go there; what is somebody else's there stays", async () => {
+    await writeFile(join(cwd, ".mirror/hex/tarballs/stray-1.0.0.tar"), "whatever");
+    const first = await publish();
+    expect([first.code, first.stderr]).toEqual([
+      0,
+      expect.stringMatching(/tarballs\/stray-1\.0\.0\.tar: no record lists it/),
+    ]);
+    expect(await statusOf("tarballs/stray-1.0.0.tar")).toBe(403);
+    await appendFile(join(cwd, ".mirror/hex/tarballs/alpha-1.0.0.tar"), "x");
+    expect((await publish()).stderr).toMatch(/alpha-1\.0\.0\.tar is not what its record says/);
     expect(await (await fetch(urlOf("tarballs/alpha-1.0.0.tar"))).bytes()).toEqual(new Uint8Array(alpha.bytes));
-    expect((await publish("--accept-changed", "alpha@1.0.0")).code).toBe(0);
-    expect((await (await fetch(urlOf("tarballs/alpha-1.0.0.tar"))).bytes()).length).toBe(alpha.bytes.length + 1);
+    await writeFile(join(cwd, ".mirror/hex/tarballs/alpha-1.0.0.tar"), alpha.bytes);
+    await putAs("public_key", "theirs");
+    expect((await publish()).stderr).toMatch(/public_key, which was not put there by mirror-server, and stays/);
+    expect(await (await fetch(urlOf("public_key"))).text()).toBe("theirs");
   });
 
   test("what Amazon reads as a space is found under either name", async () => {
