@@ -186,7 +186,7 @@ async function layersOnto(
 }
 
 async function writeLayer(folder: Place, { name, files }: PackedLayer, { signal }: PackOptions): Promise<ImageLayer> {
-  signal.throwIfAborted();
+  if (signal.aborted) throw new MirrorError("cancelled", "packing was stopped; what was packed before stays");
   const temporary = blobPlace(folder, digestOf(Buffer.from(name))).temporary();
   try {
     const { digest, size } = await writeStream(temporary, tarOf(files.map(inImage)));

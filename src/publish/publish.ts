@@ -136,7 +136,7 @@ async function bring(
   there: StoredObject | undefined,
   { s3, dryRun, acceptChanged, isAlone, signal }: Bringing,
 ): Promise<number | undefined> {
-  signal.throwIfAborted();
+  if (signal.aborted) throw new MirrorError("cancelled", "publishing was stopped");
   const bytes = Buffer.isBuffer(content) ? content : await content.read();
   if (bytes === undefined) throw new MirrorError("busy", `${path} was removed while it was published; run it again`);
   const digest = sha256(bytes);

@@ -22,7 +22,7 @@ import { startServer } from "../support/cli.ts";
 import { mirrorHere } from "../support/here.ts";
 import { isInstalled } from "../support/clients.ts";
 import { snapshot, temporaryFolder } from "../support/folder.ts";
-import { git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
+import { commit, git, makeRepository, redirectGit, startGitUpstream } from "../support/git.ts";
 import { startHexUpstream, type HexUpstream } from "../support/hex-upstream.ts";
 import { startRegistry } from "../support/registry-server.ts";
 import { alpha, beta, lockEntry, makeTarball, mixLock, tarOf } from "../support/tarballs.ts";
@@ -178,6 +178,26 @@ describe("packed", () => {
     await expect(readdir(at("taken/git/github.com/owner"))).rejects.toThrow("ENOENT");
     // Packed anew, it is the same mirror.
     expect((await run("pack", "anew", "--mirror", "taken")).code).toBe(0);
+  });
+
+  test("while syncs bring more, each image is whole", async () => {
+    const work = at("upstream/owner/repo.git");
+    const published = [alpha, beta];
+    for (const [round, version] of ["1.1.0", "1.2.0", "1.3.0"].entries()) {
+      published.push(makeTarball({ name: "alpha", version }));
+      hex.publish(published);
+      const revision = await commit(work, { [`file-${round}`]: version }, version);
+      const repo = `"repo": {:git, "https://github.com/owner/repo.git", "${revision}", []}`;
+      await writeFile(at("app/mix.lock"), mixLock([alpha, beta], [repo]));
+      const results = await Promise.all([sync("--package", `alpha@${version}`), run("pack", `image-${round}`), sync()]);
+      expect(results.map(({ code, stderr }) => [code, code === 0 ? "" : stderr])).toEqual([
+        [0, ""],
+        [0, ""],
+        [0, ""],
+      ]);
+      const taken = await run("unpack", `image-${round}`, "--mirror", `taken-${round}`);
+      expect([taken.code, taken.stderr]).toEqual([0, expect.anything()]);
+    }
   });
 
   test("what stands in the way stays, and is named", async () => {
