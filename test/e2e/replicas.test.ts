@@ -350,6 +350,36 @@ describe.each(balancers)("three replicas behind %s", (name, start, file) => {
   );
 });
 
+test.skipIf(!isInstalled("haproxy", "-v"))(
+  "haproxy passes TLS on, and a replica shows its own certificate",
+  async () => {
+    await unpack("first", "mirror");
+    await run("certs", "export", "exported");
+    const certificate = [
+      "--tls-cert",
+      at("exported/tls.crt"),
+      "--tls-key",
+      at("exported/tls.key"),
+      "--tls-ca",
+      at("exported/ca.crt"),
+    ];
+    const server = await startServer(["--read-only", "--mirror", "mirror", ...certificate], { cwd });
+    const [port, tlsPort] = [await freePort(), await freePort()];
+    await writeFile(at("haproxy.cfg"), await settingsFor("haproxy.cfg", [server, server, server], port, tlsPort));
+    startProgram("haproxy", ["-db", "-f", at("haproxy.cfg")]);
+    const url = `https://localhost:${tlsPort}/github.com/owner/repo.git`;
+    const asked = async () =>
+      runClient("git", ["ls-remote", url, "HEAD"], {
+        cwd,
+        env: { ...gitEnvironment, GIT_SSL_CAINFO: at("exported/ca.crt") },
+      });
+    await waitUntil(async () => (await asked()).code === 0, "haproxy to pass TLS on");
+    expect((await asked()).output).toMatch(/HEAD/);
+    const untrusted = await runClient("git", ["ls-remote", url, "HEAD"], { cwd, env: gitEnvironment });
+    expect(untrusted.output).toMatch(/certificate/i);
+  },
+);
+
 const replicaAt = (dir: string, port: number) => replica(dir, "--port", String(port));
 
 const fetchAll = async (url: string, paths: readonly string[], failures: string[]) => {
