@@ -264,7 +264,7 @@ const balancers = [
 
 describe.each(balancers)("three replicas behind %s", (name, start, file) => {
   test.skipIf(!isInstalled(name, "-v"))(
-    "one stopped and two updated under load, one killed after it: no request fails",
+    "one stopped, two updated and one killed under load: no request fails",
     async () => {
       const servers: RunningServer[] = [];
       for (const number of [1, 2, 3]) {
@@ -331,20 +331,14 @@ describe.each(balancers)("three replicas behind %s", (name, start, file) => {
       expect(await (await fetch(`${url}/tarballs/alpha-1.1.0.tar`)).bytes()).toEqual(new Uint8Array(newer.bytes));
       servers[1] = await replicaAt("mirror-2", servers[1]?.port ?? 0);
       await sleep(2500);
+      // Killed outright: what is asked of it and not answered is asked of another. A long answer would break off.
+      await servers[0]?.stop("SIGKILL");
+      await sleep(2000);
       stop.abort();
       await load;
       expect(failures).toEqual([]);
       expect(count.files).toBeGreaterThan(100);
       expect(count.clones).toBeGreaterThan(5);
-
-      // Killed: what it was in the middle of is lost, what comes next is not.
-      await servers[0]?.stop("SIGKILL");
-      for (let turn = 0; turn < 60; turn++) await fetchAll(url, paths, failures);
-      const { code } = await runClient("git", ["clone", "-q", `${url}/github.com/owner/repo.git`, "last"], {
-        cwd,
-        env: gitEnvironment,
-      });
-      expect([failures, code]).toEqual([[], 0]);
     },
     120_000,
   );
@@ -381,14 +375,3 @@ test.skipIf(!isInstalled("haproxy", "-v"))(
 );
 
 const replicaAt = (dir: string, port: number) => replica(dir, "--port", String(port));
-
-const fetchAll = async (url: string, paths: readonly string[], failures: string[]) => {
-  for (const path of paths) {
-    const answer = await fetch(url + path).catch((error: unknown) => ({
-      status: String(error),
-      arrayBuffer: async () => undefined,
-    }));
-    await answer.arrayBuffer();
-    if (answer.status !== 200) failures.push(`${path}: ${answer.status}`);
-  }
-};
