@@ -10,6 +10,7 @@ import { countsOnce, isBelow, readConfigFile, refuseTrust, resolveFromFile } fro
 import { exists, isFolder } from "./disk/files.ts";
 import { homeFolder } from "./disk/scratch.ts";
 import { MirrorError } from "./errors.ts";
+import { trimEnd } from "./text.ts";
 import { nearest } from "./maybe-meant.ts";
 import { redactUrl } from "./names/git-url.ts";
 import { hexApiHost, hexRegistryHost, installersHost } from "./names/known-hosts.ts";
@@ -213,12 +214,13 @@ export function loadConfig({ flags, environment, cwd, located = nowhere }: Sourc
 /** https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html */
 function awsSettings(environment: Environment): AwsSettings {
   const first = (...names: string[]) => names.map((name) => environment[name]).find((value) => value);
+  const trimmed = (url: string | undefined) => (url === undefined ? undefined : trimEnd(url, "/"));
   return {
     accessKeyId: first("AWS_ACCESS_KEY_ID"),
     secretAccessKey: first("AWS_SECRET_ACCESS_KEY"),
     sessionToken: first("AWS_SESSION_TOKEN"),
     region: first("AWS_REGION", "AWS_DEFAULT_REGION"),
-    endpoint: first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")?.replace(/\/+$/, ""),
+    endpoint: trimmed(first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")),
   };
 }
 

@@ -7,7 +7,7 @@ import { createPrivateKey, createPublicKey, createHash, sign, verify, type KeyOb
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
 import { readText } from "../disk/files.ts";
-import { parseJson } from "../text.ts";
+import { parseJson, trimEnd } from "../text.ts";
 import { filePlace } from "./layout.ts";
 
 const schema = z.object({
@@ -19,7 +19,7 @@ const schema = z.object({
 
 /** `mirror.tar` → `mirror.tar.sig` */
 export function signatureFileOf(image: string): string {
-  return `${image.replace(/\/+$/, "")}.sig`;
+  return `${trimEnd(image, "/")}.sig`;
 }
 
 /** @param file PEM: Ed25519, ECDSA or RSA @throws MirrorError `config` */
@@ -129,5 +129,5 @@ function algorithmOf({ asymmetricKeyType }: KeyObject): string | null {
 /** `SHA256:` and the hash of the public key as it stands in PEM. */
 function idOf(key: KeyObject): string {
   const der = key.export({ type: "spki", format: "der" });
-  return `SHA256:${createHash("sha256").update(der).digest("base64").replace(/=+$/, "")}`;
+  return `SHA256:${trimEnd(createHash("sha256").update(der).digest("base64"), "=")}`;
 }

@@ -8,6 +8,7 @@ import type { ReadableStream } from "node:stream/web";
 import { createTarDecoder } from "modern-tar";
 import { packTar, type TarSource } from "modern-tar/fs";
 import { MirrorError } from "../errors.ts";
+import { trimEnd } from "../text.ts";
 import type { Place } from "../disk/place.ts";
 
 export interface TarFile {
@@ -81,7 +82,7 @@ export async function* entriesIn(archive: Readable, where: string): AsyncGenerat
       };
       const kind = header.type === "directory" ? "folder" : (header.type ?? "file") === "file" ? "file" : "other";
       yield {
-        path: header.name.replace(/\/+$/, ""),
+        path: trimEnd(header.name, "/"),
         kind,
         bytes: { [Symbol.asyncIterator]: bytes },
       };
