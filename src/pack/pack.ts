@@ -173,16 +173,13 @@ async function layersOnto(
     return undefined;
   }
   const changes = await changesSince(await stateOf(onto, { from: base.length, signal: options.signal }), contents);
-  if (changes.files.length === 0) {
-    for (const { digest } of own) await takeBlob(folder, onto, digest);
-    return own;
-  }
-  if (earlier.length + 1 > maxLayers) {
+  const isChanged = changes.files.length > 0;
+  if (isChanged && earlier.length + 1 > maxLayers) {
     options.note(`the image before has ${earlier.length} layers, so that all are packed anew`);
     return undefined;
   }
   for (const { digest } of own) await takeBlob(folder, onto, digest);
-  return [...own, await writeLayer(folder, changes, options)];
+  return isChanged ? [...own, await writeLayer(folder, changes, options)] : own;
 }
 
 async function writeLayer(folder: Place, { name, files }: PackedLayer, { signal }: PackOptions): Promise<ImageLayer> {

@@ -65,7 +65,11 @@ export async function takeLease(s3: S3, options: LeaseOptions): Promise<Lease> {
       since = performance.now();
     }
     if (isFree || performance.now() - since > deadAfter) {
-      if ((await s3.put(nameOf(last + 1), Buffer.from(`${id} 0`), { ...kind, ifAbsent: true })) === "stored") {
+      const next = nameOf(last + 1);
+      const own = Buffer.from(`${id} 0`);
+      const isStored = (await s3.put(next, own, { ...kind, ifAbsent: true })) === "stored";
+      // Else another's; or ours, of a try whose answer was lost.
+      if (isStored || (await s3.read(next))?.equals(own) === true) {
         return hold({ s3, ending }, last + 1, id, { beat, deadAfter });
       }
       continue;

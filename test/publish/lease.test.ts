@@ -70,6 +70,18 @@ describe("a lease", () => {
     await third.release();
   });
 
+  test("is had by whose answer was lost on the way", async () => {
+    const s3 = store();
+    const lossy: S3 = {
+      ...s3,
+      put: async (...args) => (await s3.put(...args), args[2].ifAbsent === true ? "there" : "stored"),
+    };
+    const lease = await taken(lossy);
+    expect([...s3.objects.keys()]).toEqual([".mirror-server/lease-000000001"]);
+    await lease.requireHeld();
+    await lease.release();
+  });
+
   test("ends for who cannot say any more that he has it", async () => {
     const s3 = store();
     const lease = await taken({
