@@ -123,7 +123,9 @@ export class Overlook {
    */
   complaint(path: string, isThere: boolean): string | undefined {
     for (const { watch, seen } of this.registries.values()) {
-      const found = watch.complaint(path, isThere, seen.last?.problems ?? []);
+      const found = watch.complaint(path, isThere, (subject) =>
+        seen.last?.problems.find((each) => each.subject === subject && this.lasting.isTold(each)),
+      );
       if (found !== undefined) return found;
     }
     return undefined;

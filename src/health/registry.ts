@@ -75,10 +75,13 @@ export class RegistryWatch {
     return [lookAtLists(this.registry), ...[tarballsDir, packagesDir].map(stampOfPlace)].join("\n");
   }
 
-  /** @param path as a client asks for it @param isThere whether it is given; what is not, and is listed, is a complaint */
-  complaint(path: string, isThere: boolean, problems: readonly Problem[]): string | undefined {
+  /**
+   * @param path as a client asks for it @param isThere whether it is given; what is not, and is listed, is a complaint
+   * @param problemOf what is told of a subject
+   */
+  complaint(path: string, isThere: boolean, problemOf: (subject: string) => Problem | undefined): string | undefined {
     const subject = path.replace(/^\//, "");
-    const problem = problems.find((each) => each.subject === subject);
+    const problem = problemOf(subject);
     if (problem !== undefined || isThere || !subject.startsWith(this.below)) return problem?.text;
     const [, room, file = ""] = /^(packages|tarballs)\/([^/]+)$/.exec(subject.slice(this.below.length)) ?? [];
     const { name, version } = room === "packages" ? { name: file } : { version: "", ...parseTarballName(file) };

@@ -1,12 +1,12 @@
 /** What looks in the background goes on, whatever becomes of one look. */
-import { cp } from "node:fs/promises";
+import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Overlook } from "../../src/health/overlook.ts";
 import { StorePaths } from "../../src/store/paths.ts";
 import { fixtures, temporaryFolder } from "../support/folder.ts";
 
-test("a look that fails is not the last one", async () => {
+async function goldenMirror(): Promise<{ readonly mirror: string; readonly paths: StorePaths }> {
   const mirror = await temporaryFolder();
   await cp(join(fixtures, "golden/hex"), join(mirror, "hex"), { recursive: true });
   const below = (name: string) => join(mirror, name);
@@ -18,6 +18,11 @@ test("a look that fails is not the last one", async () => {
     certsDir: below("certs"),
     privateKey: below("private_key.pem"),
   });
+  return { mirror, paths };
+}
+
+test("a look that fails is not the last one", async () => {
+  const { paths } = await goldenMirror();
   const overlook = new Overlook(paths, { reftable: false, systemFile: false });
   onTestFinished(() => overlook.close());
   await overlook.now();
@@ -30,4 +35,20 @@ test("a look that fails is not the last one", async () => {
   overlook.start();
   await expect.poll(() => looks, { timeout: 10_000, interval: 50 }).toBeGreaterThan(2);
   expect((await overlook.now()).lookedAt).toBeDefined();
+});
+
+test("of what is so for a moment while somebody writes nobody hears who asks for it, and of what stays so everybody", async () => {
+  const { mirror, paths } = await goldenMirror();
+  const overlook = new Overlook(paths, { reftable: false, systemFile: false });
+  onTestFinished(() => overlook.close());
+  await writeFile(join(mirror, "hex/tarballs/elm-0.0.2.tar"), "new");
+  const complaint = () => overlook.complaint("/tarballs/elm-0.0.2.tar", true);
+  await overlook.now();
+  expect(complaint()).toBeUndefined();
+  await expect
+    .poll(async () => (await overlook.now()) && complaint(), { timeout: 10_000 })
+    .toMatch(/is here and not signed/);
+  await rm(join(mirror, "hex/tarballs/elm-0.0.2.tar"));
+  await overlook.now();
+  await expect.poll(async () => (await overlook.now()) && complaint(), { timeout: 10_000 }).toBeUndefined();
 });
