@@ -8,6 +8,7 @@ import { isIP } from "node:net";
 import * as z from "zod";
 import { maxUrlLength } from "./names/git-url.ts";
 import { ownRepository } from "./names/hex-repository.ts";
+import { isImageName } from "./names/image-names.ts";
 import { isPackageName, isRepositoryName } from "./names/hex-names.ts";
 import { isVersion } from "./names/versions.ts";
 import { parsePlatform, type Targets } from "./names/platforms.ts";
@@ -893,8 +894,8 @@ export const options = {
     default: "mirror:latest",
     flag: "--tag <name:tag>",
     help: "what the image is called",
-    allowed: "a name such as mirror:latest",
-    schema: z.string().regex(/^[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][\w.-]{0,127}$|^[A-Za-z0-9_][\w.-]{0,127}$/),
+    allowed: "a name such as mirror:latest or registry.corp.example/mirror:2, or the part after the colon",
+    schema: text.refine(isImageName),
   },
   sign: {
     scope: "command",

@@ -196,6 +196,11 @@ export class Place {
     return open(this.path, O_WRONLY | O_CREAT | O_TRUNC | noFollow, mode);
   }
 
+  /** A file that stays the one it is while it is read, whatever takes its place. @throws MirrorError `storage`, a system error */
+  async openForReading(): Promise<FileHandle> {
+    return open(this.verifiedPath(), constants.O_RDONLY | noFollow);
+  }
+
   /** As used just now. */
   async touch(): Promise<void> {
     const now = new Date();

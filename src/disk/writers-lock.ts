@@ -61,7 +61,6 @@ export async function takeWritersLock(
   let hasTold = false;
   let retry = firstRetryMilliseconds;
   let isTakenOver = false;
-  lockDir.makeFolder();
   for (;;) {
     if (signal?.aborted === true) throw new MirrorError("cancelled", "stopped while waiting for another writer");
     const holder = take(lockDir, id);
@@ -94,6 +93,7 @@ function take(lockDir: Place, id: string): Holder | undefined {
   const writer = lockDir.at("writer");
   const temporary = writer.temporary();
   try {
+    lockDir.makeFolder();
     // Older versions hold an empty folder, which a rename would replace.
     const held = look(lockDir);
     if (held !== undefined) return held;
@@ -107,6 +107,8 @@ function take(lockDir: Place, id: string): Holder | undefined {
     const held = cause instanceof MirrorError ? undefined : look(lockDir);
     if (held !== undefined) return held;
     if (cause instanceof MirrorError) throw cause;
+    // The one before was the last, and took the folder away.
+    if (!lockDir.isFolder()) return take(lockDir, id);
     throw new MirrorError("storage", `cannot write in ${lockDir.path}`, { cause });
   }
 }

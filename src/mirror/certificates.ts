@@ -6,6 +6,7 @@ import type { GitEnvironments } from "../git/environment.ts";
 import { isTracked } from "../git/tracked.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import { loadServerIdentity, renewServerIdentity } from "../tls/certs-folder.ts";
+import { isOfLocalAuthority } from "../tls/certificate-checks.ts";
 import type { Context } from "../store/context.ts";
 import { hostsToAnswerFor, type IdentityKey } from "../tls/live-identity.ts";
 
@@ -59,11 +60,12 @@ export async function exportCertificates(
 /** Files as Kubernetes mounts such a Secret: `tls.crt`, `tls.key`, `ca.crt`. @param dir absolute @throws MirrorError */
 export async function writeExported(dir: string, { cert, key, ca }: ExportedCertificates): Promise<void> {
   const folder = Place.root({ dir, noun: "a folder of exported certificates", isOne: () => false });
-  const held = await folder.at("ca.crt").read();
-  const isOurs = held?.toString("utf8") === ca;
-  const others = ["tls.key", "tls.crt", "ca.crt"].filter((name) => folder.at(name).look() !== undefined);
-  if (!isOurs && others.length > 0) {
-    throw new MirrorError("config", `${dir} has a ${others[0]} of something else; give another folder`);
+  const held = ["tls.key", "tls.crt", "ca.crt"].filter((name) => folder.at(name).look() !== undefined);
+  // An export of before, though the authority be another by now.
+  const isOurs = async (name: string) => isOfLocalAuthority((await folder.at(name).read())?.toString("utf8") ?? "");
+  const isExport = held.includes("ca.crt") && (await isOurs("ca.crt"));
+  if (held.length > 0 && !(isExport && (!held.includes("tls.crt") || (await isOurs("tls.crt"))))) {
+    throw new MirrorError("config", `${dir} has a ${held[0]} of something else; give another folder`);
   }
   await writeTogether([
     { place: folder.at("tls.key"), content: key, mode: 0o600 },

@@ -1,6 +1,6 @@
 /**
- * Packs a mirror as an OCI image. What is signed and listed is read as the only writer, in a moment; of what is large, tarballs never
- * change, and repositories are kept from others until they are packed.
+ * Packs a mirror as an OCI image. What is signed and listed is read as the only writer, in a moment. Of what is large, repositories
+ * are kept from others until they are packed, tarballs never change, and for documentation that is replaced meanwhile it begins anew.
  */
 import { takeWritersLock } from "../disk/writers-lock.ts";
 import { MirrorError } from "../errors.ts";
@@ -8,6 +8,7 @@ import { fingerprint } from "../hex/keys.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../names/hex-repository.ts";
+import { alone } from "../pack/alone.ts";
 import { contentsOf } from "../pack/contents.ts";
 import { annotationOf } from "../pack/image.ts";
 import { filePlace, openLayout, readImage, type Image, type Layout } from "../pack/layout.ts";
@@ -37,9 +38,23 @@ export async function pack(
   { out, isArchive }: { readonly out: string; readonly isArchive: boolean },
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<PackResult> {
-  const { config, paths, reporter, signal } = context;
+  const { reporter, signal } = context;
   await requireMirror(context);
   requireElsewhere(context, out);
+  const note = (text: string) => reporter.note(text);
+  return alone(out, { note, signal }, async (until) =>
+    packAlone({ ...context, signal: until }, { out, isArchive }, gitEnvironments),
+  );
+}
+
+async function packAlone(
+  context: Context<PackKey>,
+  { out, isArchive }: { readonly out: string; readonly isArchive: boolean },
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<PackResult> {
+  const { config, paths, reporter, signal } = context;
+  const { withPrivate } = config;
+  const tag = config.tag.includes(":") ? config.tag : `mirror:${config.tag}`;
   await requireOwn({ out, isArchive });
   const file = signatureFileOf(out);
   const wasSigned = await requireSignature(file);
@@ -58,7 +73,7 @@ export async function pack(
     if (base !== undefined) await requireWithoutMirror(base, signal);
     const { features } = await gitEnvironments();
     const room = maxLayers - (base?.manifest.layers.length ?? 0);
-    const list = async () => contentsOf(paths, { withPrivate: config.withPrivate, maxLayers: room, features });
+    const list = async () => contentsOf(paths, { withPrivate, maxLayers: room, features });
     const packed = await keepingRepositories(context, list, async (contents) => {
       if (contents.layers.length === 0) {
         throw new MirrorError("config", `there is nothing to pack in ${paths.mirror.path}; sync it first`);
@@ -68,7 +83,7 @@ export async function pack(
         registryKey === undefined ? undefined : fingerprint(registryKey),
       );
       const note = (text: string) => reporter.note(text);
-      return packImage(contents, { out, isArchive, tag: config.tag, base, onto, annotations, note, signal });
+      return packImage(contents, { out, isArchive, tag, base, onto, withPrivate, annotations, note, signal });
     });
     if (key === undefined) {
       // It was another image's, or may be.
@@ -93,27 +108,32 @@ function requireElsewhere({ paths }: Context, out: string): void {
   throw new MirrorError("config", `${out} lies within ${inside.path}; give a name outside of it`);
 }
 
-/** Of a replica nobody has to be kept from. @param list as the only writer */
+/** Of a replica nobody has to be kept from. @param list as the only writer @param work begun anew where something is replaced under it */
 async function keepingRepositories<Listed, T>(
   context: Context<PackKey>,
   list: () => Promise<Listed>,
   work: (listed: Listed) => Promise<T>,
 ): Promise<T> {
-  if (context.config.readOnly) return work(await list());
+  const { readOnly } = context.config;
+  const listAlone = async (locks: ReadonlyMap<string, unknown>) =>
+    asOnlyWriter(
+      context,
+      async () => {
+        const isNew = (await listRepositories(context.paths)).some(({ place }) => !locks.has(place.path));
+        // It has just come, and its own writer may be packing it still.
+        return isNew ? undefined : { value: await list() };
+      },
+      "patiently",
+    );
   for (let attempt = 1; ; attempt++) {
     // First these: who works on a repository may be waiting for the writers' lock.
-    const locks = await lockRepositories(context);
+    const locks = readOnly ? new Map<string, () => Promise<void>>() : await lockRepositories(context);
     try {
-      const listed = await asOnlyWriter(
-        context,
-        async () => {
-          const isNew = (await listRepositories(context.paths)).some(({ place }) => !locks.has(place.path));
-          // It has just come, and its own writer may be packing it still.
-          return isNew ? undefined : { value: await list() };
-        },
-        "patiently",
-      );
+      const listed = readOnly ? { value: await list() } : await listAlone(locks);
       if (listed !== undefined) return await work(listed.value);
+    } catch (error) {
+      const isPassing = error instanceof MirrorError && error.code === "busy";
+      if (!isPassing || attempt === patience) throw error;
     } finally {
       for (const release of locks.values()) await release();
     }

@@ -7,6 +7,7 @@ import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { fingerprint } from "../hex/keys.ts";
 import { makeScratch } from "../disk/scratch.ts";
+import { alone } from "../pack/alone.ts";
 import { openLayout, readImage, type Image } from "../pack/layout.ts";
 import { readVerifyingKey, requireSigned, signatureFileOf } from "../pack/signature.ts";
 import { layOutMirror, putBack, replaceMirror, type Replaced } from "../pack/unpack.ts";
@@ -38,8 +39,20 @@ export async function unpack(
   path: string,
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<UnpackResult> {
-  const { config, paths } = context;
+  const { config, reporter, signal } = context;
   requireOneFolder(config);
+  const note = (text: string) => reporter.note(text);
+  return alone(config.mirror, { note, signal }, async (until) =>
+    unpackAlone({ ...context, signal: until }, path, gitEnvironments),
+  );
+}
+
+async function unpackAlone(
+  context: Context<UnpackKey>,
+  path: string,
+  gitEnvironments: () => Promise<GitEnvironments>,
+): Promise<UnpackResult> {
+  const { config, paths } = context;
   await putBack(config.mirror);
   await requireRoom(paths);
   requireReplaceable(paths);

@@ -44,6 +44,8 @@ export interface Contents {
   /** In the order in which they are laid over each other. */
   readonly layers: readonly PackedLayer[];
   readonly leftOut: readonly LeftOut[];
+  /** The git repositories of these, by their folders below `git`. */
+  readonly stay: ReadonlySet<string>;
 }
 
 export interface ContentsOptions {
@@ -57,8 +59,8 @@ export interface ContentsOptions {
 const small = 1024 * 1024;
 
 /**
- * For the only writer, and whoever keeps others from the repositories: what may be signed or written anew is read now; what is
- * large never changes. @throws MirrorError `storage`
+ * For the only writer, and whoever keeps others from the repositories: what may be signed or written anew is read now. What is
+ * large is read when its turn comes, and must have the size by then that it has now. @throws MirrorError `storage`, `busy`
  */
 export async function contentsOf(paths: StorePaths, options: ContentsOptions): Promise<Contents> {
   const { withPrivate } = options;
@@ -85,13 +87,14 @@ export async function contentsOf(paths: StorePaths, options: ContentsOptions): P
       })),
     );
   }
-  const repositories = await packedRepositories(paths, options, leftOut);
+  const stay = new Set<string>();
+  const repositories = await packedRepositories(paths, options, { leftOut, stay });
   const own = ownLayers(repositories, options.maxLayers - files.size);
   for (const { name, files: all } of repositories) {
     for (const file of all) add(own(name), file);
   }
   const layers = [...files].map(([name, all]) => ({ name, files: all.sort((a, b) => (a.path < b.path ? -1 : 1)) }));
-  return { layers: layers.sort((a, b) => order(a.name) - order(b.name) || (a.name < b.name ? -1 : 1)), leftOut };
+  return { layers: layers.sort((a, b) => order(a.name) - order(b.name) || (a.name < b.name ? -1 : 1)), leftOut, stay };
 }
 
 /** What is large and lasts, first. */
@@ -159,7 +162,7 @@ interface PackedRepository {
 async function packedRepositories(
   paths: StorePaths,
   { withPrivate, features }: ContentsOptions,
-  leftOut: LeftOut[],
+  { leftOut, stay }: { readonly leftOut: LeftOut[]; readonly stay: Set<string> },
 ): Promise<PackedRepository[]> {
   const all: PackedRepository[] = [];
   for (const { host, path, place } of await listRepositories(paths)) {
@@ -173,8 +176,10 @@ async function packedRepositories(
           : access === "login"
             ? "it was fetched with a login, by ssh, from this machine or by another mirror"
             : "it is not known whether anybody may read it: sync it once more";
-    const leave = (reason: string) =>
+    const leave = (reason: string) => {
+      stay.add(place.below);
       leftOut.push({ item: { kind: "git", host, path }, reason, isPrivate: inspection.state === "plain" });
+    };
     if (why !== undefined) {
       leave(why);
       continue;

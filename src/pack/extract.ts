@@ -13,6 +13,8 @@ export interface Extracting {
   readonly file: (path: string, bytes: AsyncIterable<Uint8Array>) => Promise<void>;
   /** A file, or a folder with all that is in it. */
   readonly gone: (path: string) => Promise<void>;
+  /** What lies elsewhere, by its path in the image. */
+  readonly elsewhere?: (path: string) => void;
 }
 
 const whiteout = ".wh.";
@@ -22,7 +24,7 @@ const opaque = ".wh..wh..opq";
 export async function extract(
   image: Image,
   { from, signal }: { readonly from: number; readonly signal: AbortSignal },
-  { file, gone }: Extracting,
+  { file, gone, elsewhere }: Extracting,
 ): Promise<void> {
   const { where } = image.layout;
   for (let index = from; index < image.manifest.layers.length; index++) {
@@ -33,6 +35,7 @@ export async function extract(
       if (top !== mirrorFolder) {
         // What would take the mirror away, or stand in its place.
         if ([`${whiteout}${mirrorFolder}`, opaque].includes(top)) throw refused(where, path, "takes the mirror away");
+        elsewhere?.(path);
         continue;
       }
       if (kind === "folder") continue;

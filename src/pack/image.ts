@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
+import { fullImageName, tagOf } from "../names/image-names.ts";
 
 export const mediaTypes = {
   index: "application/vnd.oci.image.index.v1+json",
@@ -36,6 +37,8 @@ export const annotationOf = {
   upstream: "io.github.mirror-server.upstream",
   layer: "io.github.mirror-server.layer",
   ref: "org.opencontainers.image.ref.name",
+  /** What containerd calls an image that it imports. */
+  name: "io.containerd.image.name",
   title: "org.opencontainers.image.title",
 } as const;
 
@@ -48,8 +51,10 @@ const descriptor = z.object({
   annotations,
   platform: z.object({ architecture: z.string(), os: z.string() }).optional(),
 });
-const indexSchema = z.object({ manifests: z.array(descriptor) });
-const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor), annotations });
+// Engines take some hundred layers, and an image has a handful of platforms; anybody may have written what is read.
+const descriptors = z.array(descriptor).max(1000);
+const indexSchema = z.object({ manifests: descriptors });
+const manifestSchema = z.object({ config: descriptor, layers: descriptors, annotations });
 const configSchema = z.looseObject({
   architecture: z.string(),
   os: z.string(),
@@ -156,7 +161,8 @@ export function makeManifest(config: Buffer, { base, layers, annotations: all }:
   });
 }
 
-export function makeIndex(manifest: Buffer, tag: string, platform: Pick<ImageConfig, "architecture" | "os">): Buffer {
+/** @param name `mirror:latest`, `registry.corp.example/team/mirror:1` */
+export function makeIndex(manifest: Buffer, name: string, platform: Pick<ImageConfig, "architecture" | "os">): Buffer {
   const { architecture, os } = platform;
   return documentOf({
     schemaVersion: 2,
@@ -166,7 +172,7 @@ export function makeIndex(manifest: Buffer, tag: string, platform: Pick<ImageCon
         mediaType: mediaTypes.manifest,
         digest: digestOf(manifest),
         size: manifest.length,
-        annotations: { [annotationOf.ref]: tag },
+        annotations: { [annotationOf.name]: fullImageName(name), [annotationOf.ref]: tagOf(name) },
         platform: { architecture, os },
       },
     ],

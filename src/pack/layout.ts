@@ -10,6 +10,7 @@ import { createGunzip } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 import { isFile, isFolder } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
+import { tagOf } from "../names/image-names.ts";
 import { hashOf } from "./hash-of.ts";
 import { makeScratch } from "../disk/scratch.ts";
 import {
@@ -95,17 +96,23 @@ function noLayout(path: string): MirrorError {
 }
 
 async function layOut(path: string, folder: Place): Promise<void> {
-  for await (const { path: name, kind, bytes } of entriesIn(createReadStream(path), path)) {
+  for await (const { path: entry, kind, bytes } of entriesIn(createReadStream(path), path)) {
+    // As "tar -C LAYOUT ." names them.
+    const name = entry.replace(/^(?:\.\/)+/, "");
     if (kind === "file" && (name === "oci-layout" || name === "index.json" || blobName.test(name))) {
       await writeStream(folder.at(name), bytes);
     }
   }
 }
 
-/** @returns its digest, and how many bytes it has @throws MirrorError `storage`, and what `bytes` throws */
+/**
+ * @param isSynced whether the disk has it when this is done
+ * @returns its digest, and how many bytes it has @throws MirrorError `storage`, and what `bytes` throws
+ */
 export async function writeStream(
   file: Place,
   bytes: AsyncIterable<Uint8Array>,
+  { isSynced = false } = {},
 ): Promise<{ readonly digest: string; readonly size: number }> {
   const hash = createHash("sha256");
   let size = 0;
@@ -118,6 +125,7 @@ export async function writeStream(
         size += chunk.length;
         await handle.writeFile(chunk);
       }
+      if (isSynced) await handle.sync();
     } finally {
       await handle.close();
     }
@@ -139,10 +147,12 @@ export async function readImage(layout: Layout, tag?: string): Promise<Image> {
   const bytes = await index.read();
   if (bytes === undefined) throw noLayout(where);
   const all = readIndex(bytes, `${where}/index.json`).manifests;
-  const asked = tag === undefined ? undefined : shortTag(tag);
+  const asked = tag === undefined ? undefined : tagOf(tag);
   const tagged = all.filter(({ annotations }) => asked === undefined || annotations?.[annotationOf.ref] === asked);
-  const named = await Promise.all(tagged.map(async (each) => imagesOf(layout, each)));
-  const different = [...new Map(named.flat().map((each) => [each.digest, each])).values()];
+  const found = new Map<string, Descriptor>();
+  // One after the other: anybody may have written it, and each may be as large as a document may be.
+  for (const each of byDigest(tagged)) for (const image of await imagesOf(layout, each)) found.set(image.digest, image);
+  const different = [...found.values()];
   const [only, ...others] = different;
   if (only === undefined) {
     const which = tag === undefined ? "no image" : `no image called ${tag}`;
@@ -166,13 +176,19 @@ export async function readImage(layout: Layout, tag?: string): Promise<Image> {
 
 /** Of an index, what it lists; attestations that builders add are for no platform. */
 async function imagesOf(layout: Layout, descriptor: Descriptor): Promise<Descriptor[]> {
-  if (isManifest(descriptor)) return descriptor.platform?.os === "unknown" ? [] : [descriptor];
+  if (isManifest(descriptor)) return isForSome(descriptor) ? [descriptor] : [];
   if (!isIndex(descriptor)) return [];
   const { manifests } = readIndex(
     await readBlob(layout, descriptor),
     `${layout.where}: the index ${descriptor.digest}`,
   );
-  return (await Promise.all(manifests.filter(isManifest).map(async (each) => imagesOf(layout, each)))).flat();
+  return manifests.filter((each) => isManifest(each) && isForSome(each));
+}
+
+const isForSome = ({ platform }: Descriptor) => platform?.os !== "unknown";
+
+function byDigest(descriptors: readonly Descriptor[]): Descriptor[] {
+  return [...new Map(descriptors.map((each) => [each.digest, each])).values()];
 }
 
 async function readBlob({ where, folder }: Layout, { digest, size }: Descriptor): Promise<Buffer> {
@@ -187,11 +203,6 @@ async function readBlob({ where, folder }: Layout, { digest, size }: Descriptor)
 function requireSmall(place: Place, where: string): void {
   if ((place.look()?.size ?? 0) <= maxDocument) return;
   throw new MirrorError("malformed", `${where}: ${place.name} has more than ${maxDocument} bytes`);
-}
-
-/** Of `mirror:latest` what stands in an index: `latest`. */
-export function shortTag(tag: string): string {
-  return tag.slice(tag.lastIndexOf(":") + 1);
 }
 
 /** Whether a file is an archive that was packed, by how it begins: any other is somebody's. */
@@ -213,11 +224,16 @@ export async function openLayer(image: Image, index: number): Promise<Readable> 
   const isCompressed = isGzipped(descriptor);
   if (!place.isFile()) throw missing(where, descriptor.digest);
   if (place.look()?.size !== descriptor.size) throw damaged(where, descriptor.digest);
-  if (`sha256:${await hashOf(read(place))}` !== descriptor.digest) throw damaged(where, descriptor.digest);
+  if ((await hashOfBlob(place)) !== descriptor.digest) throw damaged(where, descriptor.digest);
   const archive = isCompressed ? unzipped(place, where, descriptor.digest) : read(place);
   return Readable.from(matching(archive, config.rootfs.diff_ids[index], damaged(where, descriptor.digest)), {
     objectMode: false,
   });
+}
+
+/** `sha256:…` */
+export async function hashOfBlob(blob: Place): Promise<string> {
+  return `sha256:${await hashOf(read(blob))}`;
 }
 
 function read(place: Place): AsyncIterable<Buffer> {

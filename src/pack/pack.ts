@@ -17,9 +17,18 @@ import {
   type ImageLayer,
   type ImageParts,
 } from "./image.ts";
-import { blobPlace, filePlace, isPacked, layoutPlace, readImage, shortTag, writeStream, type Image } from "./layout.ts";
+import {
+  blobPlace,
+  filePlace,
+  hashOfBlob,
+  isPacked,
+  layoutPlace,
+  readImage,
+  writeStream,
+  type Image,
+} from "./layout.ts";
 import { extract } from "./extract.ts";
-import { changesSince, stateOf } from "./onto.ts";
+import { changesSince, readEarlier, unfitIn } from "./onto.ts";
 import { mirrorFolder } from "./parts.ts";
 import { tarOf } from "./tar.ts";
 
@@ -35,6 +44,7 @@ export interface PackOptions {
   readonly base: Image | undefined;
   /** An earlier image of the same mirror, whose layers stay. */
   readonly onto: Image | undefined;
+  readonly withPrivate: boolean;
   readonly annotations: Readonly<Record<string, string>>;
   /** Told what is worth knowing, as a sentence. */
   readonly note: (text: string) => void;
@@ -86,7 +96,7 @@ export async function pack(contents: Contents, options: PackOptions): Promise<Pa
   try {
     const folder = layoutPlace(laidOut.path);
     const packed = await packInto(folder, contents, options);
-    await writeStream(archive, tarOf(await archived(folder, options.tag, packed)));
+    await writeStream(archive, tarOf(await archived(folder, options.tag, packed)), { isSynced: true });
     await archive.moveTo(file);
     return packed;
   } finally {
@@ -111,7 +121,7 @@ async function packInto(folder: Place, contents: Contents, options: PackOptions)
   const manifest = makeManifest(config, parts);
   for (const document of [config, manifest]) await blobPlace(folder, digestOf(document)).writeIfChanged(document);
   const platform = base?.config ?? { architecture: "amd64", os: "linux" };
-  await folder.at("index.json").writeIfChanged(makeIndex(manifest, shortTag(tag), platform));
+  await folder.at("index.json").writeIfChanged(makeIndex(manifest, tag, platform));
   const all = [...(base?.manifest.layers ?? []), ...layers];
   await removeOthers(folder, [digestOf(config), digestOf(manifest), ...all.map(({ digest }) => digest)]);
   const known = new Set([...held, ...(onto?.manifest.layers ?? []).map(({ digest }) => digest)]);
@@ -172,7 +182,13 @@ async function layersOnto(
     options.note("the image before has another base, or was changed on its way, so that all layers are packed anew");
     return undefined;
   }
-  const changes = await changesSince(await stateOf(onto, { from: base.length, signal: options.signal }), contents);
+  const before = await readEarlier(onto, { from: base.length, signal: options.signal });
+  const unfit = unfitIn(before, contents, options.withPrivate);
+  if (unfit !== undefined) {
+    options.note(`a layer of the image before has ${unfit}, so that all are packed anew`);
+    return undefined;
+  }
+  const changes = await changesSince(before, contents);
   const isChanged = changes.files.length > 0;
   if (isChanged && earlier.length + 1 > maxLayers) {
     options.note(`the image before has ${earlier.length} layers, so that all are packed anew`);
@@ -186,9 +202,9 @@ async function writeLayer(folder: Place, { name, files }: PackedLayer, { signal 
   if (signal.aborted) throw new MirrorError("cancelled", "packing was stopped; what was packed before stays");
   const temporary = blobPlace(folder, digestOf(Buffer.from(name))).temporary();
   try {
-    const { digest, size } = await writeStream(temporary, tarOf(files.map(inImage)));
-    const place = blobPlace(folder, digest);
-    if (place.look()?.size !== size) await temporary.moveTo(place);
+    const { digest, size } = await writeStream(temporary, tarOf(files.map(inImage)), { isSynced: true });
+    // Over what is there, too: it may have been damaged since.
+    await temporary.moveTo(blobPlace(folder, digest));
     return { name, digest, size };
   } finally {
     await temporary.remove();
@@ -199,13 +215,14 @@ function inImage(file: PackedFile): PackedFile {
   return { ...file, path: `${mirrorFolder}/${file.path}` };
 }
 
-/** Of another layout; what is damaged there is told when it is read. */
+/** Of another layout, where it was found to be what its name says; what is here may have been damaged since. */
 async function takeBlob(folder: Place, image: Image | undefined, digest: string): Promise<void> {
   const [from, to] = [
     image === undefined ? undefined : blobPlace(image.layout.folder, digest),
     blobPlace(folder, digest),
   ];
-  if (from === undefined || from.path === to.path || to.isFile()) return;
+  if (from === undefined || from.path === to.path) return;
+  if (to.isFile() && (await hashOfBlob(to)) === digest) return;
   await from.copyTo(to);
 }
 

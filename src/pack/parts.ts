@@ -52,7 +52,11 @@ const parts: readonly Part[] = [
 /** Of git's own files in a bare repository, those that say what it is, and not what somebody is doing with it. */
 const ofGit =
   /^(?:HEAD|config|description|packed-refs|shallow|mirror-access|refs\/.+|objects\/.+|info\/(?:refs|attributes|exclude)|lfs\/objects\/.+|reftable\/.+)$/;
-const passing = /(?:\.lock$|(?:^|\/)\.?tmp[-_])/;
+/** Git itself gives no ref such a name. */
+const lock = /\.lock$/;
+/** A ref may be called so. */
+const passing = /(?:^|\/)\.?tmp[-_]/;
+const isPassing = (file: string) => lock.test(file) || (!file.startsWith("refs/") && passing.test(file));
 
 /** The layer of a file that is none of a git repository's; undefined: it is no part of a mirror that travels. */
 export function layerOf(path: string): string | undefined {
@@ -71,7 +75,7 @@ export function inRepository(path: string): { readonly repository: string; reado
   const isStorable = path.split("/").every((name) => !/^$|^\.{1,2}$|^\.wh\.|[\0\\]/.test(name));
   // What is being made beside it is none, nor is what nobody lists.
   const isListed = repository.split("/").every((name) => !name.startsWith(".") || name.endsWith(".git"));
-  return isStorable && isListed && ofGit.test(file) && !passing.test(file) ? { repository, file } : undefined;
+  return isStorable && isListed && ofGit.test(file) && !isPassing(file) ? { repository, file } : undefined;
 }
 
 /** The layer that small repositories share. */

@@ -2,7 +2,6 @@
  * Layers as tar archives, streamed. Written: the same bytes for the same files, whoever packs them, wherever and whenever: one
  * owner, one time, one mode for files and one for folders, in the order of their paths. Read: one entry after the other.
  */
-import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { createTarDecoder } from "modern-tar";
@@ -30,27 +29,48 @@ export interface TarEntry {
 const owner = { uid: 1000, gid: 1000, uname: "", gname: "" };
 const time = { mtime: new Date(0) };
 
-/** @param files sorted by path; each comes after the folders that it lies in */
+/**
+ * @param files sorted by path; each comes after the folders that it lies in
+ * @returns what fails with MirrorError `busy` where one went since, or has another size
+ */
 export function tarOf(files: readonly TarFile[]): Readable {
   const seen = new Set<string>();
-  const sources = files.flatMap(({ path, content, size }) => [
-    ...foldersOn(path, seen).map((folder) => entry(`${folder}/`, Buffer.alloc(0), 0, 0o755)),
-    entry(path, content, size, 0o644),
+  const sources = files.flatMap((file) => [
+    ...foldersOn(file.path, seen).map((path) => entry({ path: `${path}/`, content: Buffer.alloc(0), size: 0 }, 0o755)),
+    entry(file, 0o644),
   ]);
   return packTar(sources);
 }
 
-function entry(target: string, content: Place | Buffer, size: number, mode: number): TarSource {
+function entry(file: TarFile, mode: number): TarSource {
+  const { path: target, content, size } = file;
   const common = { target, mode, ...owner, ...time };
-  if (Buffer.isBuffer(content) || size === 0) {
-    return { type: "content", content: Buffer.isBuffer(content) ? content : Buffer.alloc(0), ...common };
-  }
+  if (Buffer.isBuffer(content)) return { type: "content", content, ...common };
+  // A stream must have something to give.
+  if (size === 0) return { type: "content", content: Buffer.alloc(0), ...common };
   // Opened when its turn comes: there may be thousands.
-  return { type: "stream", size, content: Readable.from(bytesOf(content), { objectMode: false }), ...common };
+  const stream = Readable.from(contentOf(file), { objectMode: false });
+  // Who reads it hears of an error before it is emitted, and listens no more.
+  stream.on("error", () => undefined);
+  return { type: "stream", size, content: stream, ...common };
 }
 
-async function* bytesOf(file: Place): AsyncGenerator<Buffer> {
-  for await (const chunk of createReadStream(file.verifiedPath(), { highWaterMark: 256 * 1024 })) yield chunk as Buffer;
+/** @throws MirrorError `busy` where it went since, or has another size */
+export async function* contentOf({ path, content, size }: TarFile): AsyncGenerator<Buffer> {
+  if (Buffer.isBuffer(content)) {
+    yield content;
+    return;
+  }
+  const changed = () => new MirrorError("busy", `${path} was replaced while it was packed; run it again`);
+  if (!content.isFile()) throw changed();
+  const opened = await content.openForReading();
+  try {
+    if ((await opened.stat()).size !== size) throw changed();
+    const stream = opened.createReadStream({ highWaterMark: 256 * 1024, autoClose: false });
+    for await (const chunk of stream) yield chunk as Buffer;
+  } finally {
+    await opened.close();
+  }
 }
 
 /** @param seen those that have come, and takes those that come now */

@@ -13,6 +13,7 @@ import { MirrorError, hasErrno } from "../errors.ts";
 import { isFilled } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
 import { lstat } from "../disk/root.ts";
+import { syncBelow } from "../disk/sync-below.ts";
 import { extract } from "./extract.ts";
 import { filePlace, writeStream, type Image } from "./layout.ts";
 
@@ -60,6 +61,8 @@ export async function replaceMirror(
   try {
     await layOutMirror(image, staged, signal);
     await check(staged.path);
+    // What is there now goes for it, and a power cut must not leave less of it.
+    await syncBelow(staged);
     if (!isLink) {
       await putInPlace(staged, filePlace(dir));
       return { generation: undefined };
@@ -73,7 +76,8 @@ export async function replaceMirror(
       if (target.look() !== undefined) await target.remove();
       await staged.moveTo(target);
     }
-    await filePlace(dir).replaceLink(relative(dirname(dir), target.path));
+    // From where the link lies, whatever leads there.
+    await filePlace(dir).replaceLink(relative(realpathSync(dirname(dir)), target.path));
     await removeEarlier(target, beside, stem);
     return { generation: target.path };
   } finally {
@@ -112,19 +116,19 @@ function asideOf(place: Place): Place {
   return filePlace(join(dirname(place.path), `.${place.name}.before-unpack`));
 }
 
-/** What an unpack that was killed had put aside. */
+/** What an unpack had put aside that was killed before the other had its place. */
 export async function putBack(dir: string): Promise<void> {
   const place = filePlace(dir);
   const aside = asideOf(place);
-  if (aside.look() === undefined) return;
-  if (place.look() === undefined) await aside.moveTo(place);
-  else await aside.remove();
+  if (lstat(dir) === undefined && aside.look() !== undefined) await aside.moveTo(place);
 }
 
 async function putInPlace(staged: Place, place: Place): Promise<void> {
   if (place.look() === undefined) return staged.moveTo(place);
   const aside = asideOf(place);
   try {
+    // Of one that was killed when its work was done.
+    await aside.remove();
     await place.moveTo(aside);
   } catch (cause) {
     throw hasErrno(cause, "EBUSY") ? fixed(place.path, cause) : cause;

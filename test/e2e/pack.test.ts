@@ -1,6 +1,6 @@
 /** A mirror as an OCI image: packed, carried, pushed, checked, and taken back. */
 import { execFileSync } from "node:child_process";
-import { createHash, generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
 import {
   appendFile,
   chmod,
@@ -16,6 +16,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { startServer } from "../support/cli.ts";
@@ -124,6 +125,32 @@ const craft = async (name: string, layer: Buffer, { gzip = false } = {}) => {
   );
 };
 
+/** What verify says of an image: what is private is missing, and nothing else may be amiss. */
+const lookedAt = async (image: string) => (await run("verify", "--oci", image)).stdout;
+
+/** One more layer, named as ours are. */
+const addLayer = async (image: string, layer: Buffer) => {
+  const manifest = await manifestOf(image);
+  const put = async (bytes: Buffer) => {
+    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    await writeFile(blobAt(image, digest), bytes);
+    return { digest, size: bytes.length };
+  };
+  const config = await readJson<{ rootfs: { diff_ids: string[] } }>(blobAt(image, manifest.config.digest));
+  const stored = await put(layer);
+  config.rootfs.diff_ids.push(stored.digest);
+  const annotations = { "io.github.mirror-server.layer": "changes" };
+  const layers = [...manifest.layers, { ...manifest.layers[0], annotations, ...stored }];
+  const changed = {
+    ...manifest,
+    config: { ...manifest.config, ...(await put(Buffer.from(JSON.stringify(config)))) },
+    layers,
+  };
+  const index = await readJson<{ manifests: object[] }>(at(`${image}/index.json`));
+  const manifests = [{ ...index.manifests[0], ...(await put(Buffer.from(JSON.stringify(changed)))) }];
+  await writeFile(at(`${image}/index.json`), JSON.stringify({ ...index, manifests }));
+};
+
 describe("packed", () => {
   test("it holds what anybody could have, and tells what it does not hold", async () => {
     const { code, stdout } = await run("pack", "image");
@@ -200,6 +227,39 @@ describe("packed", () => {
     }
   });
 
+  test("again, what was damaged there is right", async () => {
+    const first = digestIn(await run("pack", "image"));
+    const { layers } = await manifestOf("image");
+    const [blob = ""] = layers.map(({ digest }) => blobAt("image", digest));
+    const bytes = await readFile(blob);
+    bytes[bytes.length - 1] = 1;
+    await writeFile(blob, bytes);
+    expect((await run("verify", "--oci", "image")).code).toBe(1);
+    expect(digestIn(await run("pack", "image"))).toBe(first);
+    expect(await lookedAt("image")).toMatch(/^[23] missing/m);
+    await run("pack", "other");
+    await writeFile(blobAt("other", layers[0]?.digest ?? ""), bytes);
+    await run("pack", "other", "--onto", "image");
+    expect(await lookedAt("other")).toMatch(/^[23] missing/m);
+  });
+
+  test("it is called what engines take", async () => {
+    const called = async (tag: string) => {
+      const { code } = await run("pack", "image.tar", "--tag", tag);
+      if (code !== 0) return code;
+      const read = <T>(name: string) =>
+        JSON.parse(execFileSync("tar", ["-xOf", at("image.tar"), name], { encoding: "utf8" })) as T;
+      const [{ annotations } = { annotations: {} }] = read<{ manifests: { annotations: object }[] }>(
+        "index.json",
+      ).manifests;
+      return [...Object.values(annotations), ...(read<{ RepoTags: string[] }[]>("manifest.json")[0]?.RepoTags ?? [])];
+    };
+    expect(await called("2.0")).toEqual(["docker.io/library/mirror:2.0", "2.0", "mirror:2.0"]);
+    const own = "registry.corp.example:5000/team/mirror:1";
+    expect(await called(own)).toEqual([own, "1", own]);
+    expect(await called("mirror:1:2")).toBe(2);
+  });
+
   test("what stands in the way stays, and is named", async () => {
     await mkdir(at("mine"));
     await writeFile(at("mine/thesis.txt"), "years of work");
@@ -228,6 +288,86 @@ describe("packed", () => {
     expect((await run("pack")).stderr).toMatch(/give one name/);
     expect((await run("pack", "x", "--onto", "nothing")).stderr).toMatch(/there is no image in/);
     expect(await readdir(cwd)).not.toContain("x");
+  });
+});
+
+describe("onto an earlier image", () => {
+  const namesIn = async (image: string) => (await filesIn(image)).join("\n");
+  const ontoIt = async (image: string, earlier: string, ...more: string[]) => {
+    const { code, stdout, stderr } = await run("pack", image, "--onto", earlier, ...more);
+    expect(code).toBe(0);
+    return stdout + stderr;
+  };
+
+  test("a layer with what would stay here by now does not go along, covered or not", async () => {
+    await run("pack", "private", "--with-private");
+    expect(await ontoIt("second", "private")).toMatch(
+      /a layer of the image before has .*, which may be private, so that all/,
+    );
+    expect(await namesIn("second")).not.toMatch(/secret|acme|hidden/);
+    // One that was open, and is not any more; one that was closed, and is gone.
+    await run("pack", "open");
+    const access = at(".mirror/git/github.com/owner/repo.git/mirror-access");
+    await writeFile(access, "git login\n");
+    expect(await ontoIt("closed", "open")).toMatch(/owner\/repo\.git, which may be private/);
+    expect(await namesIn("closed")).not.toMatch(/owner\/repo/);
+    await rm(at(".mirror/hex/repos"), { recursive: true });
+    for (const room of ["upstream", "history"]) await rm(at(`.mirror/${room}/hexpm/repos`), { recursive: true });
+    await run("pack", "closed-private", "--with-private");
+    await rm(at(".mirror/git/github.com/owner"), { recursive: true });
+    expect(await ontoIt("gone", "closed-private")).toMatch(/\.git, which may be private/);
+    expect(await namesIn("gone")).not.toMatch(/owner/);
+    // With them it is what was asked for.
+    expect(await ontoIt("all", "closed-private", "--with-private")).not.toMatch(/packed anew/);
+  });
+
+  test("a layer that somebody put there does not come under our signature", async () => {
+    await run("pack", "first");
+    await addLayer("first", tarOf({ "app/dist/main.js": Buffer.from("theirs") }));
+    expect(await ontoIt("next", "first")).toMatch(/has app\/dist\/main\.js, which is no part of a mirror/);
+    expect(await namesIn("next")).not.toMatch(/^app/m);
+  });
+});
+
+describe("two at once", () => {
+  test("at one name: each is whole when its turn is over", async () => {
+    await cp(at(".mirror"), at("copy"), { recursive: true });
+    await rm(at("copy/git"), { recursive: true });
+    await rm(at("copy/hex/docs"), { recursive: true, force: true });
+    for (let round = 0; round < 3; round++) {
+      const results = await Promise.all([run("pack", "image"), run("pack", "image", "--mirror", "copy")]);
+      expect(results.map(({ code, stderr }) => [code, code === 0 ? "" : stderr])).toEqual([
+        [0, ""],
+        [0, ""],
+      ]);
+      const { layers } = await manifestOf("image");
+      expect((await readdir(at("image/blobs/sha256"))).length).toBe(
+        new Set(layers.map(({ digest }) => digest)).size + 2,
+      );
+      expect(await lookedAt("image")).toMatch(/^[23] missing/m);
+    }
+    await run("unpack", "image", "--mirror", "first");
+    await symlink("first", at("current"));
+    const taken = await Promise.all([1, 2, 3].map(async () => run("unpack", "image", "--mirror", "current")));
+    expect(taken.map(({ code }) => code)).toEqual([0, 0, 0]);
+    expect(await readdir(at("current/hex"))).toContain("names");
+    expect((await readdir(cwd)).filter((name) => name.startsWith("."))).toEqual([".cache", ".mirror"]);
+  });
+
+  test("documentation that is replaced meanwhile is packed as it is then", async () => {
+    const docs = at(".mirror/hex/docs/alpha-1.0.0.tar.gz");
+    await mkdir(dirname(docs), { recursive: true });
+    const docsOf = (size: number) => gzipSync(tarOf({ "index.html": randomBytes(size) }));
+    await writeFile(docs, docsOf(1));
+    const packing = run("pack", "image");
+    for (let size = 1; size < 40; size++) {
+      await writeFile(at("new"), docsOf(size * 100));
+      await rename(at("new"), docs);
+      await sleep(15);
+    }
+    const { code, stderr } = await packing;
+    expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
+    expect(await lookedAt("image")).toMatch(/^[23] missing/m);
   });
 });
 
@@ -336,6 +476,14 @@ describe("unpacked", () => {
     // Once more, of the same: it is laid out anew, and nothing else comes to lie there.
     await run("unpack", "image", "--mirror", "current");
     expect((await readdir(cwd)).filter((name) => name.startsWith("current"))).toEqual(["current", target]);
+    // By another way, which is longer.
+    await mkdir(at("deep/er"), { recursive: true });
+    await rename(at("first"), at("deep/er/first"));
+    await symlink("deep/er", at("short"));
+    await symlink("first", at("short/current"));
+    expect((await run("unpack", "image", "--mirror", "short/current")).code).toBe(0);
+    expect(await readlink(at("deep/er/current"))).toBe(target);
+    expect(await readdir(at("short/current"))).toContain("hex");
   });
 
   test("an unpack that was killed between two names loses nothing", async () => {
@@ -346,6 +494,11 @@ describe("unpacked", () => {
     expect((await run("unpack", "bad", "--mirror", "taken")).code).toBe(1);
     expect(await readdir(at("taken"))).toContain("hex");
     expect(await readdir(cwd)).not.toContain(".taken.before-unpack");
+    // Where another was begun in its place meanwhile, both stay until a person has chosen.
+    await cp(at("taken"), at(".taken.before-unpack"), { recursive: true });
+    await writeFile(at("taken/private_key.pem"), "mine");
+    expect((await run("unpack", "image", "--mirror", "taken")).code).toBe(2);
+    expect(await readdir(at(".taken.before-unpack"))).toContain("hex");
   });
 
   test("by its name, whole or short", async () => {
@@ -475,6 +628,16 @@ describe("tampered with", () => {
     await craft("long", tarOf({ "mirror/hex/names": new Uint8Array(1) }));
     await writeFile(at("long/index.json"), " ".repeat(5 * 1024 * 1024));
     expect(await refusedOf("long")).toEqual([1, expect.stringMatching(/has more than 4194304 bytes/)]);
+    // Few bytes that say the same again and again, before any signature is looked at.
+    await run("pack", "often");
+    const index = await readJson<{ manifests: object[] }>(at("often/index.json"));
+    const [manifest = {}] = index.manifests;
+    const write = async (count: number) =>
+      writeFile(at("often/index.json"), JSON.stringify({ ...index, manifests: Array(count).fill(manifest) }));
+    await write(5000);
+    expect(await refusedOf("often")).toEqual([1, expect.stringMatching(/is no index of an OCI image/)]);
+    await write(900);
+    expect(await lookedAt("often")).toMatch(/^[23] missing/m);
   });
 
   test("a repository whose configuration runs something", async () => {
@@ -615,8 +778,22 @@ describe.skipIf(!hasSkopeo)("by a registry (skopeo, docker-registry)", () => {
   });
 });
 
-test("git's own history of it is whole after the journey", async () => {
+test("git's own history of it is whole after the journey, by whatever names", async () => {
+  const repository = at(".mirror/git/github.com/owner/repo.git");
+  for (const name of ["heads/tmp-fix", "heads/feature/tmp_x", "tags/tmp-1", "notes/commits"]) {
+    await git(repository, ["update-ref", `refs/${name}`, "HEAD"]);
+  }
+  const refs = async (path: string) => git(path, ["for-each-ref"]);
   await run("pack", "image");
   await run("unpack", "image", "--mirror", "taken");
-  expect(await git(at("taken/git/github.com/owner/repo.git"), ["fsck", "--full"])).toBe("");
+  const taken = at("taken/git/github.com/owner/repo.git");
+  expect(await git(taken, ["fsck", "--full"])).toBe("");
+  expect(await refs(taken)).toBe(await refs(repository));
+  expect(await refs(taken)).toMatch(/refs\/heads\/feature\/tmp_x/);
+});
+
+test("an archive that tar made of a layout is one, too", async () => {
+  await run("pack", "image");
+  execFileSync("tar", ["-C", at("image"), "-cf", at("carried.tar"), "."]);
+  expect((await run("unpack", "carried.tar", "--mirror", "taken")).code).toBe(0);
 });

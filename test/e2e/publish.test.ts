@@ -1,5 +1,5 @@
 /** The Hex tree in a bucket: what goes there, in which order, what is never replaced, and that clients can use it. */
-import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -159,6 +159,34 @@ describe.skipIf(!hasObjectStore)("published to object storage (Ceph's RADOS gate
     await putAs("public_key", "theirs");
     expect((await publish()).stderr).toMatch(/public_key, which was not put there by mirror-server, and stays/);
     expect(await (await fetch(urlOf("public_key"))).text()).toBe("theirs");
+  });
+
+  test("a mirror without a registry, or with half of one, publishes nothing, and prunes nothing", async () => {
+    await publish();
+    const refused = async (...args: string[]) => {
+      const { code, stderr, stdout } = await publish("--prune", ...args);
+      expect(stdout).toBe("");
+      expect(await statusOf("packages/alpha")).toBe(200);
+      return [code, stderr] as const;
+    };
+    await mkdir(join(cwd, "nothing"));
+    expect(await refused("--hex-dir", "nothing")).toEqual([
+      2,
+      expect.stringMatching(/nothing holds no signed registry/),
+    ]);
+    const below = (path: string) => join(cwd, ".mirror/hex", path);
+    await rename(below("tarballs"), below("away"));
+    expect(await refused()).toEqual([
+      1,
+      expect.stringMatching(/tarballs\/alpha-1\.0\.0\.tar and 1 more: listed and not here/),
+    ]);
+    await rename(below("away"), below("tarballs"));
+    await rename(below("packages/beta"), below("packages-beta"));
+    expect(await refused()).toEqual([1, expect.stringMatching(/packages\/beta: listed and not here/)]);
+    await writeFile(below("packages/beta"), "damaged");
+    expect(await refused()).toEqual([1, expect.stringMatching(/packages\/beta cannot be published/)]);
+    await rename(below("packages-beta"), below("packages/beta"));
+    expect((await publish()).code).toBe(0);
   });
 
   test("what Amazon reads as a space is found under either name", async () => {

@@ -98,6 +98,9 @@ describe("a replica", () => {
     expect([code, output]).toEqual([0, expect.stringMatching(/HEAD/)]);
     // Once more into the same folder, and never over what is somebody else's.
     expect((await run("certs", "export", "replica-certs")).code).toBe(0);
+    expect((await run("certs", "renew", "--new-ca")).code).toBe(0);
+    expect(await run("certs", "export", "replica-certs")).toMatchObject({ code: 0 });
+    expect(await readFile(at("replica-certs/ca.crt"), "utf8")).toBe(await readFile(at("certs/ca.pem"), "utf8"));
     await mkdir(at("mine"));
     await writeFile(at("mine/tls.key"), "mine");
     expect((await run("certs", "export", "mine")).stderr).toMatch(/has a tls\.key of something else/);
