@@ -1,4 +1,5 @@
 /** Renews the certificates in the certs folder; a server that runs sees it by itself. Gives replicas one, without the authority's key. */
+import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { Place, writeTogether } from "../disk/place.ts";
 import { MirrorError } from "../errors.ts";
@@ -6,7 +7,6 @@ import type { GitEnvironments } from "../git/environment.ts";
 import { isTracked } from "../git/tracked.ts";
 import { listServedHosts } from "../store/served-hosts.ts";
 import { loadServerIdentity, renewServerIdentity } from "../tls/certs-folder.ts";
-import { isOfLocalAuthority } from "../tls/certificate-checks.ts";
 import type { Context } from "../store/context.ts";
 import { hostsToAnswerFor, type IdentityKey } from "../tls/live-identity.ts";
 
@@ -72,6 +72,15 @@ export async function writeExported(dir: string, { cert, key, ca }: ExportedCert
     { place: folder.at("tls.crt"), content: cert },
     { place: folder.at("ca.crt"), content: ca },
   ]);
+}
+
+/** Whether an authority issued it that mirror-server made (tls/certificates.ts), or it is one: this mirror's, or the one before. */
+function isOfLocalAuthority(cert: string): boolean {
+  try {
+    return new X509Certificate(cert).issuer.split("\n").includes("O=mirror-server");
+  } catch {
+    return false;
+  }
 }
 
 export async function renewCertificates(

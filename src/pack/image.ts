@@ -5,7 +5,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { MirrorError } from "../errors.ts";
-import { fullImageName, tagOf } from "../names/image-names.ts";
 
 export const mediaTypes = {
   index: "application/vnd.oci.image.index.v1+json",
@@ -172,9 +171,21 @@ export function makeIndex(manifest: Buffer, name: string, platform: Pick<ImageCo
         mediaType: mediaTypes.manifest,
         digest: digestOf(manifest),
         size: manifest.length,
-        annotations: { [annotationOf.name]: fullImageName(name), [annotationOf.ref]: tagOf(name) },
+        annotations: { [annotationOf.name]: fullNameOf(name), [annotationOf.ref]: tagOf(name) },
         platform: { architecture, os },
       },
     ],
   });
+}
+
+/** Of a name or a tag alone, what stands in an index: `mirror:latest` → `latest` */
+export function tagOf(name: string): string {
+  return name.slice(name.lastIndexOf(":") + 1);
+}
+
+/** As engines complete what has no registry: `mirror:latest` → `docker.io/library/mirror:latest` */
+export function fullNameOf(name: string): string {
+  const [first = "", ...rest] = name.split("/");
+  if (rest.length === 0) return `docker.io/library/${name}`;
+  return /[.:]|^localhost$/.test(first) ? name : `docker.io/${name}`;
 }

@@ -10,7 +10,6 @@ import { createGunzip } from "node:zlib";
 import { MirrorError } from "../errors.ts";
 import { isFile, isFolder } from "../disk/files.ts";
 import { Place } from "../disk/place.ts";
-import { tagOf } from "../names/image-names.ts";
 import { hashOf } from "./hash-of.ts";
 import { makeScratch } from "../disk/scratch.ts";
 import {
@@ -22,6 +21,7 @@ import {
   readConfig,
   readIndex,
   readManifest,
+  tagOf,
   type Descriptor,
   type ImageConfig,
   type Manifest,

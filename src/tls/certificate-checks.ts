@@ -1,7 +1,7 @@
 /** Questions about certificates. Pure. */
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { isIP, isIPv6 } from "node:net";
-import { organization, type KeyAndCertificate } from "./certificates.ts";
+import type { KeyAndCertificate } from "./certificates.ts";
 
 const renewDaysBefore = 30;
 
@@ -31,15 +31,6 @@ export function namesHost(certificate: X509Certificate, host: string): boolean {
   // Compared as text: checkHost() refuses names with an underscore, which compose services may have.
   const names = (certificate.subjectAltName ?? "").split(", ");
   return names.includes(`DNS:${host}`) || names.includes(`DNS:*.${host.replace(/^[^.]*\./, "")}`);
-}
-
-/** Whether an authority that was made by mirror-server issued it, or it is one: this mirror's, or the one before. */
-export function isOfLocalAuthority(cert: string): boolean {
-  try {
-    return new X509Certificate(cert).issuer.split("\n").includes(`O=${organization}`);
-  } catch {
-    return false;
-  }
 }
 
 export function isPair(cert: string, key: string): boolean {

@@ -19,15 +19,13 @@ const day = 24 * 60 * 60 * 1000;
 // Apple's limit for server certificates of private authorities is 825 days.
 const serverDays = 820;
 const authorityDays = 3650;
-/** Of each authority that is made here. */
-export const organization = "mirror-server";
 
 /** @param hosts names (each with all below it) and addresses that the authority may speak for */
 export function makeAuthority(hosts: readonly string[], now: Date): KeyAndCertificate {
   const { key, cert } = newCertificate(now, authorityDays);
   const subject = [
     { name: "commonName", value: `mirror-server local authority ${cert.serialNumber.slice(0, 8)}` },
-    { name: "organizationName", value: organization },
+    { name: "organizationName", value: "mirror-server" },
   ];
   cert.setSubject(subject);
   cert.setIssuer(subject);

@@ -247,12 +247,11 @@ describe("packed", () => {
     const called = async (tag: string) => {
       const { code } = await run("pack", "image.tar", "--tag", tag);
       if (code !== 0) return code;
-      const read = <T>(name: string) =>
-        JSON.parse(execFileSync("tar", ["-xOf", at("image.tar"), name], { encoding: "utf8" })) as T;
-      const [{ annotations } = { annotations: {} }] = read<{ manifests: { annotations: object }[] }>(
-        "index.json",
-      ).manifests;
-      return [...Object.values(annotations), ...(read<{ RepoTags: string[] }[]>("manifest.json")[0]?.RepoTags ?? [])];
+      const read = (name: string): unknown =>
+        JSON.parse(execFileSync("tar", ["-xOf", at("image.tar"), name], { encoding: "utf8" }));
+      const { manifests } = read("index.json") as { manifests: { annotations: Record<string, string> }[] };
+      const [ofDocker] = read("manifest.json") as { RepoTags: string[] }[];
+      return [...Object.values(manifests[0]?.annotations ?? {}), ...(ofDocker?.RepoTags ?? [])];
     };
     expect(await called("2.0")).toEqual(["docker.io/library/mirror:2.0", "2.0", "mirror:2.0"]);
     const own = "registry.corp.example:5000/team/mirror:1";

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { fullImageName, isImageName, tagOf } from "../../src/names/image-names.ts";
+import { isImageName } from "../../src/names/image-names.ts";
+import { fullNameOf, tagOf } from "../../src/pack/image.ts";
 
 test.each([
   ["mirror:latest", "docker.io/library/mirror:latest", "latest"],
@@ -8,7 +9,7 @@ test.each([
   ["localhost:5000/a/b-c__d:V_1", "localhost:5000/a/b-c__d:V_1", "V_1"],
   ["registry:5000/mirror:1", "registry:5000/mirror:1", "1"],
 ])("%s is %s in full", (name, full, tag) => {
-  expect([isImageName(name), fullImageName(name), tagOf(name)]).toEqual([true, full, tag]);
+  expect([isImageName(name), fullNameOf(name), tagOf(name)]).toEqual([true, full, tag]);
 });
 
 test("a tag alone is one, for who knows the rest", () => {

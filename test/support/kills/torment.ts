@@ -19,7 +19,7 @@ export interface Findings {
 }
 
 // Longer, and it has waited for somebody who is dead.
-const patience = 10_000;
+const patience = 20_000;
 const atOnce = 2;
 
 /** @param points how many; all that there are, where those are fewer, and then some more amid git's work */
