@@ -108,7 +108,7 @@ function take(lockDir: Place, id: string): Holder | undefined {
     if (held !== undefined) return held;
     if (cause instanceof MirrorError) throw cause;
     // The one before was the last, and took the folder away.
-    if (!lockDir.isFolder()) return take(lockDir, id);
+    if (lockDir.look() === undefined) return take(lockDir, id);
     throw new MirrorError("storage", `cannot write in ${lockDir.path}`, { cause });
   }
 }

@@ -8,10 +8,10 @@ import { fingerprint } from "../hex/keys.ts";
 import { keepEmptyFolders } from "../git/empty-folders.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { hexpm } from "../names/hex-repository.ts";
-import { alone } from "../pack/alone.ts";
+import { alone, lockBeside, lockInside } from "../pack/alone.ts";
 import { contentsOf } from "../pack/contents.ts";
 import { annotationOf } from "../pack/image.ts";
-import { filePlace, openLayout, readImage, type Image, type Layout } from "../pack/layout.ts";
+import { filePlace, layoutPlace, openLayout, readImage, type Image, type Layout } from "../pack/layout.ts";
 import { maxLayers, pack as packImage, requireOwn, requireWithoutMirror, type Packed } from "../pack/pack.ts";
 import { readSigningKey, requireSignature, signatureFileOf, signatureOf } from "../pack/signature.ts";
 import { asOnlyWriter, requireMirror, type Context } from "../store/context.ts";
@@ -41,10 +41,18 @@ export async function pack(
   const { reporter, signal } = context;
   await requireMirror(context);
   requireElsewhere(context, out);
-  const note = (text: string) => reporter.note(text);
-  return alone(out, { note, signal }, async (until) =>
-    packAlone({ ...context, signal: until }, { out, isArchive }, gitEnvironments),
-  );
+  await requireOwn({ out, isArchive });
+  const onWait = () => reporter.note(`another process packs to ${out}; waiting for it`);
+  const lock = isArchive ? lockBeside(out) : lockInside(out);
+  const folder = layoutPlace(out);
+  const isNew = !isArchive && folder.look() === undefined;
+  try {
+    return await alone({ lock, onWait, signal }, async (until) =>
+      packAlone({ ...context, signal: until }, { out, isArchive }, gitEnvironments),
+    );
+  } finally {
+    if (isNew) await folder.removeIfEmpty();
+  }
 }
 
 async function packAlone(
@@ -55,7 +63,6 @@ async function packAlone(
   const { config, paths, reporter, signal } = context;
   const { withPrivate } = config;
   const tag = config.tag.includes(":") ? config.tag : `mirror:${config.tag}`;
-  await requireOwn({ out, isArchive });
   const file = signatureFileOf(out);
   const wasSigned = await requireSignature(file);
   const registryKey = await publishedKey(paths);

@@ -7,10 +7,10 @@ import { MirrorError } from "../errors.ts";
 import type { GitEnvironments } from "../git/environment.ts";
 import { fingerprint } from "../hex/keys.ts";
 import { makeScratch } from "../disk/scratch.ts";
-import { alone } from "../pack/alone.ts";
+import { alone, lockBeside } from "../pack/alone.ts";
 import { openLayout, readImage, type Image } from "../pack/layout.ts";
 import { readVerifyingKey, requireSigned, signatureFileOf } from "../pack/signature.ts";
-import { layOutMirror, putBack, replaceMirror, type Replaced } from "../pack/unpack.ts";
+import { layOutMirror, putBack, replaceMirror, requireMovable, type Replaced } from "../pack/unpack.ts";
 import type { Context } from "../store/context.ts";
 import { requireRoom } from "../store/context.ts";
 import { StorePaths, type StoreFolders } from "../store/paths.ts";
@@ -41,8 +41,9 @@ export async function unpack(
 ): Promise<UnpackResult> {
   const { config, reporter, signal } = context;
   requireOneFolder(config);
-  const note = (text: string) => reporter.note(text);
-  return alone(config.mirror, { note, signal }, async (until) =>
+  requireMovable(config.mirror);
+  const onWait = () => reporter.note(`another process unpacks to ${config.mirror}; waiting for it`);
+  return alone({ lock: lockBeside(config.mirror), onWait, signal }, async (until) =>
     unpackAlone({ ...context, signal: until }, path, gitEnvironments),
   );
 }

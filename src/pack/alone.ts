@@ -1,24 +1,46 @@
 /**
  * Whoever makes an image, or puts a mirror in the place of another, is alone at that name: of two at once, each would take away
- * what the other has just put there. The lock lies beside it, and goes with whoever leaves it last.
+ * what the other has just put there. The lock goes with whoever leaves it last.
  */
 import { basename, dirname, join } from "node:path";
+import type { Place } from "../disk/place.ts";
 import { takeWritersLock } from "../disk/writers-lock.ts";
-import { filePlace } from "./layout.ts";
+import { filePlace, layoutPlace } from "./layout.ts";
 
-/** @param path absolute @param work until its signal, after which it is not alone any more @throws MirrorError `cancelled`, `storage` */
+const lockInLayout = ".lock";
+
+/** Of what is replaced by rename, beside which there is room to write. @param path absolute */
+export function lockBeside(path: string): Place {
+  return filePlace(join(dirname(path), `.${basename(path)}.lock`));
+}
+
+/** Of a layout, in it: it may be a volume in a folder that is somebody else's. @param path absolute */
+export function lockInside(path: string): Place {
+  return layoutPlace(path).at(lockInLayout);
+}
+
+/** Whether something lies in a layout's folder, but for the lock of whoever is just making it. */
+export async function isBegun(layout: Place): Promise<boolean> {
+  return (await layout.allEntries()).some(({ name }) => name !== lockInLayout);
+}
+
+interface AloneOptions {
+  readonly lock: Place;
+  /** Told when another has to be waited for. */
+  readonly onWait: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** @param work until its signal, after which it is not alone any more @throws MirrorError `cancelled`, `storage` */
 export async function alone<T>(
-  path: string,
-  { note, signal }: { readonly note: (text: string) => void; readonly signal: AbortSignal },
+  { lock, onWait, signal }: AloneOptions,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const folder = filePlace(join(dirname(path), `.${basename(path)}.lock`));
-  const onWait = () => note(`another process is writing to ${path}; waiting for it`);
-  const lock = await takeWritersLock(folder, { onWait, isPatient: true, signal });
+  const held = await takeWritersLock(lock, { onWait, isPatient: true, signal });
   try {
-    return await work(AbortSignal.any([signal, lock.signal]));
+    return await work(AbortSignal.any([signal, held.signal]));
   } finally {
-    await lock.release();
-    await folder.removeIfEmpty();
+    await held.release();
+    await lock.removeIfEmpty();
   }
 }

@@ -3,8 +3,8 @@
  * same place has already is not written again. The index comes last, so that a layout is whole or is what it was.
  */
 import { MirrorError } from "../errors.ts";
-import { isFilled } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
+import { isBegun } from "./alone.ts";
 import type { Contents, LeftOut, PackedFile, PackedLayer } from "./contents.ts";
 import {
   annotationOf,
@@ -79,7 +79,7 @@ export async function requireOwn({ out, isArchive }: Pick<PackOptions, "out" | "
   }
   if (!found.isDirectory())
     throw new MirrorError("config", `${out} is a file; say --tar for an archive, or give another name`);
-  if (!isFilled(place)) return;
+  if (!(await isBegun(place))) return;
   if (!place.at("oci-layout").isFile()) throw refuse("holds something else");
   // One that was begun, and nobody has finished.
   if (!place.at("index.json").isFile()) return;

@@ -56,7 +56,6 @@ export async function replaceMirror(
 ): Promise<Replaced> {
   const isLink = lstat(dir)?.isSymbolicLink() === true;
   const beside = isLink ? targetOf(dir) : dir;
-  if (!isLink) requireMovable(dir);
   const staged = filePlace(beside).temporary();
   try {
     await layOutMirror(image, staged, signal);
@@ -95,8 +94,8 @@ function targetOf(link: string): string {
   }
 }
 
-/** A volume of its own can be filled, and not be replaced. @throws MirrorError `config` */
-function requireMovable(dir: string): void {
+/** A volume of its own can be filled, and not be replaced; a link to one can. @throws MirrorError `config` */
+export function requireMovable(dir: string): void {
   const [own, above] = [lstat(dir)?.dev, lstat(dirname(dir))?.dev];
   if (own === undefined || own === above) return;
   throw fixed(dir);
