@@ -105,14 +105,10 @@ async function layOut(path: string, folder: Place): Promise<void> {
   }
 }
 
-/**
- * @param isSynced whether the disk has it when this is done
- * @returns its digest, and how many bytes it has @throws MirrorError `storage`, and what `bytes` throws
- */
+/** @returns its digest, and how many bytes it has @throws MirrorError `storage`, and what `bytes` throws */
 export async function writeStream(
   file: Place,
   bytes: AsyncIterable<Uint8Array>,
-  { isSynced = false } = {},
 ): Promise<{ readonly digest: string; readonly size: number }> {
   const hash = createHash("sha256");
   let size = 0;
@@ -125,7 +121,6 @@ export async function writeStream(
         size += chunk.length;
         await handle.writeFile(chunk);
       }
-      if (isSynced) await handle.sync();
     } finally {
       await handle.close();
     }
@@ -224,16 +219,16 @@ export async function openLayer(image: Image, index: number): Promise<Readable> 
   const isCompressed = isGzipped(descriptor);
   if (!place.isFile()) throw missing(where, descriptor.digest);
   if (place.look()?.size !== descriptor.size) throw damaged(where, descriptor.digest);
-  if ((await hashOfBlob(place)) !== descriptor.digest) throw damaged(where, descriptor.digest);
+  if (!(await isIntact(place, descriptor.digest))) throw damaged(where, descriptor.digest);
   const archive = isCompressed ? unzipped(place, where, descriptor.digest) : read(place);
   return Readable.from(matching(archive, config.rootfs.diff_ids[index], damaged(where, descriptor.digest)), {
     objectMode: false,
   });
 }
 
-/** `sha256:…` */
-export async function hashOfBlob(blob: Place): Promise<string> {
-  return `sha256:${await hashOf(read(blob))}`;
+/** Whether a file is there, and is what its name is to say: what has a blob's name may have been damaged since. */
+export async function isIntact(blob: Place, digest: string): Promise<boolean> {
+  return blob.isFile() && `sha256:${await hashOf(read(blob))}` === digest;
 }
 
 function read(place: Place): AsyncIterable<Buffer> {

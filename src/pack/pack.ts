@@ -4,6 +4,7 @@
  */
 import { MirrorError } from "../errors.ts";
 import type { Place } from "../disk/place.ts";
+import { syncFile } from "../disk/sync.ts";
 import { isBegun } from "./alone.ts";
 import type { Contents, LeftOut, PackedFile, PackedLayer } from "./contents.ts";
 import {
@@ -17,16 +18,7 @@ import {
   type ImageLayer,
   type ImageParts,
 } from "./image.ts";
-import {
-  blobPlace,
-  filePlace,
-  hashOfBlob,
-  isPacked,
-  layoutPlace,
-  readImage,
-  writeStream,
-  type Image,
-} from "./layout.ts";
+import { blobPlace, filePlace, isIntact, isPacked, layoutPlace, readImage, writeStream, type Image } from "./layout.ts";
 import { extract } from "./extract.ts";
 import { changesSince, readEarlier, unfitIn } from "./onto.ts";
 import { mirrorFolder } from "./parts.ts";
@@ -96,7 +88,8 @@ export async function pack(contents: Contents, options: PackOptions): Promise<Pa
   try {
     const folder = layoutPlace(laidOut.path);
     const packed = await packInto(folder, contents, options);
-    await writeStream(archive, tarOf(await archived(folder, options.tag, packed)), { isSynced: true });
+    await writeStream(archive, tarOf(await archived(folder, options.tag, packed)));
+    await syncFile(archive);
     await archive.moveTo(file);
     return packed;
   } finally {
@@ -202,9 +195,13 @@ async function writeLayer(folder: Place, { name, files }: PackedLayer, { signal 
   if (signal.aborted) throw new MirrorError("cancelled", "packing was stopped; what was packed before stays");
   const temporary = blobPlace(folder, digestOf(Buffer.from(name))).temporary();
   try {
-    const { digest, size } = await writeStream(temporary, tarOf(files.map(inImage)), { isSynced: true });
-    // Over what is there, too: it may have been damaged since.
-    await temporary.moveTo(blobPlace(folder, digest));
+    const { digest, size } = await writeStream(temporary, tarOf(files.map(inImage)));
+    const place = blobPlace(folder, digest);
+    // What is there as it should be keeps its time, by which rsync tells that it need not go again.
+    if (!(await isIntact(place, digest))) {
+      await syncFile(temporary);
+      await temporary.moveTo(place);
+    }
     return { name, digest, size };
   } finally {
     await temporary.remove();
@@ -215,15 +212,14 @@ function inImage(file: PackedFile): PackedFile {
   return { ...file, path: `${mirrorFolder}/${file.path}` };
 }
 
-/** Of another layout, where it was found to be what its name says; what is here may have been damaged since. */
+/** Of another layout, where it was found to be what its name says. */
 async function takeBlob(folder: Place, image: Image | undefined, digest: string): Promise<void> {
   const [from, to] = [
     image === undefined ? undefined : blobPlace(image.layout.folder, digest),
     blobPlace(folder, digest),
   ];
   if (from === undefined || from.path === to.path) return;
-  if (to.isFile() && (await hashOfBlob(to)) === digest) return;
-  await from.copyTo(to);
+  if (!(await isIntact(to, digest))) await from.copyTo(to);
 }
 
 /** What an earlier image had in the same layout. */

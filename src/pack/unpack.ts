@@ -13,7 +13,7 @@ import { MirrorError, hasErrno } from "../errors.ts";
 import { isFilled } from "../disk/look-into.ts";
 import type { Place } from "../disk/place.ts";
 import { lstat } from "../disk/root.ts";
-import { syncBelow } from "../disk/sync-below.ts";
+import { syncBelow } from "../disk/sync.ts";
 import { extract } from "./extract.ts";
 import { filePlace, writeStream, type Image } from "./layout.ts";
 

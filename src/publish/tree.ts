@@ -16,6 +16,7 @@ import { hexpm, servedName } from "../names/hex-repository.ts";
 import { isOfOtherRepository, layerOf } from "../pack/parts.ts";
 import { listRegistries } from "../store/inventory.ts";
 import type { StorePaths } from "../store/paths.ts";
+import type { RegistryPaths } from "../store/registry-paths.ts";
 
 export interface PublishedFile {
   /** Below the registry: `tarballs/jason-1.4.1.tar` */
@@ -58,7 +59,8 @@ export async function treeOf(paths: StorePaths, { withPrivate }: { readonly with
   const stages: PublishedFile[][] = stageOf.map(() => []);
   const unsigned: string[] = [];
   await requireSigned(paths);
-  const { checksums, records } = await listedIn(paths);
+  const registries = (await listRegistries(paths)).filter(({ repository }) => withPrivate || repository === hexpm);
+  const { checksums, records } = await listedIn(registries);
   const missing = new Set([...records, ...checksums.keys()]);
   const start = paths.hex.path.length + 1;
   const add = (file: PublishedFile) => {
@@ -76,7 +78,7 @@ export async function treeOf(paths: StorePaths, { withPrivate }: { readonly with
     if (isTarball && checksum === undefined) unsigned.push(path);
     else add(published(path, large.test(path) ? file : ((await file.read()) ?? Buffer.alloc(0)), checksum));
   }
-  requireWhole([...missing].filter((path) => withPrivate || !isOfOtherRepository(`hex/${path}`)));
+  requireWhole([...missing]);
   // Mix asks for this list in each fresh home, and prints the page of any error to its user.
   const isThere = stages.flat().some(({ path }) => path === installersOfHex);
   if (!isThere) add(published(installersOfHex, Buffer.alloc(0), undefined));
@@ -114,10 +116,10 @@ interface Listed {
 }
 
 /** What is named, by paths below the registry. @throws MirrorError `integrity` for what clients would refuse */
-async function listedIn(paths: StorePaths): Promise<Listed> {
+async function listedIn(registries: readonly RegistryPaths[]): Promise<Listed> {
   const checksums = new Map<string, string>();
   const records: string[] = [];
-  for (const registry of await listRegistries(paths)) {
+  for (const registry of registries) {
     const pem = await registry.publicKey.read();
     // Of one that is none, nothing is served either.
     if (pem === undefined) continue;

@@ -11,6 +11,7 @@ import {
   readlink,
   rename,
   rm,
+  stat,
   symlink,
   utimes,
   writeFile,
@@ -184,7 +185,17 @@ describe("packed", () => {
     }
     await sync();
     expect(digestIn(await run("pack", "other", "--mirror", "copy"))).toBe(first);
+    await utimes(at("image/index.json"), 1, 1);
+    const times = async () =>
+      Promise.all(
+        [
+          at("image/index.json"),
+          ...(await readdir(at("image/blobs/sha256"))).map((name) => at(`image/blobs/sha256/${name}`)),
+        ].map(async (path) => (await stat(path)).mtimeMs),
+      );
+    const before = await times();
     expect(digestIn(await run("pack", "image"))).toBe(first);
+    expect(await times()).toEqual(before);
     expect(digestIn(await run("pack", "image.tar"))).toBe(first);
     expect(digestIn(await run("pack", "image", "--onto", "image"))).toBe(first);
   });

@@ -208,6 +208,10 @@ describe.skipIf(!hasObjectStore)("published to object storage (Ceph's RADOS gate
     expect(await statusOf("repos/acme/names")).toBe(403);
     await publish("--with-private");
     expect(await statusOf("repos/acme/tarballs/secret-1.0.0.tar")).toBe(200);
+    // What is wrong with them concerns who publishes them.
+    await writeFile(join(cwd, ".mirror/hex/repos/acme/packages/secret"), "damaged");
+    expect((await publish()).code).toBe(0);
+    expect((await publish("--with-private")).stderr).toMatch(/packages\/secret cannot be published/);
   });
 
   test("a store that fails for a moment is asked again; one that is not there, or lets nobody in, is named", async () => {
