@@ -39,45 +39,49 @@ export async function unpack(
   path: string,
   gitEnvironments: () => Promise<GitEnvironments>,
 ): Promise<UnpackResult> {
-  const { config, reporter, signal } = context;
+  const { config, paths, reporter, signal } = context;
   requireOneFolder(config);
   requireMovable(config.mirror);
+  await requireReplaceable(paths);
   const onWait = () => reporter.note(`another process unpacks to ${config.mirror}; waiting for it`);
-  return alone({ lock: lockBeside(config.mirror), onWait, signal }, async (until) =>
-    unpackAlone({ ...context, signal: until }, path, gitEnvironments),
+  return withImage(config, path, async (image, isSigned) =>
+    alone({ lock: lockBeside(config.mirror), onWait, signal }, async (until) => {
+      const taken = await take({ ...context, signal: until }, image, gitEnvironments);
+      return { ...taken, digest: image.digest, mirror: config.mirror, isSigned };
+    }),
   );
 }
 
-async function unpackAlone(
+/** For whoever is alone there. */
+async function take(
   context: Context<UnpackKey>,
-  path: string,
+  image: Image,
   gitEnvironments: () => Promise<GitEnvironments>,
-): Promise<UnpackResult> {
-  const { config, paths } = context;
+): Promise<Omit<UnpackResult, "digest" | "mirror" | "isSigned">> {
+  const { config, paths, signal } = context;
+  const { where } = image.layout;
   await putBack(config.mirror);
-  await requireRoom(paths);
-  requireReplaceable(paths);
+  // Another may have come while this one waited.
+  await requireReplaceable(paths);
   const before = await publishedKey(paths).catch(() => undefined);
-  return withImage(config, path, async (image, isSigned) => {
-    let result: VerifyResult | undefined;
-    let registry: string | undefined;
-    const check = async (folder: string) => {
-      const key = await publishedKey(new StorePaths({ ...config, ...foldersIn(folder) }));
-      registry = key === undefined ? undefined : fingerprint(key);
-      if (before !== undefined && registry !== fingerprint(before) && !config.newKey) {
-        throw new MirrorError(
-          "config",
-          `the registry in ${config.mirror} is signed by ${fingerprint(before)}, and that of ${path} by ` +
-            `${registry ?? "nobody"}: clients would refuse it; say --new-key to take it all the same`,
-        );
-      }
-      result = await verifyElsewhere(context, foldersIn(folder), gitEnvironments);
-      requireIntact(result, path);
-    };
-    const replaced = await replaceMirror(image, config.mirror, { check, signal: context.signal });
-    const { checked = 0, missing = [] } = result ?? {};
-    return { ...replaced, digest: image.digest, mirror: config.mirror, isSigned, registry, checked, missing };
-  });
+  let result: VerifyResult | undefined;
+  let registry: string | undefined;
+  const check = async (folder: string) => {
+    const key = await publishedKey(new StorePaths({ ...config, ...foldersIn(folder) }));
+    registry = key === undefined ? undefined : fingerprint(key);
+    if (before !== undefined && registry !== fingerprint(before) && !config.newKey) {
+      throw new MirrorError(
+        "config",
+        `the registry in ${config.mirror} is signed by ${fingerprint(before)}, and that of ${where} by ` +
+          `${registry ?? "nobody"}: clients would refuse it; say --new-key to take it all the same`,
+      );
+    }
+    result = await verifyElsewhere(context, foldersIn(folder), gitEnvironments);
+    requireIntact(result, where);
+  };
+  const replaced = await replaceMirror(image, config.mirror, { check, signal });
+  const { checked = 0, missing = [] } = result ?? {};
+  return { ...replaced, registry, checked, missing };
 }
 
 /** The same look, at a mirror that is taken nowhere. @throws MirrorError for what is wrong with the image itself */
@@ -124,8 +128,9 @@ function requireOneFolder({ mirror, hexDir, gitDir }: StoreFolders): void {
   throw new MirrorError("config", "an image holds a whole mirror: unpack it without --hex-dir and --git-dir");
 }
 
-/** One that signs would lose its key, and what it fetched since. */
-function requireReplaceable(paths: StorePaths): void {
+/** One that signs would lose its key, and what it fetched since; what is none is somebody's. @throws MirrorError `config` */
+async function requireReplaceable(paths: StorePaths): Promise<void> {
+  await requireRoom(paths);
   if (!paths.mirror.isFolder()) return;
   const key = [paths.mirror.at("private_key.pem"), paths.privateKey].find((place) => place.look() !== undefined);
   const other = (why: string) =>

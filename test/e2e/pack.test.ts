@@ -665,6 +665,8 @@ describe("tampered with", () => {
     await mkdir(at("empty"));
     expect(await refusedOf("empty")).toEqual([1, expect.stringMatching(/is no OCI image layout/)]);
     expect(await refusedOf("nothing")).toEqual([2, expect.stringMatching(/there is no image in/)]);
+    expect((await run("unpack", "nothing", "--mirror", "deep/taken")).code).toBe(2);
+    expect(await readdir(cwd)).not.toContain("deep");
     await craft("crafted", tarOf({ "other/file": new Uint8Array(1) }));
     expect(await refusedOf("crafted")).toEqual([1, expect.stringMatching(/holds no mirror/)]);
   });
