@@ -231,8 +231,9 @@ export async function isIntact(blob: Place, digest: string): Promise<boolean> {
   return blob.isFile() && `sha256:${await hashOf(read(blob))}` === digest;
 }
 
-function read(place: Place): AsyncIterable<Buffer> {
-  return createReadStream(place.verifiedPath(), { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
+/** Opened by who reads it, who so hears of what goes wrong. */
+async function* read(place: Place): AsyncGenerator<Buffer> {
+  yield* createReadStream(place.verifiedPath(), { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
 }
 
 async function* unzipped(place: Place, where: string, digest: string): AsyncGenerator<Buffer> {

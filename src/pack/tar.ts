@@ -30,16 +30,16 @@ const owner = { uid: 1000, gid: 1000, uname: "", gname: "" };
 const time = { mtime: new Date(0) };
 
 /**
- * @param files sorted by path; each comes after the folders that it lies in
- * @returns what fails with MirrorError `busy` where one went since, or has another size
+ * Nothing is opened before somebody reads: an error that comes while nobody listens would end the process.
+ * @param files sorted by path; each comes after the folders that it lies in @throws MirrorError `busy` as {@link contentOf}
  */
-export function tarOf(files: readonly TarFile[]): Readable {
+export async function* tarOf(files: readonly TarFile[]): AsyncGenerator<Buffer> {
   const seen = new Set<string>();
   const sources = files.flatMap((file) => [
     ...foldersOn(file.path, seen).map((path) => entry({ path: `${path}/`, content: Buffer.alloc(0), size: 0 }, 0o755)),
     entry(file, 0o644),
   ]);
-  return packTar(sources);
+  yield* packTar(sources) as AsyncIterable<Buffer>;
 }
 
 function entry(file: TarFile, mode: number): TarSource {

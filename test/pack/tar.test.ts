@@ -1,0 +1,22 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { filePlace } from "../../src/pack/layout.ts";
+import { tarOf } from "../../src/pack/tar.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+test("what was replaced is told to who reads, though they come late", async () => {
+  const path = join(await temporaryFolder(), "docs.tar.gz");
+  await writeFile(path, "another size");
+  const archive = tarOf([{ path: "docs.tar.gz", content: filePlace(path), size: 3 }]);
+  // An error that nobody listens for ends the process, and so this run.
+  await sleep(200);
+  const read = async () => {
+    for await (const _ of archive);
+  };
+  await expect(read()).rejects.toMatchObject({
+    code: "busy",
+    message: "docs.tar.gz was replaced while it was packed; run it again",
+  });
+});
