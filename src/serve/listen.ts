@@ -79,6 +79,8 @@ export async function listen(
     let tunnelled = noTunnels;
     const connect = answerConnect(inner, () => tunnelled);
     for (const server of servers) server.on("connect", connect);
+    // Ended with them: it looks at its requests' times, and a client keeps its tunnel between two of them.
+    if (inner !== undefined) servers.push(inner);
     return {
       port: portOf(http),
       tlsPort: https === undefined ? undefined : portOf(https),
@@ -191,7 +193,7 @@ async function closeServers(
   graceSeconds: number,
 ): Promise<void> {
   const cut = setTimeout(() => connections.end(), graceSeconds * 1000);
-  await Promise.all(servers.filter(({ listening }) => listening).map((server) => closeServer(server, connections)));
+  await Promise.all(servers.map((server) => closeServer(server, connections)));
   clearTimeout(cut);
 }
 
