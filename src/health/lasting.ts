@@ -1,8 +1,10 @@
 /** What is so for a moment while somebody writes is no problem; what stays so is one. */
 import type { Problem } from "./problem.ts";
 
-// Milliseconds: a package lands within some hundred.
-const longest = 1500;
+/** Milliseconds in which files that belong together are written, one after the other. */
+export const aMoment = 1500;
+/** Milliseconds after which somebody who brings more and more has signed what came, however many packages there are. */
+export const untilSigned = 60_000;
 
 export class Lasting {
   private since = new Map<string, number>();
@@ -15,19 +17,20 @@ export class Lasting {
 
   /** Whether it is told: what only passes is not, until it was found by `of` for long enough. */
   isTold(problem: Problem): boolean {
-    return problem.isPassing !== true || this.told.has(keyOf(problem));
+    return problem.passesWithin === undefined || this.told.has(keyOf(problem));
   }
 
-  of(problems: readonly Problem[]): Problem[] {
+  /** @param longest nothing passes later than that; milliseconds */
+  of(problems: readonly Problem[], longest = Number.POSITIVE_INFINITY): Problem[] {
     const now = performance.now();
     const since = new Map<string, number>();
     const told = new Set<string>();
     const lasting = problems.filter((problem) => {
-      if (problem.isPassing !== true) return true;
+      if (problem.passesWithin === undefined) return true;
       const key = keyOf(problem);
       const first = this.since.get(key) ?? now;
       since.set(key, first);
-      if (now - first < longest) return false;
+      if (now - first < Math.min(problem.passesWithin, longest)) return false;
       told.add(key);
       return true;
     });

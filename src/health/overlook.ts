@@ -15,7 +15,7 @@ import { openContent, type Content } from "./content.ts";
 import { Deeds } from "./deeds.ts";
 import { FolderWatch } from "./folders.ts";
 import { hidingPaths } from "./hidden-paths.ts";
-import { Lasting } from "./lasting.ts";
+import { aMoment, Lasting } from "./lasting.ts";
 import { atOnce, inBackground, type Pace } from "./pace.ts";
 import type { Problem } from "./problem.ts";
 import { nothing, RegistryWatch, type RegistryState } from "./registry.ts";
@@ -43,9 +43,9 @@ const oldest = 1000;
 const memoryFactor = 20;
 // Before the first look that nobody asked for.
 const firstPause = 300;
-// Bytes that who looks once waits for; and milliseconds after which nothing is so for a moment any more.
+// Bytes that who looks once waits for; and milliseconds until the second look, by which what lasts a moment is over.
 const mostOnce = 256 * 1024 * 1024;
-const settled = 1700;
+const settled = aMoment + 200;
 // Between two looks at everything: while somebody asks, and else.
 const pauseWhileAsked = 1000;
 const pauseElse = 60_000;
@@ -111,7 +111,8 @@ export class Overlook {
     if (this.lasting.hasPassing()) {
       await sleep(settled);
       await this.look(atOnce(mostOnce), true);
-      overview = this.sum();
+      // Whether what is noted as unsigned is being signed by somebody, or was left so, no single look can tell.
+      overview = this.sum(aMoment);
     }
     await (await this.openContent()).save(false);
     return overview;
@@ -192,7 +193,7 @@ export class Overlook {
       registries,
       ({ repository }) => repository,
       (registry) => {
-        const watch = new RegistryWatch(registry, content);
+        const watch = new RegistryWatch(registry, this.paths, content);
         const failed = (error: unknown): RegistryState => ({
           ...nothing,
           problems: [
@@ -223,7 +224,8 @@ export class Overlook {
     return (this.content ??= openContent(this.paths.cache, this.paths.mirror.path));
   }
 
-  private sum(): Overview {
+  /** @param longest nothing passes later than that; milliseconds */
+  private sum(longest?: number): Overview {
     const registries = [...this.registries].map(([repository, { seen }]) => ({
       repository,
       ...(seen.last ?? nothing),
@@ -239,7 +241,7 @@ export class Overlook {
     return {
       registries,
       repositories: repositories.map(({ watch }) => watch.held),
-      problems: this.lasting.of(problems).map((problem) => ({ ...problem, text: this.hide(problem.text) })),
+      problems: this.lasting.of(problems, longest).map((problem) => ({ ...problem, text: this.hide(problem.text) })),
       lookedAt: this.lookedAt,
       changes: counts.join("\n"),
     };

@@ -9,8 +9,8 @@ export interface Problem {
   readonly text: string;
   /** Whether somebody wants it so, such as a repository that is not to be served. */
   readonly isWish?: true;
-  /** Whether it is so for a moment while somebody writes: told once it was so for longer than that. */
-  readonly isPassing?: true;
+  /** What is so for a moment while somebody writes is told once it was so for longer. Milliseconds. */
+  readonly passesWithin?: number;
 }
 
 export type ProblemKind =

@@ -14,8 +14,11 @@ import { verifyAndUnwrap } from "../hex/signed.ts";
 import { isPackageName } from "../names/hex-names.ts";
 import { servedName } from "../names/hex-repository.ts";
 import { isVersion } from "../names/versions.ts";
+import type { StorePaths } from "../store/paths.ts";
 import { parseTarballName, type RegistryPaths } from "../store/registry-paths.ts";
+import { readUnsigned } from "../store/unsigned.ts";
 import type { Content } from "./content.ts";
+import { aMoment, untilSigned } from "./lasting.ts";
 import { lookAtLists, readLists, type Lists } from "./lists.ts";
 import type { Pace } from "./pace.ts";
 import type { Problem } from "./problem.ts";
@@ -49,6 +52,7 @@ interface CheckedRecord {
 
 export class RegistryWatch {
   private readonly registry: RegistryPaths;
+  private readonly paths: StorePaths;
   private readonly content: Content;
   /** `the registry`, `the registry /repos/acme` */
   private readonly shown: string;
@@ -56,12 +60,16 @@ export class RegistryWatch {
   private readonly below: string;
   private lists: { readonly stamp: string; readonly found: Lists } | undefined;
   private records = new Map<string, CheckedRecord>();
+  /** Packages that somebody brought and had not signed yet. */
+  private arriving: ReadonlySet<string> = new Set();
 
   /** How bad it is when all of it is gone: without an organisation's the rest is served. */
   private readonly worst: Problem["severity"];
 
-  constructor(registry: RegistryPaths, content: Content) {
+  /** @param paths of the mirror that it is a part of */
+  constructor(registry: RegistryPaths, paths: StorePaths, content: Content) {
     this.registry = registry;
+    this.paths = paths;
     this.content = content;
     const served = servedName(registry.repository);
     this.shown = served === undefined ? "the registry" : `the registry /repos/${served}`;
@@ -72,7 +80,8 @@ export class RegistryWatch {
   /** Another when a file came or went, or the lists are others. Files that were written over are seen by `look` alone. */
   stamp(): string {
     const { tarballsDir, packagesDir } = this.registry;
-    return [lookAtLists(this.registry), ...[tarballsDir, packagesDir].map(stampOfPlace)].join("\n");
+    const places = [tarballsDir, packagesDir, this.paths.unsigned];
+    return [lookAtLists(this.registry), ...places.map(stampOfPlace)].join("\n");
   }
 
   /**
@@ -91,6 +100,8 @@ export class RegistryWatch {
   }
 
   async look(pace: Pace): Promise<RegistryState> {
+    // Before the lists: what was signed is noted no more.
+    this.arriving = (await readUnsigned(this.paths)).get(this.registry.repository) ?? new Set();
     const lists = await this.currentLists();
     const { problem, key, versions } = lists;
     const told = problem === undefined ? [] : [this.problem("registry", `${this.below}names`, problem, this.worst)];
@@ -99,7 +110,7 @@ export class RegistryWatch {
     const tarballs = await lookInto(this.registry.tarballsDir, pace.breathe);
     const problems = [
       // One of them is written before the other.
-      ...told.map((each) => ({ ...each, isPassing: true as const })),
+      ...told.map((each) => ({ ...each, passesWithin: aMoment })),
       ...(await this.checkRecords(versions, key, pace)),
       ...(await this.checkTarballs(versions, releases, tarballs, pace)),
     ];
@@ -142,7 +153,7 @@ export class RegistryWatch {
       else if (!isSameSet(versionsIn(record), listed)) {
         problems.push({
           ...tell(name, 'does not list what "versions" says; run "mirror-server build"'),
-          isPassing: true,
+          passesWithin: this.passesWithin(name),
         });
       }
     }
@@ -195,9 +206,15 @@ export class RegistryWatch {
       // A record may list it already: then that is what is told.
       if (releaseIn(this.records.get(parsed.name), parsed.version) !== undefined) continue;
       const text = `${tell(file, "is here and not signed").text}; run "mirror-server build", or "verify" to see why not`;
-      problems.push({ ...this.problem("unsigned", `${this.below}tarballs/${file}`, text), isPassing: true });
+      const problem = this.problem("unsigned", `${this.below}tarballs/${file}`, text);
+      problems.push({ ...problem, passesWithin: this.passesWithin(parsed.name) });
     }
     return problems;
+  }
+
+  /** Who brings packages signs them now and then, several together. */
+  private passesWithin(name: string): number {
+    return this.arriving.has(name) ? untilSigned : aMoment;
   }
 
   private async tarballDamage(place: Place, stats: Look | undefined, checksum: string | undefined, pace: Pace) {

@@ -15,6 +15,7 @@ import type { HeldRepository } from "../store/inventory.ts";
 import type { Deed } from "./deeds.ts";
 import type { Content } from "./content.ts";
 import { headProblem } from "./head.ts";
+import { aMoment } from "./lasting.ts";
 import type { Pace } from "./pace.ts";
 import type { Problem } from "./problem.ts";
 
@@ -91,7 +92,7 @@ export class RepositoryWatch {
       if (otherStats === undefined) {
         const problem = this.problem(`cannot be read whole: ${other} is gone, and ${name} is of no use without it`);
         // Git writes the pack first, and takes it away last.
-        problems.push(part.kind === "pack" ? { ...problem, isPassing: true } : problem);
+        problems.push(part.kind === "pack" ? { ...problem, passesWithin: aMoment } : problem);
         continue;
       }
       if (part.kind === "pack") {

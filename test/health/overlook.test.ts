@@ -2,8 +2,9 @@
 import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { Overlook } from "../../src/health/overlook.ts";
+import { Overlook, type Overview } from "../../src/health/overlook.ts";
 import { StorePaths } from "../../src/store/paths.ts";
+import { noteUnsigned } from "../../src/store/unsigned.ts";
 import { fixtures, temporaryFolder } from "../support/folder.ts";
 
 async function goldenMirror(): Promise<{ readonly mirror: string; readonly paths: StorePaths }> {
@@ -51,4 +52,25 @@ test("of what is so for a moment while somebody writes nobody hears who asks for
   await rm(join(mirror, "hex/tarballs/elm-0.0.2.tar"));
   await overlook.now();
   await expect.poll(async () => (await overlook.now()) && complaint(), { timeout: 10_000 }).toBeUndefined();
+});
+
+test("what came and is noted as still to be signed is told by a single look, and to no client for a good while", async () => {
+  const { mirror, paths } = await goldenMirror();
+  const overlook = new Overlook(paths, { reftable: false, systemFile: false });
+  onTestFinished(() => overlook.close());
+  paths.lockDir.makeFolder();
+  await noteUnsigned(paths, new Map([["hexpm", new Set(["elm"])]]));
+  for (const name of ["elm-0.0.2.tar", "other-1.0.0.tar"]) await writeFile(join(mirror, "hex/tarballs", name), "new");
+  const complaint = (name: string) => overlook.complaint(`/tarballs/${name}`, true);
+  await expect
+    .poll(async () => (await overlook.now()) && complaint("other-1.0.0.tar"), { timeout: 10_000 })
+    .toMatch(/is here and not signed/);
+  expect(complaint("elm-0.0.2.tar")).toBeUndefined();
+  const unsigned = ({ problems }: Overview) => problems.filter(({ kind }) => kind === "unsigned").length;
+  expect(unsigned(await overlook.now())).toBe(1);
+  expect(unsigned(await new Overlook(paths, { reftable: false, systemFile: false }).once())).toBe(2);
+  await noteUnsigned(paths, new Map());
+  await expect
+    .poll(async () => (await overlook.now()) && complaint("elm-0.0.2.tar"), { timeout: 10_000 })
+    .toMatch(/is here and not signed/);
 });
