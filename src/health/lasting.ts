@@ -3,7 +3,10 @@ import type { Problem } from "./problem.ts";
 
 /** Milliseconds in which files that belong together are written, one after the other. */
 export const aMoment = 1500;
-/** Milliseconds after which somebody who brings more and more has signed what came, however many packages there are. */
+/**
+ * Milliseconds after which somebody who brings more and more has signed what came: they pause for ten times as long as signing
+ * takes (artifacts/landing.ts), so that it may take six seconds.
+ */
 export const untilSigned = 60_000;
 
 export class Lasting {

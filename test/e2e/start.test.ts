@@ -77,11 +77,11 @@ test("a command that serves nothing loads neither a web server nor an HTTP clien
   const mirror = join(folder, "mirror");
   await mkdir(join(mirror, "hex"), { recursive: true });
   const verify = await runLoaded(["verify", folder, "--mirror", mirror]);
-  expect(verify.modules.length).toBeLessThanOrEqual(53);
+  expect(verify.modules.length).toBeLessThanOrEqual(52);
   expect(verify.kilobytes).toBeLessThanOrEqual(1500);
   // It reads records, to tell whether what locks name is here.
   const status = await runLoaded(["status", "--mirror", mirror]);
-  expect(status.modules.length).toBeLessThanOrEqual(48);
+  expect(status.modules.length).toBeLessThanOrEqual(47);
   expect(status.kilobytes).toBeLessThanOrEqual(1465);
 });
 
@@ -91,7 +91,7 @@ test("serve loads neither what makes certificates, where it has one, nor what fe
   const server = await startServer([], { cwd, env: await watching() });
   await server.stop();
   const { modules, kilobytes } = await loaded();
-  expect(modules.length).toBeLessThanOrEqual(57);
+  expect(modules.length).toBeLessThanOrEqual(56);
   expect(kilobytes).toBeLessThanOrEqual(2680);
 });
 

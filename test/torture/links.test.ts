@@ -161,7 +161,7 @@ describe.each(Object.entries(targets))("links to %s", (_what, target) => {
       }
       expect.soft((await readdir(dir)).includes("nowhere"), place).toBe(false);
     }
-  }, 600_000);
+  }, 240_000);
 });
 
 /** Each gives all that it says, by whatever way. */
